@@ -1,0 +1,106 @@
+// Package registry reads what Docker calls a registry and says which ECR it is, or that it is none.
+package registry
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Registry is one Amazon ECR registry. It is a plain value; two that are equal are the same registry.
+type Registry struct {
+	Host      string // as clients name it: lower case, no scheme, no port, no path
+	Account   string // twelve digits; empty for the public registry
+	Region    string // where its API is called, e.g. "eu-west-2"; "us-east-1" for the public registry
+	Partition string // "aws", "aws-cn", "aws-us-gov" ...
+	FIPS      bool   // the host is a FIPS one, so the API called is the FIPS one
+	DualStack bool   // the host is a dual-stack one, so the API called is the dual-stack one
+	Public    bool   // public.ecr.aws or ecr-public.aws.com
+}
+
+// partitions lists who owns which names. The region patterns are those of the AWS SDK's partitions.json, so that a
+// region that opens tomorrow works today; only the commercial one is wider (any two letters, for a new country), and
+// that is safe, because every suffix below belongs to Amazon. The suffixes are those of AWS's own helper
+// (amazon-ecr-credential-helper, ecr-login/api/client.go), plus on.amazonwebservices.eu, which follows the pattern of
+// the other dual-stack names and which AWS has not documented for ECR.
+var partitions = []struct {
+	name      string
+	region    *regexp.Regexp
+	suffix    string
+	dualStack string // suffix of dual-stack hosts; empty where none is known
+}{
+	{"aws", regexp.MustCompile(`^[a-z]{2}-[a-z]+-[0-9]{1,2}$`), "amazonaws.com", "on.aws"},
+	{"aws-us-gov", regexp.MustCompile(`^us-gov-[a-z]+-[0-9]{1,2}$`), "amazonaws.com", "on.aws"},
+	{"aws-cn", regexp.MustCompile(`^cn-[a-z]+-[0-9]{1,2}$`), "amazonaws.com.cn", "on.amazonwebservices.com.cn"},
+	{"aws-eusc", regexp.MustCompile(`^eusc-[a-z]{2}-[a-z]+-[0-9]{1,2}$`), "amazonaws.eu", "on.amazonwebservices.eu"},
+	{"aws-iso", regexp.MustCompile(`^us-iso-[a-z]+-[0-9]{1,2}$`), "c2s.ic.gov", ""},
+	{"aws-iso-b", regexp.MustCompile(`^us-isob-[a-z]+-[0-9]{1,2}$`), "sc2s.sgov.gov", ""},
+	{"aws-iso-e", regexp.MustCompile(`^eu-isoe-[a-z]+-[0-9]{1,2}$`), "cloud.adc-e.uk", ""},
+	{"aws-iso-f", regexp.MustCompile(`^us-isof-[a-z]+-[0-9]{1,2}$`), "csp.hci.ic.gov", ""},
+}
+
+// private matches ACCOUNT.dkr.ecr.REGION.SUFFIX and ACCOUNT.dkr-ecr.REGION.DUALSTACKSUFFIX, each with an optional
+// "-fips" (https://docs.aws.amazon.com/general/latest/gr/ecr.html). ASCII only: \d would be ASCII too in RE2, and
+// [0-9] says so.
+var private = regexp.MustCompile(`^([0-9]{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.([a-z0-9.-]+)$`)
+
+// Parse reads a registry as any client writes it: a host, or an http or https URL, with or without ":443" and a path,
+// in any case. It returns false for everything that is not ECR, and for names that only look like it; it does no I/O.
+func Parse(s string) (Registry, bool) {
+	host, ok := hostOf(s)
+	if !ok {
+		return Registry{}, false
+	}
+	switch host {
+	case "public.ecr.aws":
+		return Registry{Host: host, Region: "us-east-1", Partition: "aws", Public: true}, true
+	case "ecr-public.aws.com":
+		return Registry{Host: host, Region: "us-east-1", Partition: "aws", Public: true, DualStack: true}, true
+	}
+	m := private.FindStringSubmatch(host)
+	if m == nil {
+		return Registry{}, false
+	}
+	r := Registry{Host: host, Account: m[1], Region: m[4], FIPS: m[3] != "", DualStack: m[2] == "-"}
+	suffix := m[5]
+	for _, p := range partitions {
+		want := p.suffix
+		if r.DualStack {
+			want = p.dualStack
+		}
+		// "cn-north-1" fits the commercial pattern too, but its suffix does not.
+		if suffix == want && p.region.MatchString(r.Region) && !(p.name == "aws" && strings.HasPrefix(r.Region, "cn-")) {
+			r.Partition = p.name
+			return r, true
+		}
+	}
+	return Registry{}, false
+}
+
+// hostOf takes the host out of what a client passed, lower-cased. It is strict instead of using net/url, because a
+// name that two parsers read differently is how a password reaches the wrong host (GO-2026-6225).
+func hostOf(s string) (string, bool) {
+	s = lower(s)
+	if rest, ok := strings.CutPrefix(s, "https://"); ok {
+		s = rest
+	} else if rest, ok := strings.CutPrefix(s, "http://"); ok { // nerdctl and docker logout ask in this form too
+		s = rest
+	}
+	host, path, _ := strings.Cut(s, "/")
+	host = strings.TrimSuffix(host, ":443")
+	if strings.ContainsAny(path, "?#@\\") || strings.ContainsFunc(path, notPrintable) {
+		return "", false
+	}
+	return host, host != "" // any other character that does not belong in a host fails the patterns above
+}
+
+// lower maps A-Z only: strings.ToLower would turn the Kelvin sign into a k.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+func notPrintable(r rune) bool { return r <= ' ' || r > '~' }
