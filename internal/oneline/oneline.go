@@ -1,0 +1,52 @@
+// Package oneline makes text that came from outside fit to be shown: one line, no tricks, no secrets.
+package oneline
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// Max is the most that is shown of one piece of outside text, in bytes.
+const Max = 600
+
+// Clean is Line, cut to Max bytes. It is for each piece of outside text, where it is put into a sentence of ours.
+func Clean(s string) string { return cut(Line(s)) }
+
+// Line returns s as one line: control, bidirectional and other invisible characters become a
+// space, runs of space one space, and invalid UTF-8 is replaced. "##[" is broken up, because the GitHub runner obeys
+// it anywhere in a line (actions/runner ActionCommand.TryParse); "::" counts only at the start of a line, where our
+// own prefix stands.
+func Line(s string) string {
+	if len(s) > 8*Max { // never walk through megabytes
+		s = s[:8*Max]
+	}
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "##[", "# #[")
+}
+
+func cut(s string) string {
+	if len(s) <= Max {
+		return s
+	}
+	return strings.ToValidUTF8(s[:Max-len("...")], "") + "..." // drops a rune that the cut went through
+}
+
+// jwt matches what looks like a signed token, whoever's it is.
+var jwt = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.[\w-]*`)
+
+// Strike returns s with every secret in it, and every token, replaced by "***". Secrets shorter than eight bytes are passed over: they
+// are no secrets, and striking them out would garble the line.
+func Strike(s string, secrets ...string) string {
+	for _, secret := range secrets {
+		if secret = strings.TrimSpace(secret); len(secret) >= 8 {
+			s = strings.ReplaceAll(s, secret, "***")
+		}
+	}
+	return jwt.ReplaceAllLiteralString(s, "***")
+}

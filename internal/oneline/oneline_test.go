@@ -1,0 +1,52 @@
+package oneline
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+func TestClean(t *testing.T) {
+	tests := []struct{ name, in, want string }{
+		{"plain", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+		{"newlines", "a\r\nb\u2028c\u2029d\u0085e", "a b c d e"},
+		{"a workflow command on a line of its own", "x\n::add-mask::y", "x ::add-mask::y"},
+		{"a workflow command anywhere", "x ##[error]y", "x # #[error]y"},
+		{"escape sequences", "a\x1b[31mred\x07", "a [31mred"},
+		{"bidi and zero width", "a\u202eb\u200bc\ufeffd\u2066e", "a b c d e"},
+		{"invalid UTF-8", "a\xff\xfeb", "a?b"},
+		{"spaces", "  a \t  b  ", "a b"},
+		{"other scripts stay", "сборка 構築", "сборка 構築"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := Clean(tt.in); got != tt.want {
+				t.Errorf("Clean(%q) = %q, want %q", tt.in, got, tt.want)
+			}
+		})
+	}
+}
+
+func TestStrike(t *testing.T) {
+	if got := Strike("a hunter2-hunter2 b short c", "hunter2-hunter2\n", "short", ""); got != "a *** b short c" {
+		t.Errorf("Strike = %q", got)
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	f.Add("a\nb")
+	f.Add(strings.Repeat("é", Max))
+	f.Add("\xff##[x]\u202e")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := Clean(s)
+		if len(got) > Max || !utf8.ValidString(got) || strings.Contains(got, "##[") {
+			t.Errorf("Clean(%q) = %q", s, got)
+		}
+		for _, r := range got {
+			if r != ' ' && (unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+				t.Errorf("Clean(%q) kept %U", s, r)
+			}
+		}
+	})
+}
