@@ -1,0 +1,51 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+)
+
+// Token is a job's OIDC token. It prints as its subject: Raw is as good as a password for five minutes to an hour.
+type Token struct {
+	Raw    string
+	Claims Claims
+}
+
+func (t Token) String() string   { return fmt.Sprintf("token for %q", oneline.Clean(t.Claims.Subject)) }
+func (t Token) GoString() string { return t.String() }
+
+// Claims is what a token says of its job, as it stands in the token: not verified, and not cleaned for printing.
+type Claims struct {
+	Issuer   string
+	Subject  string
+	Audience []string
+	Expires  time.Time
+}
+
+// longest is how many characters STS takes as WebIdentityToken (AssumeRoleWithWebIdentity, API reference).
+const longest = 20000
+
+// Parse reads a token's claims. Nothing of it, not even a part, is in the error.
+//
+// The signature is not verified. STS does that, with the issuer's keys, and what it decides counts; here the claims
+// only tell a person who was refused, and when to ask for a new token. Verifying would cost requests to the issuer and
+// could only ever refuse what STS would have let in.
+func Parse(raw string) (Token, error) {
+	if len(raw) > longest {
+		return Token{}, fmt.Errorf("reading the OIDC token: it is %d characters long, and STS takes at most %d", len(raw), longest)
+	}
+	var c jwt.RegisteredClaims
+	if _, _, err := jwt.NewParser().ParseUnverified(raw, &c); err != nil {
+		return Token{}, errors.New("reading the OIDC token: it is not a JWT")
+	}
+	claims := Claims{Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience}
+	if c.ExpiresAt != nil {
+		claims.Expires = c.ExpiresAt.Time
+	}
+	return Token{Raw: raw, Claims: claims}, nil
+}

@@ -1,0 +1,63 @@
+package token
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+)
+
+// github is GitHub Actions, and Forgejo with the same contract (actions/toolkit packages/core/src/oidc-utils.ts). The
+// runner sets both variables for a job with "id-token: write" (actions/runner ScriptHandler.cs). The request token is
+// one value for the whole job, so it seals the job's cache.
+func github(env Env) candidate {
+	const urlName, tokenName = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+	endpoint, bearer := env.Get(urlName), env.Get(tokenName)
+	c := candidate{secret: bearer, audience: stsAudience}
+	if endpoint == "" {
+		c.missing = env.Without(urlName)
+	} else if bearer == "" {
+		c.missing = env.Without(tokenName)
+	}
+	c.fetch = func(ctx context.Context, client *http.Client, audience string) (string, error) {
+		if audience == "" {
+			audience = stsAudience
+		}
+		u, err := requestURL(endpoint)
+		if err != nil {
+			return "", fmt.Errorf("reading %s: %w", urlName, err)
+		}
+		q := u.Query() // it has one already, "api-version=2.0"; the path, with its double slash, stays as it is
+		q.Set("audience", audience)
+		u.RawQuery = q.Encode()
+		return request(ctx, client, "GitHub", "value", func(ctx context.Context) (*http.Request, error) {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+			if err != nil {
+				return nil, err
+			}
+			req.Header.Set("Authorization", "Bearer "+bearer)
+			return req, nil
+		})
+	}
+	c.renew = c.fetch
+	return c
+}
+
+// requestURL reads where a token is asked for. The job's bearer goes there, so it must be https, or stay on this
+// machine. The value itself is not quoted in an error.
+func requestURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "":
+		return nil, fmt.Errorf("it is not a URL")
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return u, nil
+	}
+	return nil, fmt.Errorf("it must be an https URL")
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,134 @@
+package token
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	oneTry   = 6 * time.Second        // for one request, answer read
+	tries    = 5                      // at most, within ctx
+	backoff  = 250 * time.Millisecond // before the second try; doubled for each further one
+	maxReply = 64 << 10               // bytes of a reply; a token has at most 20,000
+)
+
+// Client returns the client that asks CIs for tokens. It trusts roots (nil: the system's), takes the proxy from the
+// environment, and follows no redirect: the request carries the job's bearer.
+func Client(roots *x509.CertPool) *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if roots != nil {
+		transport.TLSClientConfig.RootCAs = roots
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// request sends what build makes until it is answered, and returns the string field of the JSON reply. Passing faults
+// (no connection, no answer, 429, 5xx, and GitHub's 403 for a job that it has not yet seen start, see
+// aws-actions/configure-aws-credentials#469) are tried again with jittered backoff. A reply's body is never quoted: it
+// may hold a token, or anything at all.
+func request(ctx context.Context, client *http.Client, who, field string, build func(context.Context) (*http.Request, error)) (string, error) {
+	wait := backoff
+	for try := 1; ; try++ {
+		value, passing, err := requestOnce(ctx, client, field, build)
+		if err == nil {
+			return value, nil
+		}
+		if !passing || try == tries || !sleep(ctx, wait/2+rand.N(wait/2)) {
+			return "", fmt.Errorf("asking %s for the job's OIDC token (%s): %w", who, times(try), err)
+		}
+		wait *= 2
+	}
+}
+
+func requestOnce(ctx context.Context, client *http.Client, field string, build func(context.Context) (*http.Request, error)) (value string, passing bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, oneTry)
+	defer cancel()
+	req, err := build(ctx)
+	if err != nil {
+		return "", false, errors.New("the request cannot be built")
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "docker-credential-ecr-oidc")
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", true, reason(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	switch {
+	case err != nil:
+		return "", true, reason(err)
+	case resp.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(string(body)), "issue id_token"):
+		return "", true, errors.New("HTTP 403: it does not see the job as running yet")
+	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
+		return "", true, fmt.Errorf("HTTP %s", status(resp))
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		return "", false, fmt.Errorf("HTTP %s: a redirect, which is not followed with the job's bearer", status(resp))
+	case resp.StatusCode != http.StatusOK:
+		return "", false, fmt.Errorf("HTTP %s", status(resp))
+	case len(body) > maxReply:
+		return "", false, fmt.Errorf("the answer is longer than %d bytes", maxReply)
+	}
+	value, err = stringField(body, field)
+	return value, false, err
+}
+
+func stringField(body []byte, field string) (string, error) {
+	var reply map[string]json.RawMessage
+	if json.Unmarshal(body, &reply) != nil {
+		return "", errors.New("the answer is not JSON (is there a proxy in between?)")
+	}
+	var value string
+	if json.Unmarshal(reply[field], &value) != nil || strings.TrimSpace(value) == "" {
+		return "", fmt.Errorf("the answer has no %q in it", field)
+	}
+	return strings.TrimSpace(value), nil
+}
+
+// reason drops the URL that net/http puts in front of its errors: it names the job's plan and run.
+func reason(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("no answer in time")
+	}
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		if !strings.HasPrefix(err.Error(), "Get ") && !strings.HasPrefix(err.Error(), "Post ") {
+			break
+		}
+		err = inner
+	}
+	return err
+}
+
+func status(resp *http.Response) string {
+	return strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "1 try"
+	}
+	return fmt.Sprintf("%d tries", n)
+}
+
+// sleep waits, and returns false at once when ctx ends.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,126 @@
+// Package token finds the OIDC token that a CI gives to its job.
+//
+// It answers two questions, in this order, and each answer is final: where are we (Locate), and which credentials
+// does that place offer (Identify). Both look at the environment only: no network, no exec, no file. A failure in the
+// place that was found never falls through to another identity.
+package token
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Env looks up an environment variable, as os.LookupEnv does.
+type Env func(name string) (value string, set bool)
+
+// Get returns the value of a variable without the space around it. Empty means unset: CIs expand a missing secret to
+// the empty string, and configure-aws-credentials "unsets" its variables that way.
+func (e Env) Get(name string) string {
+	value, _ := e(name)
+	return strings.TrimSpace(value)
+}
+
+// Without says of a variable that gave nothing whether it is missing or empty, for error messages.
+func (e Env) Without(name string) string {
+	if _, set := e(name); set {
+		return name + " is set but empty"
+	}
+	return name + " is not set"
+}
+
+// Secrets returns the values of the variables that hold one, to be struck out of whatever is shown.
+func (e Env) Secrets() []string {
+	var found []string
+	for _, name := range []string{
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2", "ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN",
+		"BUILDKITE_AGENT_ACCESS_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+	} {
+		if v := e.Get(name); v != "" {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+// Choice is what the user said about the source; the zero value leaves it to the markers.
+type Choice struct {
+	Source    string // one of Names; "" is "auto"
+	TokenFile string // ECR_OIDC_TOKEN_FILE
+	Profile   string // the AWS profile of the "aws" source
+}
+
+// Names are the values of ECR_OIDC_SOURCE.
+var Names = []string{"auto", "github", "circleci", "gitlab", "buildkite", "env", "file", "aws"}
+
+// Place is where this process runs, or where the user says that it gets its identity from.
+type Place struct {
+	Name   string // one of Names, never "auto"
+	CI     bool   // a CI's markers are there: the machine's own identity has no say
+	By     string `json:"-"` // the variable that decided, for messages; "" when nothing did, which makes it a machine
+	Chosen bool   // ECR_OIDC_SOURCE names the source; then only that source is used
+}
+
+// markers say which CI this is, in this order. GitHub is first, because its runners live inside other platforms'
+// machines (sigstore/cosign pkg/providers/all has the same order for the same reason).
+var markers = []struct {
+	place string
+	names []string
+}{
+	{"github", []string{"GITHUB_ACTIONS", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}},
+	{"circleci", []string{"CIRCLECI"}},
+	{"gitlab", []string{"GITLAB_CI"}},
+	{"buildkite", []string{"BUILDKITE"}},
+}
+
+// Locate says where we are. The user's word decides; else the CI's markers do, even when its token is missing; else it
+// is a machine: a pod with a web-identity pair is "file", everything else "aws".
+func Locate(env Env, choice Choice) (Place, error) {
+	ci := Place{}
+	for _, m := range markers {
+		if i := slices.IndexFunc(m.names, func(n string) bool { return marks(n, env.Get(n)) }); i >= 0 {
+			ci = Place{Name: m.place, CI: true, By: m.names[i]}
+			break
+		}
+	}
+	inVariable, inFile := env.Get("ECR_OIDC_TOKEN") != "", choice.TokenFile != ""
+	name := choice.Source
+	switch {
+	case name != "" && !slices.Contains(Names, name):
+		return Place{}, fmt.Errorf("ECR_OIDC_SOURCE is %q; allowed are %s", name, strings.Join(Names, ", "))
+	case name == "" || name == "auto":
+		name = ""
+	case inVariable && !slices.Contains([]string{"env", "gitlab"}, name):
+		return Place{}, fmt.Errorf("ECR_OIDC_SOURCE=%s and ECR_OIDC_TOKEN disagree: unset one of them", name)
+	case inFile && name != "file":
+		return Place{}, fmt.Errorf("ECR_OIDC_SOURCE=%s and ECR_OIDC_TOKEN_FILE disagree: unset one of them", name)
+	}
+	if inVariable && inFile {
+		return Place{}, fmt.Errorf("ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set: unset one of them")
+	}
+	switch {
+	case name != "":
+		return Place{Name: name, CI: ci.CI, By: "ECR_OIDC_SOURCE", Chosen: true}, nil
+	case inVariable:
+		if ci.Name != "gitlab" { // where this is the variable that the token comes in anyway
+			ci.Name = "env"
+		}
+		return Place{Name: ci.Name, CI: ci.CI, By: "ECR_OIDC_TOKEN"}, nil
+	case inFile:
+		return Place{Name: "file", CI: ci.CI, By: "ECR_OIDC_TOKEN_FILE"}, nil
+	case ci.CI:
+		return ci, nil
+	case env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && env.Get("AWS_ROLE_ARN") != "":
+		return Place{Name: "file", By: "AWS_WEB_IDENTITY_TOKEN_FILE"}, nil
+	}
+	return Place{Name: "aws"}, nil
+}
+
+// marks says whether a marker with this value marks anything. GITHUB_ACTIONS counts only as "true", which is what the
+// runner sets it to; a user's shell may hold others.
+func marks(name, value string) bool {
+	if name == "GITHUB_ACTIONS" {
+		return strings.EqualFold(value, "true")
+	}
+	return value != "" && !strings.EqualFold(value, "false")
+}
