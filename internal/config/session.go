@@ -1,0 +1,62 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// session is what STS takes as RoleSessionName (AssumeRoleWithWebIdentity, API reference).
+var (
+	session   = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	unsession = regexp.MustCompile(`[^\w+=,.@-]+`)
+)
+
+// sessionName is the role session name: what CloudTrail shows beside each call. Unless the user says otherwise it is
+// the CI, the repository and the run, shortened in the repository so that the run can still be found.
+func sessionName(env token.Env, place token.Place) (string, error) {
+	for _, name := range []string{"ECR_OIDC_SESSION_NAME", "AWS_ROLE_SESSION_NAME"} {
+		if v := env.Get(name); v != "" {
+			if !session.MatchString(v) {
+				return "", fmt.Errorf("%s is %q; allowed are 2 to 64 letters, digits and _ + = , . @ -", name, v)
+			}
+			return v, nil
+		}
+	}
+	repository, run := job(env)
+	if repository == "" && run == "" {
+		return "docker-credential-ecr-oidc", nil
+	}
+	name := place.Name
+	if run != "" {
+		run = "-" + tail(clean(run), 24)
+	}
+	room := 64 - len(name) - len(run) - 1
+	return name + "-" + tail(clean(repository), room) + run, nil
+}
+
+// job returns what the CI at hand calls the repository and the run.
+func job(env token.Env) (repository, run string) {
+	switch {
+	case env.Get("GITHUB_REPOSITORY") != "":
+		return env.Get("GITHUB_REPOSITORY"), env.Get("GITHUB_RUN_ID")
+	case env.Get("CIRCLE_PROJECT_REPONAME") != "":
+		return env.Get("CIRCLE_PROJECT_USERNAME") + "/" + env.Get("CIRCLE_PROJECT_REPONAME"), env.Get("CIRCLE_BUILD_NUM")
+	case env.Get("CI_PROJECT_PATH") != "":
+		return env.Get("CI_PROJECT_PATH"), env.Get("CI_JOB_ID")
+	case env.Get("BUILDKITE_PIPELINE_SLUG") != "":
+		return env.Get("BUILDKITE_ORGANIZATION_SLUG") + "/" + env.Get("BUILDKITE_PIPELINE_SLUG"), env.Get("BUILDKITE_BUILD_NUMBER")
+	}
+	return "", ""
+}
+
+func clean(s string) string { return strings.Trim(unsession.ReplaceAllString(s, "-"), "-") }
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return strings.TrimLeft(s[len(s)-n:], "-")
+	}
+	return s
+}

@@ -1,0 +1,179 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// Step is the part of an exchange that failed.
+type Step string
+
+const (
+	Credentials Step = "credentials" // finding an "aws" source's own
+	Role        Step = "role"        // AssumeRoleWithWebIdentity
+	Link        Step = "link"        // AssumeRole
+	Password    Step = "password"    // GetAuthorizationToken
+)
+
+// Error says what AWS refused or could not be asked, for whom. Nothing in it is secret.
+type Error struct {
+	Step     Step
+	Registry registry.Registry
+	Role     string // ARN; empty where no role is involved
+	From     string // the variable that named it
+	Source   string
+	Subject  string // of the token; empty for other sources
+	Audience string
+	Code     string // AWS's; empty when AWS gave no answer
+	Message  string // AWS's words, or why there was no answer
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	switch {
+	case e.Code == "":
+		fmt.Fprintf(&b, "asking AWS for %s: %s", e.wanted(), oneline.Clean(e.Message))
+	case e.bare():
+		fmt.Fprintf(&b, "AWS refused %s: %s", e.wanted(), e.Code)
+	default:
+		fmt.Fprintf(&b, "AWS refused %s: %s: %s", e.wanted(), oneline.Clean(e.Code), oneline.Clean(e.Message))
+	}
+	return b.String()
+}
+
+// bare says whether AWS's code says it all; its sentence for a refused web identity is "Not authorized to perform
+// sts:AssumeRoleWithWebIdentity" whatever the reason.
+func (e *Error) bare() bool {
+	return e.Message == "" || e.Step == Role && e.Code == "AccessDenied"
+}
+
+// wanted says what was asked for and by whom.
+func (e *Error) wanted() string {
+	what := Short(e.Role) + " (from " + e.From + ")"
+	if e.Step == Password {
+		what = "a password for " + e.Registry.Host
+		if e.Role != "" {
+			what += " to " + Short(e.Role) + " (from " + e.From + ")"
+		}
+	}
+	if e.Subject != "" {
+		what += fmt.Sprintf(" for %q, aud %q", oneline.Clean(e.Subject), oneline.Clean(e.Audience))
+	}
+	return what + ", source " + e.Source
+}
+
+// Short writes a role's ARN as "role NAME in ACCOUNT". CIs mask a whole ARN that is a secret, and the reader would be
+// left with "***".
+func Short(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 {
+		return "role " + arn
+	}
+	return "role " + strings.TrimPrefix(parts[5], "role/") + " in " + parts[4]
+}
+
+// NoCredentialsError says that the SDK's chain ends with nothing that may be used.
+type NoCredentialsError struct {
+	Profile string // the profile that was looked at
+	Ambient string // "instance" or "container" credentials that were found and not used; "" when there were none
+}
+
+func (e *NoCredentialsError) Error() string {
+	return fmt.Sprintf("finding AWS credentials: there are none in the environment or in profile %q", e.Profile)
+}
+
+// SSOError says that a profile's login at AWS has to be renewed by a person.
+type SSOError struct {
+	Profile string
+	Command string // "aws sso login" or "aws login"
+	Err     error
+}
+
+func (e *SSOError) Error() string {
+	return fmt.Sprintf("finding AWS credentials: the login of profile %q has expired or is not there", e.Profile)
+}
+func (e *SSOError) Unwrap() error { return e.Err }
+
+// Code returns AWS's code for an error of Get; "" when AWS did not give one.
+func Code(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+func (r Request) failed(step Step, role, why string) *Error {
+	e := &Error{Step: step, Registry: r.Plan.Registry, Role: role, From: r.Plan.RolesFrom, Source: r.Source.Name, Message: why}
+	if r.Source.OIDC() {
+		e.Subject, e.Audience = r.Token.Claims.Subject, strings.Join(r.Token.Claims.Audience, ", ")
+	}
+	if role == "" && len(r.Plan.Roles) > 0 {
+		e.Role = r.Plan.Roles[len(r.Plan.Roles)-1]
+	}
+	return e
+}
+
+// refused makes an Error of what the SDK returned.
+func (r Request) refused(step Step, role string, err error) *Error {
+	e := r.failed(step, role, "")
+	if api, ok := asAPIError(err); ok {
+		e.Code, e.Message = api.ErrorCode(), strings.TrimSpace(api.ErrorMessage())
+	} else {
+		e.Message = reason(err)
+	}
+	// AWS's validation errors quote the value that they complain of, which may be the token.
+	e.Message = oneline.Strike(e.Message, append(r.Env.Secrets(), r.Token.Raw)...)
+	return e
+}
+
+// asAPIError finds AWS's own answer in an error. An answer that is not AWS's (a proxy's page, a load balancer's) has
+// the code "UnknownError" there, and is not one.
+func asAPIError(err error) (smithy.APIError, bool) {
+	var api smithy.APIError
+	ok := errors.As(err, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError"
+	return api, ok
+}
+
+// reason says in a few words why there was no answer from AWS.
+func reason(err error) string {
+	var (
+		sent     *url.Error
+		response *awshttp.ResponseError
+	)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return "no answer in time"
+	case errors.As(err, &sent) && sent.Timeout():
+		return "no answer in time from " + host(sent.URL)
+	case errors.As(err, &sent):
+		return host(sent.URL) + ": " + sent.Err.Error()
+	case errors.As(err, &response) && response.HTTPStatusCode() >= 300:
+		return fmt.Sprintf("HTTP %d", response.HTTPStatusCode())
+	case errors.As(err, &response):
+		return "the answer is not AWS's (is there a proxy in between?)"
+	}
+	return err.Error()
+}
+
+func host(rawURL string) string {
+	if u, err := url.Parse(rawURL); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return "AWS"
+}
+
+// missingKey is the error for half of a key pair.
+func missingKey(env token.Env, name string) error {
+	return fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s", env.Without(name))
+}

@@ -1,0 +1,91 @@
+package exchange
+
+import (
+	"context"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// chained is the longest session of a role that was assumed from another role's session (AssumeRole, API reference:
+// "role chaining limits your session to a maximum of one hour").
+const chained = time.Hour
+
+// webIdentity assumes a role with the job's token. The request is not signed; the token is all it needs. STS verifies
+// the token's signature, its audience and the role's trust policy.
+func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string) (aws.CredentialsProvider, time.Duration, error) {
+	client, err := r.sts(cfg)
+	if err != nil {
+		return nil, 0, err
+	}
+	r.Debug("assuming %s by web identity in %s", role, cfg.Region)
+	out, err := client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn:          aws.String(role),
+		RoleSessionName:  aws.String(r.Plan.SessionName),
+		WebIdentityToken: aws.String(r.Token.Raw),
+		DurationSeconds:  seconds(r.Plan.Duration),
+	})
+	if err != nil {
+		return nil, 0, r.refused(Role, role, err)
+	}
+	return session(out.Credentials, out.ResultMetadata)
+}
+
+// link assumes the next role with the credentials of the one before, or with those of an "aws" source.
+func (r Request) link(ctx context.Context, cfg aws.Config, role string) (aws.CredentialsProvider, time.Duration, error) {
+	client, err := r.sts(cfg)
+	if err != nil {
+		return nil, 0, err
+	}
+	length := r.Plan.Duration
+	if length > chained && (r.Source.OIDC() || role != r.Plan.Roles[0]) {
+		length = chained
+	}
+	r.Debug("assuming %s in %s", role, cfg.Region)
+	out, err := client.AssumeRole(ctx, &sts.AssumeRoleInput{
+		RoleArn:         aws.String(role),
+		RoleSessionName: aws.String(r.Plan.SessionName),
+		DurationSeconds: seconds(length),
+	})
+	if err != nil {
+		return nil, 0, r.refused(Link, role, err)
+	}
+	return session(out.Credentials, out.ResultMetadata)
+}
+
+func (r Request) sts(cfg aws.Config) (*sts.Client, error) {
+	var wrong error
+	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+		wrong = variant(r.Plan.Registry, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
+	})
+	return client, wrong
+}
+
+// session returns a role session's credentials and how long they last by AWS's clock.
+func session(c *types.Credentials, metadata middleware.Metadata) (aws.CredentialsProvider, time.Duration, error) {
+	if c == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || c.Expiration == nil {
+		return nil, 0, &Error{Step: Role, Message: "STS's answer has no credentials in it"}
+	}
+	keys := credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, aws.ToString(c.SessionToken))
+	return keys, c.Expiration.Sub(serverTime(metadata)), nil
+}
+
+// serverTime is AWS's own time of an answer, from its Date header; ours where it sent none.
+func serverTime(metadata middleware.Metadata) time.Time {
+	if t, ok := awsmiddleware.GetServerTime(metadata); ok && !t.IsZero() {
+		return t
+	}
+	return time.Now()
+}
+
+func seconds(d time.Duration) *int32 {
+	if d == 0 {
+		return nil
+	}
+	return aws.Int32(int32(d / time.Second))
+}
