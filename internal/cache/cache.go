@@ -1,0 +1,219 @@
+// Package cache keeps ECR passwords on disk, sealed, until they expire.
+//
+// Processes on one machine may share a directory. They may duplicate effort; they never see a torn or a foreign entry.
+// Entries are sealed with keys made from the job's own secret: what a job leaves behind is noise to the next one. A
+// process of the same user that can read this job's environment while it runs can read its entries too. Without a
+// secret (on a machine, never in a CI) entries are only as private as their 0600 mode, like those of ~/.aws/sso/cache.
+//
+// An entry that is missing, torn, foreign or damaged is a miss, never an error.
+package cache
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
+)
+
+const (
+	// margin is how long before AWS's expiry an entry stops serving, so that a long push does not straddle it.
+	margin = 15 * time.Minute
+
+	format   = "ecr-oidc 1\n" // the first bytes of an entry; authenticated with the rest
+	suffix   = ".sealed"
+	maxEntry = 64 << 10       // bytes; a password is a few thousand
+	stale    = 24 * time.Hour // AWS's longest is 12; what is older serves nobody
+)
+
+// Entry is a login with its life. Times are lengths and not AWS's dates, so that a clock that is wrong does no harm as
+// long as it runs evenly.
+type Entry struct {
+	Username string
+	Secret   string
+	Made     time.Time     // by the local clock, when it was fetched
+	Life     time.Duration // from Made until it expires
+}
+
+// Fresh says whether the entry may be served at the time now.
+func (e Entry) Fresh(now time.Time) bool {
+	age := now.Sub(e.Made)
+	return 0 <= age && age < e.Life-margin
+}
+
+// Cache is a directory of sealed entries. The zero value is a cache that holds nothing and keeps nothing. It may be
+// used by any number of processes at once; nothing in it waits for another.
+type Cache struct {
+	dir  string
+	aead cipher.AEAD
+	name []byte // HMAC key of the file names
+	now  func() time.Time
+}
+
+// Open returns the cache in the first of dirs that is fit to hold it: a real directory that is ours alone; one that is
+// missing is made. A nil secret makes entries that nothing but their file mode protects.
+func Open(dirs []string, secret []byte) (*Cache, error) {
+	var errs []error
+	for _, dir := range dirs {
+		err := private(dir)
+		if err == nil {
+			return open(dir, secret)
+		}
+		errs = append(errs, fmt.Errorf("opening the cache directory %s: %w", dir, err))
+	}
+	if len(errs) == 0 {
+		return nil, errors.New("opening the cache: no directory for it (is HOME set?)")
+	}
+	return nil, errors.Join(errs...)
+}
+
+func open(dir string, secret []byte) (*Cache, error) {
+	key, err := hkdf.Key(sha256.New, secret, nil, "docker-credential-ecr-oidc cache 1: entry", 32)
+	if err != nil {
+		return nil, err
+	}
+	name, err := hkdf.Key(sha256.New, secret, nil, "docker-credential-ecr-oidc cache 1: name", 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		return nil, err
+	}
+	return &Cache{dir: dir, aead: aead, name: name, now: time.Now}, nil
+}
+
+// Dir returns where the entries lie.
+func (c *Cache) Dir() string { return c.dir }
+
+// Get returns the entry for id if there is one that may be served now. It opens one file and calls nothing.
+func (c *Cache) Get(id string) (Entry, bool) {
+	if c == nil || c.aead == nil {
+		return Entry{}, false
+	}
+	sealed, err := read(c.path(id))
+	if err != nil {
+		return Entry{}, false
+	}
+	ciphertext, ok := strings.CutPrefix(string(sealed), format)
+	if !ok {
+		return Entry{}, false
+	}
+	plain, err := c.aead.Open(nil, nil, []byte(ciphertext), []byte(format+id))
+	if err != nil {
+		return Entry{}, false
+	}
+	var e Entry
+	if json.Unmarshal(plain, &e) != nil || !e.Fresh(c.now()) {
+		return Entry{}, false
+	}
+	return e, true
+}
+
+// Put keeps an entry under id and removes what expired long ago. It does not wait for the disk: an entry can be made
+// again, and one that was torn by a power cut does not open.
+func (c *Cache) Put(id string, e Entry) error {
+	if c == nil || c.aead == nil {
+		return errors.New("keeping an entry: there is no cache")
+	}
+	plain, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("keeping an entry: %w", err)
+	}
+	c.prune()
+	sealed := c.aead.Seal([]byte(format), nil, plain, []byte(format+id))
+	if err := atomicfile.Write(c.path(id), sealed, 0o600, false); err != nil {
+		return fmt.Errorf("keeping an entry: %w", err)
+	}
+	return nil
+}
+
+// Remove forgets the entry for id; that there is none is not an error.
+func (c *Cache) Remove(id string) error {
+	if c == nil || c.aead == nil {
+		return nil
+	}
+	if err := os.Remove(c.path(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forgetting an entry: %w", err)
+	}
+	return nil
+}
+
+// path is where the entry for id lies. The name is an HMAC, so that it tells nothing to who has not the secret.
+func (c *Cache) path(id string) string {
+	mac := hmac.New(sha256.New, c.name)
+	mac.Write([]byte(id))
+	return filepath.Join(c.dir, hex.EncodeToString(mac.Sum(nil))+suffix)
+}
+
+// read reads a whole entry, if it is a regular file of a size that an entry can have.
+func read(path string) ([]byte, error) {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() || fi.Size() > maxEntry { // a FIFO would block for ever, a huge file fill the memory
+		return nil, errors.New("not an entry")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxEntry))
+}
+
+// prune removes entries, and temporary files of writers that died, which nobody can be using any more.
+func (c *Cache) prune() {
+	files, err := os.ReadDir(c.dir)
+	if err != nil {
+		return
+	}
+	for _, f := range files {
+		if name := f.Name(); !strings.HasSuffix(name, suffix) && !strings.HasPrefix(name, ".tmp-") {
+			continue // not ours
+		}
+		if fi, err := f.Info(); err == nil && fi.Mode().IsRegular() && c.now().Sub(fi.ModTime()) > stale {
+			os.Remove(filepath.Join(c.dir, f.Name()))
+		}
+	}
+}
+
+// private makes dir if it is missing, and says whether it is fit for secrets: a directory of this user, not a symlink,
+// that nobody else may enter.
+func private(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	switch err := os.Mkdir(dir, 0o700); {
+	case err == nil: // a strange umask may have taken bits that we need
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return err
+		}
+	case !errors.Is(err, os.ErrExist):
+		return err
+	}
+	fi, err := os.Lstat(dir)
+	if err != nil {
+		return err
+	}
+	if !fi.IsDir() {
+		return fmt.Errorf("it is not a directory but %v", fi.Mode().Type())
+	}
+	return ours(fi)
+}
