@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// advice is the one table from an error to what its reader can do about it. It is empty where the error says that
+// itself.
+func advice(err error) string {
+	var (
+		missing  *token.MissingError
+		noRole   *token.NoRoleError
+		audience *token.AudienceError
+		aws      *exchange.Error
+		none     *exchange.NoCredentialsError
+		sso      *exchange.SSOError
+	)
+	switch {
+	case errors.As(err, &missing):
+		return tokenAdvice(missing.Place) + instead(missing.Others)
+	case errors.As(err, &noRole):
+		next := "set ECR_OIDC_ROLE to the role to assume"
+		if noRole.Why != "" {
+			next += ", and " + tokenAdvice(noRole.Place)
+		}
+		return next + instead(noRole.Others)
+	case errors.As(err, &audience):
+		return audienceAdvice(audience)
+	case errors.As(err, &sso):
+		return "run: " + sso.Command + " --profile " + sso.Profile
+	case errors.As(err, &none):
+		return noneAdvice(none)
+	case errors.As(err, &aws):
+		return awsAdvice(aws)
+	}
+	return ""
+}
+
+func tokenAdvice(place token.Place) string {
+	switch place.Name {
+	case "github":
+		return "give the job `permissions: {id-token: write}` (a job's permissions replace the workflow's; pull requests from public forks never get it)"
+	case "circleci":
+		return "let the project have OIDC tokens (builds of forked pull requests get none unless secrets are passed to them)"
+	case "gitlab":
+		return "give the job `id_tokens: {ECR_OIDC_TOKEN: {aud: sts.amazonaws.com}}`"
+	case "buildkite":
+		return "pass BUILDKITE_JOB_ID and BUILDKITE_AGENT_ACCESS_TOKEN on to where Docker runs"
+	case "file":
+		return "set ECR_OIDC_TOKEN_FILE to the file that holds the token"
+	}
+	return "set ECR_OIDC_TOKEN to the token"
+}
+
+// instead names the identities that were there and were not used, and how to choose one.
+func instead(others []string) string {
+	var ways []string
+	for _, name := range others {
+		switch name {
+		case "AWS_ACCESS_KEY_ID":
+			ways = append(ways, "the AWS keys in the environment are used with ECR_OIDC_SOURCE=aws")
+		case "AWS_WEB_IDENTITY_TOKEN_FILE":
+			ways = append(ways, "AWS_WEB_IDENTITY_TOKEN_FILE is used with ECR_OIDC_SOURCE=file")
+		}
+	}
+	if len(ways) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(ways, "; ")
+}
+
+func audienceAdvice(e *token.AudienceError) string {
+	if e.Place.Name == "circleci" {
+		return "unset ECR_OIDC_AUDIENCE and add the token's audience to the IAM OIDC provider, or run where the job's `circleci run oidc get` is on PATH"
+	}
+	return "make the CI issue the token for that audience, or set ECR_OIDC_AUDIENCE to the one it has and add it to the IAM OIDC provider"
+}
+
+func noneAdvice(e *exchange.NoCredentialsError) string {
+	next := "log in (aws sso login), or set ECR_OIDC_PROFILE to a profile that has credentials"
+	return next + "; the " + e.Ambient + "'s own credentials are used only with ECR_OIDC_SOURCE=aws"
+}
+
+func awsAdvice(e *exchange.Error) string {
+	unsupported := strings.Contains(e.Message, "No OpenIDConnect provider")
+	switch {
+	case e.Code == "":
+		return ""
+	case e.Code == "AccessDenied" && e.Step == exchange.Role:
+		return "either there is no such role, or its trust policy does not admit exactly this subject and audience"
+	case e.Code == "AccessDenied" && e.Step == exchange.Link:
+		return "the role's trust policy must admit the identity before it, and that identity's policy must allow sts:AssumeRole on the role"
+	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password && e.Registry.Public:
+		return "allow it ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on \"*\""
+	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password:
+		return "allow it ecr:GetAuthorizationToken on \"*\""
+	case e.Code == "InvalidIdentityToken" && unsupported:
+		return "create the IAM OIDC provider for the token's issuer in the role's account"
+	case e.Code == "InvalidIdentityToken" && strings.Contains(e.Message, "audience"):
+		return "add the audience to the client ids of the IAM OIDC provider, or ask for one that is there with ECR_OIDC_AUDIENCE"
+	case e.Code == "ExpiredTokenException" && e.Source == "circleci":
+		return "CircleCI's token lives one hour; run where the job's `circleci run oidc get` is on PATH, or push earlier in the job"
+	case e.Code == "ExpiredTokenException":
+		return "have the CI issue a new token"
+	case e.Code == "RegionDisabledException":
+		return "activate STS in that region in the role's account"
+	case e.Code == "ValidationError" && strings.Contains(e.Message, "DurationSeconds"):
+		return "shorten ECR_OIDC_SESSION_DURATION, or raise the role's maximum session duration"
+	}
+	return ""
+}

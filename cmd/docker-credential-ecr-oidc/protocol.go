@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+)
+
+// wholeGet is the time limit of one call by Docker. It bounds what the steps inside bound already.
+const wholeGet = 28 * time.Second
+
+// protocol answers one call in docker-credential-helpers' protocol. Nothing is written before the whole answer is
+// known, and a success writes nothing to stderr.
+func (p program) protocol(verb string) int {
+	ctx, cancel := context.WithTimeout(context.Background(), wholeGet)
+	defer cancel()
+	debug, err := p.debug()
+	var answer bytes.Buffer
+	if err == nil {
+		a := adaptor{ctx: ctx, Helper: helper.Helper{Env: p.env, Debug: debug}}
+		err = credentials.HandleCommand(a, verb, p.stdin, &answer)
+	}
+	if err != nil {
+		return p.fail(err)
+	}
+	if _, err := p.stdout.Write(answer.Bytes()); err != nil {
+		fmt.Fprintf(p.stderr, "ecr-oidc: writing the answer: %v\n", err)
+		return failed
+	}
+	return succeeded
+}
+
+// fail says why. The same line goes to both streams: Docker before 28.5 (push) and 29.0 (pull) drops the first and
+// shows the second. The protocol's own sentences are compared whole by its clients and go to stdout alone.
+func (p program) fail(err error) int {
+	if credentials.IsErrCredentialsNotFound(err) || credentials.IsCredentialsMissingServerURL(err) || credentials.IsCredentialsMissingUsername(err) {
+		fmt.Fprintln(p.stdout, err)
+		return failed
+	}
+	line := p.line(err)
+	fmt.Fprintln(p.stdout, line)
+	fmt.Fprintln(p.stderr, line)
+	return failed
+}
+
+// line is an error and what to do about it, as one line without secrets.
+func (p program) line(err error) string {
+	text := "ecr-oidc: " + err.Error()
+	if next := advice(err); next != "" {
+		text += "; " + next
+	}
+	return oneline.Line(oneline.Strike(text, p.env.Secrets()...))
+}
+
+// debug returns what tells each step on stderr, if ECR_OIDC_DEBUG or the runner's debug switch asks for it.
+func (p program) debug() (func(format string, args ...any), error) {
+	on, err := config.Switch(p.env, "ECR_OIDC_DEBUG", p.env.Get("RUNNER_DEBUG") == "1")
+	if !on {
+		return func(string, ...any) {}, err
+	}
+	start := time.Now()
+	return func(format string, args ...any) {
+		text := oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), p.env.Secrets()...))
+		fmt.Fprintf(p.stderr, "ecr-oidc: debug: %4d ms: %s\n", time.Since(start).Milliseconds(), text)
+	}, err
+}
+
+// adaptor gives the helper docker-credential-helpers' interface, which knows no context; so it is kept here.
+type adaptor struct {
+	helper.Helper
+	ctx context.Context
+}
+
+func (a adaptor) Add(c *credentials.Credentials) error    { return a.Store(c) }
+func (a adaptor) Delete(host string) error                { return a.Erase(host) }
+func (a adaptor) List() (map[string]string, error)        { return a.Helper.List(), nil }
+func (a adaptor) Get(host string) (string, string, error) { return a.Helper.Get(a.ctx, host) }

@@ -1,0 +1,131 @@
+// Package helper answers Docker: get, store, erase and list for ECR registries.
+package helper
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// filling is how long a get may spend on earning a password. BuildKit asks for one host after another, and gives up
+// on all of them after 60 seconds (moby/buildkit session/auth/auth.go).
+const filling = 20 * time.Second
+
+// Helper answers for one process and its environment.
+type Helper struct {
+	Env   token.Env
+	Debug func(format string, args ...any) // one line per step, never a secret
+}
+
+// Get returns the login for a registry, from the cache or from AWS. A host that is not ECR, and the public registry
+// when no role is set for it, is docker-credential-helpers' "not found": the client goes on without a login. Every
+// other failure is said, and no other identity is tried.
+func (h Helper) Get(ctx context.Context, host string) (username, secret string, err error) {
+	reg, ok := registry.Parse(host)
+	if !ok {
+		return "", "", credentials.NewErrCredentialsNotFound()
+	}
+	plan, err := config.For(h.Env, reg)
+	if err != nil {
+		return "", "", err
+	}
+	source, noIdentity := token.Identify(h.Env, plan.Place, plan.Choice, len(plan.Roles) > 0)
+	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region, reg.Partition)
+	h.Debug("source %s, decided by %q; roles %q from %q", source.Name, plan.Place.By, plan.Roles, plan.RolesFrom)
+	store := h.cache(plan, source)
+	if e, ok := store.Get(keptLogin(reg)); ok { // somebody's docker login: the last one wins
+		h.Debug("answering with the login that was stored for %s", reg.Host)
+		return e.Username, e.Secret, nil
+	}
+	if reg.Public && len(plan.Roles) == 0 {
+		return "", "", credentials.NewErrCredentialsNotFound()
+	}
+	if noIdentity != nil {
+		return "", "", noIdentity
+	}
+	id := h.question(plan, source)
+	if e, ok := store.Get(id); ok {
+		h.Debug("answering from the cache in %s", store.Dir())
+		return e.Username, e.Secret, nil
+	}
+	e, err := h.fill(ctx, plan, source)
+	if err != nil {
+		return "", "", err
+	}
+	h.keep(store, id, e)
+	return e.Username, e.Secret, nil
+}
+
+// fill earns a password: token, role, password.
+func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source) (cache.Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, filling)
+	defer cancel()
+	roots, err := caBundle(h.Env)
+	if err != nil {
+		return cache.Entry{}, err
+	}
+	r := exchange.Request{Plan: plan, Source: source, Env: h.Env, Roots: roots, Debug: h.Debug}
+	if source.OIDC() {
+		client := token.Client(roots)
+		if r.Token, err = source.Token(ctx, client, plan.Audience); err != nil {
+			return cache.Entry{}, err
+		}
+		h.Debug("have a %v, issuer %q, audience %q, until %v", r.Token, r.Token.Claims.Issuer, r.Token.Claims.Audience, r.Token.Claims.Expires)
+		login, err := exchange.Get(ctx, r)
+		if expired := exchange.Code(err) == "ExpiredTokenException"; !expired || !source.Renewable() {
+			return entry(login), err
+		}
+		h.Debug("STS calls the token expired; getting a new one, once")
+		if r.Token, err = source.Renew(ctx, client, plan.Audience); err != nil {
+			return cache.Entry{}, err
+		}
+	}
+	login, err := exchange.Get(ctx, r)
+	return entry(login), err
+}
+
+func entry(l exchange.Login) cache.Entry {
+	return cache.Entry{Username: l.Username, Secret: l.Password, Made: time.Now(), Life: l.Life}
+}
+
+// keep puts an entry into the cache if it can. That it cannot is no reason to fail a get.
+func (h Helper) keep(store *cache.Cache, id string, e cache.Entry) {
+	switch {
+	case store == nil:
+	case !e.Fresh(time.Now()):
+		h.Debug("not caching: AWS lets the password expire in %v", e.Life)
+	default:
+		if err := store.Put(id, e); err != nil {
+			h.Debug("not caching: %v", err)
+		}
+	}
+}
+
+// caBundle reads AWS_CA_BUNDLE, which replaces the system's roots, as it does for the SDK; nil when it is unset. The
+// CI's token endpoint is asked with it too: where a proxy needs it for AWS it needs it for that.
+func caBundle(env token.Env) (*x509.CertPool, error) {
+	path := env.Get("AWS_CA_BUNDLE")
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading AWS_CA_BUNDLE: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, errors.New("reading AWS_CA_BUNDLE: there is no certificate in " + path)
+	}
+	return roots, nil
+}

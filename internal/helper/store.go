@@ -1,0 +1,89 @@
+package helper
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// longestLogin is how long a login is kept whose expiry cannot be read: ECR gives none for longer.
+const longestLogin = 12 * time.Hour
+
+// Store keeps a login that a client made by other means (docker login, amazon-ecr-login), sealed like our own entries,
+// until it expires or Erase; Get answers with it meanwhile. Our own password coming back, which is what "docker login"
+// without a password does, is nothing to keep. A login that cannot be kept is an error, never silently lost.
+func (h Helper) Store(c *credentials.Credentials) error {
+	reg, ok := registry.Parse(c.ServerURL)
+	if !ok {
+		return fmt.Errorf("storing a login: %q is not an ECR registry, and this helper keeps logins for those alone", c.ServerURL)
+	}
+	plan, err := config.For(h.Env, reg)
+	if err != nil {
+		return err
+	}
+	source, noIdentity := token.Identify(h.Env, plan.Place, plan.Choice, len(plan.Roles) > 0)
+	store, err := h.openCache(plan, source)
+	if err != nil {
+		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
+	}
+	if noIdentity == nil {
+		if own, ok := store.Get(h.question(plan, source)); ok && own.Username == c.Username && own.Secret == c.Secret {
+			return nil
+		}
+	}
+	e := entryOf(c, time.Now())
+	if !e.Fresh(time.Now()) {
+		return fmt.Errorf("storing the login for %s: it has expired", reg.Host)
+	}
+	if err := store.Put(keptLogin(reg), e); err != nil {
+		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
+	}
+	return nil
+}
+
+// Erase forgets what is kept for a host: a stored login, and our own password, for every account that shares it. That
+// there is nothing to forget is a success, as "docker logout" asks in four forms of one name.
+func (h Helper) Erase(host string) error {
+	reg, ok := registry.Parse(host)
+	if !ok {
+		return nil
+	}
+	plan, err := config.For(h.Env, reg)
+	if err != nil {
+		return err
+	}
+	source, noIdentity := token.Identify(h.Env, plan.Place, plan.Choice, len(plan.Roles) > 0)
+	store := h.cache(plan, source)
+	err = store.Remove(keptLogin(reg))
+	if noIdentity == nil {
+		err = errors.Join(err, store.Remove(h.question(plan, source)))
+	}
+	return err
+}
+
+// List names nothing: Docker asks "get" for each host that is listed, on every build, and one failure would hide the
+// others' logins.
+func (h Helper) List() map[string]string { return map[string]string{} }
+
+// entryOf makes an entry of a client's login. An ECR password is base64 of JSON that names its own expiry
+// (aws-ecr-orb#265); anything else is kept for as long as ECR's longest.
+func entryOf(c *credentials.Credentials, now time.Time) cache.Entry {
+	e := cache.Entry{Username: c.Username, Secret: c.Secret, Made: now, Life: longestLogin}
+	var password struct {
+		Expiration int64 `json:"expiration"`
+	}
+	plain, err := base64.StdEncoding.DecodeString(c.Secret)
+	if err == nil && json.Unmarshal(plain, &password) == nil && password.Expiration > 0 {
+		e.Life = min(e.Life, time.Unix(password.Expiration, 0).Sub(now))
+	}
+	return e
+}
