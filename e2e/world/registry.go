@@ -1,0 +1,132 @@
+package world
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+)
+
+var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(?:blobs|manifests|tags|referrers)/`)
+
+// registry serves images to those whose password came from this world's ECR.
+func (v *visit) registry() {
+	if v.at.account == "public" && strings.HasPrefix(v.at.path, "/token") {
+		v.publicToken()
+		return
+	}
+	g, known, sent := v.login()
+	anonymous := v.at.account == "public" && !sent
+	repo := ""
+	if m := repositoryPath.FindStringSubmatch(v.at.path); m != nil {
+		repo = m[1]
+	}
+	read := v.r.Method == http.MethodGet || v.r.Method == http.MethodHead
+	switch {
+	case !sent:
+		v.challenge()
+	// Refused with 403 and no challenge, so that clients do not ask again:
+	// https://github.com/awslabs/soci-snapshotter/pull/1196
+	case !known, !anonymous && (g.region != v.at.region || g.public != (v.at.account == "public")):
+		v.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
+	case !v.w.now().Before(g.expires):
+		v.fail(apiError{http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."})
+	case repo != "" && !v.w.permits(g, v.at, v.r.Method, repo):
+		action := repositoryAction(v.at, !read)
+		v.fail(apiError{http.StatusForbidden, "DENIED", fmt.Sprintf(
+			"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
+			g.who.arn, action, repositoryARN(v.at, repo), action)})
+	default:
+		v.caller(g.who.arn)
+		v.w.store(v.at).ServeHTTP(v, v.r)
+	}
+}
+
+// challenge asks for a password. ECR wants it in every request; ECR Public
+// exchanges it for a bearer token, and has one for those without password too.
+// https://github.com/aws/containers-roadmap/issues/2835
+func (v *visit) challenge() {
+	kind := fmt.Sprintf(`Basic realm="https://%s/",service="ecr.amazonaws.com"`, v.r.Host)
+	if v.at.account == "public" {
+		kind = fmt.Sprintf(`Bearer realm="https://%s/token/",service="public.ecr.aws",scope="aws"`, v.r.Host)
+	}
+	v.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	v.Header().Set("Www-Authenticate", kind)
+	v.WriteHeader(http.StatusUnauthorized)
+	io.WriteString(v, "Not Authorized\n")
+}
+
+// login finds what stands behind the request's credentials.
+func (v *visit) login() (g grant, known, sent bool) {
+	password := ""
+	if v.at.account == "public" {
+		password, sent = strings.CutPrefix(v.r.Header.Get("Authorization"), "Bearer ")
+		if text, err := base64.StdEncoding.DecodeString(password); err == nil {
+			password = string(text)
+		}
+		if password == "anonymous" {
+			return grant{region: v.at.region, public: true, expires: v.w.now().Add(maxSkew)}, true, true
+		}
+	} else {
+		user := ""
+		user, password, sent = v.r.BasicAuth()
+		if user != "AWS" {
+			return g, false, sent
+		}
+	}
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	g, known = v.w.passwords[password]
+	return g, known, sent
+}
+
+func (v *visit) publicToken() {
+	user, password, sent := v.r.BasicAuth()
+	v.w.mu.Lock()
+	g, known := v.w.passwords[password]
+	v.w.mu.Unlock()
+	switch {
+	case !sent:
+		password = "anonymous"
+	case user != "AWS", !known, !g.public, !v.w.now().Before(g.expires):
+		v.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
+		return
+	}
+	v.caller(g.who.arn)
+	v.json(http.StatusOK, map[string]string{"token": base64.StdEncoding.EncodeToString([]byte(password))})
+}
+
+// permits reports whether whoever logged in may do this to a repository.
+// Looking whether a layer is there belongs to pushing as well as to pulling.
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
+func (w *World) permits(g grant, at place, method, repo string) bool {
+	push := g.who.source != "" && w.mayUse(g.who, true, at, repo)
+	switch method {
+	case http.MethodHead:
+		return push || w.mayPull(g, at, repo)
+	case http.MethodGet:
+		return w.mayPull(g, at, repo)
+	}
+	return push
+}
+
+func (w *World) mayPull(g grant, at place, repo string) bool {
+	return at.account == "public" || w.mayUse(g.who, false, at, repo)
+}
+
+// store returns the images of one account in one region, by whichever of its
+// names they are asked for.
+func (w *World) store(at place) http.Handler {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := at.account + "/" + at.region
+	if w.stores[key] == nil {
+		w.stores[key] = registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+	}
+	return w.stores[key]
+}
