@@ -47,6 +47,7 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading AWS's configuration: %w", err)
 	}
+	cfg.HTTPClient = sender{cfg.HTTPClient}
 	cfg.Retryer = retryer(cfg.RetryMode, cfg.RetryMaxAttempts)
 	shared := sharedConfig(cfg)
 	if ambient := ambient(cfg, shared); ambient != "" && !r.Source.Chosen {

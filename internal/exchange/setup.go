@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ func (r Request) byHand(credentials aws.CredentialsProvider) (aws.Config, error)
 	}
 	cfg := aws.Config{
 		Region:           r.Plan.Registry.Region,
-		HTTPClient:       r.client(),
+		HTTPClient:       sender{r.client()},
 		Credentials:      credentials,
 		ConfigSources:    []any{env},
 		RetryMode:        env.RetryMode,
@@ -49,6 +50,20 @@ func (r Request) client() *awshttp.BuildableClient {
 			t.TLSClientConfig.RootCAs = r.Roots
 		}
 	})
+}
+
+// sender keeps smithy-go from breaking good answers. Its request body, once the answer's headers are there, is closed,
+// and its WriteTo then returns io.EOF (transport/http/internal/io/safe.go); net/http, if it only then looks for the
+// body's end, takes that for a failed write and closes the connection under the answer. The caller sees "use of closed
+// network connection" and asks AWS a second time (aws-sdk-go-v2#1825, #2737). Read has no such fault, so that is all
+// that net/http gets to see.
+type sender struct{ client aws.HTTPClient }
+
+func (s sender) Do(req *http.Request) (*http.Response, error) {
+	if req.Body != nil && req.Body != http.NoBody {
+		req.Body = struct{ io.ReadCloser }{req.Body}
+	}
+	return s.client.Do(req)
 }
 
 // retryer is the SDK's, which tries passing faults again and says the others at once, and which the STS client extends

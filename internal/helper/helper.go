@@ -82,13 +82,14 @@ func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source)
 			return cache.Entry{}, err
 		}
 		h.Debug("have a %v, issuer %q, audience %q, until %v", r.Token, r.Token.Claims.Issuer, r.Token.Claims.Audience, r.Token.Claims.Expires)
-		login, err := exchange.Get(ctx, r)
-		if expired := exchange.Code(err) == "ExpiredTokenException"; !expired || !source.Renewable() {
-			return entry(login), err
+		login, refused := exchange.Get(ctx, r)
+		if exchange.Code(refused) != "ExpiredTokenException" || !source.Renewable() {
+			return entry(login), refused
 		}
 		h.Debug("STS calls the token expired; getting a new one, once")
 		if r.Token, err = source.Renew(ctx, client, plan.Audience); err != nil {
-			return cache.Entry{}, err
+			h.Debug("there is no new one: %v", err)
+			return cache.Entry{}, refused
 		}
 	}
 	login, err := exchange.Get(ctx, r)
