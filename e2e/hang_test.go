@@ -1,0 +1,39 @@
+package e2e
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+)
+
+// Servers that never answer, or drip: each get ends by itself, inside the 28 s that BuildKit's minute for two hosts
+// leaves, and says who did not answer. The three wait at the same time.
+func TestHangingServers(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for the program's own limits, about 20 seconds")
+	}
+	var all sync.WaitGroup
+	for service, want := range map[string]string{
+		"oidc": "ecr-oidc: asking GitHub for the job's OIDC token (",
+		"sts":  "ecr-oidc: asking AWS for role ci in 123456789012 ",
+		"ecr":  "ecr-oidc: asking AWS for a password for " + usual,
+	} {
+		j := newJob(t)
+		j.world.Fail(service, world.Fault{Hang: true})
+		all.Go(func() {
+			start := time.Now()
+			stdout, stderr, err := j.get(usual)
+			if took := time.Since(start); took > 28*time.Second {
+				t.Errorf("%s hangs: get took %v", service, took)
+			}
+			if err == nil || !strings.HasPrefix(stdout, want) || stdout != stderr || !strings.Contains(stdout, "no answer in time") {
+				t.Errorf("%s hangs: %v\nstdout %sstderr %s", service, err, stdout, stderr)
+			}
+		})
+	}
+	all.Wait()
+}
