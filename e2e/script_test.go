@@ -25,6 +25,7 @@ const usual = world.Account + ".dkr.ecr." + world.Region + ".amazonaws.com"
 // TestScripts runs each script in testdata against a world of its own. In a script's environment there is nothing but
 // a HOME, the world's endpoints and its CA; "github" or "circleci" make it a job.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		Setup:               setup,

@@ -17,6 +17,7 @@ import (
 	ssotypes "github.com/aws/aws-sdk-go-v2/service/sso/types"
 	ssooidctypes "github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // keys are the environment's access keys and nothing else.
@@ -35,6 +36,7 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, error) {
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(r.Plan.Registry.Region),
 		awsconfig.WithHTTPClient(r.client()),
+		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{readOnly}),
 		awsconfig.WithLogger(logging.Nop{}), // a successful get is silent on stderr
 	}
 	if r.Plan.Choice.Profile != "" { // and only then: a profile named in code beats environment keys
@@ -47,7 +49,6 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("loading AWS's configuration: %w", err)
 	}
-	cfg.HTTPClient = sender{cfg.HTTPClient}
 	cfg.Retryer = retryer(cfg.RetryMode, cfg.RetryMaxAttempts)
 	shared := sharedConfig(cfg)
 	if ambient := ambient(cfg, shared); ambient != "" && !r.Source.Chosen {

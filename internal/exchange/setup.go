@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
@@ -29,12 +32,13 @@ func (r Request) byHand(credentials aws.CredentialsProvider) (aws.Config, error)
 	}
 	cfg := aws.Config{
 		Region:           r.Plan.Registry.Region,
-		HTTPClient:       sender{r.client()},
+		HTTPClient:       r.client(),
 		Credentials:      credentials,
 		ConfigSources:    []any{env},
 		RetryMode:        env.RetryMode,
 		RetryMaxAttempts: env.RetryMaxAttempts,
 		AppID:            env.AppID,
+		APIOptions:       []func(*middleware.Stack) error{readOnly},
 	}
 	if env.BaseEndpoint != "" && (env.IgnoreConfiguredEndpoints == nil || !*env.IgnoreConfiguredEndpoints) {
 		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)
@@ -52,18 +56,24 @@ func (r Request) client() *awshttp.BuildableClient {
 	})
 }
 
-// sender keeps smithy-go from breaking good answers. Its request body, once the answer's headers are there, is closed,
-// and its WriteTo then returns io.EOF (transport/http/internal/io/safe.go); net/http, if it only then looks for the
-// body's end, takes that for a failed write and closes the connection under the answer. The caller sees "use of closed
-// network connection" and asks AWS a second time (aws-sdk-go-v2#1825, #2737). Read has no such fault, so that is all
-// that net/http gets to see.
-type sender struct{ client aws.HTTPClient }
-
-func (s sender) Do(req *http.Request) (*http.Response, error) {
-	if req.Body != nil && req.Body != http.NoBody {
-		req.Body = struct{ io.ReadCloser }{req.Body}
-	}
-	return s.client.Do(req)
+// readOnly keeps smithy-go from breaking good answers. Its request body is closed once the answer's headers are there,
+// and the body's WriteTo then returns io.EOF (transport/http/internal/io/safe.go); net/http, if it only then looks for
+// the body's end, takes that for a failed write and closes the connection under the answer. The caller sees "use of
+// closed network connection" and asks AWS a second time (aws-sdk-go-v2#1825, #2737). A body that is a Reader and no
+// more has no such fault. It is an API option, so that the clients inside the SDK's own chain have it too.
+func readOnly(stack *middleware.Stack) error {
+	return stack.Build.Add(middleware.BuildMiddlewareFunc("ReadOnlyBody", func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
+		if req, ok := in.Request.(*smithyhttp.Request); ok {
+			if body, ok := req.GetStream().(io.ReadSeeker); ok {
+				plain, err := req.SetStream(struct{ io.ReadSeeker }{body})
+				if err != nil {
+					return middleware.BuildOutput{}, middleware.Metadata{}, err
+				}
+				in.Request = plain
+			}
+		}
+		return next.HandleBuild(ctx, in)
+	}), middleware.After)
 }
 
 // retryer is the SDK's, which tries passing faults again and says the others at once, and which the STS client extends
