@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+)
+
+// What README shows is what the program does: the refusal is the one that it prints, and the trust policy the one that
+// lets the job in.
+func TestReadme(t *testing.T) {
+	b, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := strings.ReplaceAll(string(b), "\r\n", "\n")
+
+	j := newJob(t)
+	for name, value := range j.world.GitHub(world.GitHubJob{Event: "pull_request"}) {
+		j.env[name] = value
+	}
+	j.env["ECR_OIDC_ROLE"], j.env["ECR_ROLE_TO_ASSUME"] = "", world.CIRole
+	if line, _, err := j.get(usual); err == nil || !strings.Contains(readme, "```\n"+line+"```\n") {
+		t.Errorf("README does not show this refusal:\n%s", line)
+	}
+
+	policy := regexp.MustCompile("(?s)```json\n(.*?)```").FindStringSubmatch(readme)
+	if policy == nil {
+		t.Fatal("README shows no trust policy")
+	}
+	j.world.AddRole(world.Role{ARN: world.CIRole, Trust: policy[1]})
+	for name, value := range j.world.GitHub(world.GitHubJob{}) {
+		j.env[name] = value
+	}
+	if out, _, err := j.get(usual); err != nil {
+		t.Errorf("README's trust policy does not let the job in: %s", out)
+	}
+}
+
+// Every variable that README names is one that the program reads, and the other way round.
+func TestReadmeVariables(t *testing.T) {
+	ours := regexp.MustCompile(`\bECR_OIDC_[A-Z_]*[A-Z]\b`)
+	read := func(names ...string) map[string]bool {
+		found := map[string]bool{}
+		for _, name := range names {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range ours.FindAllString(string(b), -1) {
+				found[v] = true
+			}
+		}
+		return found
+	}
+	documented := read("../README.md")
+	used := read("../internal/config/config.go", "../internal/config/roles.go", "../internal/config/session.go", "../internal/token/place.go", "../internal/token/given.go", "../cmd/docker-credential-ecr-oidc/protocol.go")
+	for v := range used {
+		if !documented[v] {
+			t.Errorf("README does not name %s", v)
+		}
+	}
+	for v := range documented {
+		if !used[v] {
+			t.Errorf("README names %s, which nothing reads", v)
+		}
+	}
+}
