@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The second tier: real clients against the emulated AWS, in a namespace of
+# their own. Needs root and Linux; clients that are absent are skipped, by name.
+#
+#   e2e/lab/run.sh [flags of go test's binary, as -test.run Docker]
+#
+# LAB_HELPER=FILE tests that binary instead of building one.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+# shellcheck source-path=SCRIPTDIR/../..
+source .ci/tools.sh
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+mkdir "$out/bin"
+if [ -n "${LAB_HELPER-}" ]; then
+	cp "$LAB_HELPER" "$out/bin/docker-credential-ecr-oidc"
+else
+	CGO_ENABLED=0 go build -trimpath -o "$out/bin/" ./cmd/docker-credential-ecr-oidc
+fi
+CGO_ENABLED=0 go test -c -tags lab -o "$out/lab.test" ./e2e/lab
+
+path=$out/bin
+for tool in crane minio docker28 docker29; do
+	path=$path:$(dirname "$(tool_path "$tool")")
+done
+# sbin: a login without it has no dockerd.
+PATH=$path:$PATH:/usr/sbin:/sbin e2e/lab/enter.sh "$out/lab.test" -test.v -test.timeout 10m "$@"
