@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +35,19 @@ func TestHangingServers(t *testing.T) {
 			}
 			if err == nil || !strings.HasPrefix(stdout, want) || stdout != stderr || !strings.Contains(stdout, "no answer in time") {
 				t.Errorf("%s hangs: %v\nstdout %sstderr %s", service, err, stdout, stderr)
+			}
+		})
+	}
+	if runtime.GOOS != "windows" { // a pipe that nobody writes to, where a token's file should be
+		j := newJob(t)
+		j.env["ECR_OIDC_TOKEN_FILE"] = filepath.Join(j.dir, "pipe")
+		if out, err := exec.Command("mkfifo", j.env["ECR_OIDC_TOKEN_FILE"]).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		all.Go(func() {
+			stdout, stderr, err := j.get(usual)
+			if err == nil || stdout != stderr || stdout != "ecr-oidc: answering get: not done within 28s\n" {
+				t.Errorf("a pipe hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
 			}
 		})
 	}

@@ -82,6 +82,9 @@ func audienceAdvice(e *token.AudienceError) string {
 
 func noneAdvice(e *exchange.NoCredentialsError) string {
 	next := "log in (aws sso login), or set ECR_OIDC_PROFILE to a profile that has credentials"
+	if e.Why != "" {
+		return next
+	}
 	return next + "; the " + e.Ambient + "'s own credentials are used only with ECR_OIDC_SOURCE=aws"
 }
 

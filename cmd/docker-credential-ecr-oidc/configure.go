@@ -20,17 +20,24 @@ func (p program) configure(args []string) int {
 	flags := flag.NewFlagSet("configure", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	dir := flags.String("docker-config", p.env.Get("DOCKER_CONFIG"), "")
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(p.stdout, usage)
-		return succeeded
-	} else if err != nil {
-		return p.usage("configure: " + err.Error())
+	var registries []string
+	for err := flags.Parse(args); ; err = flags.Parse(flags.Args()[1:]) { // flags may follow registries, too
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprint(p.stdout, usage)
+			return succeeded
+		} else if err != nil {
+			return p.usage("configure: " + err.Error())
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		registries = append(registries, flags.Arg(0))
 	}
-	if flags.NArg() == 0 {
+	if len(registries) == 0 {
 		return p.usage("configure takes one registry or more, for example 123456789012.dkr.ecr.eu-west-2.amazonaws.com")
 	}
 	var hosts []string
-	for _, arg := range flags.Args() {
+	for _, arg := range registries {
 		reg, ok := registry.Parse(arg)
 		if !ok {
 			fmt.Fprintf(p.stderr, "ecr-oidc: %q is not an ECR registry; one looks like 123456789012.dkr.ecr.eu-west-2.amazonaws.com\n", oneline.Clean(arg))

@@ -21,14 +21,17 @@ const wholeGet = 28 * time.Second
 func (p program) protocol(verb string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), wholeGet)
 	defer cancel()
-	debug, err := p.debug()
+	a := adaptor{ctx: ctx, Helper: helper.Helper{Env: p.env, Debug: p.debug()}}
 	var answer bytes.Buffer
-	if err == nil {
-		a := adaptor{ctx: ctx, Helper: helper.Helper{Env: p.env, Debug: debug}}
-		err = credentials.HandleCommand(a, verb, p.stdin, &answer)
-	}
-	if err != nil {
-		return p.fail(err)
+	done := make(chan error, 1)
+	go func() { done <- credentials.HandleCommand(a, verb, p.stdin, &answer) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return p.fail(err)
+		}
+	case <-ctx.Done(): // in something that knows no context: a pipe that nobody writes to, a dead network mount
+		return p.fail(fmt.Errorf("answering %s: not done within %v", verb, wholeGet))
 	}
 	if _, err := p.stdout.Write(answer.Bytes()); err != nil {
 		fmt.Fprintf(p.stderr, "ecr-oidc: writing the answer: %v\n", err)
@@ -59,17 +62,18 @@ func (p program) line(err error) string {
 	return oneline.Line(oneline.Strike(text, p.env.Secrets()...))
 }
 
-// debug returns what tells each step on stderr, if ECR_OIDC_DEBUG or the runner's debug switch asks for it.
-func (p program) debug() (func(format string, args ...any), error) {
+// debug returns what tells each step on stderr, if ECR_OIDC_DEBUG or the runner's debug switch asks for it. A value
+// that is neither on nor off is an error of the plan, for ECR hosts alone.
+func (p program) debug() func(format string, args ...any) {
 	on, err := config.Switch(p.env, "ECR_OIDC_DEBUG", p.env.Get("RUNNER_DEBUG") == "1")
-	if !on {
-		return func(string, ...any) {}, err
+	if !on || err != nil {
+		return func(string, ...any) {}
 	}
 	start := time.Now()
 	return func(format string, args ...any) {
 		text := oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), p.env.Secrets()...))
 		fmt.Fprintf(p.stderr, "ecr-oidc: debug: %4d ms: %s\n", time.Since(start).Milliseconds(), text)
-	}, err
+	}
 }
 
 // adaptor gives the helper docker-credential-helpers' interface, which knows no context; so it is kept here.

@@ -21,6 +21,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -37,7 +38,10 @@ const (
 	stale    = 24 * time.Hour // AWS's longest is 12; what is older serves nobody
 )
 
-// Entry is a login with its life. Times are lengths and not AWS's dates, so that a clock that is wrong does no harm as
+// own matches the names of entries, and of the temporary files that atomicfile makes for them.
+var own = regexp.MustCompile(`^([0-9a-f]{64}\.sealed|\.tmp-[0-9a-f]{64}\.sealed-[0-9]+)$`)
+
+// Entry is a login with its life. It prints without its secret. Times are lengths and not AWS's dates, so that a clock that is wrong does no harm as
 // long as it runs evenly.
 type Entry struct {
 	Username string
@@ -45,6 +49,11 @@ type Entry struct {
 	Made     time.Time     // by the local clock, when it was fetched
 	Life     time.Duration // from Made until it expires
 }
+
+func (e Entry) String() string {
+	return fmt.Sprintf("login of %q made %v for %v", e.Username, e.Made, e.Life)
+}
+func (e Entry) GoString() string { return e.String() }
 
 // Fresh says whether the entry may be served at the time now.
 func (e Entry) Fresh(now time.Time) bool {
@@ -66,6 +75,7 @@ type Cache struct {
 func Open(dirs []string, secret []byte) (*Cache, error) {
 	var errs []error
 	for _, dir := range dirs {
+		dir = filepath.Clean(dir) // a slash at the end would lead through a symlink
 		err := private(dir)
 		if err == nil {
 			return open(dir, secret)
@@ -185,8 +195,8 @@ func (c *Cache) prune() {
 		return
 	}
 	for _, f := range files {
-		if name := f.Name(); !strings.HasSuffix(name, suffix) && !strings.HasPrefix(name, ".tmp-") {
-			continue // not ours
+		if !own.MatchString(f.Name()) { // the user may have given us a directory that holds other things
+			continue
 		}
 		if fi, err := f.Info(); err == nil && fi.Mode().IsRegular() && c.now().Sub(fi.ModTime()) > stale {
 			os.Remove(filepath.Join(c.dir, f.Name()))

@@ -49,6 +49,9 @@ func For(env token.Env, reg registry.Registry) (Plan, error) {
 	if p.Cache, err = Switch(env, "ECR_OIDC_CACHE", true); err != nil {
 		return Plan{}, err
 	}
+	if _, err = Switch(env, "ECR_OIDC_DEBUG", false); err != nil { // read where lines are written; a mistake is said here
+		return Plan{}, err
+	}
 	if p.Duration, err = duration(env, "ECR_OIDC_SESSION_DURATION"); err != nil {
 		return Plan{}, err
 	}
@@ -76,12 +79,12 @@ func duration(env token.Env, name string) (time.Duration, error) {
 	if v == "" {
 		return 0, nil
 	}
-	d, err := time.ParseDuration(v)
-	if seconds, numErr := strconv.Atoi(v); numErr == nil {
-		d, err = time.Duration(seconds)*time.Second, nil
+	if _, err := strconv.Atoi(v); err == nil {
+		v += "s"
 	}
+	d, err := time.ParseDuration(v)
 	if err != nil || d < 15*time.Minute || d > 12*time.Hour || d != d.Truncate(time.Second) {
-		return 0, fmt.Errorf("%s is %q; allowed are 900 to 43200 seconds, or 15m to 12h", name, v)
+		return 0, fmt.Errorf("%s is %q; allowed are 900 to 43200 seconds, or 15m to 12h", name, env.Get(name))
 	}
 	return d, nil
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 )
@@ -32,11 +34,19 @@ func Path(dir string) (string, error) {
 func SetHelper(path, helper string, hosts ...string) error {
 	err := edit(path, func(file object) (object, error) {
 		var helpers object
-		if err := helpers.parse(file.get("credHelpers")); err != nil {
-			return nil, fmt.Errorf("credHelpers: %w", err)
+		if old := file.get("credHelpers"); !bytes.Equal(old, []byte("null")) {
+			if err := helpers.parse(old); err != nil {
+				return nil, fmt.Errorf("credHelpers: %w", err)
+			}
 		}
+		changed := false
 		for _, host := range hosts {
-			helpers = helpers.set(host, quote(helper))
+			if value := quote(helper); !bytes.Equal(helpers.get(host), value) {
+				helpers, changed = helpers.set(host, value), true
+			}
+		}
+		if !changed {
+			return nil, nil
 		}
 		return file.set("credHelpers", helpers.bytes()), nil
 	})
@@ -46,10 +56,9 @@ func SetHelper(path, helper string, hosts ...string) error {
 	return nil
 }
 
+// edit changes the file at path by change, which returns nil for no change; then nothing is written.
 func edit(path string, change func(object) (object, error)) error {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
+	path = target(path)
 	old, err := os.ReadFile(path)
 	mode := fs.FileMode(0o600)
 	switch {
@@ -70,7 +79,7 @@ func edit(path string, change func(object) (object, error)) error {
 	if err := file.parse(bytes.TrimSpace(old)); err != nil {
 		return err
 	}
-	if file, err = change(file); err != nil {
+	if file, err = change(file); file == nil || err != nil {
 		return err
 	}
 	var out bytes.Buffer
@@ -78,10 +87,22 @@ func edit(path string, change func(object) (object, error)) error {
 		return err
 	}
 	out.WriteByte('\n')
-	if bytes.Equal(bytes.TrimSpace(out.Bytes()), bytes.TrimSpace(old)) {
-		return nil
-	}
 	return atomicfile.Write(path, out.Bytes(), mode, true)
+}
+
+// target follows symlinks at path, also one whose target is still to be made.
+func target(path string) string {
+	for range 40 {
+		link, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(link) {
+			link = filepath.Join(filepath.Dir(path), link)
+		}
+		path = link
+	}
+	return path
 }
 
 // object is a JSON object as it was written: its members in their order, their values untouched.
@@ -89,6 +110,7 @@ type object []member
 
 type member struct {
 	key   string
+	name  json.RawMessage // the key as it was written
 	value json.RawMessage
 }
 
@@ -103,27 +125,30 @@ func (o *object) parse(b []byte) error {
 		return errors.New("it is not a JSON object")
 	}
 	for d.More() {
+		before := d.InputOffset()
 		key, err := d.Token()
 		if err != nil {
 			return fmt.Errorf("it is not JSON: %w", err)
 		}
+		name := bytes.TrimLeft(b[before:d.InputOffset()], ", \t\r\n")
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
 			return fmt.Errorf("it is not JSON: %w", err)
 		}
-		*o = append(*o, member{key.(string), value}) // an object's keys are strings, or Token fails
+		*o = append(*o, member{key.(string), name, value}) // an object's keys are strings, or Token fails
 	}
 	if _, err := d.Token(); err != nil {
 		return errors.New("it is not JSON: it ends too early")
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF {
 		return errors.New("it is not JSON: something follows the object")
 	}
 	return nil
 }
 
+// get returns the value of key; of a key that is there twice the last one, which is the one that Docker obeys.
 func (o object) get(key string) json.RawMessage {
-	for _, m := range o {
+	for _, m := range slices.Backward(o) {
 		if m.key == key {
 			return m.value
 		}
@@ -133,13 +158,13 @@ func (o object) get(key string) json.RawMessage {
 
 // set returns o with the value of key replaced where it stands, or added at the end.
 func (o object) set(key string, value json.RawMessage) object {
-	for i, m := range o {
+	for i, m := range slices.Backward(o) {
 		if m.key == key {
 			o[i].value = value
 			return o
 		}
 	}
-	return append(o, member{key, value})
+	return append(o, member{key, quote(key), value})
 }
 
 func (o object) bytes() json.RawMessage {
@@ -149,7 +174,7 @@ func (o object) bytes() json.RawMessage {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.Write(quote(m.key))
+		b.Write(m.name)
 		b.WriteByte(':')
 		b.Write(m.value)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
@@ -18,21 +17,23 @@ import (
 	ssooidctypes "github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
 // keys are the environment's access keys and nothing else.
-func (r Request) keys() (aws.CredentialsProvider, error) {
+func (r Request) keys() (aws.Credentials, error) {
 	secret := r.Env.Get("AWS_SECRET_ACCESS_KEY")
 	if secret == "" {
-		return nil, missingKey(r.Env, "AWS_SECRET_ACCESS_KEY")
+		return aws.Credentials{}, fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s", r.Env.Without("AWS_SECRET_ACCESS_KEY"))
 	}
-	return credentials.NewStaticCredentialsProvider(r.Env.Get("AWS_ACCESS_KEY_ID"), secret, r.Env.Get("AWS_SESSION_TOKEN")), nil
+	return aws.Credentials{AccessKeyID: r.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret, SessionToken: r.Env.Get("AWS_SESSION_TOKEN")}, nil
 }
 
 // bySDK is the SDK's own chain: environment keys, profile, SSO, credential_process. Its last links, the container's
 // and the instance's credentials, are used only when the user chose the "aws" source by name: a process that lost its
 // job's variables (sudo, env -i, a nested container) must not turn into the machine that it runs on.
-func (r Request) bySDK(ctx context.Context) (aws.Config, error) {
+func (r Request) bySDK(ctx context.Context) (aws.Config, aws.Credentials, error) {
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(r.Plan.Registry.Region),
 		awsconfig.WithHTTPClient(r.client()),
@@ -47,20 +48,23 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, error) {
 	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return aws.Config{}, fmt.Errorf("loading AWS's configuration: %w", err)
+		return aws.Config{}, aws.Credentials{}, fmt.Errorf("loading AWS's configuration: %w", err)
 	}
 	cfg.Retryer = retryer(cfg.RetryMode, cfg.RetryMaxAttempts)
 	shared := sharedConfig(cfg)
-	if ambient := ambient(cfg, shared); ambient != "" && !r.Source.Chosen {
-		return aws.Config{}, &NoCredentialsError{Profile: shared.Profile, Ambient: ambient}
+	machine := ambient(cfg, shared)
+	if machine != "" && !r.Source.Chosen {
+		return aws.Config{}, aws.Credentials{}, &NoCredentialsError{Profile: shared.Profile, Ambient: machine}
 	}
 	r.Debug("asking the AWS SDK's chain for credentials, profile %q", shared.Profile)
 	found, err := cfg.Credentials.Retrieve(ctx)
-	if err != nil {
-		return aws.Config{}, noCredentials(shared, err)
+	switch {
+	case err != nil && machine != "":
+		return aws.Config{}, aws.Credentials{}, &NoCredentialsError{Profile: shared.Profile, Ambient: machine, Why: reason(err)}
+	case err != nil:
+		return aws.Config{}, aws.Credentials{}, noCredentials(shared, err)
 	}
-	cfg.Credentials = credentials.StaticCredentialsProvider{Value: found}
-	return cfg, nil
+	return cfg, found, nil
 }
 
 // sharedConfig returns the profile that the SDK has resolved.
@@ -94,7 +98,7 @@ func ambient(cfg aws.Config, shared awsconfig.SharedConfig) string {
 }
 
 // noCredentials says what a person has to do about a chain that gave nothing. The SDK has no one type for a login that
-// has expired: the SSO providers return five different errors for it (credentials/ssocreds).
+// has expired: its providers return five different errors for it, two of them mere text (credentials/ssocreds, logincreds).
 func noCredentials(shared awsconfig.SharedConfig, err error) error {
 	profile, sso, login := shared.Profile, false, false
 	for s := &shared; s != nil; s = s.Source {
@@ -112,7 +116,7 @@ func noCredentials(shared awsconfig.SharedConfig, err error) error {
 		path         *fs.PathError
 	)
 	expired := errors.As(err, &invalid) || errors.As(err, &grant) || errors.As(err, &unauthorized) || errors.As(err, &path) ||
-		strings.Contains(err.Error(), "token is expired") || strings.Contains(err.Error(), "login session has expired")
+		strings.Contains(err.Error(), "token is expired") || strings.Contains(err.Error(), "please reauthenticate")
 	switch {
 	case sso && expired:
 		return &SSOError{Profile: profile, Command: "aws sso login", Err: err}
@@ -120,7 +124,7 @@ func noCredentials(shared awsconfig.SharedConfig, err error) error {
 		return &SSOError{Profile: profile, Command: "aws login", Err: err}
 	}
 	if api, ok := asAPIError(err); ok {
-		return fmt.Errorf("finding AWS credentials in profile %q: %s: %s", shared.Profile, api.ErrorCode(), api.ErrorMessage())
+		return fmt.Errorf("finding AWS credentials in profile %q: %s: %s", shared.Profile, oneline.Clean(api.ErrorCode()), oneline.Clean(api.ErrorMessage()))
 	}
-	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, reason(err))
+	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, oneline.Clean(reason(err)))
 }

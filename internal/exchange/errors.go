@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -12,17 +13,15 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 // Step is the part of an exchange that failed.
 type Step string
 
 const (
-	Credentials Step = "credentials" // finding an "aws" source's own
-	Role        Step = "role"        // AssumeRoleWithWebIdentity
-	Link        Step = "link"        // AssumeRole
-	Password    Step = "password"    // GetAuthorizationToken
+	Role     Step = "role"     // AssumeRoleWithWebIdentity
+	Link     Step = "link"     // AssumeRole
+	Password Step = "password" // GetAuthorizationToken
 )
 
 // Error says what AWS refused or could not be asked, for whom. Nothing in it is secret.
@@ -44,7 +43,7 @@ func (e *Error) Error() string {
 	case e.Code == "":
 		fmt.Fprintf(&b, "asking AWS for %s: %s", e.wanted(), oneline.Clean(e.Message))
 	case e.bare():
-		fmt.Fprintf(&b, "AWS refused %s: %s", e.wanted(), e.Code)
+		fmt.Fprintf(&b, "AWS refused %s: %s", e.wanted(), oneline.Clean(e.Code))
 	default:
 		fmt.Fprintf(&b, "AWS refused %s: %s: %s", e.wanted(), oneline.Clean(e.Code), oneline.Clean(e.Message))
 	}
@@ -85,11 +84,16 @@ func Short(arn string) string {
 // NoCredentialsError says that the SDK's chain ends with nothing that may be used.
 type NoCredentialsError struct {
 	Profile string // the profile that was looked at
-	Ambient string // "instance" or "container" credentials that were found and not used; "" when there were none
+	Ambient string // where the chain ends: "instance" or "container"
+	Why     string // why that gave nothing; "" when it was not to be asked
 }
 
 func (e *NoCredentialsError) Error() string {
-	return fmt.Sprintf("finding AWS credentials: there are none in the environment or in profile %q", e.Profile)
+	s := fmt.Sprintf("finding AWS credentials: there are none in the environment or in profile %q", e.Profile)
+	if e.Why != "" {
+		s += ", and the " + e.Ambient + " gives none: " + oneline.Clean(e.Why)
+	}
+	return s
 }
 
 // SSOError says that a profile's login at AWS has to be renewed by a person.
@@ -132,8 +136,8 @@ func (r Request) refused(step Step, role string, err error) *Error {
 	} else {
 		e.Message = reason(err)
 	}
-	// AWS's validation errors quote the value that they complain of, which may be the token.
-	e.Message = oneline.Strike(e.Message, append(r.Env.Secrets(), r.Token.Raw)...)
+	// AWS quotes what it complains of: a token in a validation error, a session token in a signature's.
+	e.Message = oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.Token.Raw})...)
 	return e
 }
 
@@ -171,9 +175,4 @@ func host(rawURL string) string {
 		return u.Host
 	}
 	return "AWS"
-}
-
-// missingKey is the error for half of a key pair.
-func missingKey(env token.Env, name string) error {
-	return fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s", env.Without(name))
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
@@ -32,47 +33,61 @@ type Request struct {
 	Env    token.Env      // for the access keys of a keys-only source
 	Roots  *x509.CertPool // nil: the system's
 	Debug  func(format string, args ...any)
+
+	secrets []string // of the sessions so far: AWS quotes them when it finds a signature wrong
 }
 
 // Get assumes the plan's roles, the first by web identity where the source is a token, and asks ECR for a password. It
 // blocks for as long as ctx and passing faults allow. The error is an *Error, *NoCredentialsError or *SSOError, or
 // says which setting is wrong.
 func Get(ctx context.Context, r Request) (Login, error) {
-	cfg, err := r.config(ctx)
+	cfg, s, err := r.config(ctx)
 	if err != nil {
 		return Login{}, err
 	}
-	session := time.Duration(0)
-	roles := r.Plan.Roles
-	if r.Source.OIDC() {
-		if cfg.Credentials, session, err = r.webIdentity(ctx, cfg, roles[0]); err != nil {
+	for i, role := range r.Plan.Roles {
+		r.secrets = append(r.secrets, s.keys.SecretAccessKey, s.keys.SessionToken)
+		if i == 0 && r.Source.OIDC() {
+			s, err = r.webIdentity(ctx, cfg, role)
+		} else {
+			s, err = r.link(ctx, cfg, role)
+		}
+		if err != nil {
 			return Login{}, err
 		}
-		roles = roles[1:]
+		cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
 	}
-	for _, role := range roles {
-		if cfg.Credentials, session, err = r.link(ctx, cfg, role); err != nil {
-			return Login{}, err
-		}
-	}
+	r.secrets = append(r.secrets, s.keys.SecretAccessKey, s.keys.SessionToken)
 	if r.Plan.Registry.Public {
-		return r.publicPassword(ctx, cfg, session)
+		return r.publicPassword(ctx, cfg, s.life)
 	}
 	return r.password(ctx, cfg)
 }
 
-// config is the SDK's configuration for this request: by hand for a token or for keys alone, so that no file and no
-// metadata service has a say, and by the SDK's own rules for an "aws" source.
-func (r Request) config(ctx context.Context) (aws.Config, error) {
+// session is a set of AWS credentials and how long they last from now; 0 for those that last.
+type session struct {
+	keys aws.Credentials
+	life time.Duration
+}
+
+// config is the SDK's configuration for this request, and the credentials in it: by hand for a token or for keys
+// alone, so that no file and no metadata service has a say, and by the SDK's own rules for an "aws" source.
+func (r Request) config(ctx context.Context) (cfg aws.Config, s session, err error) {
 	switch {
 	case r.Source.OIDC():
-		return r.byHand(nil)
+		cfg, err = r.byHand()
+		return cfg, s, err
 	case r.Source.KeysOnly:
-		keys, err := r.keys()
-		if err != nil {
-			return aws.Config{}, err
+		if s.keys, err = r.keys(); err != nil {
+			return cfg, s, err
 		}
-		return r.byHand(keys)
+		cfg, err = r.byHand()
+	default:
+		cfg, s.keys, err = r.bySDK(ctx)
 	}
-	return r.bySDK(ctx)
+	cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
+	if s.keys.CanExpire {
+		s.life = time.Until(s.keys.Expires)
+	}
+	return cfg, s, err
 }

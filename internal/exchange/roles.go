@@ -6,7 +6,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go/middleware"
@@ -18,10 +17,10 @@ const chained = time.Hour
 
 // webIdentity assumes a role with the job's token. The request is not signed; the token is all it needs. STS verifies
 // the token's signature, its audience and the role's trust policy.
-func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string) (aws.CredentialsProvider, time.Duration, error) {
+func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string) (session, error) {
 	client, err := r.sts(cfg)
 	if err != nil {
-		return nil, 0, err
+		return session{}, err
 	}
 	r.Debug("assuming %s by web identity in %s", role, cfg.Region)
 	out, err := client.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
@@ -31,16 +30,16 @@ func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string) (
 		DurationSeconds:  seconds(r.Plan.Duration),
 	})
 	if err != nil {
-		return nil, 0, r.refused(Role, role, err)
+		return session{}, r.refused(Role, role, err)
 	}
-	return session(out.Credentials, out.ResultMetadata)
+	return r.session(Role, role, out.Credentials, out.ResultMetadata)
 }
 
 // link assumes the next role with the credentials of the one before, or with those of an "aws" source.
-func (r Request) link(ctx context.Context, cfg aws.Config, role string) (aws.CredentialsProvider, time.Duration, error) {
+func (r Request) link(ctx context.Context, cfg aws.Config, role string) (session, error) {
 	client, err := r.sts(cfg)
 	if err != nil {
-		return nil, 0, err
+		return session{}, err
 	}
 	length := r.Plan.Duration
 	if length > chained && (r.Source.OIDC() || role != r.Plan.Roles[0]) {
@@ -53,9 +52,9 @@ func (r Request) link(ctx context.Context, cfg aws.Config, role string) (aws.Cre
 		DurationSeconds: seconds(length),
 	})
 	if err != nil {
-		return nil, 0, r.refused(Link, role, err)
+		return session{}, r.refused(Link, role, err)
 	}
-	return session(out.Credentials, out.ResultMetadata)
+	return r.session(Link, role, out.Credentials, out.ResultMetadata)
 }
 
 func (r Request) sts(cfg aws.Config) (*sts.Client, error) {
@@ -66,13 +65,13 @@ func (r Request) sts(cfg aws.Config) (*sts.Client, error) {
 	return client, wrong
 }
 
-// session returns a role session's credentials and how long they last by AWS's clock.
-func session(c *types.Credentials, metadata middleware.Metadata) (aws.CredentialsProvider, time.Duration, error) {
+// session reads a role session from STS's answer. How long it lasts is by AWS's clock, not ours.
+func (r Request) session(step Step, role string, c *types.Credentials, metadata middleware.Metadata) (session, error) {
 	if c == nil || aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" || c.Expiration == nil {
-		return nil, 0, &Error{Step: Role, Message: "STS's answer has no credentials in it"}
+		return session{}, r.failed(step, role, "STS's answer has no credentials in it")
 	}
-	keys := credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, aws.ToString(c.SessionToken))
-	return keys, c.Expiration.Sub(serverTime(metadata)), nil
+	keys := aws.Credentials{AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: aws.ToString(c.SessionToken)}
+	return session{keys: keys, life: c.Expiration.Sub(serverTime(metadata))}, nil
 }
 
 // serverTime is AWS's own time of an answer, from its Date header; ours where it sent none.

@@ -25,7 +25,7 @@ const oneTry = 6 * time.Second
 // byHand makes a configuration from the environment's standard variables alone. The SDK resolves the services' own
 // endpoints, FIPS and dual-stack from ConfigSources; the general endpoint and the retry settings it copies in
 // LoadDefaultConfig, so here we do.
-func (r Request) byHand(credentials aws.CredentialsProvider) (aws.Config, error) {
+func (r Request) byHand() (aws.Config, error) {
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("reading AWS's environment variables: %w", err)
@@ -33,7 +33,6 @@ func (r Request) byHand(credentials aws.CredentialsProvider) (aws.Config, error)
 	cfg := aws.Config{
 		Region:           r.Plan.Registry.Region,
 		HTTPClient:       r.client(),
-		Credentials:      credentials,
 		ConfigSources:    []any{env},
 		RetryMode:        env.RetryMode,
 		RetryMaxAttempts: env.RetryMaxAttempts,

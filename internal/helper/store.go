@@ -41,8 +41,11 @@ func (h Helper) Store(c *credentials.Credentials) error {
 		}
 	}
 	e := entryOf(c, time.Now())
-	if !e.Fresh(time.Now()) {
+	if e.Life <= 0 {
 		return fmt.Errorf("storing the login for %s: it has expired", reg.Host)
+	}
+	if !e.Fresh(time.Now()) {
+		return fmt.Errorf("storing the login for %s: it expires in %v, too soon to keep it", reg.Host, e.Life.Truncate(time.Second))
 	}
 	if err := store.Put(keptLogin(reg), e); err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
@@ -83,7 +86,7 @@ func entryOf(c *credentials.Credentials, now time.Time) cache.Entry {
 	}
 	plain, err := base64.StdEncoding.DecodeString(c.Secret)
 	if err == nil && json.Unmarshal(plain, &password) == nil && password.Expiration > 0 {
-		e.Life = min(e.Life, time.Unix(password.Expiration, 0).Sub(now))
+		e.Life = min(e.Life, time.Duration(min(password.Expiration-now.Unix(), int64(longestLogin/time.Second)))*time.Second)
 	}
 	return e
 }

@@ -17,7 +17,7 @@ func buildkite(env Env) candidate {
 	if endpoint == "" {
 		endpoint = "https://agent.buildkite.com/v3"
 	}
-	c := candidate{audience: stsAudience}
+	c := candidate{from: "Buildkite", audience: stsAudience}
 	if job == "" {
 		c.missing = env.Without(jobName)
 	} else if bearer == "" {

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +27,7 @@ func circleci(env Env) candidate {
 		}
 	}
 	raw := env.Get(name)
-	c := candidate{secret: raw}
+	c := candidate{from: name, secret: raw}
 	if raw == "" {
 		if _, err := exec.LookPath("circleci"); err != nil {
 			c.missing = env.Without(name)
@@ -63,8 +62,10 @@ func circleciToken(ctx context.Context, env Env, name, raw, audience string, use
 	}
 	minted, err := circleciMint(ctx, env, audience)
 	switch {
+	case err == nil && audience != "" && !slices.Contains(minted.Claims.Audience, audience):
+		return "", &AudienceError{Place: Place{Name: "circleci"}, Want: audience, Got: minted.Claims.Audience}
 	case err == nil:
-		return minted, nil
+		return minted.Raw, nil
 	case fits && used:
 		return "", fmt.Errorf("renewing the CircleCI job's OIDC token: %w", err)
 	case fits: // looks expired, but clocks are wrong at times: STS decides
@@ -72,43 +73,50 @@ func circleciToken(ctx context.Context, env Env, name, raw, audience string, use
 	case have:
 		return "", &AudienceError{Place: Place{Name: "circleci"}, Want: audience, Got: now.Claims.Audience, Why: err.Error()}
 	}
-	return "", &MissingError{Place: Place{Name: "circleci", CI: true}, Why: env.Without(name) + "; " + err.Error()}
+	return "", &MissingError{Place: Place{Name: "circleci", CI: true}, Why: env.Without(name) + "; " + err.Error(), Others: others(env)}
 }
 
 // circleciMint asks the job's circleci command for a token. Its output is a token when all is well, so no part of its
 // standard output is ever shown; a "circleci" on PATH that is the CLI for laptops has no such command and fails.
-func circleciMint(ctx context.Context, env Env, audience string) (string, error) {
+func circleciMint(ctx context.Context, env Env, audience string) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, oneTry)
 	defer cancel()
 	args := []string{"run", "oidc", "get"}
 	if audience != "" {
 		claims, err := json.Marshal(map[string]string{"aud": audience})
 		if err != nil {
-			return "", err
+			return Token{}, err
 		}
 		args = append(args, "--claims", string(claims))
 	}
 	cmd := exec.CommandContext(ctx, "circleci", args...)
-	var stdout, stderr bytes.Buffer
+	var stdout, stderr head
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = time.Second // a grandchild that keeps the pipe open does not keep us
 	err := cmd.Run()
-	minted := strings.TrimSpace(stdout.String())
 	if err == nil {
-		if _, err := Parse(minted); err == nil {
-			return minted, nil
+		minted, err := Parse(strings.TrimSpace(string(stdout)))
+		if err != nil {
+			return Token{}, errors.New("`circleci run oidc get`: it printed no token")
 		}
-		err = errors.New("it printed no token")
-		return "", fmt.Errorf("`circleci run oidc get`: %w", err)
+		return minted, nil
 	}
 	if errors.Is(err, exec.ErrNotFound) {
-		return "", errors.New("`circleci run oidc get`: there is no circleci command on PATH")
+		return Token{}, errors.New("`circleci run oidc get`: there is no circleci command on PATH")
 	}
 	if ctx.Err() != nil {
 		err = errors.New("no answer in time")
 	}
-	if said := oneline.Clean(oneline.Strike(stderr.String(), env.Secrets()...)); said != "" {
-		return "", fmt.Errorf("`circleci run oidc get`: %w: %s", err, said)
+	if said := oneline.Clean(oneline.Strike(string(stderr), env.Secrets()...)); said != "" {
+		return Token{}, fmt.Errorf("`circleci run oidc get`: %w: %s", err, said)
 	}
-	return "", fmt.Errorf("`circleci run oidc get`: %w", err)
+	return Token{}, fmt.Errorf("`circleci run oidc get`: %w", err)
+}
+
+// head is a writer that keeps the first 64 KiB and takes the rest without a word.
+type head []byte
+
+func (h *head) Write(p []byte) (int, error) {
+	*h = append(*h, p[:min(len(p), maxReply-len(*h))]...)
+	return len(p), nil
 }

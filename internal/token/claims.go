@@ -37,7 +37,7 @@ const longest = 20000
 // could only ever refuse what STS would have let in.
 func Parse(raw string) (Token, error) {
 	if len(raw) > longest {
-		return Token{}, fmt.Errorf("reading the OIDC token: it is %d characters long, and STS takes at most %d", len(raw), longest)
+		return Token{}, fmt.Errorf("reading the OIDC token: it is longer than the %d characters that STS takes", longest)
 	}
 	var c jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(raw, &c); err != nil {

@@ -14,7 +14,7 @@ import (
 func github(env Env) candidate {
 	const urlName, tokenName = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 	endpoint, bearer := env.Get(urlName), env.Get(tokenName)
-	c := candidate{secret: bearer, audience: stsAudience}
+	c := candidate{from: "GitHub", secret: bearer, audience: stsAudience}
 	if endpoint == "" {
 		c.missing = env.Without(urlName)
 	} else if bearer == "" {

@@ -18,7 +18,7 @@ func variable(env Env, names ...string) candidate {
 		if raw == "" {
 			continue
 		}
-		c.missing, c.secret = "", raw
+		c.missing, c.from, c.secret = "", name, raw
 		c.fetch = func(context.Context, *http.Client, string) (string, error) { return raw, nil }
 		break
 	}
@@ -32,7 +32,7 @@ func file(env Env, choice Choice) candidate {
 	if path == "" {
 		path = env.Get("AWS_WEB_IDENTITY_TOKEN_FILE")
 	}
-	c := candidate{}
+	c := candidate{from: path}
 	if path == "" {
 		c.missing = env.Without("ECR_OIDC_TOKEN_FILE")
 	}

@@ -2,15 +2,19 @@ package token
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
 const (
@@ -25,7 +29,7 @@ const (
 func Client(roots *x509.CertPool) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if roots != nil {
-		transport.TLSClientConfig.RootCAs = roots
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	}
 	return &http.Client{
 		Transport:     transport,
@@ -62,13 +66,15 @@ func requestOnce(ctx context.Context, client *http.Client, field string, build f
 	req.Header.Set("User-Agent", "docker-credential-ecr-oidc")
 	resp, err := client.Do(req)
 	if err != nil {
-		return "", true, reason(err)
+		passing, err := reason(err)
+		return "", passing, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	switch {
 	case err != nil:
-		return "", true, reason(err)
+		passing, err := reason(err)
+		return "", passing, err
 	case resp.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(string(body)), "issue id_token"):
 		return "", true, errors.New("HTTP 403: it does not see the job as running yet")
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
@@ -96,18 +102,25 @@ func stringField(body []byte, field string) (string, error) {
 	return strings.TrimSpace(value), nil
 }
 
-// reason drops the URL that net/http puts in front of its errors: it names the job's plan and run.
-func reason(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return errors.New("no answer in time")
+// reason says in words of our own why there was no answer, and whether it may pass. What net/http says is let through
+// only where it is known not to quote the answer or the URL, which names the job's plan and run.
+func reason(err error) (passing bool, why error) {
+	var (
+		certificate *tls.CertificateVerificationError
+		network     *net.OpError
+		timeout     net.Error
+	)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return true, errors.New("no answer in time")
+	case errors.As(err, &certificate):
+		return false, errors.New(oneline.Clean(certificate.Error()))
+	case errors.As(err, &network):
+		return true, network
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return true, errors.New("the connection was closed before the answer was complete")
 	}
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		if !strings.HasPrefix(err.Error(), "Get ") && !strings.HasPrefix(err.Error(), "Post ") {
-			break
-		}
-		err = inner
-	}
-	return err
+	return true, errors.New("the answer is not good HTTP (is there a proxy in between?)")
 }
 
 func status(resp *http.Response) string {

@@ -1,8 +1,9 @@
 // Package token finds the OIDC token that a CI gives to its job.
 //
 // It answers two questions, in this order, and each answer is final: where are we (Locate), and which credentials
-// does that place offer (Identify). Both look at the environment only: no network, no exec, no file. A failure in the
-// place that was found never falls through to another identity.
+// does that place offer (Identify). Both look at the environment only: no network, no exec, no file, but for a look
+// along PATH where CircleCI's variable is empty. A failure in the place that was found never falls through to another
+// identity.
 package token
 
 import (

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -15,6 +16,7 @@ type Source struct {
 	// KeysOnly is true of an "aws" source that is the environment's access keys and nothing else.
 	KeysOnly bool
 
+	from     string // where the token stands or comes from, for messages
 	audience string // what is asked for unless the user says otherwise; "" where the token comes unasked
 	fetch    fetch
 	renew    fetch
@@ -34,6 +36,7 @@ const shortest = 16
 
 // candidate is what one CI's file in this package says of the environment.
 type candidate struct {
+	from     string
 	secret   string
 	audience string
 	missing  string // why no token can be had; "" when one can
@@ -56,7 +59,7 @@ func Identify(env Env, place Place, choice Choice, role bool) (Source, error) {
 		return Source{Place: place, Secret: seal(keySecret(env, choice))}, nil
 	}
 	c := ask(env, place, choice)
-	s := Source{Place: place, Secret: seal(c.secret), audience: c.audience}
+	s := Source{Place: place, Secret: seal(c.secret), from: c.from, audience: c.audience}
 	keys := env.Get("AWS_ACCESS_KEY_ID") != ""
 	switch {
 	case role && c.missing == "":
@@ -115,7 +118,7 @@ func (s Source) Renew(ctx context.Context, client *http.Client, audience string)
 func (s Source) check(raw, audience string) (Token, error) {
 	t, err := Parse(raw)
 	if err != nil {
-		return Token{}, err
+		return Token{}, fmt.Errorf("%w (from %s)", err, s.from)
 	}
 	if want := s.Audience(audience); want != "" && !slices.Contains(t.Claims.Audience, want) {
 		return Token{}, &AudienceError{Place: s.Place, Want: want, Got: t.Claims.Audience}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+func TestAdvice(t *testing.T) {
+	at := func(name string) token.Place { return token.Place{Name: name, CI: true} }
+	missing := func(name string, others ...string) error {
+		return &token.MissingError{Place: at(name), Why: "x", Others: others}
+	}
+	aws := func(step exchange.Step, code, message string) error {
+		return &exchange.Error{Step: step, Source: "github", Code: code, Message: message}
+	}
+	const (
+		permissions = "give the job `permissions: {id-token: write}`"
+		setRole     = "set ECR_OIDC_ROLE to the role to assume"
+		useKeys     = "; the AWS keys in the environment are used with ECR_OIDC_SOURCE=aws"
+		useFile     = "; AWS_WEB_IDENTITY_TOKEN_FILE is used with ECR_OIDC_SOURCE=file"
+	)
+	tests := []struct {
+		name string
+		err  error
+		want []string // in this order; none is no advice
+	}{
+		{"GitHub without a token", missing("github"), []string{permissions}},
+		{"CircleCI without a token", missing("circleci"), []string{"let the project have OIDC tokens"}},
+		{"GitLab without a token", missing("gitlab"), []string{"give the job `id_tokens: {ECR_OIDC_TOKEN: {aud: sts.amazonaws.com}}`"}},
+		{"Buildkite without a token", missing("buildkite"), []string{"pass BUILDKITE_JOB_ID and BUILDKITE_AGENT_ACCESS_TOKEN on"}},
+		{"file without one", missing("file"), []string{"set ECR_OIDC_TOKEN_FILE"}},
+		{"env without one", missing("env"), []string{"set ECR_OIDC_TOKEN to"}},
+		{"keys that were not used", missing("github", "AWS_ACCESS_KEY_ID"), []string{permissions, useKeys}},
+		{"a file that was not used", missing("github", "AWS_WEB_IDENTITY_TOKEN_FILE"), []string{permissions, useFile}},
+		{"both", missing("gitlab", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"), []string{"id_tokens", useKeys, useFile}},
+		{"no role", &token.NoRoleError{Place: at("github")}, []string{setRole}},
+		{"no role and no token", &token.NoRoleError{Place: at("github"), Why: "x"}, []string{setRole, ", and ", permissions}},
+		{"no role, a file that was not used", &token.NoRoleError{Place: at("circleci"), Others: []string{"AWS_WEB_IDENTITY_TOKEN_FILE"}}, []string{setRole, useFile}},
+		{"another audience", &token.AudienceError{Place: at("gitlab")}, []string{"make the CI issue the token for that audience", "ECR_OIDC_AUDIENCE", "IAM OIDC provider"}},
+		{"another audience on CircleCI", &token.AudienceError{Place: at("circleci")}, []string{"unset ECR_OIDC_AUDIENCE", "`circleci run oidc get`"}},
+		{"an SSO login", &exchange.SSOError{Profile: "dev", Command: "aws sso login"}, []string{"run: aws sso login --profile dev"}},
+		{"an aws login", &exchange.SSOError{Profile: "dev", Command: "aws login"}, []string{"run: aws login --profile dev"}},
+		{"no credentials", &exchange.NoCredentialsError{Profile: "p", Ambient: "instance"}, []string{"aws sso login", "ECR_OIDC_PROFILE", "the instance's own credentials are used only with ECR_OIDC_SOURCE=aws"}},
+		{"no credentials in a container", &exchange.NoCredentialsError{Profile: "p", Ambient: "container"}, []string{"the container's own credentials"}},
+		{"role refused", aws(exchange.Role, "AccessDenied", ""), []string{"either there is no such role, or its trust policy does not admit exactly this subject and audience"}},
+		{"link refused", aws(exchange.Link, "AccessDenied", ""), []string{"the role's trust policy must admit the identity before it", "sts:AssumeRole"}},
+		{"password refused", aws(exchange.Password, "AccessDeniedException", ""), []string{`allow it ecr:GetAuthorizationToken on "*"`}},
+		{"public password refused", &exchange.Error{Step: exchange.Password, Code: "AccessDeniedException", Registry: registry.Registry{Public: true}}, []string{"ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"}},
+		{"no provider", aws(exchange.Role, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://x"), []string{"create the IAM OIDC provider"}},
+		{"audience not listed", aws(exchange.Role, "InvalidIdentityToken", "Incorrect token audience"), []string{"add the audience to the client ids"}},
+		{"keys not fetched", aws(exchange.Role, "InvalidIdentityToken", "Couldn't retrieve verification key"), nil},
+		{"expired", aws(exchange.Role, "ExpiredTokenException", ""), []string{"have the CI issue a new token"}},
+		{"expired on CircleCI", &exchange.Error{Step: exchange.Role, Source: "circleci", Code: "ExpiredTokenException"}, []string{"CircleCI's token lives one hour"}},
+		{"region off", aws(exchange.Role, "RegionDisabledException", ""), []string{"activate STS in that region"}},
+		{"too long a session", aws(exchange.Role, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."), []string{"shorten ECR_OIDC_SESSION_DURATION"}},
+		{"no answer", aws(exchange.Role, "", "no answer in time"), nil},
+		{"a code that we know nothing of", aws(exchange.Role, "Surprise", "x"), nil},
+		{"another error", errors.New("x"), nil},
+		{"none", nil, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.err
+			if err != nil {
+				err = fmt.Errorf("outer: %w", err)
+			}
+			got := advice(err)
+			rest := got
+			for _, want := range tt.want {
+				_, after, found := strings.Cut(rest, want)
+				if !found {
+					t.Fatalf("%q, want %q in it, after what comes before", got, want)
+				}
+				rest = after
+			}
+			if len(tt.want) == 0 && got != "" || strings.Contains(got, "\n") || strings.HasSuffix(got, ".") || strings.HasSuffix(got, ";") {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+}
+
+// Advice follows its error on the same line, and keys that were not named are not offered.
+func TestAdviceIsOnTheLine(t *testing.T) {
+	p := program{env: environ("ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")}
+	got := p.line(fmt.Errorf("a\nrequest-token-of-this-job: %w", &token.MissingError{Place: token.Place{Name: "env"}, Why: "x"}))
+	if want := "ecr-oidc: a ***: finding the OIDC token: x; set ECR_OIDC_TOKEN to the token"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+)
+
+const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+
+// called is what a run of the program left behind.
+type called struct {
+	code           int
+	stdout, stderr string
+}
+
+// call runs the program in an environment that holds these variables, each "NAME=value", and nothing else.
+func call(stdin string, args []string, pairs ...string) called {
+	var stdout, stderr bytes.Buffer
+	code := program{stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, env: environ(pairs...)}.run(args)
+	return called{code, stdout.String(), stderr.String()}
+}
+
+func environ(pairs ...string) func(string) (string, bool) {
+	vars := map[string]string{}
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		vars[name] = value
+	}
+	return func(name string) (string, bool) {
+		value, set := vars[name]
+		return value, set
+	}
+}
+
+func args(a ...string) []string { return a }
+
+// Wrong usage is 2, with the complaint on stderr and nothing on stdout.
+func TestWrongUsage(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "a verb is missing"},
+		{args("login"), `unknown verb "login"`},
+		{args("Get"), `unknown verb "Get"`},
+		{args(""), "a verb is missing"},
+		{args("get", host), "get takes no arguments; it reads from stdin"},
+		{args("list", "x"), "list takes no arguments"},
+		{args("configure"), "configure takes one registry or more"},
+		{args("configure", "--no-such-flag", host), "configure: flag provided but not defined: -no-such-flag"},
+	} {
+		got := call("", tt.args)
+		if got.code != wrongUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, "ecr-oidc: "+tt.want) || !strings.Contains(got.stderr, "\nFor people:\n") {
+			t.Errorf("%q: %+v, want %s", tt.args, got, tt.want)
+		}
+	}
+	got := call("", args("configure", host, "docker.io"), "DOCKER_CONFIG="+t.TempDir())
+	if got.code != wrongUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, `ecr-oidc: "docker.io" is not an ECR registry`) {
+		t.Errorf("configure of another registry: %+v", got)
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	for _, verb := range []string{"help", "--help", "-h"} {
+		if got := call("", args(verb)); got.code != succeeded || got.stdout != usage || got.stderr != "" {
+			t.Errorf("%s: %+v", verb, got)
+		}
+	}
+	if got := call("", args("configure", "--help")); got.code != succeeded || got.stdout != usage || got.stderr != "" {
+		t.Errorf("configure --help: %+v", got)
+	}
+	line := regexp.MustCompile(`^docker-credential-ecr-oidc \S+, commit \S+, go1\.\d+\S* \w+/\w+\n$`)
+	for _, verb := range []string{"version", "--version", "-v"} {
+		if got := call("", args(verb)); got.code != succeeded || !line.MatchString(got.stdout) || got.stderr != "" {
+			t.Errorf("%s: %+v", verb, got)
+		}
+	}
+}
+
+// What a release build sets is what it prints.
+func TestVersionOfARelease(t *testing.T) {
+	oldVersion, oldCommit := version, commit
+	t.Cleanup(func() { version, commit = oldVersion, oldCommit })
+	version, commit = "v1.2.3", "0123abc"
+	if got := versionLine(); !strings.HasPrefix(got, "docker-credential-ecr-oidc v1.2.3, commit 0123abc, go1.") {
+		t.Error(got)
+	}
+}
+
+// The protocol's own sentences are compared whole by its clients: on stdout, alone, and nothing on stderr.
+func TestProtocolSentences(t *testing.T) {
+	const notFound = "credentials not found in native keychain\n"
+	for _, tt := range []struct{ verb, stdin, want string }{
+		{"get", "docker.io", notFound},
+		{"get", "https://index.docker.io/v1/\n", notFound},
+		{"get", "https://not.a.real.registry/url", notFound},
+		{"get", host + ".evil.com", notFound},
+		{"get", "public.ecr.aws", notFound},
+		{"get", "", "no credentials server URL\n"},
+		{"get", " \n", "no credentials server URL\n"},
+		{"erase", "", "no credentials server URL\n"},
+		{"store", `{"ServerURL":"","Username":"u","Secret":"s"}`, "no credentials server URL\n"},
+		{"store", `{"ServerURL":"` + host + `","Secret":"s"}`, "no credentials username\n"},
+	} {
+		if got := call(tt.stdin, args(tt.verb), "ECR_OIDC_CACHE=off"); got != (called{failed, tt.want, ""}) {
+			t.Errorf("%s of %q: %+v, want %q on stdout alone", tt.verb, tt.stdin, got, tt.want)
+		}
+	}
+}
+
+// Every other failure is one line, the same on both streams.
+func TestFailure(t *testing.T) {
+	const secret = "request-token-of-this-job"
+	github := []string{"GITHUB_ACTIONS=true", "ECR_OIDC_CACHE=off"}
+	for _, tt := range []struct {
+		name, verb, stdin string
+		env               []string
+		want              string
+	}{
+		{"no token", "get", host, append(github, "ECR_OIDC_ROLE=ci"), "ecr-oidc: finding the GitHub job's OIDC token: ACTIONS_ID_TOKEN_REQUEST_URL is not set; give the job `permissions: {id-token: write}`"},
+		{"no role", "get", host, append(github, "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret), "ecr-oidc: finding an identity: no role is configured; set ECR_OIDC_ROLE to the role to assume\n"},
+		{"a wrong setting", "get", host, append(github, "ECR_OIDC_SOURCE="+secret, "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret), `ecr-oidc: ECR_OIDC_SOURCE is "***"; allowed are auto, `},
+		{"a setting of many lines", "get", host, append(github, "ECR_OIDC_ROLE=ci\n::add-mask::x\x1b[31m"), `ecr-oidc: ECR_OIDC_ROLE has "ci\n::add-mask::x\x1b[31m", which is not a role`},
+		{"a wrong switch", "get", host, append(github, "ECR_OIDC_DEBUG=maybe"), `ecr-oidc: ECR_OIDC_DEBUG is "maybe"; allowed are 1, 0, true, false, on, off`},
+		{"store that cannot keep", "store", `{"ServerURL":"` + host + `","Username":"AWS","Secret":"` + secret + `"}`, []string{"ECR_OIDC_CACHE=off"}, "ecr-oidc: storing the login for " + host + ": opening the cache: ECR_OIDC_CACHE says off\n"},
+		{"store for another host", "store", `{"ServerURL":"docker.io","Username":"u","Secret":"` + secret + `"}`, nil, `ecr-oidc: storing a login: "docker.io" is not an ECR registry`},
+		{"store of something else", "store", `"` + secret, nil, "ecr-oidc: "},
+		{"get of a megabyte", "get", strings.Repeat("x", 1<<20), nil, "ecr-oidc: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := call(tt.stdin, args(tt.verb), tt.env...)
+			if got.code != failed || got.stdout != got.stderr || !strings.HasPrefix(got.stdout, tt.want) {
+				t.Errorf("%+v, want %q on both", got, tt.want)
+			}
+			if strings.Count(got.stdout, "\n") != 1 || !strings.HasSuffix(got.stdout, "\n") || strings.Contains(got.stdout, "\x1b") || strings.Contains(got.stdout, secret) {
+				t.Errorf("not one clean line: %q", got.stdout)
+			}
+		})
+	}
+}
+
+// A stored login is answered in the protocol's words, with silence on stderr, until it is erased.
+func TestStoreGetErase(t *testing.T) {
+	dir := "ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c")
+	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
+		t.Setenv(name, filepath.Join(t.TempDir(), "none"))
+	}
+	if got := call(`{"ServerURL":"https://`+host+`","Username":"AWS","Secret":"<the&password>"}`, args("store"), dir); got != (called{}) {
+		t.Fatalf("store: %+v", got)
+	}
+	got := call("https://"+host+"/v2/\n", args("get"), dir)
+	var answer credentials.Credentials
+	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || got.code != succeeded || got.stderr != "" || answer != (credentials.Credentials{ServerURL: "https://" + host + "/v2/", Username: "AWS", Secret: "<the&password>"}) {
+		t.Errorf("get: %+v, %v", got, err)
+	}
+	if got := call("", args("list"), dir); got != (called{0, "{}\n", ""}) {
+		t.Errorf("list: %+v", got)
+	}
+	for range 2 {
+		if got := call(host, args("erase"), dir); got != (called{}) {
+			t.Errorf("erase: %+v", got)
+		}
+	}
+}
+
+// With ECR_OIDC_DEBUG each step is a line on stderr, none of them secret; stdout is as it would be.
+func TestDebug(t *testing.T) {
+	const secret = "request-token-of-this-job"
+	env := []string{"ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c"), "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + secret, "ECR_OIDC_ROLE=ci"}
+	if got := call(`{"ServerURL":"`+host+`","Username":"AWS","Secret":"the-password"}`, args("store"), env...); got.code != 0 {
+		t.Fatal(got)
+	}
+	quiet := call(host, args("get"), env...)
+	for _, tt := range []struct {
+		env  string
+		loud bool
+	}{{"ECR_OIDC_DEBUG=1", true}, {"RUNNER_DEBUG=1", true}, {"ECR_OIDC_DEBUG=0", false}, {"RUNNER_DEBUG=0", false}, {"ECR_OIDC_DEBUG=", false}} {
+		got := call(host, args("get"), append(env, tt.env)...)
+		if got.code != 0 || got.stdout != quiet.stdout || (got.stderr != "") != tt.loud || strings.Contains(got.stderr, secret) || strings.Contains(got.stderr, "the-password") {
+			t.Errorf("%s: %+v", tt.env, got)
+		}
+		for line := range strings.Lines(got.stderr) {
+			if !strings.HasPrefix(line, "ecr-oidc: debug: ") {
+				t.Errorf("%s: a line of its own: %q", tt.env, line)
+			}
+		}
+	}
+	if got := call(host, args("get"), append(env, "RUNNER_DEBUG=1", "ECR_OIDC_DEBUG=off")...); got.stderr != "" {
+		t.Errorf("ours beats the runner's: %+v", got)
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// An answer that could not be written is no success.
+func TestBrokenStdout(t *testing.T) {
+	var stderr bytes.Buffer
+	code := program{stdin: strings.NewReader(""), stdout: brokenPipe{}, stderr: &stderr, env: environ()}.run(args("list"))
+	if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed || stderr.String() != want {
+		t.Errorf("exit %d, %q, want %q", code, stderr.String(), want)
+	}
+}
+
+func TestConfigure(t *testing.T) {
+	bin, dir := t.TempDir(), t.TempDir()
+	t.Setenv("PATH", bin)
+	path := filepath.Join(dir, "config.json")
+	for _, arguments := range [][]string{
+		args("configure", "https://"+strings.ToUpper(host)+"/team/app"),
+		args("configure", "--docker-config", dir, host),
+	} {
+		env := "DOCKER_CONFIG=" + dir
+		if len(arguments) > 2 {
+			env = "DOCKER_CONFIG=" + t.TempDir() // the flag beats it
+		}
+		got := call("", arguments, env)
+		if want := fmt.Sprintf("%s: Docker asks ecr-oidc for %s\n", path, host); got.code != succeeded || got.stdout != want {
+			t.Errorf("%q: %+v, want %q", arguments, got, want)
+		}
+		if want := "ecr-oidc: docker-credential-ecr-oidc is not on PATH, where Docker looks for it\n"; got.stderr != want {
+			t.Errorf("%q: stderr %q, want %q", arguments, got.stderr, want)
+		}
+		var file struct{ CredHelpers map[string]string }
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = json.Unmarshal(b, &file)
+		}
+		if err != nil || len(file.CredHelpers) != 1 || file.CredHelpers[host] != "ecr-oidc" {
+			t.Errorf("%q: %s, %v", arguments, b, err)
+		}
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := call("", args("configure", host), "DOCKER_CONFIG="+dir)
+	if got.code != failed || got.stdout != "" || !strings.HasPrefix(got.stderr, "ecr-oidc: editing "+path+": it is not JSON") || strings.Count(got.stderr, "\n") != 1 {
+		t.Errorf("a broken file: %+v", got)
+	}
+}

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+func TestFor(t *testing.T) {
+	got, err := plan(t, host,
+		"ECR_OIDC_SOURCE=aws", "ECR_OIDC_PROFILE= dev ", "ECR_OIDC_AUDIENCE=aud", "ECR_OIDC_CACHE_DIR=/c", "ECR_OIDC_CACHE=off",
+		"ECR_OIDC_SESSION_DURATION=900", "ECR_OIDC_SESSION_NAME=me", "AWS_PROFILE=another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (token.Choice{Source: "aws", Profile: "dev"}); got.Choice != want {
+		t.Errorf("choice %+v, want %+v", got.Choice, want)
+	}
+	if got.Registry.Host != host || got.Place.Name != "aws" || !got.Place.Chosen || got.Audience != "aud" || got.CacheDir != "/c" || got.Cache || got.Duration != 15*time.Minute || got.SessionName != "me" {
+		t.Errorf("plan %+v", got)
+	}
+	got, err = plan(t, host, "AWS_PROFILE=another") // which the SDK reads by itself, in its own order
+	if err != nil || got.Choice != (token.Choice{}) || got.Audience != "" || got.CacheDir != "" || !got.Cache || got.Duration != 0 {
+		t.Errorf("plan of nothing %+v, %v", got, err)
+	}
+}
+
+// A value that is not known is an error that names the variable and what is allowed in it.
+func TestForRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		env  []string
+		want string
+	}{
+		{[]string{"ECR_OIDC_SOURCE=gihub"}, `ECR_OIDC_SOURCE is "gihub"; allowed are auto, github, circleci, gitlab, buildkite, env, file, aws`},
+		{[]string{"ECR_OIDC_CACHE=yes"}, `ECR_OIDC_CACHE is "yes"; allowed are 1, 0, true, false, on, off`},
+		{[]string{"ECR_OIDC_SESSION_DURATION=1"}, `ECR_OIDC_SESSION_DURATION is "1"; allowed are 900 to 43200 seconds, or 15m to 12h`},
+		{[]string{"ECR_OIDC_SESSION_NAME=a b"}, `ECR_OIDC_SESSION_NAME is "a b"; allowed are 2 to 64 letters, digits and _ + = , . @ -`},
+		{[]string{"AWS_ROLE_SESSION_NAME=x"}, `AWS_ROLE_SESSION_NAME is "x"; allowed are 2 to 64 letters, digits and _ + = , . @ -`},
+		{[]string{"ECR_OIDC_TOKEN=x", "ECR_OIDC_TOKEN_FILE=y"}, `ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set: unset one of them`},
+	} {
+		if got, err := plan(t, host, tt.env...); err == nil || err.Error() != tt.want {
+			t.Errorf("%q: %+v, %v, want %s", tt.env, got, err, tt.want)
+		}
+	}
+}
+
+func TestSwitch(t *testing.T) {
+	for _, def := range []bool{true, false} {
+		for value, want := range map[string]bool{
+			"": def, " ": def, "1": true, "true": true, "on": true, " on\n": true, "0": false, "false": false, "off": false,
+		} {
+			if got, err := Switch(environ("X="+value), "X", def); err != nil || got != want {
+				t.Errorf("Switch(%q, default %v) = %v, %v", value, def, got, err)
+			}
+		}
+		if got, err := Switch(environ(), "X", def); err != nil || got != def {
+			t.Errorf("Switch of nothing, default %v = %v, %v", def, got, err)
+		}
+		for _, value := range []string{"yes", "no", "TRUE", "2", "t", "enabled"} {
+			got, err := Switch(environ("X="+value), "X", def)
+			if want := fmt.Sprintf("X is %q; allowed are 1, 0, true, false, on, off", value); err == nil || err.Error() != want || got != def {
+				t.Errorf("Switch(%q) = %v, %v, want %s", value, got, err, want)
+			}
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"": 0, "900": 15 * time.Minute, "43200": 12 * time.Hour, "3600": time.Hour, "15m": 15 * time.Minute, "12h": 12 * time.Hour,
+		"1h30m": 90 * time.Minute, "900s": 15 * time.Minute, "1.5h": 90 * time.Minute, " 1h ": time.Hour,
+	} {
+		if got, err := duration(environ("X="+value), "X"); err != nil || got != want {
+			t.Errorf("duration(%q) = %v, %v, want %v", value, got, err, want)
+		}
+	}
+	for _, value := range []string{"899", "43201", "14m59s", "12h1s", "0", "-900", "1", "900.5s", "15m0.5s", "1d", "1 h", "h", "1e3", "0x400", "99999999999999999999", "NaN", "15m\n15m"} {
+		if got, err := duration(environ("X="+value), "X"); err == nil || !strings.Contains(err.Error(), "allowed are 900 to 43200 seconds, or 15m to 12h") {
+			t.Errorf("duration(%q) = %v, %v, want an error", value, got, err)
+		}
+	}
+}
+
+func TestSessionName(t *testing.T) {
+	github := []string{"GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=acme/app", "GITHUB_RUN_ID=9876543210"}
+	long := strings.Repeat("o", 39) + "/" + strings.Repeat("r", 100)
+	tests := []struct {
+		name string
+		env  []string
+		want string
+	}{
+		{"ours", append(github, "ECR_OIDC_SESSION_NAME=my_Name+=,.@-", "AWS_ROLE_SESSION_NAME=other"), "my_Name+=,.@-"},
+		{"AWS's", append(github, "ECR_OIDC_SESSION_NAME=", "AWS_ROLE_SESSION_NAME=other"), "other"},
+		{"64 characters", []string{"ECR_OIDC_SESSION_NAME=" + strings.Repeat("x", 64)}, strings.Repeat("x", 64)},
+		{"GitHub", github, "github-acme-app-9876543210"},
+		{"GitHub, a long name keeps its end and the run", append(github, "GITHUB_REPOSITORY="+long), "github-" + strings.Repeat("r", 64-len("github-")-len("-9876543210")) + "-9876543210"},
+		{"CircleCI", []string{"CIRCLECI=true", "CIRCLE_PROJECT_USERNAME=acme", "CIRCLE_PROJECT_REPONAME=app", "CIRCLE_BUILD_NUM=42"}, "circleci-acme-app-42"},
+		{"GitLab", []string{"GITLAB_CI=true", "CI_PROJECT_PATH=group/sub/app", "CI_JOB_ID=7"}, "gitlab-group-sub-app-7"},
+		{"Buildkite", []string{"BUILDKITE=true", "BUILDKITE_ORGANIZATION_SLUG=acme", "BUILDKITE_PIPELINE_SLUG=app", "BUILDKITE_BUILD_NUMBER=3"}, "buildkite-acme-app-3"},
+		{"the source's name and not the CI's", append(github, "ECR_OIDC_TOKEN=x"), "env-acme-app-9876543210"},
+		{"no run", []string{"GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=acme/app"}, "github-acme-app"},
+		{"a machine", nil, "docker-credential-ecr-oidc"},
+		{"another alphabet", []string{"GITLAB_CI=true", "CI_PROJECT_PATH=группа/app", "CI_JOB_ID=7"}, "gitlab-app-7"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, err := plan(t, host, tt.env...); err != nil || got.SessionName != tt.want {
+				t.Errorf("session name %q, %v, want %q", got.SessionName, err, tt.want)
+			}
+		})
+	}
+	for _, bad := range []string{"x", strings.Repeat("x", 65), "a/b", "a b", "é!", "a\nb", "a:b"} {
+		if got, err := plan(t, host, "ECR_OIDC_SESSION_NAME="+bad); err == nil || !strings.Contains(err.Error(), "ECR_OIDC_SESSION_NAME is ") {
+			t.Errorf("session name %q from %q, %v, want an error", got.SessionName, bad, err)
+		}
+	}
+}
+
+// FuzzSessionName holds that whatever a CI calls its repository and run, STS takes the name that is made of it.
+func FuzzSessionName(f *testing.F) {
+	f.Add("acme", "app", "1")
+	f.Add("", "", "")
+	f.Add("-", "-", "-")
+	f.Add("\xff", strings.Repeat("é", 100), strings.Repeat("-", 100))
+	f.Add(strings.Repeat("a-", 60), strings.Repeat("-b", 60), strings.Repeat("12", 60))
+	f.Fuzz(func(t *testing.T, owner, repository, run string) {
+		for _, env := range []token.Env{
+			environ("GITHUB_REPOSITORY="+owner+"/"+repository, "GITHUB_RUN_ID="+run),
+			environ("CIRCLE_PROJECT_USERNAME="+owner, "CIRCLE_PROJECT_REPONAME="+repository, "CIRCLE_BUILD_NUM="+run),
+			environ("CI_PROJECT_PATH="+repository, "CI_JOB_ID="+run),
+			environ("BUILDKITE_ORGANIZATION_SLUG="+owner, "BUILDKITE_PIPELINE_SLUG="+repository, "BUILDKITE_BUILD_NUMBER="+run),
+		} {
+			for _, place := range token.Names[1:] {
+				got, err := sessionName(env, token.Place{Name: place})
+				if err != nil || !session.MatchString(got) {
+					t.Errorf("session name of %q, %q, %q in %s: %q, %v", owner, repository, run, place, got, err)
+				}
+			}
+		}
+	})
+}

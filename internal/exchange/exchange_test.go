@@ -1,0 +1,400 @@
+package exchange
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	ssotypes "github.com/aws/aws-sdk-go-v2/service/sso/types"
+	ssooidctypes "github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+const (
+	registryHost = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+	role         = "arn:aws:iam::123456789012:role/teams/ci"
+)
+
+func parse(t *testing.T, host string) registry.Registry {
+	t.Helper()
+	reg, ok := registry.Parse(host)
+	if !ok {
+		t.Fatalf("%s is not ECR", host)
+	}
+	return reg
+}
+
+// The host decides which endpoints are called; the standard variables can only add; a custom endpoint stands for
+// itself; and FIPS where AWS has none is an error and not a name that cannot be found.
+func TestVariant(t *testing.T) {
+	const (
+		plain, dual        = "123456789012.dkr.ecr.eu-west-2.amazonaws.com", "123456789012.dkr-ecr.eu-west-2.on.aws"
+		us, usFIPS         = "123456789012.dkr.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"
+		usBoth             = "123456789012.dkr-ecr-fips.us-west-2.on.aws"
+		gov, euFIPS        = "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "123456789012.dkr.ecr-fips.eu-west-2.amazonaws.com"
+		public, publicDual = "public.ecr.aws", "ecr-public.aws.com"
+		china              = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
+	)
+	tests := []struct {
+		host               string
+		fips, dual         bool // as the variables say
+		custom             bool
+		wantFIPS, wantDual bool
+		wrong              bool
+	}{
+		{host: plain},
+		{host: plain, dual: true, wantDual: true},
+		{host: plain, fips: true, wrong: true},
+		{host: plain, fips: true, dual: true, custom: true},
+		{host: dual, wantDual: true},
+		{host: dual, custom: true},
+		{host: us},
+		{host: us, fips: true, wantFIPS: true},
+		{host: us, fips: true, dual: true, wantFIPS: true, wantDual: true},
+		{host: usFIPS, wantFIPS: true},
+		{host: usFIPS, dual: true, wantFIPS: true, wantDual: true},
+		{host: usFIPS, custom: true},
+		{host: usBoth, wantFIPS: true, wantDual: true},
+		{host: gov, wantFIPS: true},
+		{host: euFIPS, wrong: true},
+		{host: euFIPS, custom: true},
+		{host: public},
+		{host: public, dual: true, wantDual: true},
+		{host: public, fips: true, wrong: true},
+		{host: public, fips: true, custom: true},
+		{host: publicDual, wantDual: true},
+		{host: china, fips: true, wrong: true},
+	}
+	fipsState := map[bool]aws.FIPSEndpointState{true: aws.FIPSEndpointStateEnabled}
+	dualState := map[bool]aws.DualStackEndpointState{true: aws.DualStackEndpointStateEnabled}
+	for _, tt := range tests {
+		fips, dual := fipsState[tt.fips], dualState[tt.dual]
+		var custom *string
+		if tt.custom {
+			custom = aws.String("http://127.0.0.1:1")
+		}
+		err := variant(parse(t, tt.host), custom, &fips, &dual)
+		if tt.wrong {
+			if err == nil || !strings.Contains(err.Error(), tt.host) || !strings.Contains(err.Error(), "AWS_USE_FIPS_ENDPOINT") {
+				t.Errorf("%+v: %v, want an error", tt, err)
+			}
+			continue
+		}
+		if gotFIPS, gotDual := fips == aws.FIPSEndpointStateEnabled, dual == aws.DualStackEndpointStateEnabled; err != nil || gotFIPS != tt.wantFIPS || gotDual != tt.wantDual {
+			t.Errorf("%+v: FIPS %v, dual-stack %v, %v", tt, gotFIPS, gotDual, err)
+		}
+	}
+}
+
+func TestError(t *testing.T) {
+	reg := parse(t, registryHost)
+	tests := []struct {
+		name string
+		err  Error
+		want string
+	}{
+		{"refused, and the code says it all", Error{Step: Role, Registry: reg, Role: role, From: "ECR_ROLE_TO_ASSUME", Source: "github", Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+			`AWS refused role teams/ci in 123456789012 (from ECR_ROLE_TO_ASSUME) for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`},
+		{"refused, with more to say", Error{Step: Role, Registry: reg, Role: role, From: "AWS_ROLE_ARN", Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken", Message: "No OpenIDConnect\nprovider found"},
+			`AWS refused role teams/ci in 123456789012 (from AWS_ROLE_ARN) for "s", aud "a", source github: InvalidIdentityToken: No OpenIDConnect provider found`},
+		{"a link keeps AWS's words", Error{Step: Link, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
+			"AWS refused role teams/ci in 123456789012 (from ECR_OIDC_ROLE), source aws: AccessDenied: User: x is not authorized"},
+		{"the password", Error{Step: Password, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: "s", Audience: "a", Code: "AccessDeniedException", Message: "no"},
+			`AWS refused a password for ` + registryHost + ` to role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source github: AccessDeniedException: no`},
+		{"the password, no role", Error{Step: Password, Registry: reg, Source: "aws", Code: "AccessDeniedException"},
+			"AWS refused a password for " + registryHost + ", source aws: AccessDeniedException"},
+		{"no answer", Error{Step: Role, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no answer in time"},
+			`asking AWS for role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source file: no answer in time`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.err.Error(); got != tt.want {
+				t.Errorf("%s\nwant %s", got, tt.want)
+			}
+			if got := Code(fmt.Errorf("x: %w", &tt.err)); got != tt.err.Code {
+				t.Errorf("Code = %q", got)
+			}
+		})
+	}
+	if got := Code(errors.New("x")); got != "" {
+		t.Errorf("Code of another error = %q", got)
+	}
+}
+
+// What AWS and the token say is outside text: it stays on one line and does not flood it.
+func TestErrorIsOneLine(t *testing.T) {
+	const evil = "a\r\nb\u2028c\x1b[31m ##[error]\u202e"
+	for _, step := range []Step{Role, Link, Password} {
+		for _, code := range []string{"", "SomeCode"} {
+			e := &Error{Step: step, Registry: parse(t, registryHost), Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: evil + strings.Repeat("s", 5000), Audience: evil + strings.Repeat("a", 5000), Code: code, Message: evil + strings.Repeat("m", 5000)}
+			if got := e.Error(); strings.ContainsAny(got, "\r\n\x1b\u2028\u202e") || strings.Contains(got, "##[") || len(got) > 2500 {
+				t.Errorf("%q", got)
+			}
+		}
+	}
+}
+
+func TestShort(t *testing.T) {
+	for in, want := range map[string]string{
+		"arn:aws:iam::123456789012:role/ci":            "role ci in 123456789012",
+		"arn:aws-cn:iam::123456789012:role/teams/a/ci": "role teams/a/ci in 123456789012",
+		"arn:aws:iam::123456789012:role/with:colon":    "role with:colon in 123456789012",
+		"not an ARN": "role not an ARN",
+		"arn:aws:sts::123456789012:assumed-role/ci/run": "role assumed-role/ci/run in 123456789012",
+	} {
+		if got := Short(in); got != want {
+			t.Errorf("Short(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// answer is what the SDK returns for an HTTP answer that it could not make sense of.
+func answer(status int, err error) error {
+	return &smithy.OperationError{ServiceID: "STS", OperationName: "X", Err: &awshttp.ResponseError{RequestID: "r",
+		ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}}, Err: err}}}
+}
+
+func TestReason(t *testing.T) {
+	sent := func(err error) error {
+		return fmt.Errorf("operation error: %w", &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", URL: "https://sts.eu-west-2.amazonaws.com/?Token=secret", Err: err}})
+	}
+	tests := []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"ctx ended", fmt.Errorf("x: %w", context.DeadlineExceeded), "no answer in time"},
+		{"ctx ended while sending", sent(context.DeadlineExceeded), "no answer in time"},
+		{"the try's own limit", sent(timeout{}), "no answer in time from sts.eu-west-2.amazonaws.com"},
+		{"no such host", sent(&net.DNSError{Err: "no such host", Name: "sts.eu-west-2.amazonaws.com", IsNotFound: true}), "sts.eu-west-2.amazonaws.com: lookup sts.eu-west-2.amazonaws.com: no such host"},
+		{"refused", sent(errors.New("connection refused")), "sts.eu-west-2.amazonaws.com: connection refused"},
+		{"a proxy's page", answer(502, errors.New("<html>secret")), "HTTP 502"},
+		{"a redirect", answer(302, errors.New("secret")), "HTTP 302"},
+		{"a portal's page", answer(200, errors.New("deserialization failed: <html>secret")), "the answer is not AWS's (is there a proxy in between?)"},
+		{"something else", errors.New("something else"), "something else"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := reason(tt.err); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+	for in, want := range map[string]string{"https://h:1/x?y": "h:1", "": "AWS", "::": "AWS", "/x": "AWS"} {
+		if got := host(in); got != want {
+			t.Errorf("host(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+type timeout struct{}
+
+func (timeout) Error() string { return "Client.Timeout exceeded while awaiting headers" }
+func (timeout) Timeout() bool { return true }
+
+// An error that AWS answered is said with its code; an answer that is not AWS's is no code.
+func TestRefused(t *testing.T) {
+	raw := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzIn0.c2lnbmF0dXJl"
+	r := Request{
+		Plan:   config.Plan{Registry: parse(t, registryHost), Roles: []string{"arn:aws:iam::123456789012:role/hub", role}, RolesFrom: "ECR_OIDC_ROLE"},
+		Source: oidc(t),
+		Token:  token.Token{Raw: raw, Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
+		Env:    environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
+	}
+	e := r.refused(Role, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
+	if e.Code != "ValidationError" || e.Message != "1 validation error: '***' and ***" {
+		t.Errorf("code %q, message %q", e.Code, e.Message)
+	}
+	if e.Step != Role || e.Role != role || e.From != "ECR_OIDC_ROLE" || e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" || e.Registry.Host != registryHost {
+		t.Errorf("%+v", e)
+	}
+	e = r.refused(Password, "", answer(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
+	if e.Code != "" || e.Message != "HTTP 503" || e.Role != role {
+		t.Errorf("a proxy's page: code %q, message %q, role %q", e.Code, e.Message, e.Role)
+	}
+	r.Source = token.Source{Place: token.Place{Name: "aws"}}
+	if e := r.refused(Link, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
+		t.Errorf("an aws source: %+v", e)
+	}
+}
+
+// Of STS's refusals of a token one passes: AWS could not fetch the issuer's keys.
+func TestKeysNotFetched(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want aws.Ternary
+	}{
+		{&smithy.GenericAPIError{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements"}, aws.TrueTernary},
+		{&smithy.GenericAPIError{Code: "InvalidIdentityToken", Message: "Incorrect token audience"}, aws.UnknownTernary},
+		{&smithy.GenericAPIError{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account for https://x"}, aws.UnknownTernary},
+		{&smithy.GenericAPIError{Code: "AccessDenied", Message: "Couldn't retrieve verification key"}, aws.UnknownTernary},
+		{errors.New("Couldn't retrieve verification key"), aws.UnknownTernary},
+	} {
+		if got := keysNotFetched(answer(400, tt.err)); got != tt.want {
+			t.Errorf("%v: %v, want %v", tt.err, got, tt.want)
+		}
+	}
+}
+
+// Whatever the mode and the number of tries, passing faults are tried again and refusals are not.
+func TestRetryer(t *testing.T) {
+	api := func(code, message string) error {
+		return answer(400, &smithy.GenericAPIError{Code: code, Message: message})
+	}
+	for _, mode := range []aws.RetryMode{"", aws.RetryModeStandard, aws.RetryModeAdaptive} {
+		for attempts, want := range map[int]int{0: 3, 1: 1, 7: 7} {
+			r := retryer(mode, attempts)()
+			if got := r.MaxAttempts(); got != want {
+				t.Errorf("mode %q, %d attempts asked for: %d", mode, attempts, got)
+			}
+			for _, err := range []error{
+				api("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"),
+				api("Throttling", "Rate exceeded"),
+				answer(503, errors.New("x")),
+			} {
+				if !r.IsErrorRetryable(err) {
+					t.Errorf("mode %q: not tried again: %v", mode, err)
+				}
+			}
+			for _, err := range []error{
+				api("AccessDenied", "no"), api("InvalidIdentityToken", "Incorrect token audience"), api("ExpiredTokenException", "x"), api("ValidationError", "x"),
+			} {
+				if r.IsErrorRetryable(err) {
+					t.Errorf("mode %q: tried again: %v", mode, err)
+				}
+			}
+		}
+	}
+}
+
+func TestLoginPrintsRedacted(t *testing.T) {
+	l := Login{Username: "AWS", Password: "the-password", Life: 12 * time.Hour}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		for _, v := range []any{l, []Login{l}, map[string]Login{"l": l}, struct{ Login Login }{l}} {
+			got := fmt.Sprintf(verb, v)
+			if strings.Contains(got, "the-password") || strings.Contains(got, fmt.Sprintf("%x", "the-password")) {
+				t.Errorf("%s of %T prints %s", verb, v, got)
+			}
+		}
+	}
+	if got, want := fmt.Sprint(l), `login of "AWS" for 12h0m0s`; got != want {
+		t.Errorf("it prints as %s, want %s", got, want)
+	}
+}
+
+func TestLogin(t *testing.T) {
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	r := Request{Plan: config.Plan{Registry: parse(t, registryHost)}, Source: token.Source{Place: token.Place{Name: "aws"}}}
+	b64 := base64.StdEncoding.EncodeToString
+	expires := aws.Time(now.Add(12 * time.Hour))
+	got, err := r.login(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
+	if want := (Login{Username: "AWS", Password: "pass:with:colons", Life: 12 * time.Hour}); err != nil || got != want {
+		t.Errorf("login of %q with %q for %v, %v", got.Username, got.Password, got.Life, err)
+	}
+	for name, encoded := range map[string]*string{
+		"none": nil, "empty": aws.String(""), "not base64": aws.String("AWS:secret"), "no colon": aws.String(b64([]byte("secret"))), "no user": aws.String(b64([]byte(":secret"))), "no password": aws.String(b64([]byte("AWS:"))),
+	} {
+		var e *Error
+		if got, err := r.login(encoded, expires, now); !errors.As(err, &e) || got != (Login{}) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "ECR's answer has no password in it") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := r.login(aws.String(b64([]byte("AWS:secret"))), nil, now); err == nil {
+		t.Error("a password that never expires is believed")
+	}
+}
+
+// Half a key pair is an error that names the half that is missing, and no other identity is looked for.
+func TestHalfAKeyPair(t *testing.T) {
+	for _, tt := range []struct {
+		env  []string
+		want string
+	}{
+		{[]string{"AWS_ACCESS_KEY_ID=AKIA"}, "reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not set"},
+		{[]string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY= "}, "reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is set but empty"},
+	} {
+		r := Request{Plan: config.Plan{Registry: parse(t, registryHost)}, Source: token.Source{KeysOnly: true}, Env: environ(tt.env...)}
+		if _, err := Get(t.Context(), r); err == nil || err.Error() != tt.want {
+			t.Errorf("%v, want %s", err, tt.want)
+		}
+	}
+}
+
+// A login that has expired has no one type in the SDK; each of its forms says which command renews it.
+func TestNoCredentials(t *testing.T) {
+	sso := awsconfig.SharedConfig{Profile: "dev", SSOSession: &awsconfig.SSOSession{Name: "s"}}
+	legacy := awsconfig.SharedConfig{Profile: "old", SSOStartURL: "https://x"}
+	login := awsconfig.SharedConfig{Profile: "new", LoginSession: "l"}
+	chained := awsconfig.SharedConfig{Profile: "outer", Source: &sso}
+	plain := awsconfig.SharedConfig{Profile: "default"}
+	expired := []error{
+		&ssocreds.InvalidTokenError{}, &ssooidctypes.InvalidGrantException{}, &ssotypes.UnauthorizedException{}, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist},
+		errors.New("cached SSO token is expired, or not present, and cannot be refreshed"),
+	}
+	for _, tt := range []struct {
+		shared           awsconfig.SharedConfig
+		profile, command string
+	}{{sso, "dev", "aws sso login"}, {legacy, "old", "aws sso login"}, {login, "new", "aws login"}, {chained, "dev", "aws sso login"}} {
+		for _, err := range expired {
+			got := noCredentials(tt.shared, fmt.Errorf("x: %w", err))
+			var e *SSOError
+			if !errors.As(got, &e) || e.Profile != tt.profile || e.Command != tt.command {
+				t.Errorf("profile %s, %T: %v", tt.shared.Profile, err, got)
+			}
+		}
+		var e *SSOError
+		if got := noCredentials(tt.shared, errors.New("connection refused")); errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
+			t.Errorf("profile %s, another fault: %v", tt.shared.Profile, got)
+		}
+	}
+	if got := noCredentials(plain, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}); !strings.HasPrefix(got.Error(), `finding AWS credentials in profile "default": `) {
+		t.Errorf("a profile without a login: %v", got)
+	}
+	if got := noCredentials(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}); got.Error() != `finding AWS credentials in profile "default": AccessDenied: no` {
+		t.Errorf("AWS's refusal: %v", got)
+	}
+}
+
+func environ(pairs ...string) token.Env {
+	vars := map[string]string{}
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		vars[name] = value
+	}
+	return func(name string) (string, bool) {
+		value, set := vars[name]
+		return value, set
+	}
+}
+
+// oidc is a source that is a token.
+func oidc(t *testing.T) token.Source {
+	t.Helper()
+	env := environ("ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")
+	place, err := token.Locate(env, token.Choice{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := token.Identify(env, place, token.Choice{}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source
+}

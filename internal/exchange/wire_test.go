@@ -1,0 +1,77 @@
+package exchange
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// When AWS finds a signature wrong it quotes what it should have been made of, the session token included. That must
+// not reach the message; nor must the token, which a validation error quotes.
+func TestWhatAWSQuotesIsStruckOut(t *testing.T) {
+	const jwt, sessionToken, secret = "not.even.base64-but-secret", "SESSION-TOKEN-OF-THE-ROLE", "SECRET-KEY-OF-THE-ROLE-SESSION"
+	var stsError string
+	aws := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/ecr"):
+			rw.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(rw, `{"__type":"InvalidSignatureException","message":"The Canonical String should have been 'x-amz-security-token:%s' %s"}`, r.Header.Get("X-Amz-Security-Token"), secret)
+		case stsError != "":
+			rw.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(rw, `<ErrorResponse><Error><Code>ValidationError</Code><Message>Value '%s' at 'webIdentityToken' %s</Message></Error></ErrorResponse>`, jwt, stsError)
+		default:
+			fmt.Fprintf(rw, `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, secret, sessionToken)
+		}
+	}))
+	defer aws.Close()
+	t.Setenv("AWS_ENDPOINT_URL_STS", aws.URL+"/sts")
+	t.Setenv("AWS_ENDPOINT_URL_ECR", aws.URL+"/ecr")
+	env := func(name string) (string, bool) {
+		v, ok := map[string]string{"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN_V2": jwt}[name]
+		return v, ok
+	}
+	reg, _ := registry.Parse("123456789012.dkr.ecr.eu-west-2.amazonaws.com")
+	plan := config.Plan{Registry: reg, Roles: []string{"arn:aws:iam::123456789012:role/ci"}, RolesFrom: "ECR_OIDC_ROLE", SessionName: "test"}
+	source, err := token.Identify(env, token.Place{Name: "circleci", CI: true}, token.Choice{}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Request{Plan: plan, Source: source, Token: token.Token{Raw: jwt}, Env: env, Debug: func(string, ...any) {}}
+	for _, tt := range []struct{ sts, want string }{
+		{"", "InvalidSignatureException: The Canonical String should have been 'x-amz-security-token:***' ***"},
+		{"is bad", "ValidationError: Value '***' at 'webIdentityToken' is bad"},
+	} {
+		stsError = tt.sts
+		_, err := Get(t.Context(), r)
+		if err == nil || !strings.HasSuffix(err.Error(), tt.want) {
+			t.Errorf("%v, want ...%s", err, tt.want)
+		}
+	}
+}
+
+// STS answering without credentials is said with the role that was asked for.
+func TestAnswerWithoutCredentials(t *testing.T) {
+	aws := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(rw, `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`)
+	}))
+	defer aws.Close()
+	t.Setenv("AWS_ENDPOINT_URL", aws.URL)
+	env := func(name string) (string, bool) { return "x.y.z", name == "ECR_OIDC_TOKEN" }
+	source, err := token.Identify(env, token.Place{Name: "env"}, token.Choice{}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, _ := registry.Parse("123456789012.dkr.ecr.eu-west-2.amazonaws.com")
+	plan := config.Plan{Registry: reg, Roles: []string{"arn:aws:iam::123456789012:role/ci"}, RolesFrom: "ECR_OIDC_ROLE", SessionName: "test"}
+	_, err = Get(t.Context(), Request{Plan: plan, Source: source, Env: env, Debug: func(string, ...any) {}})
+	const want = "asking AWS for role ci in 123456789012 (from ECR_OIDC_ROLE), source env: STS's answer has no credentials in it"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

@@ -1,0 +1,141 @@
+package token
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLocate(t *testing.T) {
+	const (
+		onCircle = "CIRCLECI=true"
+		irsaFile = "AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token"
+		irsaRole = "AWS_ROLE_ARN=arn:aws:iam::123456789012:role/pod"
+	)
+	tests := []struct {
+		name   string
+		env    []string
+		choice Choice
+		want   Place
+	}{
+		{"GitHub says so", []string{"GITHUB_ACTIONS=true"}, Choice{}, Place{Name: "github", CI: true, By: "GITHUB_ACTIONS"}},
+		{"GitHub's URL alone", []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x"}, Choice{}, Place{Name: "github", CI: true, By: "ACTIONS_ID_TOKEN_REQUEST_URL"}},
+		{"GitHub's request token alone", []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, Choice{}, Place{Name: "github", CI: true, By: "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}},
+		{"GITHUB_ACTIONS of another value", []string{"GITHUB_ACTIONS=1"}, Choice{}, Place{Name: "aws"}},
+		{"CircleCI", []string{onCircle}, Choice{}, Place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+		{"GitLab", []string{"GITLAB_CI=true"}, Choice{}, Place{Name: "gitlab", CI: true, By: "GITLAB_CI"}},
+		{"Buildkite", []string{"BUILDKITE=true"}, Choice{}, Place{Name: "buildkite", CI: true, By: "BUILDKITE"}},
+
+		{"GitHub inside everything", []string{"GITHUB_ACTIONS=true", onCircle, "GITLAB_CI=true", "BUILDKITE=true", irsaFile, irsaRole}, Choice{}, Place{Name: "github", CI: true, By: "GITHUB_ACTIONS"}},
+		{"CircleCI before GitLab", []string{onCircle, "GITLAB_CI=true", "BUILDKITE=true"}, Choice{}, Place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+		{"GitLab before Buildkite", []string{"GITLAB_CI=true", "BUILDKITE=true"}, Choice{}, Place{Name: "gitlab", CI: true, By: "GITLAB_CI"}},
+		{"a CI without its token, on a runner in EKS", []string{onCircle, irsaFile, irsaRole, "AWS_ACCESS_KEY_ID=AKIA"}, Choice{}, Place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+
+		{"nothing", nil, Choice{}, Place{Name: "aws"}},
+		{"markers that are empty", []string{"GITHUB_ACTIONS=", "ACTIONS_ID_TOKEN_REQUEST_URL=", "CIRCLECI= ", "GITLAB_CI=", "BUILDKITE="}, Choice{}, Place{Name: "aws"}},
+		{"markers that say no", []string{"CIRCLECI=false", "GITLAB_CI=False"}, Choice{}, Place{Name: "aws"}},
+		{"a pod", []string{irsaFile, irsaRole}, Choice{}, Place{Name: "file", By: "AWS_WEB_IDENTITY_TOKEN_FILE"}},
+		{"half a pod: no role", []string{irsaFile}, Choice{}, Place{Name: "aws"}},
+		{"half a pod: no file", []string{irsaRole}, Choice{}, Place{Name: "aws"}},
+		{"half a pod: an empty file", []string{"AWS_WEB_IDENTITY_TOKEN_FILE=", irsaRole}, Choice{}, Place{Name: "aws"}},
+		{"keys", []string{"AWS_ACCESS_KEY_ID=AKIA"}, Choice{}, Place{Name: "aws"}},
+
+		{"a token on a machine", []string{"ECR_OIDC_TOKEN=x"}, Choice{}, Place{Name: "env", By: "ECR_OIDC_TOKEN"}},
+		{"a token in a CI", []string{"ECR_OIDC_TOKEN=x", onCircle}, Choice{}, Place{Name: "env", CI: true, By: "ECR_OIDC_TOKEN"}},
+		{"a token in GitLab", []string{"ECR_OIDC_TOKEN=x", "GITLAB_CI=true"}, Choice{}, Place{Name: "gitlab", CI: true, By: "ECR_OIDC_TOKEN"}},
+		{"an empty token", []string{"ECR_OIDC_TOKEN=", onCircle}, Choice{}, Place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+		{"a token file", nil, Choice{TokenFile: "/t"}, Place{Name: "file", By: "ECR_OIDC_TOKEN_FILE"}},
+		{"a token file in a CI", []string{"GITHUB_ACTIONS=true"}, Choice{TokenFile: "/t"}, Place{Name: "file", CI: true, By: "ECR_OIDC_TOKEN_FILE"}},
+
+		{"auto", []string{onCircle}, Choice{Source: "auto"}, Place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+		{"auto and a token", []string{"ECR_OIDC_TOKEN=x"}, Choice{Source: "auto"}, Place{Name: "env", By: "ECR_OIDC_TOKEN"}},
+		{"aws in a CI", []string{"GITHUB_ACTIONS=true"}, Choice{Source: "aws"}, Place{Name: "aws", CI: true, By: "ECR_OIDC_SOURCE", Chosen: true}},
+		{"aws on a machine", nil, Choice{Source: "aws"}, Place{Name: "aws", By: "ECR_OIDC_SOURCE", Chosen: true}},
+		{"another CI than the one at hand", []string{"GITHUB_ACTIONS=true"}, Choice{Source: "buildkite"}, Place{Name: "buildkite", CI: true, By: "ECR_OIDC_SOURCE", Chosen: true}},
+		{"file with a file", nil, Choice{Source: "file", TokenFile: "/t"}, Place{Name: "file", By: "ECR_OIDC_SOURCE", Chosen: true}},
+		{"env with a token", []string{"ECR_OIDC_TOKEN=x"}, Choice{Source: "env"}, Place{Name: "env", By: "ECR_OIDC_SOURCE", Chosen: true}},
+		{"gitlab with a token", []string{"ECR_OIDC_TOKEN=x"}, Choice{Source: "gitlab"}, Place{Name: "gitlab", By: "ECR_OIDC_SOURCE", Chosen: true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Locate(environ(tt.env...), tt.choice)
+			if err != nil || got != tt.want {
+				t.Errorf("Locate = %+v, %v, want %+v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// Two answers to one question are an error that names both, never a guess.
+func TestLocateRefuses(t *testing.T) {
+	tests := []struct {
+		name   string
+		env    []string
+		choice Choice
+		want   []string
+	}{
+		{"a source that there is none", nil, Choice{Source: "github-actions"}, append([]string{`ECR_OIDC_SOURCE is "github-actions"; allowed are`}, Names...)},
+		{"in capitals", nil, Choice{Source: "AWS"}, []string{`ECR_OIDC_SOURCE is "AWS"; allowed are`}},
+		{"a source and a token", []string{"ECR_OIDC_TOKEN=x"}, Choice{Source: "github"}, []string{"ECR_OIDC_SOURCE=github", "ECR_OIDC_TOKEN disagree"}},
+		{"aws and a token", []string{"ECR_OIDC_TOKEN=x"}, Choice{Source: "aws"}, []string{"ECR_OIDC_SOURCE=aws", "ECR_OIDC_TOKEN disagree"}},
+		{"file and a token", []string{"ECR_OIDC_TOKEN=x"}, Choice{Source: "file"}, []string{"ECR_OIDC_SOURCE=file", "ECR_OIDC_TOKEN disagree"}},
+		{"a source and a token file", nil, Choice{Source: "circleci", TokenFile: "/t"}, []string{"ECR_OIDC_SOURCE=circleci", "ECR_OIDC_TOKEN_FILE disagree"}},
+		{"env and a token file", nil, Choice{Source: "env", TokenFile: "/t"}, []string{"ECR_OIDC_SOURCE=env", "ECR_OIDC_TOKEN_FILE disagree"}},
+		{"a token and a token file", []string{"ECR_OIDC_TOKEN=x"}, Choice{TokenFile: "/t"}, []string{"ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set"}},
+		{"the same with auto", []string{"ECR_OIDC_TOKEN=x"}, Choice{Source: "auto", TokenFile: "/t"}, []string{"ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set"}},
+		{"the same with a source", []string{"ECR_OIDC_TOKEN=x"}, Choice{Source: "env", TokenFile: "/t"}, []string{"ECR_OIDC_TOKEN_FILE"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Locate(environ(tt.env...), tt.choice)
+			if err == nil || got != (Place{}) {
+				t.Fatalf("Locate = %+v, %v, want an error", got, err)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("Locate: %v, want %q in it", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestEnv(t *testing.T) {
+	env := environ("FULL= a value\n", "EMPTY=", "BLANK= \t")
+	for _, tt := range []struct{ name, value, without string }{
+		{"FULL", "a value", "FULL is set but empty"}, // Without is not asked about one that gave something
+		{"EMPTY", "", "EMPTY is set but empty"},
+		{"BLANK", "", "BLANK is set but empty"},
+		{"NONE", "", "NONE is not set"},
+	} {
+		if got := env.Get(tt.name); got != tt.value {
+			t.Errorf("Get(%s) = %q, want %q", tt.name, got, tt.value)
+		}
+		if got := env.Without(tt.name); got != tt.without {
+			t.Errorf("Without(%s) = %q, want %q", tt.name, got, tt.without)
+		}
+	}
+}
+
+// Every variable that holds a token or a key is struck out of what is shown; what is public is not.
+func TestSecrets(t *testing.T) {
+	secret := []string{
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2", "ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN",
+		"BUILDKITE_AGENT_ACCESS_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+	}
+	pairs := []string{"AWS_ACCESS_KEY_ID=AKIAPUBLIC", "ECR_OIDC_ROLE=public", "GITHUB_REPOSITORY=public"}
+	for _, name := range secret {
+		pairs = append(pairs, name+"=secret of "+name)
+	}
+	got := environ(pairs...).Secrets()
+	if len(got) != len(secret) {
+		t.Errorf("Secrets = %q, want %d of them", got, len(secret))
+	}
+	for _, name := range secret {
+		if !strings.Contains(strings.Join(got, "\n"), "secret of "+name) {
+			t.Errorf("%s is not among the secrets", name)
+		}
+	}
+	if got := environ("ECR_OIDC_TOKEN=", "AWS_SECRET_ACCESS_KEY= ").Secrets(); got != nil {
+		t.Errorf("Secrets of empty variables = %q", got)
+	}
+}
