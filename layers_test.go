@@ -41,6 +41,8 @@ var fences = []struct {
 	{module: "github.com/aws/", packages: []string{"internal/exchange"}},
 	{module: "github.com/golang-jwt/", packages: []string{"internal/token", "internal/trust", "e2e/world"}},
 	{module: "github.com/docker/docker-credential-helpers", packages: []string{"cmd/docker-credential-ecr-oidc", "internal/helper"}, testsToo: []string{"e2e", "e2e/lab"}},
+	{module: "github.com/goccy/", packages: []string{"internal/config"}},
+	{module: "github.com/spf13/", packages: []string{"cmd/docker-credential-ecr-oidc"}}, // never on the way of a get
 }
 
 // An edge is one package's import of another, both as import paths.

@@ -1,9 +1,11 @@
-// Package config turns the environment into a plan for one registry: which roles, which source, how asked.
+// Package config turns the environment and one optional file into a plan for one registry: which roles, which source,
+// how asked.
 package config
 
 import (
+	"errors"
 	"fmt"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
@@ -20,43 +22,153 @@ type Plan struct {
 	Audience    string        // "" leaves it to the source
 	SessionName string        // role session name, 2 to 64 characters
 	Duration    time.Duration // of the role session; 0 leaves it to AWS
+	Policy      string        // session policy of the last role, as JSON; "" for none
+	ExternalID  string        // for the roles after the first, and all of them where the first is not by web identity
 
-	RolesFrom string `json:"-"` // the variable that named the roles, for messages; not part of the question
+	RolesFrom string `json:"-"` // the variable or line that named the roles, for messages; not part of the question
 	Cache     bool   `json:"-"` // whether to keep the password; not part of the question
 	CacheDir  string `json:"-"` // where, when the user said so; not part of the question
 }
 
-// For makes the plan for a registry. The error names the variable and what is allowed in it; no file is read and
-// nothing is called.
-func For(env token.Env, reg registry.Registry) (Plan, error) {
-	p := Plan{
-		Registry: reg,
-		Choice: token.Choice{
-			Source:    env.Get("ECR_OIDC_SOURCE"),
-			TokenFile: env.Get("ECR_OIDC_TOKEN_FILE"),
-			Profile:   env.Get("ECR_OIDC_PROFILE"),
-		},
-		Audience: env.Get("ECR_OIDC_AUDIENCE"),
-		CacheDir: env.Get("ECR_OIDC_CACHE_DIR"),
+// ErrNotAllowed is For's answer for a registry whose account allowed_account_ids leaves out: it is not ours.
+var ErrNotAllowed = errors.New("the registry's account is not in allowed_account_ids")
+
+// Config is what the user has set, for every registry.
+type Config struct {
+	env  token.Env
+	file File
+}
+
+// Read reads our file, if there is one, and checks the names of our variables. names are those of all variables, as
+// os.Environ has them; values behind "=" are not looked at. It calls nothing.
+func Read(env token.Env, names []string) (Config, error) {
+	for _, name := range names {
+		name, _, _ = strings.Cut(name, "=")
+		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && account != "PUBLIC" && !accountNumber.MatchString(account) {
+			return Config{}, fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or ECR_OIDC_ROLE_PUBLIC", name)
+		}
 	}
-	var err error
-	if p.Place, err = token.Locate(env, p.Choice); err != nil {
+	file, err := readFile(env)
+	return Config{env, file}, err
+}
+
+// CredsStore is the helper that answers for hosts that are not ECR; "" when there is none.
+func (c Config) CredsStore() string { return c.file.CredsStore }
+
+// For makes the plan for a registry. The error is ErrNotAllowed, or names the variable or the line and what is allowed
+// there. Nothing is called.
+func (c Config) For(reg registry.Registry) (p Plan, err error) {
+	if c.file.Allowed != nil && !reg.Public && !c.file.Allowed[reg.Account] {
+		return Plan{}, ErrNotAllowed
+	}
+	p = Plan{Registry: reg, CacheDir: c.env.Get("ECR_OIDC_CACHE_DIR"), Choice: c.choice(reg)}
+	if p.Place, err = token.Locate(c.env, p.Choice); err != nil {
 		return Plan{}, err
 	}
-	if p.Roles, p.RolesFrom, err = roles(env, reg, p.Place); err != nil {
+	if p.Roles, p.RolesFrom, err = c.roles(reg, p.Place); err != nil {
 		return Plan{}, err
 	}
-	if p.Cache, err = Switch(env, "ECR_OIDC_CACHE", true); err != nil {
+	if p.Cache, err = Switch(c.env, "ECR_OIDC_CACHE", true); err != nil {
 		return Plan{}, err
 	}
-	if _, err = Switch(env, "ECR_OIDC_DEBUG", false); err != nil { // read where lines are written; a mistake is said here
+	if _, err = Switch(c.env, "ECR_OIDC_DEBUG", false); err != nil { // read where lines are written; a mistake is said here
 		return Plan{}, err
 	}
-	if p.Duration, err = duration(env, "ECR_OIDC_SESSION_DURATION"); err != nil {
-		return Plan{}, err
+	for _, set := range []struct {
+		key, variable string
+		to            func(text string)
+	}{
+		{"audience", "ECR_OIDC_AUDIENCE", func(s string) { p.Audience = s }},
+		{"session_duration", "ECR_OIDC_SESSION_DURATION", func(s string) { p.Duration = duration(s) }},
+		{"session_policy", "ECR_OIDC_SESSION_POLICY", func(s string) { p.Policy = policy(s, reg) }},
+		{"external_id", "ECR_OIDC_EXTERNAL_ID", func(s string) { p.ExternalID = s }},
+		{"session_name", "ECR_OIDC_SESSION_NAME", func(s string) { p.SessionName = s }},
+	} {
+		value, _ := c.setting(reg, set.key, set.variable)
+		if !value.set() {
+			continue
+		}
+		if err := check(set.key, value.Texts); err != nil {
+			return Plan{}, fmt.Errorf("%s %w", value.From, err)
+		}
+		if set.key == "session_policy" && len(p.Roles) == 0 {
+			return Plan{}, fmt.Errorf("%s sets a session policy, which needs a role, and none is set", value.From)
+		}
+		if set.key == "session_duration" && len(p.Roles) > 1 && duration(value.Texts[0]) > time.Hour {
+			return Plan{}, fmt.Errorf("%s asks for %s, and AWS gives roles that are reached from another role an hour at most", value.From, value.Texts[0])
+		}
+		set.to(value.Texts[0])
 	}
-	p.SessionName, err = sessionName(env, p.Place)
+	if p.SessionName == "" {
+		p.SessionName, err = sessionName(c.env, p.Place)
+	}
 	return p, err
+}
+
+// For is Read and Config.For, for who needs one plan.
+func For(env token.Env, reg registry.Registry) (Plan, error) {
+	c, err := Read(env, nil)
+	if err != nil {
+		return Plan{}, err
+	}
+	return c.For(reg)
+}
+
+// level says how narrowly a setting was named. What names one account beats what names all; between equals, a variable
+// beats the file.
+type level int
+
+const (
+	unset level = iota
+	byDefault
+	byVariable
+	byAccount
+)
+
+// setting finds the value of a key for a registry: the file's entry for its region, then for its account; the
+// variable; the file's default.
+func (c Config) setting(reg registry.Registry, key, variable string) (Value, level) {
+	account := c.file.Accounts[reg.Account]
+	narrow := []Entry{account.Regions[reg.Region], account.Entry}
+	if reg.Public {
+		narrow = []Entry{c.file.Public}
+	}
+	for _, e := range narrow {
+		if v := e[key]; v.set() {
+			return v, byAccount
+		}
+	}
+	if text := c.env.Get(variable); variable != "" && text != "" {
+		return Value{Texts: []string{text}, From: variable}, byVariable
+	}
+	if v := c.file.Default[key]; v.set() {
+		return v, byDefault
+	}
+	return Value{}, unset
+}
+
+// choice is what the user says about the source. What the file says of an account is said of that account alone, so
+// the variables that name a token for all do not disagree with it: they do not count. What the file says by default
+// counts only where no variable says anything.
+func (c Config) choice(reg registry.Registry) token.Choice {
+	source, by := c.setting(reg, "source", "ECR_OIDC_SOURCE")
+	file, fileBy := c.setting(reg, "token_file", "ECR_OIDC_TOKEN_FILE")
+	profile, _ := c.setting(reg, "profile", "ECR_OIDC_PROFILE")
+	highest := max(by, fileBy)
+	if c.env.Get("ECR_OIDC_TOKEN") != "" {
+		highest = max(highest, byVariable)
+	}
+	choice := token.Choice{OneAccount: highest == byAccount}
+	if source.set() && (by == highest || source.Texts[0] == "file" && highest == fileBy) {
+		choice.Source, choice.From = source.Texts[0], source.From
+	}
+	if file.set() && (fileBy == highest || choice.Source == "file") {
+		choice.TokenFile, choice.FileFrom = file.Texts[0], file.From
+	}
+	if profile.set() {
+		choice.Profile, choice.ProfileFrom = profile.Texts[0], profile.From
+	}
+	return choice
 }
 
 // Switch reads a variable that is on or off; def is its value when it is unset or empty.
@@ -71,20 +183,4 @@ func Switch(env token.Env, name string, def bool) (bool, error) {
 	default:
 		return def, fmt.Errorf("%s is %q; allowed are 1, 0, true, false, on, off", name, v)
 	}
-}
-
-// duration reads a role session's length, which AWS allows from 15 minutes to 12 hours (AssumeRole, API reference).
-func duration(env token.Env, name string) (time.Duration, error) {
-	v := env.Get(name)
-	if v == "" {
-		return 0, nil
-	}
-	if _, err := strconv.Atoi(v); err == nil {
-		v += "s"
-	}
-	d, err := time.ParseDuration(v)
-	if err != nil || d < 15*time.Minute || d > 12*time.Hour || d != d.Truncate(time.Second) {
-		return 0, fmt.Errorf("%s is %q; allowed are 900 to 43200 seconds, or 15m to 12h", name, env.Get(name))
-	}
-	return d, nil
 }

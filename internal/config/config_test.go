@@ -16,7 +16,7 @@ func TestFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (token.Choice{Source: "aws", Profile: "dev"}); got.Choice != want {
+	if want := (token.Choice{Source: "aws", Profile: "dev", From: "ECR_OIDC_SOURCE", ProfileFrom: "ECR_OIDC_PROFILE"}); got.Choice != want {
 		t.Errorf("choice %+v, want %+v", got.Choice, want)
 	}
 	if got.Registry.Host != host || got.Place.Name != "aws" || !got.Place.Chosen || got.Audience != "aud" || got.CacheDir != "/c" || got.Cache || got.Duration != 15*time.Minute || got.SessionName != "me" {
@@ -73,13 +73,14 @@ func TestDuration(t *testing.T) {
 		"": 0, "900": 15 * time.Minute, "43200": 12 * time.Hour, "3600": time.Hour, "15m": 15 * time.Minute, "12h": 12 * time.Hour,
 		"1h30m": 90 * time.Minute, "900s": 15 * time.Minute, "1.5h": 90 * time.Minute, " 1h ": time.Hour,
 	} {
-		if got, err := duration(environ("X="+value), "X"); err != nil || got != want {
-			t.Errorf("duration(%q) = %v, %v, want %v", value, got, err, want)
+		p, err := plan(t, host, "ECR_OIDC_SESSION_DURATION="+value)
+		if err != nil || p.Duration != want {
+			t.Errorf("with %q: %v, %v, want %v", value, p.Duration, err, want)
 		}
 	}
 	for _, value := range []string{"899", "43201", "14m59s", "12h1s", "0", "-900", "1", "900.5s", "15m0.5s", "1d", "1 h", "h", "1e3", "0x400", "99999999999999999999", "NaN", "15m\n15m"} {
-		if got, err := duration(environ("X="+value), "X"); err == nil || !strings.Contains(err.Error(), "allowed are 900 to 43200 seconds, or 15m to 12h") {
-			t.Errorf("duration(%q) = %v, %v, want an error", value, got, err)
+		if _, err := plan(t, host, "ECR_OIDC_SESSION_DURATION="+value); err == nil || !strings.HasPrefix(err.Error(), "ECR_OIDC_SESSION_DURATION is ") || !strings.Contains(err.Error(), "allowed are 900 to 43200 seconds, or 15m to 12h") {
+			t.Errorf("with %q: %v, want an error", value, err)
 		}
 	}
 }

@@ -101,8 +101,8 @@ func TestRolesRefused(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		{"another partition", host, []string{"ECR_OIDC_ROLE=arn:aws-cn:iam::123456789012:role/ci"}, []string{"ECR_OIDC_ROLE is a role in partition \"aws-cn\"", host, `"aws"`}},
-		{"another partition, standard", gov, []string{"AWS_ROLE_ARN=" + ci}, []string{"AWS_ROLE_ARN is a role in partition \"aws\"", `"aws-us-gov"`}},
+		{"another partition", host, []string{"ECR_OIDC_ROLE=arn:aws-cn:iam::123456789012:role/ci"}, []string{"ECR_OIDC_ROLE has a role in partition \"aws-cn\"", host, `"aws"`}},
+		{"another partition, standard", gov, []string{"AWS_ROLE_ARN=" + ci}, []string{"AWS_ROLE_ARN has a role in partition \"aws\"", `"aws-us-gov"`}},
 		{"another partition, last of a chain", host, []string{"ECR_OIDC_ROLE=ci,arn:aws-us-gov:iam::123456789012:role/x"}, []string{"partition \"aws-us-gov\""}},
 		{"two that differ", host, []string{"ECR_ROLE_TO_ASSUME=" + ci, "AWS_ROLE_ARN=" + ci + "2"}, []string{"ECR_ROLE_TO_ASSUME is \"" + ci + "\"", "AWS_ROLE_ARN is \"" + ci + "2\"", "ECR_OIDC_ROLE"}},
 		{"a name where an ARN is wanted", host, []string{"ECR_ROLE_TO_ASSUME=ci"}, []string{"ECR_ROLE_TO_ASSUME has \"ci\"", "arn:aws:iam::ACCOUNT:role/NAME"}},

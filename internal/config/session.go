@@ -8,22 +8,20 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// session is what STS takes as RoleSessionName (AssumeRoleWithWebIdentity, API reference).
+// session is what STS takes as RoleSessionName, 2 to 64 characters long (AssumeRoleWithWebIdentity, API reference).
 var (
-	session   = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+	session   = regexp.MustCompile(`^[\w+=,.@-]+$`)
 	unsession = regexp.MustCompile(`[^\w+=,.@-]+`)
 )
 
-// sessionName is the role session name: what CloudTrail shows beside each call. Unless the user says otherwise it is
+// sessionName is the role session name: what CloudTrail shows beside each call. Unless AWS's own variable says otherwise it is
 // the CI, the repository and the run, shortened in the repository so that the run can still be found.
 func sessionName(env token.Env, place token.Place) (string, error) {
-	for _, name := range []string{"ECR_OIDC_SESSION_NAME", "AWS_ROLE_SESSION_NAME"} {
-		if v := env.Get(name); v != "" {
-			if !session.MatchString(v) {
-				return "", fmt.Errorf("%s is %q; allowed are 2 to 64 letters, digits and _ + = , . @ -", name, v)
-			}
-			return v, nil
+	if name := env.Get("AWS_ROLE_SESSION_NAME"); name != "" {
+		if err := check("session_name", []string{name}); err != nil {
+			return "", fmt.Errorf("AWS_ROLE_SESSION_NAME %w", err)
 		}
+		return name, nil
 	}
 	repository, run := job(env)
 	if repository == "" && run == "" {

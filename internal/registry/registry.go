@@ -76,6 +76,21 @@ func Parse(s string) (Registry, bool) {
 	return Registry{}, false
 }
 
+// Host names an account's private registry in a region, as Parse reads it back: the region says which partition's names
+// it has. It returns false for what is no account or no region.
+func Host(account, region string) (string, bool) {
+	for _, p := range partitions {
+		if !p.region.MatchString(region) {
+			continue
+		}
+		host := account + ".dkr.ecr." + region + "." + p.suffix
+		if r, ok := Parse(host); ok && r.Host == host {
+			return host, true
+		}
+	}
+	return "", false
+}
+
 // hostOf takes the host out of what a client passed, lower-cased. It is strict instead of using net/url, because a
 // name that two parsers read differently is how a password reaches the wrong host (GO-2026-6225).
 func hostOf(s string) (string, bool) {

@@ -84,6 +84,26 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestHost(t *testing.T) {
+	const a = "123456789012"
+	for _, tt := range []struct{ account, region, want string }{
+		{a, "eu-west-2", a + ".dkr.ecr.eu-west-2.amazonaws.com"},
+		{a, "us-gov-west-1", a + ".dkr.ecr.us-gov-west-1.amazonaws.com"},
+		{a, "cn-north-1", a + ".dkr.ecr.cn-north-1.amazonaws.com.cn"},
+		{a, "eusc-de-east-1", a + ".dkr.ecr.eusc-de-east-1.amazonaws.eu"},
+		{a, "us-iso-east-1", a + ".dkr.ecr.us-iso-east-1.c2s.ic.gov"},
+		{a, "us-isob-east-1", a + ".dkr.ecr.us-isob-east-1.sc2s.sgov.gov"},
+		{a, "eu-isoe-west-1", a + ".dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk"},
+		{a, "us-isof-south-1", a + ".dkr.ecr.us-isof-south-1.csp.hci.ic.gov"},
+		{a, "", ""}, {a, "london", ""}, {a, "eu-west-2.amazonaws.com/", ""}, {a, "EU-WEST-2", ""}, {a, "eu-west-2\n", ""},
+		{"", "eu-west-2", ""}, {"12345678901", "eu-west-2", ""}, {"1234567890123", "eu-west-2", ""}, {"evil.com/" + a, "eu-west-2", ""}, {" " + a, "eu-west-2", ""}, {"https://" + a, "eu-west-2", ""},
+	} {
+		if got, ok := Host(tt.account, tt.region); got != tt.want || ok != (tt.want != "") {
+			t.Errorf("Host(%q, %q) = %q, %v, want %q", tt.account, tt.region, got, ok, tt.want)
+		}
+	}
+}
+
 // FuzzParse holds that whatever is accepted is a name that only Amazon can own, and that reading the answer's host
 // again gives the same registry.
 func FuzzParse(f *testing.F) {

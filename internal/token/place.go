@@ -46,9 +46,12 @@ func (e Env) Secrets() []string {
 
 // Choice is what the user said about the source; the zero value leaves it to the markers.
 type Choice struct {
-	Source    string // one of Names; "" is "auto"
-	TokenFile string // ECR_OIDC_TOKEN_FILE
-	Profile   string // the AWS profile of the "aws" source
+	Source     string // one of Names; "" is "auto"
+	TokenFile  string // a file with the token
+	Profile    string // the AWS profile of the "aws" source
+	OneAccount bool   // said for the registry's account alone; ECR_OIDC_TOKEN, which is for all, then has no say
+
+	From, FileFrom, ProfileFrom string `json:"-"` // the variable or line that said so, for messages
 }
 
 // Names are the values of ECR_OIDC_SOURCE.
@@ -56,10 +59,12 @@ var Names = []string{"auto", "github", "circleci", "gitlab", "buildkite", "env",
 
 // Place is where this process runs, or where the user says that it gets its identity from.
 type Place struct {
-	Name   string // one of Names, never "auto"
-	CI     bool   // a CI's markers are there: the machine's own identity has no say
-	By     string `json:"-"` // the variable that decided, for messages; "" when nothing did, which makes it a machine
-	Chosen bool   // ECR_OIDC_SOURCE names the source; then only that source is used
+	Name    string // one of Names, never "auto"
+	CI      bool   // a CI's markers are there: the machine's own identity has no say
+	By      string `json:"-"` // the variable that decided, for messages; "" when nothing did, which makes it a machine
+	Chosen  bool   // the user named the source; then only that source is used
+	Forgejo bool   `json:"-"` // the GitHub contract as Forgejo has it, where the token is allowed otherwise
+	Pair    bool   // the token is AWS_WEB_IDENTITY_TOKEN_FILE's, so that AWS_ROLE_ARN beside it counts
 }
 
 // markers say which CI this is, in this order. GitHub is first, because its runners live inside other platforms'
@@ -81,38 +86,40 @@ func Locate(env Env, choice Choice) (Place, error) {
 	for _, m := range markers {
 		if i := slices.IndexFunc(m.names, func(n string) bool { return marks(n, env.Get(n)) }); i >= 0 {
 			ci = Place{Name: m.place, CI: true, By: m.names[i]}
+			ci.Forgejo = m.place == "github" && env.Get("FORGEJO_ACTIONS") == "true" // code.forgejo.org/forgejo/runner
 			break
 		}
 	}
-	inVariable, inFile := env.Get("ECR_OIDC_TOKEN") != "", choice.TokenFile != ""
+	inVariable, inFile := env.Get("ECR_OIDC_TOKEN") != "" && !choice.OneAccount, choice.TokenFile != ""
 	name := choice.Source
+	if name == "auto" {
+		name = ""
+	}
 	switch {
 	case name != "" && !slices.Contains(Names, name):
-		return Place{}, fmt.Errorf("ECR_OIDC_SOURCE is %q; allowed are %s", name, strings.Join(Names, ", "))
-	case name == "" || name == "auto":
-		name = ""
-	case inVariable && !slices.Contains([]string{"env", "gitlab"}, name):
-		return Place{}, fmt.Errorf("ECR_OIDC_SOURCE=%s and ECR_OIDC_TOKEN disagree: unset one of them", name)
-	case inFile && name != "file":
-		return Place{}, fmt.Errorf("ECR_OIDC_SOURCE=%s and ECR_OIDC_TOKEN_FILE disagree: unset one of them", name)
+		return Place{}, fmt.Errorf("%s is %q; allowed are %s", choice.From, name, strings.Join(Names, ", "))
+	case inVariable && name != "" && name != "env" && name != "gitlab":
+		return Place{}, fmt.Errorf("%s=%s and ECR_OIDC_TOKEN disagree: unset one of them", choice.From, name)
+	case inFile && name != "" && name != "file":
+		return Place{}, fmt.Errorf("%s=%s and %s disagree: unset one of them", choice.From, name, choice.FileFrom)
+	case inVariable && inFile:
+		return Place{}, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set: unset one of them", choice.FileFrom)
 	}
-	if inVariable && inFile {
-		return Place{}, fmt.Errorf("ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set: unset one of them")
-	}
+	pair := !inFile && env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != ""
 	switch {
 	case name != "":
-		return Place{Name: name, CI: ci.CI, By: "ECR_OIDC_SOURCE", Chosen: true}, nil
+		return Place{Name: name, CI: ci.CI, By: choice.From, Chosen: true, Pair: pair && name == "file"}, nil
 	case inVariable:
 		if ci.Name != "gitlab" { // where this is the variable that the token comes in anyway
 			ci.Name = "env"
 		}
 		return Place{Name: ci.Name, CI: ci.CI, By: "ECR_OIDC_TOKEN"}, nil
 	case inFile:
-		return Place{Name: "file", CI: ci.CI, By: "ECR_OIDC_TOKEN_FILE"}, nil
+		return Place{Name: "file", CI: ci.CI, By: choice.FileFrom}, nil
 	case ci.CI:
 		return ci, nil
-	case env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && env.Get("AWS_ROLE_ARN") != "":
-		return Place{Name: "file", By: "AWS_WEB_IDENTITY_TOKEN_FILE"}, nil
+	case pair && env.Get("AWS_ROLE_ARN") != "":
+		return Place{Name: "file", By: "AWS_WEB_IDENTITY_TOKEN_FILE", Pair: true}, nil
 	}
 	return Place{Name: "aws"}, nil
 }

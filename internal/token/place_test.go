@@ -33,7 +33,10 @@ func TestLocate(t *testing.T) {
 		{"nothing", nil, Choice{}, Place{Name: "aws"}},
 		{"markers that are empty", []string{"GITHUB_ACTIONS=", "ACTIONS_ID_TOKEN_REQUEST_URL=", "CIRCLECI= ", "GITLAB_CI=", "BUILDKITE="}, Choice{}, Place{Name: "aws"}},
 		{"markers that say no", []string{"CIRCLECI=false", "GITLAB_CI=False"}, Choice{}, Place{Name: "aws"}},
-		{"a pod", []string{irsaFile, irsaRole}, Choice{}, Place{Name: "file", By: "AWS_WEB_IDENTITY_TOKEN_FILE"}},
+		{"a pod", []string{irsaFile, irsaRole}, Choice{}, Place{Name: "file", By: "AWS_WEB_IDENTITY_TOKEN_FILE", Pair: true}},
+		{"a pod's file, chosen", []string{irsaFile, onCircle}, Choice{Source: "file"}, Place{Name: "file", CI: true, By: "ECR_OIDC_SOURCE", Chosen: true, Pair: true}},
+		{"another file in a pod", []string{irsaFile, irsaRole}, Choice{TokenFile: "/t"}, Place{Name: "file", By: "ECR_OIDC_TOKEN_FILE"}},
+		{"chosen for one account, beside a token for all", []string{"ECR_OIDC_TOKEN=x"}, Choice{Source: "aws", OneAccount: true}, Place{Name: "aws", By: "ECR_OIDC_SOURCE", Chosen: true}},
 		{"half a pod: no role", []string{irsaFile}, Choice{}, Place{Name: "aws"}},
 		{"half a pod: no file", []string{irsaRole}, Choice{}, Place{Name: "aws"}},
 		{"half a pod: an empty file", []string{"AWS_WEB_IDENTITY_TOKEN_FILE=", irsaRole}, Choice{}, Place{Name: "aws"}},
@@ -57,6 +60,7 @@ func TestLocate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			tt.choice.From, tt.choice.FileFrom = "ECR_OIDC_SOURCE", "ECR_OIDC_TOKEN_FILE"
 			got, err := Locate(environ(tt.env...), tt.choice)
 			if err != nil || got != tt.want {
 				t.Errorf("Locate = %+v, %v, want %+v", got, err, tt.want)
@@ -86,6 +90,7 @@ func TestLocateRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			tt.choice.From, tt.choice.FileFrom = "ECR_OIDC_SOURCE", "ECR_OIDC_TOKEN_FILE"
 			got, err := Locate(environ(tt.env...), tt.choice)
 			if err == nil || got != (Place{}) {
 				t.Fatalf("Locate = %+v, %v, want an error", got, err)

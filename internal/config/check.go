@@ -1,0 +1,92 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// external is what AWS takes as ExternalId, and longestPolicy the longest inline policy that it takes, in characters
+// (AssumeRole, API reference).
+var external = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
+
+const longestPolicy = 2048
+
+// check says what is wrong with the value of a key by itself, in words that follow the key's or variable's name.
+func check(key string, texts []string) error {
+	text := texts[0]
+	switch key {
+	case "role":
+		for _, link := range texts {
+			if !isRoleARN(link) && !isRoleName(link) {
+				return fmt.Errorf("has %q, which is not a role; it must be %s or %s", link, wantARN, wantName)
+			}
+		}
+	case "source":
+		if !slices.Contains(token.Names, text) {
+			return fmt.Errorf("is %q; allowed are %s", text, strings.Join(token.Names, ", "))
+		}
+	case "session_name":
+		if !session.MatchString(text) || len(text) < 2 || len(text) > 64 {
+			return fmt.Errorf("is %q; allowed are 2 to 64 letters, digits and _ + = , . @ -", text)
+		}
+	case "session_duration":
+		if duration(text) == 0 {
+			return fmt.Errorf("is %q; allowed are 900 to 43200 seconds, or 15m to 12h", text)
+		}
+	case "session_policy":
+		return checkPolicy(text)
+	case "external_id":
+		if !external.MatchString(text) || len(text) < 2 || len(text) > 1224 {
+			return fmt.Errorf("is %q; allowed are 2 to 1224 letters, digits and _ + = , . @ : / -", text)
+		}
+	}
+	return nil
+}
+
+// duration reads a role session's length, which AWS allows from 15 minutes to 12 hours (AssumeRole, API reference); 0
+// for what is none.
+func duration(text string) time.Duration {
+	if _, err := strconv.Atoi(text); err == nil {
+		text += "s"
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 15*time.Minute || d > 12*time.Hour || d != d.Truncate(time.Second) {
+		return 0
+	}
+	return d
+}
+
+func checkPolicy(text string) error {
+	if text == "pull" {
+		return nil
+	}
+	var document map[string]json.RawMessage
+	switch err := json.Unmarshal([]byte(text), &document); {
+	case err != nil:
+		return fmt.Errorf("is neither pull nor an IAM policy in JSON")
+	case document["Statement"] == nil:
+		return fmt.Errorf("is a policy without a Statement")
+	case len(text) > longestPolicy:
+		return fmt.Errorf("is a policy of %d characters, and AWS takes %d", len(text), longestPolicy)
+	}
+	return nil
+}
+
+// policy spells out what "pull" stands for. A session has what both the role and its session policy allow.
+func policy(text string, reg registry.Registry) string {
+	switch {
+	case text != "pull":
+		return text
+	case reg.Public:
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecr-public:GetAuthorizationToken","sts:GetServiceBearerToken","ecr-public:BatchCheckLayerAvailability","ecr-public:BatchGetImage","ecr-public:GetDownloadUrlForLayer"],"Resource":"*"}]}`
+	}
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecr:GetAuthorizationToken","ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"*"}]}`
+}

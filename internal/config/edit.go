@@ -1,0 +1,207 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
+)
+
+// Settings are what configure writes for an account. Empty fields are left as they are.
+type Settings struct {
+	Role    []string // a chain
+	Profile string
+	Source  string
+}
+
+// SetAccounts writes settings for accounts into the file at path, "" being the public registry. Comments, order and
+// everything else stay. The settings are checked first, the file before and after; one that is missing is made, for
+// its owner alone.
+func SetAccounts(path string, accounts []string, s Settings) error {
+	var lines []string
+	for _, set := range []struct {
+		key   string
+		texts []string
+	}{{"role", s.Role}, {"source", []string{s.Source}}, {"profile", []string{s.Profile}}} {
+		if len(set.texts) == 0 || set.texts[0] == "" && len(set.texts) == 1 {
+			continue
+		}
+		if err := check(set.key, set.texts); err != nil {
+			return fmt.Errorf("--%s %w", set.key, err)
+		}
+		lines = append(lines, set.key+": "+yamlTexts(set.texts))
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return edit(path, func(root *ast.MappingNode) error {
+		for _, account := range accounts {
+			keys := []string{"public"}
+			if account != "" {
+				keys = []string{"accounts", account}
+			}
+			if err := merge(root, keys, lines); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// CredsStore reads the file's creds_store; "" when it has none, or is not there.
+func CredsStore(path string) (string, error) {
+	b, err := readAll(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", path, unpath(err))
+	}
+	f, err := parse(path, b)
+	return f.CredsStore, err
+}
+
+// SetCredsStore writes the file's creds_store; "" takes it out.
+func SetCredsStore(path, name string) error {
+	if name != "" && (!storeName.MatchString(name) || name == "ecr-oidc") {
+		return fmt.Errorf("creds_store cannot be %q; it must be the name of another helper, such as desktop for docker-credential-desktop", name)
+	}
+	return edit(path, func(root *ast.MappingNode) error {
+		if name != "" {
+			return merge(root, nil, []string{"creds_store: " + strconv.Quote(name)})
+		}
+		for i, pair := range root.Values {
+			if keyOf(pair) == "creds_store" {
+				root.Values = append(root.Values[:i], root.Values[i+1:]...)
+				break
+			}
+		}
+		return nil
+	})
+}
+
+// edit changes the file at path, which must be good before and after.
+func edit(path string, change func(root *ast.MappingNode) error) error {
+	file := atomicfile.Target(path)
+	old, err := readAll(file)
+	fi, _ := os.Stat(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			return fmt.Errorf("writing %s: %w", path, unpath(err))
+		}
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", path, unpath(err))
+	}
+	if _, err := parse(path, old); err != nil {
+		return err
+	}
+	tree, err := parser.ParseBytes(old, parser.ParseComments)
+	if err != nil {
+		return syntax(path, err)
+	}
+	comments, placeholder := "", 0
+	if len(tree.Docs) == 0 || tree.Docs[0].Body == nil || tree.Docs[0].Body.Type() == ast.CommentType { // nothing in it yet
+		comments, placeholder = string(old), 1 // merging takes its indentation from a key that is there
+		if tree, err = parser.ParseBytes([]byte("default: {}"), 0); err != nil {
+			return syntax(path, err)
+		}
+	}
+	root, ok := tree.Docs[0].Body.(*ast.MappingNode)
+	if !ok {
+		return fmt.Errorf("writing %s: it is not a mapping of keys to values", path)
+	}
+	if err := change(root); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	root.Values = root.Values[placeholder:]
+	out := []byte(comments)
+	if len(root.Values) > 0 {
+		out = append(out, strings.TrimRight(tree.String(), "\n")+"\n"...)
+	}
+	if _, err := parse(path, out); err != nil {
+		return fmt.Errorf("writing %s: it would not be good: %w", path, err)
+	}
+	if fi != nil {
+		err = atomicfile.Replace(file, out, fi)
+	} else {
+		err = atomicfile.Write(file, out, 0o600, true)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, unpath(err))
+	}
+	return nil
+}
+
+// merge puts lines of "key: value" into the mapping that keys lead to, which is made where it is missing.
+func merge(root *ast.MappingNode, keys, lines []string) error {
+	at := root
+	for len(keys) > 0 {
+		next := find(at, keys[0])
+		if next == nil {
+			break
+		}
+		at, keys = next, keys[1:]
+	}
+	var text strings.Builder
+	for i, key := range keys {
+		fmt.Fprintf(&text, "%s%s:\n", strings.Repeat("  ", i), quoteKey(key))
+	}
+	for _, line := range lines {
+		fmt.Fprintf(&text, "%s%s\n", strings.Repeat("  ", len(keys)), line)
+	}
+	tree, err := parser.ParseBytes([]byte(text.String()), 0)
+	if err != nil {
+		return err
+	}
+	addition, ok := tree.Docs[0].Body.(*ast.MappingNode)
+	if !ok {
+		return errors.New("the settings are not a mapping")
+	}
+	at.Merge(addition)
+	return nil
+}
+
+func find(m *ast.MappingNode, key string) *ast.MappingNode {
+	for _, pair := range m.Values {
+		if keyOf(pair) == key {
+			value, _ := pair.Value.(*ast.MappingNode)
+			return value
+		}
+	}
+	return nil
+}
+
+func keyOf(pair *ast.MappingValueNode) string {
+	if key, ok := pair.Key.(*ast.StringNode); ok {
+		return key.Value
+	}
+	return ""
+}
+
+func quoteKey(key string) string {
+	if accountNumber.MatchString(key) {
+		return strconv.Quote(key)
+	}
+	return key
+}
+
+// yamlTexts writes strings as YAML: in quotes, which never mean anything else.
+func yamlTexts(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = strconv.Quote(text)
+	}
+	if len(quoted) == 1 {
+		return quoted[0]
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}

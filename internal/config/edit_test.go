@@ -1,0 +1,113 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// What configure writes into the file, and that nothing else in it changes.
+func TestSetAccounts(t *testing.T) {
+	const before = `# our registries
+
+default:
+  role: ci-push # everywhere
+
+accounts:
+  # the hub
+  "210987654321":
+    role: [hub, spoke] # a chain
+
+    session_policy: pull
+  "333344445555": {source: aws, profile: 'dev-sso'}
+# the end
+`
+	for _, tt := range []struct {
+		name, before string
+		accounts     []string
+		settings     Settings
+		want         string
+	}{
+		{"no file", "", []string{"123456789012"}, Settings{Role: []string{"ci"}}, "accounts:\n  \"123456789012\":\n    role: \"ci\"\n"},
+		{"comments alone", "# mine\n", []string{"123456789012"}, Settings{Source: "aws", Profile: "dev"}, "# mine\naccounts:\n  \"123456789012\":\n    source: \"aws\"\n    profile: \"dev\"\n"},
+		{"the public registry", "", []string{""}, Settings{Role: []string{"arn:aws:iam::210987654321:role/public-pull"}}, "public:\n  role: \"arn:aws:iam::210987654321:role/public-pull\"\n"},
+		{"two accounts and a chain", "creds_store: desktop\n", []string{"123456789012", "210987654321"}, Settings{Role: []string{"hub", "spoke"}},
+			"creds_store: desktop\naccounts:\n  \"123456789012\":\n    role: [\"hub\", \"spoke\"]\n  \"210987654321\":\n    role: [\"hub\", \"spoke\"]\n"},
+		{"another account in a full file", before, []string{"123456789012"}, Settings{Role: []string{"ci"}},
+			strings.Replace(before, "# the end", "  \"123456789012\":\n    role: \"ci\"\n# the end", 1)},
+		{"an account that is there", before, []string{"210987654321"}, Settings{Profile: "dev"},
+			strings.Replace(before, "    session_policy: pull\n", "    session_policy: pull\n    profile: \"dev\"\n", 1)},
+		{"nothing to set", before, []string{"210987654321"}, Settings{}, before},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "sub", "ecr-oidc.yaml")
+			if tt.before != "" {
+				if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(tt.before), 0o640); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := SetAccounts(path, tt.accounts, tt.settings); err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil || string(b) != tt.want {
+				t.Errorf("the file is now %v\n%s\nwant\n%s", err, b, tt.want)
+			}
+			if fi, err := os.Stat(path); err == nil && tt.before == "" && runtime.GOOS != "windows" && fi.Mode() != 0o600 {
+				t.Errorf("made with mode %v", fi.Mode())
+			}
+		})
+	}
+}
+
+func TestSetAccountsRefuses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ecr-oidc.yaml")
+	for _, tt := range []struct {
+		before   string
+		settings Settings
+		want     string
+	}{
+		{"", Settings{Role: []string{"arn:aws:iam::1:role/x"}}, `--role has "arn:aws:iam::1:role/x", which is not a role`},
+		{"", Settings{Role: []string{"hub", ""}}, `--role has "", which is not a role`},
+		{"", Settings{Source: "jenkins"}, `--source is "jenkins"; allowed are auto, github`},
+		{"accounts: {210987654321: {role: x}}\n", Settings{Role: []string{"ci"}}, path + ":1:12: the key 210987654321 must be a string in quotes"},
+		{"rôle: x\n", Settings{Role: []string{"ci"}}, `unknown key "rôle"`},
+	} {
+		if err := os.WriteFile(path, []byte(tt.before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := SetAccounts(path, []string{"210987654321"}, tt.settings)
+		b, _ := os.ReadFile(path)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || string(b) != tt.before {
+			t.Errorf("%q: %v, want %s; the file is now %q", tt.before, err, tt.want, b)
+		}
+	}
+}
+
+func TestCredsStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ecr-oidc.yaml")
+	for _, step := range []struct{ set, file string }{
+		{"desktop", "creds_store: \"desktop\"\n"}, {"osxkeychain", "creds_store: \"osxkeychain\"\n"}, {"", ""},
+	} {
+		if err := SetCredsStore(path, step.set); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(path)
+		if got, readErr := CredsStore(path); err != nil || readErr != nil || got != step.set || string(b) != step.file {
+			t.Errorf("after %q: %q, %v, the file is %q", step.set, got, readErr, b)
+		}
+	}
+	for _, bad := range []string{"ecr-oidc", "../evil", "a b", "-"} {
+		if err := SetCredsStore(path, bad); (err == nil) != (bad == "-") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	if got, err := CredsStore(filepath.Join(t.TempDir(), "none")); got != "" || err != nil {
+		t.Errorf("of no file: %q, %v", got, err)
+	}
+}
