@@ -13,6 +13,7 @@ type Call struct {
 	Op      string // the API's name for it; the HTTP method for a registry
 	Detail  string // the audience, the role, the path: what it was about
 	Caller  string // the ARN whose credentials let it in; empty before that
+	Login   string // what a registry was sent to log in with: empty for nothing, else "good" or "bad"
 	Status  int    // 0 while unanswered, and for ever if hung or reset
 	Took    time.Duration
 	At      time.Time   // by the real clock

@@ -1,6 +1,9 @@
 package world
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // The usual company that Default makes.
 const (
@@ -14,6 +17,10 @@ const (
 	SpokeRole  = "arn:aws:iam::" + SpokeAccount + ":role/spoke"
 	CIUser     = "arn:aws:iam::" + Account + ":user/ci-user"
 
+	BuildkiteRole = "arn:aws:iam::" + Account + ":role/buildkite"
+	GitLabRole    = "arn:aws:iam::" + Account + ":role/gitlab"
+	ForgejoRole   = "arn:aws:iam::" + Account + ":role/forgejo"
+
 	// AWS's own examples, known to every secret scanner as such.
 	AccessKeyID     = "AKIAIOSFODNN7EXAMPLE"
 	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -22,7 +29,8 @@ const (
 // Default fills the world with a usual company: an account whose role ci trusts
 // GitHub's acme/app on its main branch, whose role circle trusts the same
 // branch built by CircleCI, and whose role pusher trusts a user that may do
-// nothing else; and a second account whose role spoke trusts ci.
+// nothing else; one role for the same branch built by each other CI; and a
+// second account whose role spoke trusts ci.
 func (w *World) Default() {
 	circle := circleHost + "/org/" + CircleOrg
 	w.AddProvider(Account, githubIssuerHost, "sts.amazonaws.com")
@@ -39,6 +47,23 @@ func (w *World) Default() {
 	w.AddRole(Role{ARN: SpokeRole, Push: []string{"*"}, Pull: []string{"*"}, Trust: AWSTrust(CIRole)})
 	w.AddUser(User{ARN: CIUser, AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey, NoLogin: true})
 	w.AddRole(Role{ARN: PusherRole, Push: []string{"app*"}, Pull: []string{"app*"}, Trust: AWSTrust(CIUser)})
+	w.Federate(BuildkiteRole, BuildkiteIssuer, "sts.amazonaws.com", "organization:acme:pipeline:app:ref:refs/heads/main:commit:*:step:*")
+	w.Federate(GitLabRole, GitLabIssuer, "sts.amazonaws.com", "project_path:acme/app:ref_type:branch:ref:main")
+	w.Federate(ForgejoRole, ForgejoIssuer, "sts.amazonaws.com", "repo:acme-123/app-456:ref:refs/heads/main")
+}
+
+// Federate adds a role that lets in one subject, which may have IAM's
+// wildcards, of an issuer's tokens for one audience, and to the role's account
+// the provider for that issuer, whose only client id is that audience.
+func (w *World) Federate(role, issuer, audience, subject string) {
+	host := strings.TrimPrefix(issuer, "https://")
+	w.AddProvider(accountOf(role), issuer, audience)
+	w.AddRole(Role{ARN: role, Push: []string{"app*"}, Pull: []string{"app*"}, Trust: fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+		"Effect": "Allow",
+		"Principal": {"Federated": "arn:aws:iam::%s:oidc-provider/%s"},
+		"Action": "sts:AssumeRoleWithWebIdentity",
+		"Condition": {"StringEquals": {"%[2]s:aud": %[3]q}, "StringLike": {"%[2]s:sub": %[4]q}}
+	}]}`, accountOf(role), host, audience, subject)})
 }
 
 // GitHubTrust returns the trust policy of a role in Account that lets in GitHub

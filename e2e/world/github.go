@@ -12,6 +12,7 @@ import (
 type GitHubJob struct {
 	Repository, Ref, Environment, Event, Workflow string
 
+	Issuer    string         // of a GitHub Enterprise Server; default GitHubIssuer
 	Sub       string         // instead of the one that GitHub would build
 	NoIDToken bool           // a job without "id-token: write"
 	Claims    map[string]any // extra or overriding; nil removes
@@ -98,7 +99,7 @@ func (v *visit) githubToken() {
 	case query.Get("api-version") != "2.0": // lost by a client that sets the query instead of adding to it
 		v.fail(apiError{http.StatusBadRequest, "", "no api-version was given"})
 	default:
-		token := v.w.Mint(GitHubIssuer, v.w.githubClaims(run, query.Get("audience")))
+		token := v.w.Mint(or(run.job.Issuer, GitHubIssuer), v.w.githubClaims(run, query.Get("audience")))
 		v.json(http.StatusOK, map[string]any{"count": len(token), "value": token})
 	}
 }

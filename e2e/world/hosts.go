@@ -52,11 +52,12 @@ var (
 	registryName = regexp.MustCompile(`^(\d{12})\.dkr([.-])ecr(?:-fips)?\.([a-z0-9-]+)\.(.+)$`)
 )
 
-// Hosts of the two CI services. The first number of GitHub's token hosts varies.
+// Hosts of the CI services. The first number of GitHub's token hosts varies.
 const (
 	githubIssuerHost = "token.actions.githubusercontent.com"
 	githubTokenHost  = "run-actions-1-azure-eastus.actions.githubusercontent.com"
 	circleHost       = "oidc.circleci.com"
+	buildkiteHost    = "agent.buildkite.com"
 )
 
 // place is what a request is for.
@@ -96,7 +97,7 @@ func locate(r *http.Request) (place, bool) {
 	service, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	p.service, p.path, p.base = service, "/"+path, p.base+"/"+service
 	switch service {
-	case "sts", "ecr", "ecr-public", "sso", "sso-oidc", "github-token", "github", "circleci":
+	case "sts", "ecr", "ecr-public", "sso", "sso-oidc", "signin", "github-token", "github", "circleci", "buildkite", "forgejo":
 		return p, true
 	case "_world":
 		p.service = "world"
@@ -116,6 +117,10 @@ func byName(host string) (place, bool) {
 		return place{service: "github-token"}, true
 	case circleHost:
 		return place{service: "circleci"}, true
+	case buildkiteHost:
+		return place{service: "buildkite"}, true
+	case forgejoHost:
+		return place{service: "forgejo"}, true
 	case "world.lab":
 		return place{service: "world"}, true
 	case "public.ecr.aws", "ecr-public.aws.com":
@@ -127,6 +132,9 @@ func byName(host string) (place, bool) {
 		p := partitionOf(m[3])
 		ok := regionName.MatchString(m[3]) && (m[2] == "." && m[4] == p.dns || m[2] == "-" && m[4] == p.registry)
 		return place{service: "registry", account: m[1], region: m[3]}, ok
+	}
+	if region, ok := strings.CutSuffix(host, ".signin.aws.amazon.com"); ok {
+		return place{service: "signin", region: region}, regionName.MatchString(region)
 	}
 	for _, e := range endpoints {
 		rest, found := strings.CutPrefix(host, e.prefix)
@@ -153,6 +161,8 @@ func byContent(r *http.Request, path string) string {
 		return "sso"
 	case path == "/token":
 		return "sso-oidc"
+	case path == "/v1/token":
+		return "signin"
 	}
 	return "sts"
 }

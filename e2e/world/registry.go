@@ -21,6 +21,9 @@ func (v *visit) registry() {
 		return
 	}
 	g, known, sent := v.login()
+	if sent {
+		v.sent(known)
+	}
 	anonymous := v.at.account == "public" && !sent
 	repo := ""
 	if m := repositoryPath.FindStringSubmatch(v.at.path); m != nil {
@@ -59,6 +62,17 @@ func (v *visit) challenge() {
 	v.Header().Set("Www-Authenticate", kind)
 	v.WriteHeader(http.StatusUnauthorized)
 	io.WriteString(v, "Not Authorized\n")
+}
+
+// sent notes that credentials came with the request, and whether they are some
+// that this world gave out.
+func (v *visit) sent(known bool) {
+	v.w.mu.Lock()
+	defer v.w.mu.Unlock()
+	v.call.Login = "bad"
+	if known {
+		v.call.Login = "good"
+	}
 }
 
 // login finds what stands behind the request's credentials.

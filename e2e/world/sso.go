@@ -17,7 +17,8 @@ func (w *World) AddSSO(accessToken, account, roleName, roleARN string) {
 	w.sso[ssoGrant{accessToken, account, roleName}] = roleARN
 }
 
-// AddSSORefresh lets a refresh token be exchanged for an access token.
+// AddSSORefresh lets a refresh token be exchanged, once, for an access token and
+// the next refresh token.
 func (w *World) AddSSORefresh(refreshToken, accessToken string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -54,22 +55,38 @@ func (v *visit) federation() {
 	}
 }
 
-// refreshToken is CreateToken of the OIDC service, for refresh tokens only.
+// refreshToken is CreateToken of the OIDC service, for refresh tokens only. That
+// one is good once is not in the document; RFC 9700, section 2.2.2, demands it of
+// tokens that are not bound to their client.
 // https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_CreateToken.html
 func (v *visit) refreshToken() {
-	var in struct{ ClientID, GrantType, RefreshToken string }
+	var in struct{ ClientID, ClientSecret, GrantType, RefreshToken string }
 	if err := json.Unmarshal(v.body, &in); err != nil || v.at.path != "/token" {
 		v.fail(apiError{http.StatusBadRequest, "InvalidRequestException", "Invalid request"})
 		return
 	}
-	v.w.mu.Lock()
-	access, ok := v.w.refresh[in.RefreshToken]
-	v.w.mu.Unlock()
+	if in.ClientID == "" || in.ClientSecret == "" {
+		v.fail(apiError{http.StatusUnauthorized, "InvalidClientException", "Invalid client provided"})
+		return
+	}
+	access, next, ok := v.w.spend(in.RefreshToken)
 	if in.GrantType != "refresh_token" || !ok {
 		v.fail(apiError{http.StatusBadRequest, "InvalidGrantException", "Invalid refresh token provided"})
 		return
 	}
 	v.json(http.StatusOK, map[string]any{
-		"accessToken": access, "expiresIn": 28800, "tokenType": "Bearer", "refreshToken": in.RefreshToken,
+		"accessToken": access, "expiresIn": 28800, "tokenType": "Bearer", "refreshToken": next,
 	})
+}
+
+// spend takes a refresh token away and returns what it was good for.
+func (w *World) spend(token string) (access, next string, ok bool) {
+	next = randomBase64(60)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if access, ok = w.refresh[token]; ok {
+		delete(w.refresh, token)
+		w.refresh[next] = access
+	}
+	return access, next, ok
 }

@@ -56,6 +56,10 @@ func (v *visit) serve() {
 		v.issuer()
 	case "github-token":
 		v.githubToken()
+	case "buildkite":
+		v.buildkite()
+	case "forgejo":
+		v.forgejoToken()
 	case "sts":
 		v.sts()
 	case "ecr", "ecr-public":
@@ -64,6 +68,8 @@ func (v *visit) serve() {
 		v.federation()
 	case "sso-oidc":
 		v.refreshToken()
+	case "signin":
+		v.consoleToken()
 	case "registry":
 		v.registry()
 	}
@@ -79,8 +85,12 @@ func (v *visit) describe() *Call {
 		if strings.Contains(v.at.path, "jwks") {
 			c.Op = "jwks"
 		}
-	case "github-token":
+	case "github-token", "forgejo":
 		c.Service, c.Op, c.Detail = "oidc", "token", v.r.URL.Query().Get("audience")
+	case "buildkite":
+		var in struct{ Audience string }
+		json.Unmarshal(v.body, &in)
+		c.Service, c.Op, c.Detail = "oidc", "token", in.Audience
 	case "sts":
 		v.form, _ = url.ParseQuery(string(v.body))
 		c.Op, c.Detail = v.form.Get("Action"), v.form.Get("RoleArn")
@@ -96,6 +106,8 @@ func (v *visit) describe() *Call {
 		c.Op, c.Detail = "GetRoleCredentials", v.r.URL.Query().Get("role_name")
 	case "sso-oidc":
 		c.Service, c.Op = "sso", "CreateToken"
+	case "signin":
+		c.Op = "CreateOAuth2Token"
 	}
 	return c
 }
@@ -154,6 +166,9 @@ func (v *visit) fail(e apiError) {
 	case "sso-oidc":
 		v.Header().Set("X-Amzn-Errortype", e.code)
 		v.json(e.status, map[string]string{"error": e.code, "error_description": e.message})
+	case "signin":
+		v.Header().Set("X-Amzn-Errortype", e.code)
+		v.json(e.status, map[string]string{"error": consoleErrors[e.code], "message": e.message})
 	case "registry":
 		v.json(e.status, map[string]any{"errors": []any{map[string]string{"code": e.code, "message": e.message}}})
 	default:

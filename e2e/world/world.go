@@ -1,5 +1,5 @@
-// Package world is AWS, GitHub Actions and CircleCI as far as one registry
-// login needs them, on loopback, with TLS.
+// Package world is AWS and the CIs, GitHub Actions and CircleCI before all, as
+// far as one registry login needs them, on loopback, with TLS.
 //
 // It is not a mock: tokens are signed and their signatures checked, trust
 // policies are evaluated, requests to AWS are verified with Signature Version 4,
@@ -46,8 +46,11 @@ type World struct {
 	users     map[string]User                // by ARN
 	keys      map[string]principal           // by access key id: users and sessions
 	sso       map[ssoGrant]string            // role ARN
-	refresh   map[string]string              // SSO refresh token to access token
+	refresh   map[string]string              // SSO refresh token, good once, to access token
+	logins    map[string]consoleLogin        // by refresh token
+	proofs    map[string]bool                // ids of the proofs of possession that were used
 	jobs      map[string]githubRun           // by request token
+	builds    map[string]buildkiteRun        // by access token
 	passwords map[string]grant               // ECR passwords given out
 	stores    map[string]http.Handler        // registries, by account and region
 }
@@ -75,7 +78,8 @@ func Start(o Options) (*World, error) {
 		opts: o, ca: ca, done: make(chan struct{}),
 		faults: map[string][]Fault{}, roles: map[string]Role{}, policies: map[string]*policy{},
 		providers: map[string]map[string][]string{}, users: map[string]User{}, keys: map[string]principal{},
-		sso: map[ssoGrant]string{}, refresh: map[string]string{}, jobs: map[string]githubRun{},
+		sso: map[ssoGrant]string{}, refresh: map[string]string{}, logins: map[string]consoleLogin{}, proofs: map[string]bool{},
+		jobs: map[string]githubRun{}, builds: map[string]buildkiteRun{},
 		passwords: map[string]grant{}, stores: map[string]http.Handler{},
 	}
 	if err := w.listen(); err != nil {
@@ -122,7 +126,8 @@ func (w *World) CAPEM() []byte { return w.ca.pem }
 func (w *World) Addr() string { return reachable(w.tls) }
 
 // URL returns the base of a service for clients that take a custom endpoint:
-// sts, ecr, ecr-public, sso, sso-oidc, aws (all of these), github-token, github, circleci.
+// sts, ecr, ecr-public, sso, sso-oidc, signin, aws (all of these), github-token, github,
+// circleci, buildkite, forgejo.
 func (w *World) URL(service string) string { return "https://" + w.Addr() + "/" + service }
 
 // PlainURL is URL without TLS.
