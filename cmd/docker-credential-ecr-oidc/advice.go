@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"strings"
+	"unicode"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
@@ -18,6 +19,8 @@ func advice(err error) string {
 		aws      *exchange.Error
 		none     *exchange.NoCredentialsError
 		sso      *exchange.SSOError
+		profile  *exchange.ProfileError
+		process  *exchange.ProcessError
 	)
 	switch {
 	case errors.As(err, &missing):
@@ -31,7 +34,11 @@ func advice(err error) string {
 	case errors.As(err, &audience):
 		return audienceAdvice(audience)
 	case errors.As(err, &sso):
-		return "run: " + sso.Command + " --profile " + sso.Profile
+		return "run: " + sso.Command + " --profile " + word(sso.Profile)
+	case errors.As(err, &profile):
+		return profileAdvice(profile)
+	case errors.As(err, &process):
+		return "to try it: aws sts get-caller-identity --profile " + word(process.Profile)
 	case errors.As(err, &none):
 		return noneAdvice(none)
 	case errors.As(err, &aws):
@@ -41,6 +48,9 @@ func advice(err error) string {
 }
 
 func tokenAdvice(place token.Place) string {
+	if place.Forgejo {
+		return "give the job `enable-openid-connect: true`"
+	}
 	switch place.Name {
 	case "github":
 		return "give the job `permissions: {id-token: write}` (a job's permissions replace the workflow's; pull requests from public forks never get it)"
@@ -86,6 +96,28 @@ func noneAdvice(e *exchange.NoCredentialsError) string {
 		return next
 	}
 	return next + "; the " + e.Ambient + "'s own credentials are used only with ECR_OIDC_SOURCE=aws"
+}
+
+func profileAdvice(e *exchange.ProfileError) string {
+	switch {
+	case e.Missing:
+		return "to see those that there are: aws configure list-profiles"
+	case e.MFA:
+		return "put a session's keys into the environment: aws configure export-credentials --format env --profile " + word(e.Profile)
+	case e.Login != "":
+		return "set ECR_OIDC_PROFILE=" + word(e.Login) + " and ECR_OIDC_ROLE=" + e.Role
+	}
+	return ""
+}
+
+// word writes a profile's name as one word of a command.
+func word(name string) string {
+	if strings.ContainsFunc(name, func(c rune) bool {
+		return !strings.ContainsRune("_-./@:+=,", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c)
+	}) {
+		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+	}
+	return name
 }
 
 func awsAdvice(e *exchange.Error) string {

@@ -5,16 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	ssotypes "github.com/aws/aws-sdk-go-v2/service/sso/types"
-	ssooidctypes "github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 
@@ -48,16 +46,19 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, aws.Credentials, error)
 	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return aws.Config{}, aws.Credentials{}, fmt.Errorf("loading AWS's configuration: %w", err)
+		return aws.Config{}, aws.Credentials{}, r.unloadable(ctx, err)
 	}
 	cfg.Retryer = retryer(cfg.RetryMode, cfg.RetryMaxAttempts)
 	shared := sharedConfig(cfg)
-	machine := ambient(cfg, shared)
+	if profile, from := r.profile(); profile != shared.Profile && from == "AWS_DEFAULT_PROFILE" {
+		return aws.Config{}, aws.Credentials{}, r.unloadable(ctx, awsconfig.SharedConfigProfileNotExistError{Profile: profile}) // the SDK looks away
+	}
+	machine := ambient(cfg, first(shared))
 	if machine != "" && !r.Source.Chosen {
 		return aws.Config{}, aws.Credentials{}, &NoCredentialsError{Profile: shared.Profile, Ambient: machine}
 	}
 	r.Debug("asking the AWS SDK's chain for credentials, profile %q", shared.Profile)
-	found, err := cfg.Credentials.Retrieve(ctx)
+	found, err := r.retrieve(ctx, cfg, shared)
 	switch {
 	case err != nil && machine != "":
 		return aws.Config{}, aws.Credentials{}, &NoCredentialsError{Profile: shared.Profile, Ambient: machine, Why: reason(err)}
@@ -65,6 +66,82 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, aws.Credentials, error)
 		return aws.Config{}, aws.Credentials{}, noCredentials(shared, err)
 	}
 	return cfg, found, nil
+}
+
+// retrieve asks the chain, after what the SDK would do less well has been done for it: the renewal of a login, and the
+// running of a command.
+func (r Request) retrieve(ctx context.Context, cfg aws.Config, shared awsconfig.SharedConfig) (aws.Credentials, error) {
+	login, err := r.signIn(cfg, first(shared))
+	if login != nil {
+		r.Debug("looking at the login in %s", login.file)
+		err = login.fresh(ctx)
+	}
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	p := process{profile: first(shared)}
+	if startsWith(cfg, aws.CredentialSourceProfileProcess) {
+		cfg.Credentials = p.provider(cfg, shared)
+	}
+	found, err := cfg.Credentials.Retrieve(ctx)
+	if failed := p.failed(err); failed != nil {
+		return aws.Credentials{}, failed
+	}
+	return found, err
+}
+
+// unloadable says why the SDK could not so much as read the profile, and who named it.
+func (r Request) unloadable(ctx context.Context, err error) error {
+	profile, from := r.profile()
+	var (
+		source awsconfig.SharedConfigAssumeRoleError
+		none   awsconfig.SharedConfigProfileNotExistError
+		mfa    awsconfig.AssumeRoleTokenProviderNotSetError
+	)
+	e := &ProfileError{Profile: profile, From: from}
+	configs := r.file("AWS_CONFIG_FILE", awsconfig.DefaultSharedConfigFilename())
+	secrets := r.file("AWS_SHARED_CREDENTIALS_FILE", awsconfig.DefaultSharedCredentialsFilename())
+	switch {
+	case errors.As(err, &source) && source.Err != nil:
+		e.Why = "builds on profile " + quoted(source.Profile) + ", which is not there"
+	case errors.As(err, &source):
+		e.Why = "builds on profile " + quoted(source.Profile) + ", which has no credentials"
+		below, _ := awsconfig.LoadSharedConfigProfile(ctx, source.Profile, func(o *awsconfig.LoadSharedConfigOptions) {
+			o.ConfigFiles, o.CredentialsFiles, o.Logger = []string{configs}, []string{secrets}, logging.Nop{}
+		})
+		if below.LoginSession != "" { // which hasCredentials (config/shared_config.go) forgets
+			e.Login, e.Role = source.Profile, source.RoleARN
+			e.Why = "builds on profile " + quoted(source.Profile) + ", which has its credentials from aws login; the AWS SDK for Go knows no such profiles"
+		}
+	case errors.As(err, &none):
+		e.Missing, e.Why = true, "is in neither "+configs+" nor "+secrets
+	case errors.As(err, &mfa):
+		e.MFA, e.Why = true, "wants an MFA code (mfa_serial), and nobody can be asked for it here"
+	default:
+		e.Why = "cannot be read: " + oneline.Clean(err.Error())
+	}
+	return e
+}
+
+// profile returns the name of the profile that is wanted, and the variable or line that says so; "" where none does.
+func (r Request) profile() (name, from string) {
+	if r.Plan.Choice.Profile != "" {
+		return r.Plan.Choice.Profile, r.Plan.Choice.ProfileFrom
+	}
+	for _, from := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
+		if name := r.Env.Get(from); name != "" {
+			return name, from
+		}
+	}
+	return "default", ""
+}
+
+// file returns where one of the SDK's two files is.
+func (r Request) file(variable, usual string) string {
+	if path := r.Env.Get(variable); path != "" {
+		return path
+	}
+	return usual
 }
 
 // sharedConfig returns the profile that the SDK has resolved.
@@ -77,22 +154,29 @@ func sharedConfig(cfg aws.Config) awsconfig.SharedConfig {
 	return awsconfig.SharedConfig{Profile: "default"} // there is no file
 }
 
-// ambient says whether the credentials are the machine's: because the chain ended there, or because the profile, or
-// one that it builds on, says so.
-func ambient(cfg aws.Config, shared awsconfig.SharedConfig) string {
-	switch {
-	case aws.IsCredentialsProvider(cfg.Credentials, (*endpointcreds.Provider)(nil)):
-		return "container"
-	case aws.IsCredentialsProvider(cfg.Credentials, (*ec2rolecreds.Provider)(nil)):
-		return "instance"
+// first returns the profile that the chain begins with: the last of those that a profile builds on by source_profile.
+func first(shared awsconfig.SharedConfig) awsconfig.SharedConfig {
+	for shared.Source != nil {
+		shared = *shared.Source
 	}
-	for s := &shared; s != nil; s = s.Source {
-		switch s.CredentialSource {
-		case "EcsContainer":
-			return "container"
-		case "Ec2InstanceMetadata":
-			return "instance"
-		}
+	return shared
+}
+
+// startsWith says whether the SDK has found the chain's first credentials there. A profile tells less: keys in the
+// environment beat one that AWS_PROFILE names.
+func startsWith(cfg aws.Config, source aws.CredentialSource) bool {
+	p, ok := cfg.Credentials.(aws.CredentialProviderSource)
+	return ok && slices.Contains(p.ProviderSources(), source)
+}
+
+// ambient says whether the credentials are the machine's: because the chain ended there, or because the profile that it
+// begins with says so.
+func ambient(cfg aws.Config, profile awsconfig.SharedConfig) string {
+	switch {
+	case startsWith(cfg, aws.CredentialSourceIMDS):
+		return "instance"
+	case startsWith(cfg, aws.CredentialSourceHTTP) && profile.CredentialSource != "Environment": // which the SDK calls HTTP too
+		return "container"
 	}
 	return ""
 }
@@ -100,31 +184,44 @@ func ambient(cfg aws.Config, shared awsconfig.SharedConfig) string {
 // noCredentials says what a person has to do about a chain that gave nothing. The SDK has no one type for a login that
 // has expired: its providers return five different errors for it, two of them mere text (credentials/ssocreds, logincreds).
 func noCredentials(shared awsconfig.SharedConfig, err error) error {
-	profile, sso, login := shared.Profile, false, false
-	for s := &shared; s != nil; s = s.Source {
-		sso = sso || s.SSOSession != nil || s.SSOStartURL != ""
-		login = login || s.LoginSession != ""
-		if sso || login {
-			profile = s.Profile
-			break
-		}
+	begin := first(shared)
+	sso, login := begin.SSOSession != nil || begin.SSOStartURL != "", begin.LoginSession != ""
+	var (
+		kept    *unrenewable
+		process *ProcessError
+	)
+	switch {
+	case errors.As(err, &process):
+		return process
+	case errors.As(err, &kept) && (sso || login):
+		return &SSOError{Profile: begin.Profile, Command: command(sso), Why: "cannot be renewed here: " + kept.why.Error(), Err: err}
+	case loginOver(err) && (sso || login):
+		return &SSOError{Profile: begin.Profile, Command: command(sso), Err: err}
 	}
+	if api, ok := asAPIError(err); ok {
+		said := oneline.Clean(api.ErrorCode())
+		if api.ErrorMessage() != "" { // IAM Identity Center's OIDC service puts its words elsewhere
+			said += ": " + oneline.Clean(api.ErrorMessage())
+		}
+		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, said)
+	}
+	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, oneline.Clean(reason(err)))
+}
+
+func command(sso bool) string {
+	if sso {
+		return "aws sso login"
+	}
+	return "aws login"
+}
+
+// loginOver says whether an error means that a person has to log in.
+func loginOver(err error) bool {
 	var (
 		invalid      *ssocreds.InvalidTokenError
-		grant        *ssooidctypes.InvalidGrantException
 		unauthorized *ssotypes.UnauthorizedException
 		path         *fs.PathError
 	)
-	expired := errors.As(err, &invalid) || errors.As(err, &grant) || errors.As(err, &unauthorized) || errors.As(err, &path) ||
+	return errors.As(err, &invalid) || errors.As(err, &unauthorized) || errors.As(err, &path) || refused(err) || torn(err) ||
 		strings.Contains(err.Error(), "token is expired") || strings.Contains(err.Error(), "please reauthenticate")
-	switch {
-	case sso && expired:
-		return &SSOError{Profile: profile, Command: "aws sso login", Err: err}
-	case login && expired:
-		return &SSOError{Profile: profile, Command: "aws login", Err: err}
-	}
-	if api, ok := asAPIError(err); ok {
-		return fmt.Errorf("finding AWS credentials in profile %q: %s: %s", shared.Profile, oneline.Clean(api.ErrorCode()), oneline.Clean(api.ErrorMessage()))
-	}
-	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, oneline.Clean(reason(err)))
 }

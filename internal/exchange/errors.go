@@ -100,13 +100,39 @@ func (e *NoCredentialsError) Error() string {
 type SSOError struct {
 	Profile string
 	Command string // "aws sso login" or "aws login"
+	Why     string // why it could not be renewed without one; "" when that is plain
 	Err     error
 }
 
 func (e *SSOError) Error() string {
-	return fmt.Sprintf("finding AWS credentials: the login of profile %q has expired or is not there", e.Profile)
+	s := "finding AWS credentials: the login of profile " + quoted(e.Profile) + " has expired "
+	if e.Why != "" {
+		return s + "and " + oneline.Clean(e.Why)
+	}
+	return s + "or is not there"
 }
 func (e *SSOError) Unwrap() error { return e.Err }
+
+// ProfileError says what is wrong with a profile, so that the SDK did not even begin.
+type ProfileError struct {
+	Profile string
+	From    string // the variable or line that named it; "" for the default
+	Why     string
+	Missing bool // it is not there
+	MFA     bool // it needs a code that a person has to type
+
+	Login, Role string // it is this role on this profile of "aws login", which the SDK cannot do and ECR_OIDC_ROLE can
+}
+
+func (e *ProfileError) Error() string {
+	s := "finding AWS credentials: profile " + quoted(e.Profile)
+	if e.From != "" {
+		s += " (from " + e.From + ")"
+	}
+	return s + " " + e.Why
+}
+
+func quoted(profile string) string { return fmt.Sprintf("%q", oneline.Clean(profile)) }
 
 // Code returns AWS's code for an error of Get; "" when AWS did not give one.
 func Code(err error) string {

@@ -11,10 +11,6 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// chained is the longest session of a role that was assumed from another role's session (AssumeRole, API reference:
-// "role chaining limits your session to a maximum of one hour").
-const chained = time.Hour
-
 // webIdentity assumes a role with the job's token. The request is not signed; the token is all it needs. STS verifies
 // the token's signature, its audience and the role's trust policy.
 func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string) (session, error) {
@@ -28,6 +24,7 @@ func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string) (
 		RoleSessionName:  aws.String(r.Plan.SessionName),
 		WebIdentityToken: aws.String(r.Token.Raw),
 		DurationSeconds:  seconds(r.Plan.Duration),
+		Policy:           r.policy(role),
 	})
 	if err != nil {
 		return session{}, r.refused(Role, role, err)
@@ -41,20 +38,26 @@ func (r Request) link(ctx context.Context, cfg aws.Config, role string) (session
 	if err != nil {
 		return session{}, err
 	}
-	length := r.Plan.Duration
-	if length > chained && (r.Source.OIDC() || role != r.Plan.Roles[0]) {
-		length = chained
-	}
 	r.Debug("assuming %s in %s", role, cfg.Region)
 	out, err := client.AssumeRole(ctx, &sts.AssumeRoleInput{
 		RoleArn:         aws.String(role),
 		RoleSessionName: aws.String(r.Plan.SessionName),
-		DurationSeconds: seconds(length),
+		DurationSeconds: seconds(r.Plan.Duration),
+		Policy:          r.policy(role),
+		ExternalId:      text(r.Plan.ExternalID),
 	})
 	if err != nil {
 		return session{}, r.refused(Link, role, err)
 	}
 	return r.session(Link, role, out.Credentials, out.ResultMetadata)
+}
+
+// policy is the session policy for a role: it is for the last one alone, whose session asks for the password.
+func (r Request) policy(role string) *string {
+	if role != r.Plan.Roles[len(r.Plan.Roles)-1] {
+		return nil
+	}
+	return text(r.Plan.Policy)
 }
 
 func (r Request) sts(cfg aws.Config) (*sts.Client, error) {
@@ -80,6 +83,14 @@ func serverTime(metadata middleware.Metadata) time.Time {
 		return t
 	}
 	return time.Now()
+}
+
+// text is a parameter that AWS takes or does not get.
+func text(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 func seconds(d time.Duration) *int32 {

@@ -1,0 +1,128 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+)
+
+const (
+	processLife   = 15 * time.Second // the SDK's is a minute, when BuildKit has long given up
+	processOutput = 64 << 10         // bytes; credentials are about two thousand
+)
+
+// process runs a profile's credential_process, and assumes the roles of the profiles that build on it, as the SDK does
+// (config/resolve_credentials.go, resolveCredsFromProfile), but for this: the SDK gives the command our stderr, which
+// has to stay empty when a get succeeds, and our stdin, which is the client's question; it keeps whatever the command
+// prints; and it waits for ever for what the command started and left behind with its stdout.
+type process struct {
+	profile awsconfig.SharedConfig // the one that the command is in
+	printed limit                  // on stdout
+	said    tail                   // on stderr
+}
+
+// provider returns the credentials of a profile that is or builds on p's.
+func (p *process) provider(cfg aws.Config, profile awsconfig.SharedConfig) aws.CredentialsProvider {
+	if profile.Source != nil {
+		cfg.Credentials = p.provider(cfg, *profile.Source)
+	} else {
+		cfg.Credentials = processcreds.NewProviderCommand(processcreds.NewCommandBuilderFunc(p.command), func(o *processcreds.Options) {
+			o.Timeout = processLife
+		})
+	}
+	if profile.RoleARN == "" {
+		return cfg.Credentials
+	}
+	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), profile.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = profile.RoleSessionName
+		if profile.ExternalID != "" {
+			o.ExternalID = aws.String(profile.ExternalID)
+		}
+		if profile.RoleDurationSeconds != nil {
+			o.Duration = *profile.RoleDurationSeconds
+		}
+	})
+}
+
+func (p *process) command(ctx context.Context) (*exec.Cmd, error) {
+	cmd, err := processcreds.DefaultNewCommandBuilder{Args: []string{p.profile.CredentialProcess}}.NewCommand(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, &p.printed, &p.said
+	cmd.WaitDelay = time.Second
+	return cmd, nil
+}
+
+// ProcessError says that a profile's credential_process gave no credentials. What the command printed is not in it,
+// for half of it may be a key.
+type ProcessError struct {
+	Profile string
+	Why     string
+}
+
+func (e *ProcessError) Error() string {
+	return "finding AWS credentials: the credential_process of profile " + quoted(e.Profile) + " " + e.Why
+}
+
+// failed says why a command gave no credentials; nil for an error that is not the command's.
+func (p *process) failed(err error) error {
+	var (
+		provider *processcreds.ProviderError
+		exit     *exec.ExitError
+		why      string
+	)
+	switch {
+	case !errors.As(err, &provider):
+		return nil
+	case strings.HasPrefix(provider.Err.Error(), "credential process timed out"), errors.Is(err, exec.ErrWaitDelay):
+		why = "was not done within " + processLife.String()
+	case p.printed > processOutput, strings.HasPrefix(provider.Err.Error(), "parse failed"): // and the whole output after that
+		why = "printed something that is not credentials"
+	case errors.As(err, &exit):
+		why = "failed: " + exit.String()
+	default: // "missing AccessKeyId in process output", and so on
+		why = "failed: " + provider.Err.Error()
+	}
+	if said := p.said.last(); said != "" {
+		why += ": " + oneline.Clean(said)
+	}
+	return &ProcessError{Profile: p.profile.Profile, Why: why}
+}
+
+// tail keeps the end of what is written to it.
+type tail []byte
+
+func (t *tail) Write(b []byte) (int, error) {
+	*t = append(*t, b...)
+	if extra := len(*t) - 1024; extra > 0 {
+		*t = append((*t)[:0], (*t)[extra:]...)
+	}
+	return len(b), nil
+}
+
+// last returns the last line that is not empty.
+func (t tail) last() string {
+	lines := strings.Split(strings.TrimSpace(string(t)), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
+
+// limit counts what is written to it, and fails past processOutput.
+type limit int
+
+func (n *limit) Write(b []byte) (int, error) {
+	if *n += limit(len(b)); *n > processOutput {
+		return 0, errors.New("too much output")
+	}
+	return len(b), nil
+}
