@@ -57,7 +57,7 @@ func TestReadmeVariables(t *testing.T) {
 		return found
 	}
 	documented := read("../README.md")
-	used := read("../internal/config/config.go", "../internal/config/roles.go", "../internal/config/session.go", "../internal/token/place.go", "../internal/token/given.go", "../cmd/docker-credential-ecr-oidc/protocol.go")
+	used := read("../internal/config/config.go", "../internal/config/roles.go", "../internal/config/session.go", "../internal/config/file.go", "../internal/token/place.go", "../internal/token/given.go", "../cmd/docker-credential-ecr-oidc/protocol.go")
 	for v := range used {
 		if !documented[v] {
 			t.Errorf("README does not name %s", v)

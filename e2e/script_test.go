@@ -31,22 +31,27 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		RequireExplicitExec: false,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"github":   githubJob,     // github [key=value...]: the environment of a GitHub job
-			"circleci": circleJob,     // circleci [key=value...]: the environment of a CircleCI job
-			"asked":    asked,         // asked OIDC STS ECR: how many calls since the last asked
-			"saw":      saw,           // saw REGEXP: a call since the last asked was so
-			"fail":     fail,          // fail SERVICE key=value...: a fault
-			"heal":     heal,          // no more faults
-			"down":     down,          // stop every server
-			"trust":    trust,         // trust SUBJECT: whom role ci lets in
-			"forbid":   forbid,        // role ci may not get passwords
-			"mint":     mint,          // mint VARIABLE [key=value...]: an odd token
-			"metadata": metadata,      // an instance and a container that offer credentials
-			"sso":      sso,           // sso FILE [expired]: a login in the SDK's SSO cache
-			"orb":      circleCommand, // put CircleCI's own command on PATH
-			"secret":   secret,        // secret VARIABLE: the password of the last good get goes into it
-			"clean":    clean,         // clean DIR TEXT...: no file below DIR, nor its name, has TEXT in it
-			"repeat":   repeat,        // repeat CHARACTER N FILE
+			"github":    githubJob,     // github [key=value...]: the environment of a GitHub job
+			"circleci":  circleJob,     // circleci [key=value...]: the environment of a CircleCI job
+			"forgejo":   forgejoJob,    // forgejo [key=value...]: the environment of a Forgejo job
+			"gitlab":    gitlabJob,     // gitlab [key=value...]: the environment of a GitLab job
+			"buildkite": buildkiteJob,  // buildkite [key=value...]: the environment of a Buildkite job
+			"federate":  federate,      // federate ROLE ISSUER AUDIENCE SUBJECT: a role that admits it, and its provider
+			"asked":     asked,         // asked OIDC STS ECR: how many calls since the last asked
+			"saw":       saw,           // saw REGEXP: a call since the last asked was so
+			"fail":      fail,          // fail SERVICE key=value...: a fault
+			"heal":      heal,          // no more faults
+			"down":      down,          // stop every server
+			"trust":     trust,         // trust SUBJECT: whom role ci lets in
+			"forbid":    forbid,        // role ci may not get passwords
+			"mint":      mint,          // mint VARIABLE [key=value...]: an odd token
+			"metadata":  metadata,      // an instance and a container that offer credentials
+			"sso":       sso,           // sso SESSION [expired] [refreshable|spent]: what "aws sso login" left behind
+			"login":     login,         // login SESSION [expired] [spent] [region=R]: what "aws login" did
+			"orb":       circleCommand, // put CircleCI's own command on PATH
+			"secret":    secret,        // secret VARIABLE: the password of the last good get goes into it
+			"clean":     clean,         // clean DIR TEXT...: no file below DIR, nor its name, has TEXT in it
+			"repeat":    repeat,        // repeat CHARACTER N FILE
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -81,7 +86,7 @@ func setup(env *testscript.Env) error {
 	for _, v := range [][2]string{
 		{"PATH", built + string(os.PathListSeparator) + env.Getenv("PATH")},
 		{"HOME", home}, {"USERPROFILE", home}, {"LocalAppData", filepath.Join(home, "cache")},
-		{"AWS_CA_BUNDLE", ca},
+		{"AWS_CA_BUNDLE", ca}, {"BUILT", built},
 		{"AWS_ENDPOINT_URL_STS", w.URL("sts")}, {"AWS_ENDPOINT_URL_ECR", w.URL("ecr")}, {"AWS_ENDPOINT_URL_ECR_PUBLIC", w.URL("ecr-public")},
 		{"AWS_ENDPOINT_URL_SSO", w.URL("sso")}, {"AWS_ENDPOINT_URL_SSO_OIDC", w.URL("sso-oidc")},
 		{"WORLD", strings.TrimSuffix(w.URL(""), "/")}, {"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")}, {"PROXY", w.Proxy()},
@@ -140,6 +145,34 @@ func circleJob(ts *testscript.TestScript, _ bool, args []string) {
 	var j world.CircleJob
 	options(ts, args, &j)
 	setAll(ts, the(ts).Circle(j))
+}
+
+func forgejoJob(ts *testscript.TestScript, _ bool, args []string) {
+	var j world.ForgejoJob
+	options(ts, args, &j)
+	setAll(ts, the(ts).Forgejo(j))
+	temp := filepath.Join(ts.Getenv("WORK"), "runner")
+	ts.Check(os.MkdirAll(temp, 0o755))
+	ts.Setenv("RUNNER_TEMP", temp)
+}
+
+func gitlabJob(ts *testscript.TestScript, _ bool, args []string) {
+	var j world.GitLabJob
+	options(ts, args, &j)
+	setAll(ts, the(ts).GitLab(j))
+}
+
+func buildkiteJob(ts *testscript.TestScript, _ bool, args []string) {
+	var j world.BuildkiteJob
+	options(ts, args, &j)
+	setAll(ts, the(ts).Buildkite(j))
+}
+
+func federate(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 4 {
+		ts.Fatalf("usage: federate ROLE ISSUER AUDIENCE SUBJECT")
+	}
+	the(ts).Federate("arn:aws:iam::"+world.Account+":role/"+args[0], args[1], args[2], args[3])
 }
 
 func asked(ts *testscript.TestScript, _ bool, args []string) {

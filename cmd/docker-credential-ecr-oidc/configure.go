@@ -1,63 +1,320 @@
 package main
 
 import (
+	"cmp"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
+	"os"
 	"os/exec"
+	"slices"
+	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 // name is what Docker's configuration calls this helper: the binary's name without "docker-credential-".
 const name = "ecr-oidc"
 
-// configure makes Docker ask this helper for the registries named.
-func (p program) configure(args []string) int {
-	flags := flag.NewFlagSet("configure", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	dir := flags.String("docker-config", p.env.Get("DOCKER_CONFIG"), "")
-	var registries []string
-	for err := flags.Parse(args); ; err = flags.Parse(flags.Args()[1:]) { // flags may follow registries, too
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(p.stdout, usage)
-			return succeeded
-		} else if err != nil {
-			return p.usage("configure: " + err.Error())
-		}
-		if flags.NArg() == 0 {
-			break
-		}
-		registries = append(registries, flags.Arg(0))
+// exampleHost is what a registry looks like.
+const exampleHost = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+
+// configuration is what configure was asked for.
+type configuration struct {
+	accounts, regions []string
+	settings          config.Settings
+	remove, dryRun    bool
+	dir, authfile     string
+	store             storeFlag
+
+	program
+	registries []registry.Registry
+	path       string // of Docker's or podman's file
+	client     string // whose that is
+	did        []string
+	warnings   []string
+}
+
+func (p program) configureVerb() *cobra.Command {
+	c := &configuration{program: p}
+	verb := &cobra.Command{
+		Use:   "configure REGISTRY...",
+		Short: "Let Docker ask this helper for registries",
+		Long: `Let Docker ask this helper for registries, by their entries in credHelpers of Docker's config.json.
+
+It says which other helper's entry it replaced, and which login of the same host it removed from auths. With --role,
+--profile or --source it also writes ecr-oidc.yaml beside config.json (or the file that ECR_OIDC_CONFIG names), for the
+accounts of these registries.`,
+		Example: lines(
+			"docker-credential-ecr-oidc configure "+exampleHost,
+			"docker-credential-ecr-oidc configure --account 123456789012,210987654321 --region eu-west-2,us-east-1 --role ci-push",
+			"docker-credential-ecr-oidc configure --profile dev --source aws "+exampleHost,
+			"docker-credential-ecr-oidc configure --authfile ~/.config/containers/auth.json "+exampleHost,
+			"docker-credential-ecr-oidc configure --creds-store",
+			"docker-credential-ecr-oidc configure --remove --dry-run "+exampleHost,
+		),
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: p.completeHosts,
+		RunE:              func(_ *cobra.Command, args []string) error { return c.run(args) },
 	}
-	if len(registries) == 0 {
-		return p.usage("configure takes one registry or more, for example 123456789012.dkr.ecr.eu-west-2.amazonaws.com")
+	f := verb.Flags()
+	f.SortFlags = false
+	f.StringSliceVar(&c.accounts, "account", nil, "with --region: the registries of these `ACCOUNTS` ...")
+	f.StringSliceVar(&c.regions, "region", nil, "... in each of these `REGIONS`, both separated by commas")
+	f.StringSliceVar(&c.settings.Role, "role", nil, "the `ROLE` to assume: an ARN, or a name in the registry's own account; several are a chain")
+	f.StringVar(&c.settings.Profile, "profile", "", "the AWS `PROFILE` to use on a machine")
+	f.StringVar(&c.settings.Source, "source", "", "where the identity comes from: `SOURCE` is one of "+strings.Join(token.Names, ", "))
+	f.Var(&c.store, "creds-store", "become credsStore: asked for every host; those that are not ECR go on to the one that was there, or the one in `[=NAME]`")
+	f.Lookup("creds-store").NoOptDefVal = noName
+	f.BoolVar(&c.remove, "remove", false, "take the entries of these registries away; with --creds-store, undo that")
+	f.BoolVar(&c.dryRun, "dry-run", false, "print what would change, and write nothing")
+	f.StringVar(&c.dir, "docker-config", "", "Docker's configuration is in `DIR` (default: DOCKER_CONFIG, or ~/.docker)")
+	f.StringVar(&c.authfile, "authfile", "", "write podman's `FILE` instead, such as ~/.config/containers/auth.json")
+	// The flags are there, and cobra says no only to what is not.
+	_ = verb.RegisterFlagCompletionFunc("source", cobra.FixedCompletions(token.Names, cobra.ShellCompDirectiveNoFileComp))
+	_ = verb.MarkFlagDirname("docker-config")
+	_ = verb.MarkFlagFilename("authfile")
+	for _, flag := range []string{"account", "region", "role", "profile"} {
+		_ = verb.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
 	}
-	var hosts []string
-	for _, arg := range registries {
-		reg, ok := registry.Parse(arg)
-		if !ok {
-			fmt.Fprintf(p.stderr, "ecr-oidc: %q is not an ECR registry; one looks like 123456789012.dkr.ecr.eu-west-2.amazonaws.com\n", oneline.Clean(arg))
-			return wrongUsage
-		}
-		hosts = append(hosts, reg.Host)
-	}
-	path, err := dockerconfig.Path(*dir)
-	if err == nil {
-		err = dockerconfig.SetHelper(path, name, hosts...)
+	return verb
+}
+
+// run does it, and tells what was done when all of it was.
+func (c *configuration) run(args []string) (err error) {
+	if c.registries, err = c.named(args); err == nil {
+		err = c.sensible()
 	}
 	if err != nil {
-		fmt.Fprintln(p.stderr, p.line(err))
-		return failed
+		return err
+	}
+	c.path, c.client = c.authfile, "podman"
+	if c.authfile == "" {
+		c.client = "Docker"
+		if c.path, err = dockerconfig.Path(cmp.Or(c.dir, c.env.Get("DOCKER_CONFIG"))); err != nil {
+			return err
+		}
+	}
+	if c.dryRun {
+		var file *dockerconfig.Edit
+		if file, err = dockerconfig.Read(c.path); err == nil {
+			err = c.change(file)
+		}
+	} else {
+		err = dockerconfig.Update(c.path, c.change)
+	}
+	if err != nil {
+		return err
+	}
+	for _, line := range c.did {
+		if c.dryRun {
+			line += " (dry run)"
+		}
+		fmt.Fprintln(c.stdout, line)
+	}
+	for _, warning := range append(c.warnings, c.surroundings()...) {
+		fmt.Fprintln(c.stderr, c.line(fmt.Errorf("%s", warning)))
+	}
+	return nil
+}
+
+// named returns the registries that the arguments and --account with --region name, each once.
+func (c *configuration) named(args []string) (regs []registry.Registry, err error) {
+	if (len(c.accounts) == 0) != (len(c.regions) == 0) {
+		return nil, wrong("configure: --account and --region go together")
+	}
+	hosts := slices.Clone(args)
+	for _, account := range c.accounts {
+		for _, region := range c.regions {
+			account, region := strings.TrimSpace(account), strings.TrimSpace(region)
+			host, ok := registry.Host(account, region)
+			if !ok {
+				return nil, wrong("configure: account %q in region %q has no registry; an account is twelve digits, and a region is like eu-west-2", account, region)
+			}
+			hosts = append(hosts, host)
+		}
 	}
 	for _, host := range hosts {
-		fmt.Fprintf(p.stdout, "%s: Docker asks %s for %s\n", path, name, host)
+		reg, ok := registry.Parse(host)
+		switch {
+		case !ok && c.store.set && c.store.name == "" && plainName.MatchString(host):
+			return nil, wrong("%s; to name the helper for other hosts: --creds-store=%s", notECR(host), host)
+		case !ok:
+			return nil, wrong("%s", notECR(host))
+		case !slices.Contains(regs, reg):
+			regs = append(regs, reg)
+		}
+	}
+	return regs, nil
+}
+
+// sensible refuses what cannot be meant together.
+func (c *configuration) sensible() error {
+	settings := len(c.settings.Role) > 0 || c.settings.Profile != "" || c.settings.Source != ""
+	switch {
+	case len(c.registries) == 0 && settings:
+		return wrong("configure: --role, --profile and --source are for the accounts of registries; name one or more")
+	case len(c.registries) == 0 && !c.store.set:
+		return wrong("configure takes one registry or more, for example %s", exampleHost)
+	case c.remove && settings:
+		return wrong("configure: --remove goes with none of --role, --profile and --source")
+	case c.remove && c.store.name != "":
+		return wrong("configure: --remove --creds-store brings back what was there; it takes no name")
+	case c.authfile != "" && c.store.set:
+		return wrong("configure: --creds-store is for Docker: podman's file has no such field")
+	case c.authfile != "" && c.dir != "":
+		return wrong("configure: --authfile is podman's file and --docker-config is Docker's folder; name one of them")
+	case c.store.name != "" && !plainName.MatchString(c.store.name):
+		return wrong("configure: --creds-store=%q is no helper's name; one is like desktop, for docker-credential-desktop", c.store.name)
+	case c.store.name != "" && itself(c.store.name):
+		return wrong("configure: --creds-store=%s is this program itself; name the helper for hosts that are not ECR", c.store.name)
+	}
+	return nil
+}
+
+// change makes every change, to Docker's file in memory, and to ours.
+func (c *configuration) change(file *dockerconfig.Edit) error {
+	for _, reg := range c.registries {
+		if c.remove {
+			c.removeHelper(file, reg.Host)
+		} else {
+			c.setHelper(file, reg.Host)
+			c.removeAuth(file, reg.Host)
+		}
+	}
+	if n := len(file.Helpers()); !c.remove && n > few {
+		c.warn("%s now has %d registries in credHelpers: docker-py, podman's remote client and Docker's classic builder ask for every one of them, and a single refusal stops the first two%s",
+			c.path, n, map[bool]string{true: "; --creds-store needs none of them"}[c.authfile == ""])
+	}
+	if c.store.set {
+		if err := c.credsStore(file); err != nil {
+			return err
+		}
+	}
+	return c.writeSettings()
+}
+
+// few is how many entries in credHelpers need no warning.
+const few = 5
+
+func (c *configuration) setHelper(file *dockerconfig.Edit, host string) {
+	switch old := file.SetHelper(host, name); old {
+	case "":
+		c.tell("%s: %s asks %s for %s", c.path, c.client, name, host)
+	case name:
+		c.tell("%s: %s asks %s for %s already", c.path, c.client, name, host)
+	default:
+		c.tell("%s: %s asks %s for %s, instead of %s", c.path, c.client, name, host, old)
+	}
+}
+
+func (c *configuration) removeHelper(file *dockerconfig.Edit, host string) {
+	switch old := file.Helper(host); old {
+	case name:
+		file.RemoveHelper(host)
+		c.tell("%s: %s no longer asks %s for %s", c.path, c.client, name, host)
+	case "":
+		c.tell("%s: %s does not ask %s for %s", c.path, c.client, name, host)
+	default:
+		c.tell("%s: %s asks %s for %s, which stays so", c.path, c.client, old, host)
+	}
+}
+
+// removeAuth removes what "docker login" left for a host before this helper was asked for it.
+func (c *configuration) removeAuth(file *dockerconfig.Edit, host string) {
+	for _, key := range file.RemoveAuth(host) {
+		c.tell("%s: removed the old login for %q in auths, which Docker up to 28.4 would use after a refusal", c.path, key)
+	}
+}
+
+// writeSettings writes --role, --profile and --source into our file, for the accounts of the registries.
+func (c *configuration) writeSettings() error {
+	var said, accounts []string
+	if role := c.settings.Role; len(role) > 0 {
+		said = append(said, "role "+strings.Join(role, ", then "))
+	}
+	if c.settings.Source != "" {
+		said = append(said, "source "+c.settings.Source)
+	}
+	if c.settings.Profile != "" {
+		said = append(said, "profile "+c.settings.Profile)
+	}
+	if len(said) == 0 {
+		return nil
+	}
+	for _, reg := range c.registries {
+		if !slices.Contains(accounts, reg.Account) { // the public registry's is ""
+			accounts = append(accounts, reg.Account)
+		}
+	}
+	return c.ours(func(path, shown string) error {
+		for _, account := range accounts {
+			who := "account " + account
+			if account == "" {
+				who = "the public registry"
+			}
+			c.tell("%s: %s has %s", shown, who, strings.Join(said, "; "))
+		}
+		err := config.SetAccounts(path, accounts, c.settings)
+		if err != nil && strings.HasPrefix(err.Error(), "--") { // a flag's value, which it has checked first
+			return wrong("configure: %v", err)
+		}
+		return err
+	})
+}
+
+// surroundings warns of what keeps Docker from being answered, whatever is in its file.
+func (c *configuration) surroundings() (warnings []string) {
+	if c.remove {
+		return nil
 	}
 	if _, err := exec.LookPath("docker-credential-" + name); err != nil {
-		fmt.Fprintf(p.stderr, "ecr-oidc: docker-credential-%s is not on PATH, where Docker looks for it\n", name)
+		warnings = append(warnings, fmt.Sprintf("docker-credential-%s is not on PATH, where %s looks for it", name, c.client))
 	}
-	return succeeded
+	if c.authfile == "" && c.env.Get("DOCKER_AUTH_CONFIG") != "" {
+		warnings = append(warnings, "DOCKER_AUTH_CONFIG is set: Docker uses the logins in it before it asks any helper")
+	}
+	settings, err := config.Read(c.env, os.Environ())
+	if err != nil {
+		return append(warnings, err.Error())
+	}
+	for _, reg := range c.registries {
+		plan, err := settings.For(reg)
+		switch {
+		case errors.Is(err, config.ErrNotAllowed):
+			warnings = append(warnings, fmt.Sprintf("%s: %v, so it is answered as if it were not ECR", reg.Host, err))
+		case reg.Public && len(c.settings.Role) == 0 && (err != nil || len(plan.Roles) == 0):
+			warnings = append(warnings, reg.Host+" stays anonymous until it has a role of its own: set ECR_OIDC_ROLE_PUBLIC, or configure it with --role")
+		}
+	}
+	return warnings
+}
+
+// completeHosts names the registries that Docker asks this helper for.
+func (p program) completeHosts(verb *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var hosts []string
+	dir, _ := verb.Flags().GetString("docker-config") // configure's; "" for other verbs
+	if path, err := dockerconfig.Path(cmp.Or(dir, p.env.Get("DOCKER_CONFIG"))); err == nil {
+		if file, err := dockerconfig.Read(path); err == nil {
+			for host, helper := range file.Helpers() {
+				if helper == name && !slices.Contains(args, host) {
+					hosts = append(hosts, host)
+				}
+			}
+		}
+	}
+	slices.Sort(hosts)
+	return hosts, cobra.ShellCompDirectiveNoFileComp
+}
+
+func (c *configuration) tell(format string, args ...any) {
+	c.did = append(c.did, fmt.Sprintf(format, args...))
+}
+
+func (c *configuration) warn(format string, args ...any) {
+	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
 }

@@ -6,9 +6,11 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
+	"slices"
+
+	"golang.org/x/term"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -31,47 +33,18 @@ const (
 	wrongUsage = 2
 )
 
+// run answers Docker first: what people need (flags, help, completion) is built only for them.
 func (p program) run(args []string) int {
-	verb := ""
-	if len(args) > 0 {
-		verb, args = args[0], args[1:]
-	}
-	switch verb {
-	case "get", "store", "erase", "list":
-		if len(args) > 0 {
-			return p.usage(verb + " takes no arguments; it reads from stdin")
+	if len(args) == 1 && slices.Contains([]string{"get", "store", "erase", "list"}, args[0]) {
+		if args[0] == "list" || !p.atTerminal() {
+			return p.protocol(args[0])
 		}
-		return p.protocol(verb)
-	case "version", "--version", "-v":
-		fmt.Fprintln(p.stdout, versionLine())
-		return succeeded
-	case "configure":
-		return p.configure(args)
-	case "help", "--help", "-h":
-		fmt.Fprint(p.stdout, usage)
-		return succeeded
-	case "":
-		return p.usage("a verb is missing")
 	}
-	return p.usage(fmt.Sprintf("unknown verb %q", verb))
+	return p.human(args)
 }
 
-const usage = `docker-credential-ecr-oidc: a Docker credential helper for Amazon ECR that logs in with your CI's OIDC token.
-
-For people:
-  configure REGISTRY...   let Docker ask this helper for these registries
-  version                 print the version
-  help                    print this
-
-For Docker (each reads from stdin):
-  get  store  erase  list
-
-The role to assume is in ECR_OIDC_ROLE, ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN.
-With ECR_OIDC_DEBUG=1 every step is told on stderr.
-`
-
-// usage complains about how the program was called.
-func (p program) usage(complaint string) int {
-	fmt.Fprintf(p.stderr, "ecr-oidc: %s\n\n%s", complaint, usage)
-	return wrongUsage
+// atTerminal says whether somebody typed this, and would wait for an answer to a question that nobody asked.
+func (p program) atTerminal() bool {
+	f, ok := p.stdin.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }

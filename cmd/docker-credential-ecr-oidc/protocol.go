@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/docker/docker-credential-helpers/credentials"
@@ -19,25 +20,37 @@ const wholeGet = 28 * time.Second
 // protocol answers one call in docker-credential-helpers' protocol. Nothing is written before the whole answer is
 // known, and a success writes nothing to stderr.
 func (p program) protocol(verb string) int {
-	ctx, cancel := context.WithTimeout(context.Background(), wholeGet)
-	defer cancel()
-	a := adaptor{ctx: ctx, Helper: helper.Helper{Env: p.env, Debug: p.debug()}}
 	var answer bytes.Buffer
-	done := make(chan error, 1)
-	go func() { done <- credentials.HandleCommand(a, verb, p.stdin, &answer) }()
-	select {
-	case err := <-done:
-		if err != nil {
-			return p.fail(err)
-		}
-	case <-ctx.Done(): // in something that knows no context: a pipe that nobody writes to, a dead network mount
-		return p.fail(fmt.Errorf("answering %s: not done within %v", verb, wholeGet))
+	err := p.within(verb, func(ctx context.Context) error {
+		return credentials.HandleCommand(adaptor{ctx: ctx, Helper: p.helper()}, verb, p.stdin, &answer)
+	})
+	if err != nil {
+		return p.fail(err)
 	}
 	if _, err := p.stdout.Write(answer.Bytes()); err != nil {
 		fmt.Fprintf(p.stderr, "ecr-oidc: writing the answer: %v\n", err)
 		return failed
 	}
 	return succeeded
+}
+
+// within does one thing in the time that a get has, also when it hangs in what knows no context: a pipe that nobody
+// writes to, a dead network mount.
+func (p program) within(verb string, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), wholeGet)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- do(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("answering %s: not done within %v", verb, wholeGet)
+	}
+}
+
+func (p program) helper() helper.Helper {
+	return helper.Helper{Env: p.env, Names: os.Environ(), Debug: p.debug()}
 }
 
 // fail says why. The same line goes to both streams: Docker before 28.5 (push) and 29.0 (pull) drops the first and
@@ -82,7 +95,7 @@ type adaptor struct {
 	ctx context.Context
 }
 
-func (a adaptor) Add(c *credentials.Credentials) error    { return a.Store(c) }
-func (a adaptor) Delete(host string) error                { return a.Erase(host) }
-func (a adaptor) List() (map[string]string, error)        { return a.Helper.List(), nil }
+func (a adaptor) Add(c *credentials.Credentials) error    { return a.Store(a.ctx, c) }
+func (a adaptor) Delete(host string) error                { return a.Erase(a.ctx, host) }
+func (a adaptor) List() (map[string]string, error)        { return a.Helper.List(a.ctx) }
 func (a adaptor) Get(host string) (string, string, error) { return a.Helper.Get(a.ctx, host) }

@@ -16,7 +16,17 @@ const (
 	host2 = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
 )
 
-func write(t *testing.T, content string) (path string) {
+// setHelper is what configure does first of all.
+func setHelper(path, helper string, hosts ...string) error {
+	return Update(path, func(e *Edit) error {
+		for _, host := range hosts {
+			e.SetHelper(host, helper)
+		}
+		return nil
+	})
+}
+
+func put(t *testing.T, content string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "config.json")
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -53,8 +63,8 @@ func TestSetHelper(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			path := write(t, tt.before)
-			if err := SetHelper(path, "ecr-oidc", host); err != nil {
+			path := put(t, tt.before)
+			if err := setHelper(path, "ecr-oidc", host); err != nil {
 				t.Fatal(err)
 			}
 			got := read(t, path)
@@ -65,7 +75,7 @@ func TestSetHelper(t *testing.T) {
 				t.Errorf("it is not indented as Docker does it: %q", got)
 			}
 			unchanged(t, path, func() {
-				if err := SetHelper(path, "ecr-oidc", host); err != nil {
+				if err := setHelper(path, "ecr-oidc", host); err != nil {
 					t.Fatal(err)
 				}
 			})
@@ -74,11 +84,11 @@ func TestSetHelper(t *testing.T) {
 }
 
 func TestSetHelperForMany(t *testing.T) {
-	path := write(t, `{}`)
-	if err := SetHelper(path, "ecr-oidc", host, host2, host); err != nil {
+	path := put(t, `{}`)
+	if err := setHelper(path, "ecr-oidc", host, host2, host); err != nil {
 		t.Fatal(err)
 	}
-	if err := SetHelper(path, "ecr-oidc", "public.ecr.aws"); err != nil { // calling it twice adds
+	if err := setHelper(path, "ecr-oidc", "public.ecr.aws"); err != nil { // calling it twice adds
 		t.Fatal(err)
 	}
 	if got, want := compact(t, read(t, path)), `{"credHelpers":{"`+host+`":"ecr-oidc","`+host2+`":"ecr-oidc","public.ecr.aws":"ecr-oidc"}}`; got != want {
@@ -94,9 +104,9 @@ func TestSetHelperRefuses(t *testing.T) {
 		`{"credHelpers":[]}`, `{"credHelpers":"x"}`, `{"credHelpers":1}`, `{"credHelpers":true}`, `{"credHelpers":{}`, `{"credHelpers":{"a":}}`,
 	} {
 		t.Run(before, func(t *testing.T) {
-			path := write(t, before)
+			path := put(t, before)
 			unchanged(t, path, func() {
-				err := SetHelper(path, "ecr-oidc", host)
+				err := setHelper(path, "ecr-oidc", host)
 				if err == nil || !strings.HasPrefix(err.Error(), "editing "+path+": ") {
 					t.Errorf("%v", err)
 				}
@@ -107,13 +117,13 @@ func TestSetHelperRefuses(t *testing.T) {
 		})
 	}
 	t.Run("a directory", func(t *testing.T) {
-		if err := SetHelper(t.TempDir(), "ecr-oidc", host); err == nil {
+		if err := setHelper(t.TempDir(), "ecr-oidc", host); err == nil {
 			t.Error("no error")
 		}
 	})
 	t.Run("below a file", func(t *testing.T) {
-		path := write(t, "{}")
-		if err := SetHelper(filepath.Join(path, "config.json"), "ecr-oidc", host); err == nil || read(t, path) != "{}" {
+		path := put(t, "{}")
+		if err := setHelper(filepath.Join(path, "config.json"), "ecr-oidc", host); err == nil || read(t, path) != "{}" {
 			t.Error(err)
 		}
 	})
@@ -122,8 +132,8 @@ func TestSetHelperRefuses(t *testing.T) {
 // A null in place of the entries is kept or replaced, but nothing around it is lost.
 func TestSetHelperNull(t *testing.T) {
 	const before = `{"a":1,"credHelpers":null,"z":2}`
-	path := write(t, before)
-	err := SetHelper(path, "ecr-oidc", host)
+	path := put(t, before)
+	err := setHelper(path, "ecr-oidc", host)
 	want := before
 	if err == nil {
 		want = `{"a":1,"credHelpers":{"` + host + `":"ecr-oidc"},"z":2}`
@@ -135,7 +145,7 @@ func TestSetHelperNull(t *testing.T) {
 
 func TestSetHelperMakesFileAndFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", ".docker", "config.json")
-	if err := SetHelper(path, "ecr-oidc", host); err != nil {
+	if err := setHelper(path, "ecr-oidc", host); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := compact(t, read(t, path)), `{"credHelpers":{"`+host+`":"ecr-oidc"}}`; got != want {
@@ -156,11 +166,11 @@ func TestSetHelperKeepsMode(t *testing.T) {
 		t.Skip("there are no mode bits")
 	}
 	for _, mode := range []fs.FileMode{0o600, 0o640, 0o644, 0o666, 0o400} {
-		path := write(t, "{}")
+		path := put(t, "{}")
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if err := SetHelper(path, "ecr-oidc", host); err != nil {
+		if err := setHelper(path, "ecr-oidc", host); err != nil {
 			t.Fatal(err)
 		}
 		if fi, err := os.Stat(path); err != nil || fi.Mode() != mode {
@@ -171,7 +181,7 @@ func TestSetHelperKeepsMode(t *testing.T) {
 
 // A symlink, as dotfile managers make them, stays one, through however many links; its target changes.
 func TestSetHelperKeepsSymlink(t *testing.T) {
-	target := write(t, `{"a":1}`)
+	target := put(t, `{"a":1}`)
 	dir := t.TempDir()
 	middle, path := filepath.Join(dir, "middle.json"), filepath.Join(dir, "config.json")
 	if err := os.Symlink(target, middle); err != nil {
@@ -180,7 +190,7 @@ func TestSetHelperKeepsSymlink(t *testing.T) {
 	if err := os.Symlink("middle.json", path); err != nil {
 		t.Fatal(err)
 	}
-	if err := SetHelper(path, "ecr-oidc", host); err != nil {
+	if err := setHelper(path, "ecr-oidc", host); err != nil {
 		t.Fatal(err)
 	}
 	for _, link := range []string{path, middle} {
@@ -231,7 +241,7 @@ func FuzzSetHelper(f *testing.F) {
 		if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := SetHelper(path, "ecr-oidc", host)
+		err := setHelper(path, "ecr-oidc", host)
 		after := read(t, path)
 		if err != nil {
 			if after != before {
@@ -245,7 +255,7 @@ func FuzzSetHelper(f *testing.F) {
 		was, is := members(t, before), members(t, after)
 		helpers := 0 // one more than the place of the credHelpers that Docker obeys, the last
 		for i, m := range was {
-			if m.key == "credHelpers" {
+			if strings.EqualFold(m.key, "credHelpers") {
 				helpers = i + 1
 			}
 		}
@@ -339,7 +349,7 @@ func TestOddFiles(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.before), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := SetHelper(path, "ecr-oidc", host); err != nil {
+			if err := setHelper(path, "ecr-oidc", host); err != nil {
 				t.Fatal(err)
 			}
 			if got := read(t, path); got != tt.want {
@@ -352,7 +362,7 @@ func TestOddFiles(t *testing.T) {
 		if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := SetHelper(path, "ecr-oidc", host); err == nil || read(t, path) != broken {
+		if err := setHelper(path, "ecr-oidc", host); err == nil || read(t, path) != broken {
 			t.Errorf("%s: %v, and it is now %s", broken, err, read(t, path))
 		}
 	}
@@ -365,7 +375,7 @@ func TestDanglingSymlink(t *testing.T) {
 	if err := os.Symlink(filepath.Join("real", "config.json"), link); err != nil {
 		t.Skipf("making a symlink: %v", err)
 	}
-	if err := SetHelper(link, "ecr-oidc", host); err != nil {
+	if err := setHelper(link, "ecr-oidc", host); err != nil {
 		t.Fatal(err)
 	}
 	if fi, err := os.Lstat(link); err != nil || fi.Mode().Type() != os.ModeSymlink || !strings.Contains(read(t, target), host) {

@@ -25,18 +25,24 @@ const filling = 20 * time.Second
 // Helper answers for one process and its environment.
 type Helper struct {
 	Env   token.Env
+	Names []string                         // of all variables, as os.Environ has them
 	Debug func(format string, args ...any) // one line per step, never a secret
 }
 
-// Get returns the login for a registry, from the cache or from AWS. A host that is not ECR, and the public registry
-// when no role is set for it, is docker-credential-helpers' "not found": the client goes on without a login. Every
-// other failure is said, and no other identity is tried.
+// Get returns the login for a registry, from the cache or from AWS. A host that is not ECR goes to the helper that the
+// file's creds_store names. Without one, and for the public registry when no role is set for it, or an account that is
+// not allowed, the answer is docker-credential-helpers' "not found": the client goes on without a login. Every other
+// failure is said, and no other identity is tried.
 func (h Helper) Get(ctx context.Context, host string) (username, secret string, err error) {
 	reg, ok := registry.Parse(host)
 	if !ok {
+		return h.foreign(ctx, host)
+	}
+	plan, err := h.plan(reg)
+	if errors.Is(err, config.ErrNotAllowed) {
+		h.Debug("registry %s: %v", reg.Host, err)
 		return "", "", credentials.NewErrCredentialsNotFound()
 	}
-	plan, err := config.For(h.Env, reg)
 	if err != nil {
 		return "", "", err
 	}
@@ -65,6 +71,15 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	}
 	h.keep(store, id, e)
 	return e.Username, e.Secret, nil
+}
+
+// plan reads what the user has set for a registry.
+func (h Helper) plan(reg registry.Registry) (config.Plan, error) {
+	c, err := config.Read(h.Env, h.Names)
+	if err != nil {
+		return config.Plan{}, err
+	}
+	return c.For(reg)
 }
 
 // fill earns a password: token, role, password.

@@ -32,7 +32,7 @@ func machine(t *testing.T) Helper {
 func TestStoreGetErase(t *testing.T) {
 	h := machine(t)
 	for _, secret := range []string{"first", password(time.Now().Add(12 * time.Hour))} { // the last login wins
-		if err := h.Store(&credentials.Credentials{ServerURL: "https://" + host + "/v1/", Username: "AWS", Secret: secret}); err != nil {
+		if err := h.Store(t.Context(), &credentials.Credentials{ServerURL: "https://" + host + "/v1/", Username: "AWS", Secret: secret}); err != nil {
 			t.Fatal(err)
 		}
 		for _, form := range []string{host, "https://" + host, strings.ToUpper(host), host + ":443/x"} {
@@ -42,7 +42,7 @@ func TestStoreGetErase(t *testing.T) {
 		}
 	}
 	for range 4 { // as docker logout asks
-		if err := h.Erase("http://" + host); err != nil {
+		if err := h.Erase(t.Context(), "http://"+host); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -54,7 +54,7 @@ func TestStoreGetErase(t *testing.T) {
 // A login belongs to the host that it was stored for.
 func TestStoreIsForOneHost(t *testing.T) {
 	h := machine(t)
-	if err := h.Store(&credentials.Credentials{ServerURL: "public.ecr.aws", Username: "AWS", Secret: "public"}); err != nil {
+	if err := h.Store(t.Context(), &credentials.Credentials{ServerURL: "public.ecr.aws", Username: "AWS", Secret: "public"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, got, err := h.Get(t.Context(), "public.ecr.aws"); err != nil || got != "public" {
@@ -84,13 +84,13 @@ func TestStoreRefuses(t *testing.T) {
 		{"a setting that is wrong", helperIn("ECR_OIDC_CACHE=maybe"), host, `ECR_OIDC_CACHE is "maybe"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := tt.h.Store(&credentials.Credentials{ServerURL: tt.url, Username: "u", Secret: "the-password"})
+			err := tt.h.Store(t.Context(), &credentials.Credentials{ServerURL: tt.url, Username: "u", Secret: "the-password"})
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "the-password") {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})
 	}
-	if err := h.Store(&credentials.Credentials{ServerURL: host, Username: "AWS", Secret: password(time.Now().Add(-time.Hour))}); err == nil || !strings.Contains(err.Error(), "it has expired") {
+	if err := h.Store(t.Context(), &credentials.Credentials{ServerURL: host, Username: "AWS", Secret: password(time.Now().Add(-time.Hour))}); err == nil || !strings.Contains(err.Error(), "it has expired") {
 		t.Errorf("an expired login: %v", err)
 	}
 }
@@ -102,10 +102,10 @@ func TestGetNotFound(t *testing.T) {
 			t.Errorf("Get(%s) = %q, %v", host, got, err)
 		}
 	}
-	if err := machine(t).Erase("docker.io"); err != nil {
+	if err := machine(t).Erase(t.Context(), "docker.io"); err != nil {
 		t.Errorf("Erase: %v", err)
 	}
-	if got := machine(t).List(); got == nil || len(got) != 0 {
+	if got, err := machine(t).List(t.Context()); err != nil || got == nil || len(got) != 0 {
 		t.Errorf("List = %v", got)
 	}
 }

@@ -35,11 +35,11 @@ func (h Helper) question(plan config.Plan, source token.Source) string {
 	switch {
 	case source.KeysOnly:
 		q.Selectors = h.values("AWS_ACCESS_KEY_ID")
-	case source.Name == "file":
+	case plan.Place.Pair:
 		q.Selectors = h.values("AWS_WEB_IDENTITY_TOKEN_FILE")
 	case source.Name == "aws":
 		q.Selectors = h.values("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
-			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
+			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_LOGIN_CACHE_DIRECTORY")
 		q.Selectors = append(q.Selectors, h.file("AWS_CONFIG_FILE", "config"), h.file("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
 	}
 	b, err := json.Marshal(q)

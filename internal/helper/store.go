@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -21,12 +22,12 @@ const longestLogin = 12 * time.Hour
 // Store keeps a login that a client made by other means (docker login, amazon-ecr-login), sealed like our own entries,
 // until it expires or Erase; Get answers with it meanwhile. Our own password coming back, which is what "docker login"
 // without a password does, is nothing to keep. A login that cannot be kept is an error, never silently lost.
-func (h Helper) Store(c *credentials.Credentials) error {
+func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 	reg, ok := registry.Parse(c.ServerURL)
 	if !ok {
-		return fmt.Errorf("storing a login: %q is not an ECR registry, and this helper keeps logins for those alone", c.ServerURL)
+		return h.storeForeign(ctx, c)
 	}
-	plan, err := config.For(h.Env, reg)
+	plan, err := h.plan(reg)
 	if err != nil {
 		return err
 	}
@@ -55,12 +56,15 @@ func (h Helper) Store(c *credentials.Credentials) error {
 
 // Erase forgets what is kept for a host: a stored login, and our own password, for every account that shares it. That
 // there is nothing to forget is a success, as "docker logout" asks in four forms of one name.
-func (h Helper) Erase(host string) error {
+func (h Helper) Erase(ctx context.Context, host string) error {
 	reg, ok := registry.Parse(host)
 	if !ok {
+		return h.eraseForeign(ctx, host)
+	}
+	plan, err := h.plan(reg)
+	if errors.Is(err, config.ErrNotAllowed) { // then nothing was kept
 		return nil
 	}
-	plan, err := config.For(h.Env, reg)
 	if err != nil {
 		return err
 	}
@@ -73,9 +77,9 @@ func (h Helper) Erase(host string) error {
 	return err
 }
 
-// List names nothing: Docker asks "get" for each host that is listed, on every build, and one failure would hide the
-// others' logins.
-func (h Helper) List() map[string]string { return map[string]string{} }
+// List names what the file's creds_store lists, and none of ECR's hosts: Docker asks "get" for each host that is
+// listed, on every build, and one failure would hide the others' logins.
+func (h Helper) List(ctx context.Context) (map[string]string, error) { return h.listForeign(ctx) }
 
 // entryOf makes an entry of a client's login. An ECR password is base64 of JSON that names its own expiry
 // (aws-ecr-orb#265); anything else is kept for as long as ECR's longest.

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+)
+
+// storeFlag is --creds-store[=NAME]. It calls itself a bool, because the help then shows no value that it would have
+// without one.
+type storeFlag struct {
+	set  bool
+	name string
+}
+
+const noName = "true"
+
+func (s *storeFlag) String() string { return s.name }
+func (s *storeFlag) Type() string   { return "bool" }
+func (s *storeFlag) Set(v string) error {
+	s.set = true
+	if v != noName {
+		s.name = v
+	}
+	return nil
+}
+
+// plainName is a helper's name, which becomes part of a command's.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+
+// itself says whether docker-credential-STORE is this program, by name or by executable.
+func itself(store string) bool {
+	if store == name {
+		return true
+	}
+	path, err := exec.LookPath("docker-credential-" + store)
+	if err != nil {
+		return false
+	}
+	own, err := os.Executable()
+	if err != nil {
+		return false
+	}
+	a, errA := os.Stat(own)
+	b, errB := os.Stat(path)
+	return errA == nil && errB == nil && os.SameFile(a, b)
+}
+
+// credsStore makes us the helper that Docker asks for every host, and the one that was there the one that we ask for
+// hosts that are not ECR; or it undoes that.
+func (c *configuration) credsStore(file *dockerconfig.Edit) error {
+	ours, err := config.FilePath(c.env, c.dir)
+	if err != nil {
+		return err
+	}
+	kept, err := config.CredsStore(ours)
+	if err != nil {
+		return err
+	}
+	was := file.CredsStore()
+	if c.remove {
+		return c.undoCredsStore(file, was, kept)
+	}
+	next := c.store.name
+	switch already := was != "" && itself(was); {
+	case already:
+		c.tell("%s: Docker asks %s for all hosts already (credsStore)", c.path, was)
+		if next == "" && kept == "" {
+			c.warn("%s has no creds_store: logins for hosts that are not ECR cannot be kept; name a helper for them: --creds-store=NAME", ours)
+		}
+		if next == "" || next == kept {
+			return nil
+		}
+	case next == "" && was == "":
+		return errors.New("becoming credsStore: there was none before, and Docker would no longer use the logins in auths for other hosts; name a helper for them: --creds-store=NAME")
+	case next == "" && !plainName.MatchString(was):
+		return fmt.Errorf("becoming credsStore: the one there is %q, which is no helper's name", was)
+	default:
+		c.becomeCredsStore(file, was)
+		if next == "" {
+			next = was
+		}
+	}
+	if _, err := exec.LookPath("docker-credential-" + next); err != nil {
+		c.warn("docker-credential-%s is not on PATH: Docker gets an error for hosts that are not ECR until it is", next)
+	}
+	return c.keepCredsStore(next, kept)
+}
+
+// becomeCredsStore does it in Docker's file, and names what then counts no more, and what still goes before us.
+func (c *configuration) becomeCredsStore(file *dockerconfig.Edit, was string) {
+	file.SetCredsStore(name)
+	instead := ""
+	if was != "" {
+		instead = ", instead of " + was
+	}
+	c.tell("%s: Docker asks %s for all hosts%s (credsStore)", c.path, name, instead)
+	for _, key := range file.Logins() {
+		if reg, ok := registry.Parse(key); ok {
+			c.removeAuth(file, reg.Host)
+		}
+	}
+	if logins := file.Logins(); was == "" && len(logins) > 0 {
+		c.warn("Docker no longer uses the logins in auths, which stay there: log in again to %s", strings.Join(logins, ", "))
+	}
+	for _, host := range slices.Sorted(maps.Keys(file.Helpers())) {
+		if _, ok := registry.Parse(host); ok && file.Helper(host) != name {
+			c.warn("Docker goes on asking %s for %s, by its entry in credHelpers; configure %s changes that", file.Helper(host), host, host)
+		}
+	}
+}
+
+// keepCredsStore writes which helper is asked for hosts that are not ECR. It comes before Docker's file is written: if
+// this process ends between the two, Docker still asks the helper that it asked before.
+func (c *configuration) keepCredsStore(next, kept string) error {
+	return c.ours(func(path, shown string) error {
+		switch kept {
+		case next:
+			c.tell("%s: hosts that are not ECR go to %s already (creds_store)", shown, next)
+			return nil
+		case "":
+			c.tell("%s: hosts that are not ECR go to %s (creds_store)", shown, next)
+		default:
+			c.tell("%s: hosts that are not ECR go to %s, instead of %s (creds_store)", shown, next, kept)
+		}
+		return config.SetCredsStore(path, next)
+	})
+}
+
+// undoCredsStore brings back what was there. Our file forgets it last: until Docker's is written, Docker asks us, and we
+// need to know whom to ask.
+func (c *configuration) undoCredsStore(file *dockerconfig.Edit, was, kept string) error {
+	switch {
+	case was == "":
+		c.tell("%s: there is no credsStore", c.path)
+		return nil
+	case !itself(was):
+		c.tell("%s: credsStore is %s, which stays so", c.path, was)
+		return nil
+	case kept == "":
+		file.SetCredsStore("")
+		c.tell("%s: Docker no longer asks %s for all hosts (credsStore)", c.path, was)
+		return nil
+	}
+	file.SetCredsStore(kept)
+	c.tell("%s: Docker asks %s for all hosts, instead of %s (credsStore)", c.path, kept, was)
+	file.Afterwards(func() error {
+		return c.ours(func(path, _ string) error { return config.SetCredsStore(path, "") })
+	})
+	return nil
+}
+
+// ours changes our own file, under a lock; or, in a dry run, a copy of it, so that what would fail then fails now.
+func (c *configuration) ours(change func(path, shown string) error) error {
+	path, err := config.FilePath(c.env, c.dir)
+	if err != nil {
+		return err
+	}
+	if seen, err := config.FilePath(c.env, ""); err == nil && seen != path && !c.remove {
+		c.warn("%s is read only where DOCKER_CONFIG names its folder; \"docker --config\" does not tell its helpers", path)
+	}
+	if c.dryRun {
+		return rehearse(path, change)
+	}
+	unlock, err := dockerconfig.Lock(path)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer unlock()
+	return change(path, path)
+}
+
+func rehearse(path string, change func(path, shown string) error) error {
+	dir, err := os.MkdirTemp("", "ecr-oidc-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, filepath.Base(path))
+	b, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(file, b, 0o600)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading %s: %w", path, err)
+	}
+	err = change(file, path)
+	if err != nil && strings.Contains(err.Error(), file) {
+		err = errors.New(strings.ReplaceAll(err.Error(), file, path))
+	}
+	return err
+}
