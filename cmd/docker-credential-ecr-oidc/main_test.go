@@ -204,7 +204,7 @@ func TestFailure(t *testing.T) {
 		{"no token", "get", host, append(github, "ECR_OIDC_ROLE=ci"), "ecr-oidc: finding the GitHub job's OIDC token: ACTIONS_ID_TOKEN_REQUEST_URL is not set; give the job `permissions: {id-token: write}`"},
 		{"no role", "get", host, append(github, "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret), "ecr-oidc: finding an identity: no role is configured; set ECR_OIDC_ROLE to the role to assume\n"},
 		{"a wrong setting", "get", host, append(github, "ECR_OIDC_SOURCE="+secret, "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret), `ecr-oidc: ECR_OIDC_SOURCE is "***"; allowed are auto, `},
-		{"a setting of many lines", "get", host, append(github, "ECR_OIDC_ROLE=ci\n::add-mask::x\x1b[31m"), `ecr-oidc: ECR_OIDC_ROLE has "ci\n::add-mask::x\x1b[31m", which is not a role`},
+		{"a setting of many lines", "get", host, append(github, "ECR_OIDC_ROLE=ci\n::add-mask::x\x1b[31m"), `ecr-oidc: ECR_OIDC_ROLE has "ci ::add-mask::x [31m", which is not a role`},
 		{"a wrong switch", "get", host, append(github, "ECR_OIDC_DEBUG=maybe"), `ecr-oidc: ECR_OIDC_DEBUG is "maybe"; allowed are 1, 0, true, false, on, off`},
 		{"store that cannot keep", "store", `{"ServerURL":"` + host + `","Username":"AWS","Secret":"` + secret + `"}`, []string{"ECR_OIDC_CACHE=off"}, "ecr-oidc: storing the login for " + host + ": opening the cache: ECR_OIDC_CACHE says off\n"},
 		{"store for another host", "store", `{"ServerURL":"docker.io","Username":"u","Secret":"` + secret + `"}`, nil, `ecr-oidc: storing a login: "docker.io" is not an ECR registry`},

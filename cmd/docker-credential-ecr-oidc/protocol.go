@@ -50,7 +50,7 @@ func (p program) within(verb string, do func(context.Context) error) error {
 }
 
 func (p program) helper() helper.Helper {
-	return helper.Helper{Env: p.env, Names: os.Environ(), Debug: p.debug()}
+	return helper.Helper{Env: p.env, Environ: os.Environ(), Debug: p.debug()}
 }
 
 // fail says why. The same line goes to both streams: Docker before 28.5 (push) and 29.0 (pull) drops the first and

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -19,6 +20,37 @@ var external = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
 
 const longestPolicy = 2048
 
+// variables are ours that hold a setting, by the key that it has in the file.
+var variables = []struct{ name, key string }{
+	{"ECR_OIDC_ROLE", "role"}, {"ECR_OIDC_ROLE_PUBLIC", "role"}, {"ECR_OIDC_SOURCE", "source"}, {"ECR_OIDC_SESSION_NAME", "session_name"},
+	{"ECR_OIDC_SESSION_DURATION", "session_duration"}, {"ECR_OIDC_SESSION_POLICY", "session_policy"}, {"ECR_OIDC_EXTERNAL_ID", "external_id"},
+}
+
+// checkVariables checks every variable of ours that is set, whether something narrower hides it or not.
+func checkVariables(env token.Env, environ []string) error {
+	all := variables
+	for _, name := range environ {
+		name, _, _ = strings.Cut(name, "=")
+		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && accountNumber.MatchString(account) {
+			all = append(all[:len(all):len(all)], struct{ name, key string }{name, "role"})
+		}
+	}
+	for _, v := range all {
+		text := env.Get(v.name)
+		if text == "" {
+			continue
+		}
+		texts := []string{text}
+		if v.key == "role" {
+			texts = links(text)
+		}
+		if err := check(v.key, texts); err != nil {
+			return fmt.Errorf("%s %w", v.name, err)
+		}
+	}
+	return nil
+}
+
 // check says what is wrong with the value of a key by itself, in words that follow the key's or variable's name.
 func check(key string, texts []string) error {
 	text := texts[0]
@@ -26,26 +58,26 @@ func check(key string, texts []string) error {
 	case "role":
 		for _, link := range texts {
 			if !isRoleARN(link) && !isRoleName(link) {
-				return fmt.Errorf("has %q, which is not a role; it must be %s or %s", link, wantARN, wantName)
+				return fmt.Errorf("has %q, which is not a role; it must be %s or %s", oneline.Clean(link), wantARN, wantName)
 			}
 		}
 	case "source":
 		if !slices.Contains(token.Names, text) {
-			return fmt.Errorf("is %q; allowed are %s", text, strings.Join(token.Names, ", "))
+			return fmt.Errorf("is %q; allowed are %s", oneline.Clean(text), strings.Join(token.Names, ", "))
 		}
 	case "session_name":
 		if !session.MatchString(text) || len(text) < 2 || len(text) > 64 {
-			return fmt.Errorf("is %q; allowed are 2 to 64 letters, digits and _ + = , . @ -", text)
+			return fmt.Errorf("is %q; allowed are 2 to 64 letters, digits and _ + = , . @ -", oneline.Clean(text))
 		}
 	case "session_duration":
 		if duration(text) == 0 {
-			return fmt.Errorf("is %q; allowed are 900 to 43200 seconds, or 15m to 12h", text)
+			return fmt.Errorf("is %q; allowed are 900 to 43200 seconds, or 15m to 12h", oneline.Clean(text))
 		}
 	case "session_policy":
 		return checkPolicy(text)
 	case "external_id":
 		if !external.MatchString(text) || len(text) < 2 || len(text) > 1224 {
-			return fmt.Errorf("is %q; allowed are 2 to 1224 letters, digits and _ + = , . @ : / -", text)
+			return fmt.Errorf("is %q; allowed are 2 to 1224 letters, digits and _ + = , . @ : / -", oneline.Clean(text))
 		}
 	}
 	return nil

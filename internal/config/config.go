@@ -39,21 +39,21 @@ type Config struct {
 	file File
 }
 
-// Read reads our file, if there is one, and checks the names of our variables. names are those of all variables, as
-// os.Environ has them; values behind "=" are not looked at. It calls nothing.
-func Read(env token.Env, names []string) (Config, error) {
-	for _, name := range names {
-		name, _, _ = strings.Cut(name, "=")
-		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && account != "PUBLIC" && !accountNumber.MatchString(account) {
+// Read reads our file, if there is one, and checks our variables. environ is all of them, as os.Environ has them. It
+// calls nothing.
+func Read(env token.Env, environ []string) (Config, error) {
+	for _, name := range environ {
+		name, value, _ := strings.Cut(name, "=")
+		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && strings.TrimSpace(value) != "" && account != "PUBLIC" && !accountNumber.MatchString(account) {
 			return Config{}, fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or ECR_OIDC_ROLE_PUBLIC", name)
 		}
+	}
+	if err := checkVariables(env, environ); err != nil {
+		return Config{}, err
 	}
 	file, err := readFile(env)
 	return Config{env, file}, err
 }
-
-// CredsStore is the helper that answers for hosts that are not ECR; "" when there is none.
-func (c Config) CredsStore() string { return c.file.CredsStore }
 
 // For makes the plan for a registry. The error is ErrNotAllowed, or names the variable or the line and what is allowed
 // there. Nothing is called.
@@ -84,14 +84,14 @@ func (c Config) For(reg registry.Registry) (p Plan, err error) {
 		{"external_id", "ECR_OIDC_EXTERNAL_ID", func(s string) { p.ExternalID = s }},
 		{"session_name", "ECR_OIDC_SESSION_NAME", func(s string) { p.SessionName = s }},
 	} {
-		value, _ := c.setting(reg, set.key, set.variable)
+		value, by := c.setting(reg, set.key, set.variable)
 		if !value.set() {
 			continue
 		}
-		if err := check(set.key, value.Texts); err != nil {
-			return Plan{}, fmt.Errorf("%s %w", value.From, err)
-		}
 		if set.key == "session_policy" && len(p.Roles) == 0 {
+			if reg.Public && by < byAccount { // which is left anonymous, and was not spoken of
+				continue
+			}
 			return Plan{}, fmt.Errorf("%s sets a session policy, which needs a role, and none is set", value.From)
 		}
 		if set.key == "session_duration" && len(p.Roles) > 1 && duration(value.Texts[0]) > time.Hour {
@@ -123,20 +123,21 @@ const (
 	byDefault
 	byVariable
 	byAccount
+	byRegion
 )
 
 // setting finds the value of a key for a registry: the file's entry for its region, then for its account; the
 // variable; the file's default.
 func (c Config) setting(reg registry.Registry, key, variable string) (Value, level) {
 	account := c.file.Accounts[reg.Account]
-	narrow := []Entry{account.Regions[reg.Region], account.Entry}
 	if reg.Public {
-		narrow = []Entry{c.file.Public}
+		account = Account{Entry: c.file.Public}
 	}
-	for _, e := range narrow {
-		if v := e[key]; v.set() {
-			return v, byAccount
-		}
+	if v := account.Regions[reg.Region][key]; v.set() {
+		return v, byRegion
+	}
+	if v := account.Entry[key]; v.set() {
+		return v, byAccount
 	}
 	if text := c.env.Get(variable); variable != "" && text != "" {
 		return Value{Texts: []string{text}, From: variable}, byVariable
@@ -154,11 +155,14 @@ func (c Config) choice(reg registry.Registry) token.Choice {
 	source, by := c.setting(reg, "source", "ECR_OIDC_SOURCE")
 	file, fileBy := c.setting(reg, "token_file", "ECR_OIDC_TOKEN_FILE")
 	profile, _ := c.setting(reg, "profile", "ECR_OIDC_PROFILE")
+	if source.set() && source.Texts[0] == "auto" { // takes back what is said more widely, and says nothing itself
+		source, by = Value{}, unset
+	}
 	highest := max(by, fileBy)
 	if c.env.Get("ECR_OIDC_TOKEN") != "" {
 		highest = max(highest, byVariable)
 	}
-	choice := token.Choice{OneAccount: highest == byAccount}
+	choice := token.Choice{OneAccount: highest >= byAccount}
 	if source.set() && (by == highest || source.Texts[0] == "file" && highest == fileBy) {
 		choice.Source, choice.From = source.Texts[0], source.From
 	}

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,11 +25,12 @@ type Settings struct {
 	Source  string
 }
 
-// SetAccounts writes settings for accounts into the file at path, "" being the public registry. Comments, order and
-// everything else stay. The settings are checked first, the file before and after; one that is missing is made, for
+// SetAccounts writes settings for accounts into the file at path, "" being the public registry. Order,
+// comments (but those on a value that is replaced) and everything else stay. The settings are checked first, the file before and after; one that is missing is made, for
 // its owner alone.
 func SetAccounts(path string, accounts []string, s Settings) error {
 	var lines []string
+	entry := Entry{}
 	for _, set := range []struct {
 		key   string
 		texts []string
@@ -38,6 +42,7 @@ func SetAccounts(path string, accounts []string, s Settings) error {
 			return fmt.Errorf("--%s %w", set.key, err)
 		}
 		lines = append(lines, set.key+": "+yamlTexts(set.texts))
+		entry[set.key] = Value{Texts: set.texts}
 	}
 	if len(lines) == 0 {
 		return nil
@@ -53,6 +58,10 @@ func SetAccounts(path string, accounts []string, s Settings) error {
 			}
 		}
 		return nil
+	}, func(f *File) {
+		for _, account := range accounts {
+			f.set(account, entry)
+		}
 	})
 }
 
@@ -85,11 +94,51 @@ func SetCredsStore(path, name string) error {
 			}
 		}
 		return nil
-	})
+	}, func(f *File) { f.CredsStore = name })
 }
 
-// edit changes the file at path, which must be good before and after.
-func edit(path string, change func(root *ast.MappingNode) error) error {
+// set puts settings into the entry of an account, "" being the public registry.
+func (f *File) set(account string, settings Entry) {
+	if account == "" {
+		if f.Public == nil {
+			f.Public = Entry{}
+		}
+		maps.Copy(f.Public, settings)
+		return
+	}
+	a := f.Accounts[account]
+	if a.Entry == nil {
+		a.Entry = Entry{}
+	}
+	maps.Copy(a.Entry, settings)
+	if f.Accounts == nil {
+		f.Accounts = map[string]Account{}
+	}
+	f.Accounts[account] = a
+}
+
+// settings is everything that the file says, by what it is said of; not where.
+func (f File) settings() map[string][]string {
+	all := map[string][]string{"creds_store": {f.CredsStore}, "allowed": slices.Sorted(maps.Keys(f.Allowed)), "allows all": {fmt.Sprint(f.Allowed == nil)}}
+	add := func(place string, e Entry) {
+		for key, value := range e {
+			all[place+" "+key] = value.Texts
+		}
+	}
+	add("default", f.Default)
+	add("public", f.Public)
+	for number, a := range f.Accounts {
+		add(number, a.Entry)
+		for region, e := range a.Regions {
+			add(number+" "+region, e)
+		}
+	}
+	return all
+}
+
+// edit changes the file at path. Before anything is written, what the new text says is compared with what the old one
+// said and what expect makes of that.
+func edit(path string, change func(root *ast.MappingNode) error, expect func(*File)) error {
 	file := atomicfile.Target(path)
 	old, err := readAll(file)
 	fi, _ := os.Stat(file)
@@ -101,7 +150,8 @@ func edit(path string, change func(root *ast.MappingNode) error) error {
 	case err != nil:
 		return fmt.Errorf("reading %s: %w", path, unpath(err))
 	}
-	if _, err := parse(path, old); err != nil {
+	before, err := parse(path, old)
+	if err != nil {
 		return err
 	}
 	tree, err := parser.ParseBytes(old, parser.ParseComments)
@@ -109,13 +159,16 @@ func edit(path string, change func(root *ast.MappingNode) error) error {
 		return syntax(path, err)
 	}
 	comments, placeholder := "", 0
-	if len(tree.Docs) == 0 || tree.Docs[0].Body == nil || tree.Docs[0].Body.Type() == ast.CommentType { // nothing in it yet
+	if body(tree) == nil { // nothing in it yet
 		comments, placeholder = string(old), 1 // merging takes its indentation from a key that is there
+		if comments != "" && !strings.HasSuffix(comments, "\n") {
+			comments += "\n"
+		}
 		if tree, err = parser.ParseBytes([]byte("default: {}"), 0); err != nil {
 			return syntax(path, err)
 		}
 	}
-	root, ok := tree.Docs[0].Body.(*ast.MappingNode)
+	root, ok := body(tree).(*ast.MappingNode)
 	if !ok {
 		return fmt.Errorf("writing %s: it is not a mapping of keys to values", path)
 	}
@@ -127,8 +180,13 @@ func edit(path string, change func(root *ast.MappingNode) error) error {
 	if len(root.Values) > 0 {
 		out = append(out, strings.TrimRight(tree.String(), "\n")+"\n"...)
 	}
-	if _, err := parse(path, out); err != nil {
-		return fmt.Errorf("writing %s: it would not be good: %w", path, err)
+	after, err := parse(path, out)
+	if err != nil {
+		return fmt.Errorf("writing %s: it cannot be edited as it is written; please edit it by hand", path)
+	}
+	expect(&before)
+	if !reflect.DeepEqual(before.settings(), after.settings()) {
+		return fmt.Errorf("writing %s: the edit would change something else; please edit it by hand", path)
 	}
 	if fi != nil {
 		err = atomicfile.Replace(file, out, fi)
@@ -166,7 +224,18 @@ func merge(root *ast.MappingNode, keys, lines []string) error {
 	if !ok {
 		return errors.New("the settings are not a mapping")
 	}
-	at.Merge(addition)
+	if at.IsFlowStyle || len(at.Values) == 0 {
+		p := at.GetToken().Position
+		return fmt.Errorf("the mapping at line %d is written in braces, to which nothing can be added; write it in lines", p.Line)
+	}
+	addition.AddColumn(at.Values[0].Key.GetToken().Position.Column - 1)
+	for _, pair := range addition.Values {
+		if i := slices.IndexFunc(at.Values, func(old *ast.MappingValueNode) bool { return keyOf(old) == keyOf(pair) }); i >= 0 {
+			at.Values[i].Value = pair.Value
+		} else {
+			at.Values = append(at.Values, pair)
+		}
+	}
 	return nil
 }
 

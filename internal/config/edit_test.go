@@ -39,6 +39,11 @@ accounts:
 			strings.Replace(before, "# the end", "  \"123456789012\":\n    role: \"ci\"\n# the end", 1)},
 		{"an account that is there", before, []string{"210987654321"}, Settings{Profile: "dev"},
 			strings.Replace(before, "    session_policy: pull\n", "    session_policy: pull\n    profile: \"dev\"\n", 1)},
+		{"a comment without its line's end", "# mine", []string{"123456789012"}, Settings{Role: []string{"ci"}}, "# mine\naccounts:\n  \"123456789012\":\n    role: \"ci\"\n"},
+		{"quoted keys", "'accounts':\n  '123456789012':\n    \"role\": x\n", []string{"123456789012"}, Settings{Role: []string{"ci"}}, "'accounts':\n  '123456789012':\n    \"role\": \"ci\"\n"},
+		{"below a marker", "# head\n---\naccounts:\n  \"123456789012\":\n    role: x\n", []string{"123456789012"}, Settings{Role: []string{"ci"}}, "# head\n---\naccounts:\n  \"123456789012\":\n    role: \"ci\"\n"},
+		{"four spaces", "accounts:\n    \"123456789012\":\n        role: x\n", []string{"123456789012", "210987654321"}, Settings{Profile: "p"},
+			"accounts:\n    \"123456789012\":\n        role: x\n        profile: \"p\"\n    \"210987654321\":\n      profile: \"p\"\n"},
 		{"nothing to set", before, []string{"210987654321"}, Settings{}, before},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -76,6 +81,7 @@ func TestSetAccountsRefuses(t *testing.T) {
 		{"", Settings{Role: []string{"hub", ""}}, `--role has "", which is not a role`},
 		{"", Settings{Source: "jenkins"}, `--source is "jenkins"; allowed are auto, github`},
 		{"accounts: {210987654321: {role: x}}\n", Settings{Role: []string{"ci"}}, path + ":1:12: the key 210987654321 must be a string in quotes"},
+		{"accounts: {\"210987654321\": {role: x}}\n", Settings{Role: []string{"ci"}}, "the mapping at line 1 is written in braces, to which nothing can be added; write it in lines"},
 		{"rôle: x\n", Settings{Role: []string{"ci"}}, `unknown key "rôle"`},
 	} {
 		if err := os.WriteFile(path, []byte(tt.before), 0o600); err != nil {

@@ -33,8 +33,8 @@ func TestDocumentedFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := Read(environ("ECR_OIDC_CONFIG="+path), nil)
-	if err != nil || c.CredsStore() != "desktop" {
-		t.Fatalf("%q, %v", c.CredsStore(), err)
+	if store, storeErr := CredsStore(path); err != nil || storeErr != nil || store != "desktop" {
+		t.Fatalf("%v, %q, %v", err, store, storeErr)
 	}
 	for _, tt := range []struct{ host, roles, place, profile string }{
 		{"210987654321.dkr.ecr.eu-west-1.amazonaws.com", "arn:aws:iam::111122223333:role/hub,arn:aws:iam::210987654321:role/spoke", "aws", ""},
@@ -82,8 +82,12 @@ func TestFileRefused(t *testing.T) {
 		{"ourselves as creds_store", "creds_store: ecr-oidc", `creds_store is "ecr-oidc"; it must be the name of another helper`},
 		{"a list", "- default", `the file must be a mapping of keys to values`},
 		{"a word", "default", `the file must be a mapping of keys to values`},
-		{"two documents", "default: {role: x}\n---\npublic: {role: x}", `a second document; there may be one`},
+		{"two documents", "default: {role: x}\n---\npublic: {role: x}", `:2:1: there may be one document, with nothing before it but comments and one ---`},
 		{"broken", "default: {role: x", `:1:10: `},
+		{"a document after an empty one", "---\n---\nallowed_account_ids: []\n", `:2:1: there may be one document`},
+		{"a directive", "%YAML 1.2\n---\ndefault: {role: x}", `:1:1: there may be one document`},
+		{"text behind a marker", "--- {default: {role: x}}", `:1:1: there may be one document`},
+		{"a long value is cut", "default: {source: " + strings.Repeat("x", 20_000) + "}", `xxx..."; allowed are auto, github`},
 		{"a tab", "default:\n\trole: x", `:2:1: `},
 		{"an anchor", "default: &d {role: x}", `an entry must be a mapping of keys to values`},
 		{"an alias", "default: {role: &r x}\npublic: {role: *r}", `anchors, aliases and tags are not allowed`},
@@ -99,7 +103,7 @@ func TestFileRefused(t *testing.T) {
 			if err == nil || !strings.HasPrefix(err.Error(), "reading ") || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("%v, want %s", err, tt.want)
 			}
-			if strings.Contains(err.Error(), "\n") || len(err.Error()) > 600 {
+			if strings.Contains(err.Error(), "\n") || len(err.Error()) > 800 {
 				t.Errorf("more than a line: %q", err)
 			}
 		})
@@ -107,7 +111,7 @@ func TestFileRefused(t *testing.T) {
 }
 
 func TestFileThatSaysNothing(t *testing.T) {
-	for _, text := range []string{"", "# only a comment\n", "---\n", "\n\n"} {
+	for _, text := range []string{"", "# only a comment\n", "---\n", "\n\n", "\xef\xbb\xbf# from Notepad\r\n", strings.Repeat("# see [1\n", 40), "# head\n---\n"} {
 		if p, err := planFrom(t, text, nil); err != nil || len(p.Roles) > 0 {
 			t.Errorf("%q: %+v, %v", text, p, err)
 		}
@@ -122,6 +126,26 @@ func TestFileThatSaysNothing(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.yaml")
 	if _, err := For(environ("ECR_OIDC_CONFIG="+missing), reg); err == nil || err.Error() != "reading ECR_OIDC_CONFIG: there is no file "+missing {
 		t.Errorf("a file that was named and is not there: %v", err)
+	}
+}
+
+// A file with a byte order mark, Windows' line ends, or a marker below comments is read.
+func TestFileFromElsewhere(t *testing.T) {
+	for _, text := range []string{"\xef\xbb\xbfdefault:\r\n  role: ci\r\n", "# head\n---\ndefault: {role: ci}\n", "\n# x\n\ndefault:\n    role: 'ci'\n"} {
+		if p, err := planFrom(t, text, nil); err != nil || len(p.Roles) != 1 || p.Roles[0] != "arn:aws:iam::123456789012:role/ci" {
+			t.Errorf("%q: %+v, %v", text, p.Roles, err)
+		}
+	}
+}
+
+// A variable of ours with an unknown value is an error even where something narrower hides it.
+func TestHiddenVariables(t *testing.T) {
+	for _, pair := range []string{"ECR_OIDC_SOURCE=gihub", "ECR_OIDC_ROLE=,", "ECR_OIDC_ROLE_PUBLIC=arn:x", "ECR_OIDC_SESSION_DURATION=1", "ECR_OIDC_SESSION_POLICY=push", "ECR_OIDC_EXTERNAL_ID=a b", "ECR_OIDC_SESSION_NAME=x"} {
+		name, value, _ := strings.Cut(pair, "=")
+		_, err := planFrom(t, `accounts: {"123456789012": {source: aws, role: ci, session_name: me, session_duration: 1h, session_policy: pull, external_id: x1}}`, map[string]string{name: value})
+		if err == nil || !strings.HasPrefix(err.Error(), name+" ") {
+			t.Errorf("%s: %v", pair, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -22,6 +23,10 @@ var (
 // that is not a string (unquoted, 012345670123 would be the number 1402433619 to a YAML reader), an anchor, an alias
 // or a tag is an error with its line and column.
 func parse(path string, b []byte) (File, error) {
+	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) // as Windows' editors begin a file
+	if line, bad := markers(b); bad {
+		return File{}, fmt.Errorf("reading %s:%d:1: there may be one document, with nothing before it but comments and one ---", path, line)
+	}
 	if nested(b) {
 		return File{}, fmt.Errorf("reading %s: it nests deeper than %d levels", path, deepest)
 	}
@@ -31,14 +36,11 @@ func parse(path string, b []byte) (File, error) {
 	}
 	r := reader{path}
 	var f File
-	bodies := slices.DeleteFunc(slices.Clone(tree.Docs), func(d *ast.DocumentNode) bool { return d.Body == nil })
-	if len(bodies) == 0 {
+	body := body(tree)
+	if body == nil {
 		return f, nil
 	}
-	if len(bodies) > 1 {
-		return f, r.errorf(bodies[1].Body, "a second document; there may be one")
-	}
-	err = r.mapping(bodies[0].Body, "the file", map[string]func(ast.Node) error{
+	err = r.mapping(body, "the file", map[string]func(ast.Node) error{
 		"default":             func(n ast.Node) (err error) { f.Default, err = r.entry(n, nil); return err },
 		"accounts":            func(n ast.Node) (err error) { f.Accounts, err = r.accounts(n); return err },
 		"public":              func(n ast.Node) (err error) { f.Public, err = r.entry(n, nil); return err },
@@ -46,6 +48,33 @@ func parse(path string, b []byte) (File, error) {
 		"creds_store":         func(n ast.Node) (err error) { f.CredsStore, err = r.store(n); return err },
 	})
 	return f, err
+}
+
+// body is what the file has in it; nil for nothing but comments.
+func body(tree *ast.File) ast.Node {
+	for _, d := range tree.Docs {
+		if d.Body != nil && d.Body.Type() != ast.CommentType {
+			return d.Body
+		}
+	}
+	return nil
+}
+
+// markers looks for lines that begin or end a document, or direct the parser, where there may be none; the parser would
+// read one document of the file and pass over the others.
+func markers(b []byte) (line int, bad bool) {
+	begun := false
+	for text := range strings.Lines(string(b)) {
+		line++
+		marks := strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...") || strings.HasPrefix(text, "%")
+		switch trimmed := strings.TrimSpace(text); {
+		case marks && (begun || trimmed != "---"):
+			return line, true
+		case trimmed != "" && trimmed[0] != '#':
+			begun = true
+		}
+	}
+	return 0, false
 }
 
 // reader turns nodes into settings, and into errors that say where.

@@ -120,6 +120,11 @@ func TestSourcesThatMeet(t *testing.T) {
 		{"a default and a token", `default: {source: aws}`, map[string]string{"ECR_OIDC_TOKEN": "x"}, "env"},
 		{"a default token file and a token", `default: {token_file: /t}`, map[string]string{"ECR_OIDC_TOKEN": "x"}, "env"},
 		{"a default and a CI", `default: {source: aws}`, map[string]string{"GITHUB_ACTIONS": "true"}, "aws"},
+		{"an account's auto and a token", `accounts: {"123456789012": {source: auto, role: ci}}`, map[string]string{"ECR_OIDC_TOKEN": "x", "AWS_ACCESS_KEY_ID": "AKIA"}, "env"},
+		{"an account's auto and a token file", `accounts: {"123456789012": {source: auto}}`, map[string]string{"ECR_OIDC_TOKEN_FILE": "/t"}, "file"},
+		{"an account's auto takes back a source for all", `accounts: {"123456789012": {source: auto}}`, map[string]string{"ECR_OIDC_SOURCE": "aws", "GITHUB_ACTIONS": "true"}, "github"},
+		{"a region's source over its account's token file", `accounts: {"123456789012": {source: file, token_file: /t, regions: {eu-west-2: {source: aws}}}}`, nil, "aws"},
+		{"a region's token file over its account's source", `accounts: {"123456789012": {source: aws, regions: {eu-west-2: {token_file: /t}}}}`, nil, "file"},
 		{"two variables", ``, map[string]string{"ECR_OIDC_SOURCE": "github", "ECR_OIDC_TOKEN": "x"}, "ECR_OIDC_SOURCE=github and ECR_OIDC_TOKEN disagree"},
 		{"in one entry", "default:\n  source: aws\n  token_file: /t", nil, ":3: token_file goes with source: file, and source is \"aws\""},
 	} {
@@ -142,6 +147,7 @@ func TestSessionSettings(t *testing.T) {
 		{"a policy without a role", `default: {session_policy: pull}`, nil, ":1 sets a session policy, which needs a role, and none is set"},
 		{"a policy of a variable without a role", ``, map[string]string{"ECR_OIDC_SESSION_POLICY": "pull"}, "ECR_OIDC_SESSION_POLICY sets a session policy, which needs a role"},
 		{"a policy that is none", ``, map[string]string{"ECR_OIDC_SESSION_POLICY": "push", "ECR_OIDC_ROLE": "ci"}, "ECR_OIDC_SESSION_POLICY is neither pull nor an IAM policy in JSON"},
+		{"a policy for all, without a role for this one", `default: {session_policy: pull}`, map[string]string{"ECR_ROLE_TO_ASSUME": "arn:aws:iam::123456789012:role/ci"}, ""},
 		{"a long chain", ``, map[string]string{"ECR_OIDC_ROLE": "hub,spoke", "ECR_OIDC_SESSION_DURATION": "2h"}, "ECR_OIDC_SESSION_DURATION asks for 2h, and AWS gives roles that are reached from another role an hour at most"},
 		{"a chain of an hour", ``, map[string]string{"ECR_OIDC_ROLE": "hub,spoke", "ECR_OIDC_SESSION_DURATION": "1h"}, ""},
 		{"an external id", ``, map[string]string{"ECR_OIDC_ROLE": "ci", "ECR_OIDC_EXTERNAL_ID": "no spaces"}, "ECR_OIDC_EXTERNAL_ID is \"no spaces\"; allowed are"},
@@ -152,6 +158,12 @@ func TestSessionSettings(t *testing.T) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})
+	}
+	public, _ := registry.Parse("public.ecr.aws")
+	for _, env := range [][]string{{"ECR_OIDC_ROLE=ci", "ECR_OIDC_SESSION_POLICY=pull"}, {"ECR_OIDC_SESSION_POLICY=pull"}} {
+		if p, err := For(environ(env...), public); err != nil || len(p.Roles) > 0 { // it stays anonymous
+			t.Errorf("public.ecr.aws with %v: %+v, %v", env, p, err)
+		}
 	}
 	p, err := planFrom(t, "default: {role: ci, session_policy: pull, session_duration: 3600}", nil)
 	if err != nil || !strings.Contains(p.Policy, `"ecr:BatchGetImage"`) || strings.Contains(p.Policy, "Put") || p.Duration != time.Hour {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -47,9 +48,9 @@ func (c Config) roles(reg registry.Registry, place token.Place) (arns []string, 
 	case len(found) == 0:
 		return nil, "", nil
 	case len(found) == 2 && found[0].Texts[0] != found[1].Texts[0]:
-		return nil, "", fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of them, or say which one with ECR_OIDC_ROLE", found[0].Texts[0], found[1].Texts[0])
+		return nil, "", fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of them, or say which one with ECR_OIDC_ROLE", oneline.Clean(found[0].Texts[0]), oneline.Clean(found[1].Texts[0]))
 	case !isRoleARN(found[0].Texts[0]):
-		return nil, "", fmt.Errorf("%s has %q, which is not a role; it must be %s", found[0].From, found[0].Texts[0], wantARN)
+		return nil, "", fmt.Errorf("%s has %q, which is not a role; it must be %s", found[0].From, oneline.Clean(found[0].Texts[0]), wantARN)
 	}
 	arns, err = chain(found[0], reg)
 	return arns, found[0].From, err
@@ -67,7 +68,7 @@ func (c Config) role(reg registry.Registry) Value {
 	}
 	value, by := c.setting(reg, "role", "ECR_OIDC_ROLE")
 	switch {
-	case reg.Public && by != byAccount: // what names all accounts' roles does not name the public registry's
+	case reg.Public && by < byAccount: // what names all accounts' roles does not name the public registry's
 		return Value{}
 	case by == byVariable:
 		value.Texts = links(value.Texts[0])
@@ -95,7 +96,7 @@ func chain(value Value, reg registry.Registry) ([]string, error) {
 		case m != nil:
 			arns = append(arns, text)
 		case reg.Public:
-			return nil, fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From, text, wantARN)
+			return nil, fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From, oneline.Clean(text), wantARN)
 		case isRoleName(text):
 			arns = append(arns, fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text))
 		default:

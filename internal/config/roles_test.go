@@ -18,7 +18,7 @@ const (
 
 // environ is an environment that holds these variables, each "NAME=value", and nothing else.
 func environ(pairs ...string) token.Env {
-	vars := map[string]string{}
+	vars := map[string]string{"HOME": "/nobody/has/this/home", "USERPROFILE": "/nobody/has/this/home"}
 	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
 		vars[name] = value

@@ -200,8 +200,10 @@ func noCredentials(shared awsconfig.SharedConfig, err error) error {
 	}
 	if api, ok := asAPIError(err); ok {
 		said := oneline.Clean(api.ErrorCode())
-		if api.ErrorMessage() != "" { // IAM Identity Center's OIDC service puts its words elsewhere
-			said += ": " + oneline.Clean(api.ErrorMessage())
+		// What AWS says of a wrong signature quotes the request, with the session token of a link that only the SDK's chain
+		// knows; and IAM Identity Center's OIDC service puts its words elsewhere.
+		if words := api.ErrorMessage(); words != "" && !strings.Contains(said, "Signature") {
+			said += ": " + oneline.Clean(oneline.Strike(words, begin.Credentials.SecretAccessKey, begin.Credentials.SessionToken))
 		}
 		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, said)
 	}

@@ -47,10 +47,11 @@ func Get(ctx context.Context, r Request) (Login, error) {
 	}
 	for i, role := range r.Plan.Roles {
 		r.secrets = append(r.secrets, s.keys.SecretAccessKey, s.keys.SessionToken)
+		last := i == len(r.Plan.Roles)-1
 		if i == 0 && r.Source.OIDC() {
-			s, err = r.webIdentity(ctx, cfg, role)
+			s, err = r.webIdentity(ctx, cfg, role, last)
 		} else {
-			s, err = r.link(ctx, cfg, role)
+			s, err = r.link(ctx, cfg, role, last)
 		}
 		if err != nil {
 			return Login{}, err

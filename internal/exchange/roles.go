@@ -13,7 +13,7 @@ import (
 
 // webIdentity assumes a role with the job's token. The request is not signed; the token is all it needs. STS verifies
 // the token's signature, its audience and the role's trust policy.
-func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string) (session, error) {
+func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string, last bool) (session, error) {
 	client, err := r.sts(cfg)
 	if err != nil {
 		return session{}, err
@@ -24,7 +24,7 @@ func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string) (
 		RoleSessionName:  aws.String(r.Plan.SessionName),
 		WebIdentityToken: aws.String(r.Token.Raw),
 		DurationSeconds:  seconds(r.Plan.Duration),
-		Policy:           r.policy(role),
+		Policy:           r.policy(last),
 	})
 	if err != nil {
 		return session{}, r.refused(Role, role, err)
@@ -33,7 +33,7 @@ func (r Request) webIdentity(ctx context.Context, cfg aws.Config, role string) (
 }
 
 // link assumes the next role with the credentials of the one before, or with those of an "aws" source.
-func (r Request) link(ctx context.Context, cfg aws.Config, role string) (session, error) {
+func (r Request) link(ctx context.Context, cfg aws.Config, role string, last bool) (session, error) {
 	client, err := r.sts(cfg)
 	if err != nil {
 		return session{}, err
@@ -43,7 +43,7 @@ func (r Request) link(ctx context.Context, cfg aws.Config, role string) (session
 		RoleArn:         aws.String(role),
 		RoleSessionName: aws.String(r.Plan.SessionName),
 		DurationSeconds: seconds(r.Plan.Duration),
-		Policy:          r.policy(role),
+		Policy:          r.policy(last),
 		ExternalId:      text(r.Plan.ExternalID),
 	})
 	if err != nil {
@@ -53,8 +53,8 @@ func (r Request) link(ctx context.Context, cfg aws.Config, role string) (session
 }
 
 // policy is the session policy for a role: it is for the last one alone, whose session asks for the password.
-func (r Request) policy(role string) *string {
-	if role != r.Plan.Roles[len(r.Plan.Roles)-1] {
+func (r Request) policy(last bool) *string {
+	if !last {
 		return nil
 	}
 	return text(r.Plan.Policy)

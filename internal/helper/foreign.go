@@ -13,6 +13,7 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
@@ -23,26 +24,54 @@ import (
 // ask on: the answer is then what it is without a creds_store.
 const forwarded = "ECR_OIDC_FORWARDED"
 
-// store returns docker-credential-helpers' client for the creds_store; nil when there is none.
-func (h Helper) store(ctx context.Context) (client.ProgramFunc, error) {
-	c, err := config.Read(h.Env, h.Names)
-	if err != nil || c.CredsStore() == "" || h.Env.Get(forwarded) != "" {
-		return nil, err
+// forwarding is how long the other helper may take: less than a whole get, so that it ends before we do and is named.
+const forwarding = 25 * time.Second
+
+// other is the creds_store.
+type other struct {
+	name string
+	ask  client.ProgramFunc
+}
+
+// failed names the creds_store in an error of its client; "not found" is an answer and stays as it is.
+func (o *other) failed(err error) error {
+	if err == nil || credentials.IsErrCredentialsNotFound(err) {
+		return err
 	}
-	path, err := exec.LookPath("docker-credential-" + c.CredsStore())
+	return fmt.Errorf("asking creds_store %s: %s", o.name, oneline.Clean(err.Error()))
+}
+
+// other finds the creds_store; nil when there is none. What cancel cancels is the child.
+func (h Helper) other(ctx context.Context) (o *other, cancel func(), err error) {
+	ctx, cancel = context.WithTimeout(ctx, forwarding)
+	path, err := config.FilePath(h.Env, "")
+	if err != nil { // no place for a file
+		return nil, cancel, nil
+	}
+	name, err := config.CredsStore(path)
+	if err != nil || name == "" || h.Env.Get(forwarded) != "" {
+		return nil, cancel, err
+	}
+	o = &other{name: name}
+	program, err := exec.LookPath("docker-credential-" + name)
+	if err == nil && itself(program) {
+		err = errors.New("it is this program by another name")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("asking creds_store %s: %w", c.CredsStore(), err)
+		return nil, cancel, o.failed(err)
 	}
-	if itself(path) {
-		return nil, fmt.Errorf("asking creds_store %s: it is this program by another name", c.CredsStore())
-	}
+	o.ask = command(ctx, program)
+	return o, cancel, nil
+}
+
+func command(ctx context.Context, path string) client.ProgramFunc {
 	return func(args ...string) client.Program {
 		cmd := exec.CommandContext(ctx, path, args...)
 		cmd.Env = append(os.Environ(), forwarded+"=1")
 		cmd.Stderr = os.Stderr // what it has to say is for the person, as it was before us
 		cmd.WaitDelay = time.Second
 		return program{cmd}
-	}, nil
+	}
 }
 
 // itself says whether path is the program that is running.
@@ -63,48 +92,52 @@ func (p program) Output() ([]byte, error) { return p.cmd.Output() }
 func (p program) Input(in io.Reader)      { p.cmd.Stdin = in }
 
 func (h Helper) foreign(ctx context.Context, host string) (username, secret string, err error) {
-	store, err := h.store(ctx)
+	o, cancel, err := h.other(ctx)
+	defer cancel()
 	if err != nil {
 		return "", "", err
 	}
-	if store == nil {
+	if o == nil {
 		return "", "", credentials.NewErrCredentialsNotFound()
 	}
-	c, err := client.Get(store, host)
+	c, err := client.Get(o.ask, host)
 	if err != nil {
-		return "", "", err
+		return "", "", o.failed(err)
 	}
 	return c.Username, c.Secret, nil
 }
 
 func (h Helper) storeForeign(ctx context.Context, c *credentials.Credentials) error {
-	store, err := h.store(ctx)
-	if err == nil && store == nil {
+	o, cancel, err := h.other(ctx)
+	defer cancel()
+	if err == nil && o == nil {
 		err = errors.New("no creds_store is set for other hosts")
 	}
 	if err != nil {
-		return fmt.Errorf("storing a login: %q is not an ECR registry: %w", c.ServerURL, err)
+		return fmt.Errorf("storing a login: %q is not an ECR registry: %w", oneline.Clean(c.ServerURL), err)
 	}
-	return client.Store(store, c)
+	return o.failed(client.Store(o.ask, c))
 }
 
 func (h Helper) eraseForeign(ctx context.Context, host string) error {
-	store, err := h.store(ctx)
-	if err != nil || store == nil {
+	o, cancel, err := h.other(ctx)
+	defer cancel()
+	if err != nil || o == nil {
 		return err
 	}
-	return client.Erase(store, host)
+	return o.failed(client.Erase(o.ask, host))
 }
 
 func (h Helper) listForeign(ctx context.Context) (map[string]string, error) {
 	hosts := map[string]string{}
-	store, err := h.store(ctx)
-	if err != nil || store == nil {
+	o, cancel, err := h.other(ctx)
+	defer cancel()
+	if err != nil || o == nil {
 		return hosts, err
 	}
-	all, err := client.List(store)
+	all, err := client.List(o.ask)
 	if err != nil {
-		return nil, err
+		return nil, o.failed(err)
 	}
 	for host, username := range all {
 		if _, ok := registry.Parse(host); !ok {

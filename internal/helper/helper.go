@@ -24,9 +24,9 @@ const filling = 20 * time.Second
 
 // Helper answers for one process and its environment.
 type Helper struct {
-	Env   token.Env
-	Names []string                         // of all variables, as os.Environ has them
-	Debug func(format string, args ...any) // one line per step, never a secret
+	Env     token.Env
+	Environ []string                         // all of the environment, as os.Environ has it
+	Debug   func(format string, args ...any) // one line per step, never a secret
 }
 
 // Get returns the login for a registry, from the cache or from AWS. A host that is not ECR goes to the helper that the
@@ -75,7 +75,7 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 
 // plan reads what the user has set for a registry.
 func (h Helper) plan(reg registry.Registry) (config.Plan, error) {
-	c, err := config.Read(h.Env, h.Names)
+	c, err := config.Read(h.Env, h.Environ)
 	if err != nil {
 		return config.Plan{}, err
 	}

@@ -29,6 +29,13 @@ type question struct {
 func (h Helper) question(plan config.Plan, source token.Source) string {
 	q := question{Plan: plan, Source: source.Name, KeysOnly: source.KeysOnly}
 	q.Plan.Registry.Host, q.Plan.Registry.Account = "", ""
+	q.Plan.Choice.Source, q.Plan.Choice.OneAccount = "", false // what they decided is in Place
+	if source.Name != "aws" || source.KeysOnly {
+		q.Plan.Choice.Profile = ""
+	}
+	if source.OIDC() && len(plan.Roles) < 2 { // nobody is asked with it
+		q.Plan.ExternalID = ""
+	}
 	q.Endpoints = h.values(
 		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC",
 		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -50,6 +51,29 @@ func idOf(t *testing.T, h Helper, host string) string {
 	return h.question(plan, source)
 }
 
+// A profile is a question to the "aws" source alone, and an external id where somebody is asked with it.
+func TestQuestionOfWhatDecides(t *testing.T) {
+	h := helperIn("ECR_OIDC_TOKEN=x.y.z-long-enough-to-be-a-token")
+	aws := token.Source{Place: token.Place{Name: "aws"}}
+	one, two := config.Plan{Roles: []string{"one"}}, config.Plan{Roles: []string{"one", "two"}}
+	profile := one
+	profile.Choice.Profile = "dev"
+	if h.question(profile, aws) == h.question(one, aws) {
+		t.Error("another profile is the same question to the aws source")
+	}
+	oidc, err := token.Identify(h.Env, token.Place{Name: "env"}, token.Choice{}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	external := func(p config.Plan) config.Plan { p.ExternalID = "x"; return p }
+	if h.question(external(one), oidc) != h.question(one, oidc) {
+		t.Error("an external id that nobody is asked with is another question")
+	}
+	if h.question(external(two), oidc) == h.question(two, oidc) || h.question(external(one), aws) == h.question(one, aws) {
+		t.Error("an external id for a link is no question")
+	}
+}
+
 // Every field of a plan that is not marked as no part of the question changes the key by itself, those that are added
 // tomorrow included; the registry's host and account do not, since one password serves a region.
 func TestQuestionIsTheWholePlan(t *testing.T) {
@@ -57,6 +81,7 @@ func TestQuestionIsTheWholePlan(t *testing.T) {
 		Registry: registry.Registry{Host: "h", Account: "a", Region: "r", Partition: "p"},
 		Roles:    []string{"one", "two"}, Audience: "aud",
 	}
+	without := []string{"Plan.Registry.Host", "Plan.Registry.Account", "Plan.Choice.Source", "Plan.Choice.OneAccount", "Plan.Choice.Profile"}
 	h := helperIn()
 	source := token.Source{Place: token.Place{Name: "github"}}
 	before := h.question(full, source)
@@ -73,7 +98,7 @@ func TestQuestionIsTheWholePlan(t *testing.T) {
 					continue
 				}
 				name := path + "." + field.Name
-				walk(v.Field(i), name, part && field.Tag.Get("json") != "-" && name != "Plan.Registry.Host" && name != "Plan.Registry.Account")
+				walk(v.Field(i), name, part && field.Tag.Get("json") != "-" && !slices.Contains(without, name))
 			}
 			return
 		}

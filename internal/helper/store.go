@@ -29,7 +29,7 @@ func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 	}
 	plan, err := h.plan(reg)
 	if err != nil {
-		return err
+		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
 	source, noIdentity := token.Identify(h.Env, plan.Place, plan.Choice, len(plan.Roles) > 0)
 	store, err := h.openCache(plan, source)

@@ -95,13 +95,17 @@ func Locate(env Env, choice Choice) (Place, error) {
 	if name == "auto" {
 		name = ""
 	}
+	said := choice.From + "=" + name
+	if strings.Contains(choice.From, ":") { // a line of the file
+		said = choice.From + " (source " + name + ")"
+	}
 	switch {
 	case name != "" && !slices.Contains(Names, name):
 		return Place{}, fmt.Errorf("%s is %q; allowed are %s", choice.From, name, strings.Join(Names, ", "))
 	case inVariable && name != "" && name != "env" && name != "gitlab":
-		return Place{}, fmt.Errorf("%s=%s and ECR_OIDC_TOKEN disagree: unset one of them", choice.From, name)
+		return Place{}, fmt.Errorf("%s and ECR_OIDC_TOKEN disagree: unset one of them", said)
 	case inFile && name != "" && name != "file":
-		return Place{}, fmt.Errorf("%s=%s and %s disagree: unset one of them", choice.From, name, choice.FileFrom)
+		return Place{}, fmt.Errorf("%s and %s disagree: unset one of them", said, choice.FileFrom)
 	case inVariable && inFile:
 		return Place{}, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set: unset one of them", choice.FileFrom)
 	}
