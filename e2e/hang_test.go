@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -48,6 +50,29 @@ func TestHangingServers(t *testing.T) {
 			stdout, stderr, err := j.get(usual)
 			if err == nil || stdout != stderr || stdout != "ecr-oidc: answering get: not done within 28s\n" {
 				t.Errorf("a pipe hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
+			}
+		})
+	}
+	if runtime.GOOS != "windows" { // the helper for other hosts, which must not outlive us either
+		j := newJob(t)
+		bin := filepath.Join(j.dir, "bin")
+		file := filepath.Join(j.dir, "ecr-oidc.yaml")
+		script := "#!/bin/sh\necho $$ >" + j.dir + "/pid\nexec sleep 300\n"
+		if err := errors.Join(os.Mkdir(bin, 0o755), os.WriteFile(filepath.Join(bin, "docker-credential-slow"), []byte(script), 0o755), os.WriteFile(file, []byte("creds_store: slow\n"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		j.env["PATH"], j.env["ECR_OIDC_CONFIG"] = bin+":"+j.env["PATH"], file
+		all.Go(func() {
+			stdout, stderr, err := j.get("docker.io")
+			if err == nil || stdout != stderr || !strings.HasPrefix(stdout, "ecr-oidc: asking creds_store slow: ") {
+				t.Errorf("creds_store hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
+			}
+			pid, err := os.ReadFile(filepath.Join(j.dir, "pid"))
+			if err != nil {
+				t.Error(err)
+			}
+			if exec.Command("kill", "-0", strings.TrimSpace(string(pid))).Run() == nil {
+				t.Error("the creds_store's process outlived the get")
 			}
 		})
 	}

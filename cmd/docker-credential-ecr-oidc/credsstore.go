@@ -14,6 +14,7 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
@@ -45,16 +46,7 @@ func itself(store string) bool {
 		return true
 	}
 	path, err := exec.LookPath("docker-credential-" + store)
-	if err != nil {
-		return false
-	}
-	own, err := os.Executable()
-	if err != nil {
-		return false
-	}
-	a, errA := os.Stat(own)
-	b, errB := os.Stat(path)
-	return errA == nil && errB == nil && os.SameFile(a, b)
+	return err == nil && helper.Itself(path)
 }
 
 // credsStore makes us the helper that Docker asks for every host, and the one that was there the one that we ask for

@@ -54,7 +54,7 @@ func (h Helper) other(ctx context.Context) (o *other, cancel func(), err error) 
 	}
 	o = &other{name: name}
 	program, err := exec.LookPath("docker-credential-" + name)
-	if err == nil && itself(program) {
+	if err == nil && Itself(program) {
 		err = errors.New("it is this program by another name")
 	}
 	if err != nil {
@@ -74,8 +74,8 @@ func command(ctx context.Context, path string) client.ProgramFunc {
 	}
 }
 
-// itself says whether path is the program that is running.
-func itself(path string) bool {
+// Itself says whether path is the program that is running, by whatever name.
+func Itself(path string) bool {
 	own, err := os.Executable()
 	if err != nil {
 		return false
