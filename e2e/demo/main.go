@@ -116,9 +116,11 @@ func (s *stage) configure() error {
 	}
 	s.say("$ export ECR_ROLE_TO_ASSUME=%s", world.CIRole)
 	s.say("$ %s configure %s", helper, host)
-	if text, err := exec.Command(helper, "configure", host).CombinedOutput(); err != nil {
+	text, err := exec.Command(helper, "configure", host).CombinedOutput()
+	if err != nil {
 		return fmt.Errorf("configure: %w\n%s", err, text)
 	}
+	s.say("%s", strings.TrimSpace(strings.ReplaceAll(string(text), filepath.Dir(s.configFile()), "$DOCKER_CONFIG")))
 	b, err := os.ReadFile(s.configFile())
 	if err != nil {
 		return err

@@ -83,7 +83,7 @@ func (s *stage) calls() {
 		if c.Service == "registry" {
 			requests, took = requests+1, took+c.Took
 		} else if service, ok := services[c.Service]; ok {
-			s.say("  %6.2f ms  %-8s  %d  %s %s", milliseconds(c.Took), service, c.Status, c.Op, strings.TrimSuffix(c.Detail, "/"))
+			s.say("  %6.2f ms  %-8s  %d  %s", milliseconds(c.Took), service, c.Status, strings.TrimRight(c.Op+" "+c.Detail, "/ "))
 		}
 	}
 	if requests > 0 {
