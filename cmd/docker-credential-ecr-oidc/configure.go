@@ -117,7 +117,7 @@ func (c *configuration) run(args []string) (err error) {
 		fmt.Fprintln(c.stdout, line)
 	}
 	for _, warning := range append(c.warnings, c.surroundings()...) {
-		fmt.Fprintln(c.stderr, c.line(fmt.Errorf("%s", warning)))
+		fmt.Fprintln(c.stderr, c.line(errors.New(warning)))
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (c *configuration) named(args []string) (regs []registry.Registry, err erro
 	for _, host := range hosts {
 		reg, ok := registry.Parse(host)
 		switch {
-		case !ok && c.store.set && c.store.name == "" && plainName.MatchString(host):
+		case !ok && c.store.set && c.store.name == "" && config.IsHelperName(host):
 			return nil, wrong("%s; to name the helper for other hosts: --creds-store=%s", notECR(host), host)
 		case !ok:
 			return nil, wrong("%s", notECR(host))
@@ -168,7 +168,7 @@ func (c *configuration) sensible() error {
 		return wrong("configure: --creds-store is for Docker: podman's file has no such field")
 	case c.authfile != "" && c.dir != "":
 		return wrong("configure: --authfile is podman's file and --docker-config is Docker's folder; name one of them")
-	case c.store.name != "" && !plainName.MatchString(c.store.name):
+	case c.store.name != "" && !config.IsHelperName(c.store.name):
 		return wrong("configure: --creds-store=%q is no helper's name; one is like desktop, for docker-credential-desktop", c.store.name)
 	case c.store.name != "" && itself(c.store.name):
 		return wrong("configure: --creds-store=%s is this program itself; name the helper for hosts that are not ECR", c.store.name)
@@ -187,8 +187,11 @@ func (c *configuration) change(file *dockerconfig.Edit) error {
 		}
 	}
 	if n := len(file.Helpers()); !c.remove && n > few {
-		c.warn("%s now has %d registries in credHelpers: docker-py, podman's remote client and Docker's classic builder ask for every one of them, and a single refusal stops the first two%s",
-			c.path, n, map[bool]string{true: "; --creds-store needs none of them"}[c.authfile == ""])
+		instead := ""
+		if c.authfile == "" { // podman's file has no credsStore
+			instead = "; --creds-store needs none of them"
+		}
+		c.warn("%s now has %d registries in credHelpers: docker-py, podman's remote client and Docker's classic builder ask for every one of them, and a single refusal stops the first two%s", c.path, n, instead)
 	}
 	if c.store.set {
 		if err := c.credsStore(file); err != nil {

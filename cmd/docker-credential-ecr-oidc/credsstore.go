@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -36,9 +35,6 @@ func (s *storeFlag) Set(v string) error {
 	}
 	return nil
 }
-
-// plainName is a helper's name, which becomes part of a command's.
-var plainName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 
 // itself says whether docker-credential-STORE is this program, by name or by executable.
 func itself(store string) bool {
@@ -76,7 +72,7 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 		}
 	case next == "" && was == "":
 		return errors.New("becoming credsStore: there was none before, and Docker would no longer use the logins in auths for other hosts; name a helper for them: --creds-store=NAME")
-	case next == "" && !plainName.MatchString(was):
+	case next == "" && !config.IsHelperName(was):
 		return fmt.Errorf("becoming credsStore: the one there is %q, which is no helper's name", was)
 	default:
 		c.becomeCredsStore(file, was)

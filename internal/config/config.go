@@ -105,15 +105,6 @@ func (c Config) For(reg registry.Registry) (p Plan, err error) {
 	return p, err
 }
 
-// For is Read and Config.For, for who needs one plan.
-func For(env token.Env, reg registry.Registry) (Plan, error) {
-	c, err := Read(env, nil)
-	if err != nil {
-		return Plan{}, err
-	}
-	return c.For(reg)
-}
-
 // level says how narrowly a setting was named. What names one account beats what names all; between equals, a variable
 // beats the file.
 type level int
@@ -139,7 +130,7 @@ func (c Config) setting(reg registry.Registry, key, variable string) (Value, lev
 	if v := account.Entry[key]; v.set() {
 		return v, byAccount
 	}
-	if text := c.env.Get(variable); variable != "" && text != "" {
+	if text := c.env.Get(variable); text != "" {
 		return Value{Texts: []string{text}, From: variable}, byVariable
 	}
 	if v := c.file.Default[key]; v.set() {

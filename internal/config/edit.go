@@ -80,8 +80,10 @@ func CredsStore(path string) (string, error) {
 
 // SetCredsStore writes the file's creds_store; "" takes it out.
 func SetCredsStore(path, name string) error {
-	if name != "" && (!storeName.MatchString(name) || name == "ecr-oidc") {
-		return fmt.Errorf("creds_store cannot be %q; it must be the name of another helper, such as desktop for docker-credential-desktop", name)
+	if name != "" {
+		if err := checkStore(name); err != nil {
+			return fmt.Errorf("creds_store %w", err)
+		}
 	}
 	return edit(path, func(root *ast.MappingNode) error {
 		if name != "" {

@@ -11,12 +11,14 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
 var (
 	accountNumber = regexp.MustCompile(`^[0-9]{12}$`)
 	regionName    = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
-	storeName     = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	helperName    = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 )
 
 // parse reads the file's text. It is strict: a key that is unknown or there twice, a value of another kind, an account
@@ -254,10 +256,23 @@ func (r reader) allowed(n ast.Node) (map[string]bool, error) {
 
 func (r reader) store(n ast.Node) (string, error) {
 	name, err := r.text(n, "creds_store")
-	if err == nil && (!storeName.MatchString(name) || name == "ecr-oidc") {
-		err = r.errorf(n, "creds_store is %q; it must be the name of another helper, such as desktop for docker-credential-desktop", name)
+	if err == nil {
+		if wrong := checkStore(name); wrong != nil {
+			err = r.errorf(n, "creds_store %v", wrong)
+		}
 	}
 	return name, err
+}
+
+// IsHelperName says whether name can be a helper's, which becomes part of a command's.
+func IsHelperName(name string) bool { return helperName.MatchString(name) }
+
+// checkStore says what is wrong with a creds_store, in words that follow that.
+func checkStore(name string) error {
+	if !IsHelperName(name) || name == "ecr-oidc" {
+		return fmt.Errorf("is %q; it must be the name of another helper, such as desktop for docker-credential-desktop", oneline.Clean(name))
+	}
+	return nil
 }
 
 func (v Value) set() bool { return len(v.Texts) > 0 }

@@ -29,6 +29,15 @@ func environ(pairs ...string) token.Env {
 	}
 }
 
+// For is Read and Config.For.
+func For(env token.Env, reg registry.Registry) (Plan, error) {
+	c, err := Read(env, nil)
+	if err != nil {
+		return Plan{}, err
+	}
+	return c.For(reg)
+}
+
 func plan(t *testing.T, host string, pairs ...string) (Plan, error) {
 	t.Helper()
 	reg, ok := registry.Parse(host)

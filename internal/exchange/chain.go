@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 // keys are the environment's access keys and nothing else.
@@ -99,8 +101,7 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 		mfa    awsconfig.AssumeRoleTokenProviderNotSetError
 	)
 	e := &ProfileError{Profile: profile, From: from}
-	configs := r.file("AWS_CONFIG_FILE", awsconfig.DefaultSharedConfigFilename())
-	secrets := r.file("AWS_SHARED_CREDENTIALS_FILE", awsconfig.DefaultSharedCredentialsFilename())
+	configs, secrets := Files(r.Env)
 	switch {
 	case errors.As(err, &source) && source.Err != nil:
 		e.Why = "builds on profile " + quoted(source.Profile) + ", which is not there"
@@ -136,12 +137,10 @@ func (r Request) profile() (name, from string) {
 	return "default", ""
 }
 
-// file returns where one of the SDK's two files is.
-func (r Request) file(variable, usual string) string {
-	if path := r.Env.Get(variable); path != "" {
-		return path
-	}
-	return usual
+// Files returns where the SDK's two files are: the configuration and the credentials. It opens neither.
+func Files(env token.Env) (configuration, secrets string) {
+	return cmp.Or(env.Get("AWS_CONFIG_FILE"), awsconfig.DefaultSharedConfigFilename()),
+		cmp.Or(env.Get("AWS_SHARED_CREDENTIALS_FILE"), awsconfig.DefaultSharedCredentialsFilename())
 }
 
 // sharedConfig returns the profile that the SDK has resolved.

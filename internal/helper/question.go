@@ -11,6 +11,7 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -47,7 +48,8 @@ func (h Helper) question(plan config.Plan, source token.Source) string {
 	case source.Name == "aws":
 		q.Selectors = h.values("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
 			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_LOGIN_CACHE_DIRECTORY")
-		q.Selectors = append(q.Selectors, h.file("AWS_CONFIG_FILE", "config"), h.file("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
+		config, secrets := exchange.Files(h.Env)
+		q.Selectors = append(q.Selectors, state(config), state(secrets))
 	}
 	b, err := json.Marshal(q)
 	if err != nil {
@@ -68,16 +70,8 @@ func (h Helper) values(names ...string) []string {
 	return values
 }
 
-// file describes one of the SDK's files: its path, size and time.
-func (h Helper) file(variable, name string) string {
-	path := h.Env.Get(variable)
-	if path == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return ""
-		}
-		path = filepath.Join(home, ".aws", name)
-	}
+// state describes a file: its path, size and time.
+func state(path string) string {
 	fi, err := os.Stat(path)
 	if err != nil {
 		return path

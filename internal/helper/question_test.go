@@ -37,7 +37,7 @@ func planFor(t *testing.T, h Helper, host string) (config.Plan, token.Source) {
 	if !ok {
 		t.Fatalf("%s is not ECR", host)
 	}
-	plan, err := config.For(h.Env, reg)
+	plan, err := h.plan(reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,6 +56,11 @@ func TestQuestionOfWhatDecides(t *testing.T) {
 	h := helperIn("ECR_OIDC_TOKEN=x.y.z-long-enough-to-be-a-token")
 	aws := token.Source{Place: token.Place{Name: "aws"}}
 	one, two := config.Plan{Roles: []string{"one"}}, config.Plan{Roles: []string{"one", "two"}}
+	chosen := one
+	chosen.Place.Chosen = true
+	if h.question(chosen, aws) == h.question(one, aws) {
+		t.Error("opening the machine's own credentials is the same question to the aws source")
+	}
 	profile := one
 	profile.Choice.Profile = "dev"
 	if h.question(profile, aws) == h.question(one, aws) {
