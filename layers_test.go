@@ -30,6 +30,7 @@ var level = map[string]int{
 	"internal/registry":              2,
 	"internal/oneline":               1,
 	"internal/atomicfile":            1,
+	"internal/lockfile":              1,
 }
 
 // fences say who alone may import a module that is not ours.

@@ -23,7 +23,13 @@ type job struct {
 // newJob starts a world with its usual company and a GitHub job of acme/app on main in it.
 func newJob(t *testing.T) *job {
 	t.Helper()
-	w, err := world.Start(world.Options{})
+	return newJobIn(t, world.Options{})
+}
+
+// newJobIn is newJob in a world of one's own making.
+func newJobIn(t *testing.T, o world.Options) *job {
+	t.Helper()
+	w, err := world.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +68,11 @@ func (j *job) command(verb, stdin string) (cmd *exec.Cmd, stdout, stderr *bytes.
 }
 
 // get asks for a host and returns what came out.
-func (j *job) get(host string) (stdout, stderr string, err error) {
-	cmd, out, errs := j.command("get", host)
+func (j *job) get(host string) (stdout, stderr string, err error) { return j.run("get", host) }
+
+// run calls a verb and returns what came out.
+func (j *job) run(verb, stdin string) (stdout, stderr string, err error) {
+	cmd, out, errs := j.command(verb, stdin)
 	err = cmd.Run()
 	return out.String(), errs.String(), err
 }

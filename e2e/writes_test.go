@@ -7,23 +7,24 @@ import (
 	"testing"
 )
 
-// A get writes one sealed entry, and a second one nothing more: nothing beside the cache, in the home or anywhere else
-// that it was told of. A refused get writes nothing at all.
+// A get writes one sealed entry and the empty lock that belongs to it, and a second one nothing more: nothing beside the
+// cache, in the home or anywhere else that it was told of. A refused get writes what it was told, sealed, in the same way.
 func TestGetWritesItsEntryAlone(t *testing.T) {
 	entry := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.sealed$`)
+	lock := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.0\.lock$`)
 	for _, tt := range []struct {
 		name, role string
-		want       int
-	}{{"good", "ci", 1}, {"refused", "no-such-role", 0}} {
+		good       bool
+	}{{"good", "ci", true}, {"refused", "no-such-role", false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			j := newJob(t)
 			j.env["ECR_OIDC_ROLE"] = tt.role
 			for range 2 {
-				if _, stderr, err := j.get(usual); (err == nil) != (tt.want == 1) {
+				if _, stderr, err := j.get(usual); (err == nil) != tt.good {
 					t.Fatalf("%v: %s", err, stderr)
 				}
 			}
-			entries := 0
+			entries, locks := 0, 0
 			err := filepath.WalkDir(j.dir, func(path string, d fs.DirEntry, err error) error {
 				if err != nil || d.IsDir() {
 					return err
@@ -32,13 +33,18 @@ func TestGetWritesItsEntryAlone(t *testing.T) {
 				switch rel = filepath.ToSlash(rel); {
 				case entry.MatchString(rel):
 					entries++
+				case lock.MatchString(rel):
+					locks++
+					if fi, err := d.Info(); err != nil || fi.Size() != 0 {
+						t.Errorf("the lock has %d bytes", fi.Size())
+					}
 				case rel != "ca.pem": // the test's own
 					t.Errorf("it wrote %s", rel)
 				}
 				return err
 			})
-			if err != nil || entries != tt.want {
-				t.Errorf("%d entries, %v, want %d", entries, err, tt.want)
+			if err != nil || entries != 1 || locks != 1 {
+				t.Errorf("%d entries, %d locks, %v; want one each", entries, locks, err)
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // Fault is something that goes wrong. One with no Status, Code or Body (only a
-// Delay or a Header) changes the true answer instead of replacing it.
+// Delay, an Until or a Header) changes the true answer instead of replacing it.
 type Fault struct {
 	Status      int
 	Code        string // an AWS error, in that service's own shape
@@ -16,9 +16,10 @@ type Fault struct {
 	ContentType string
 	Header      map[string]string
 	Delay       time.Duration
-	Hang        bool // never answer, until the client goes or the world closes
-	Reset       bool // reset the connection without an answer
-	Times       int  // how often; 0 = always
+	Until       <-chan struct{} // the answer waits for it to be closed
+	Hang        bool            // never answer, until the client goes or the world closes
+	Reset       bool            // reset the connection without an answer
+	Times       int             // how often; 0 = always
 }
 
 // Fail queues a fault for a service as Call names them, or for one operation
@@ -62,6 +63,13 @@ func (w *World) fault(c *Call) (Fault, bool) {
 func (v *visit) suffer(f Fault) bool {
 	if f.Delay > 0 {
 		v.wait(time.After(f.Delay))
+	}
+	if f.Until != nil {
+		select {
+		case <-f.Until:
+		case <-v.r.Context().Done():
+		case <-v.w.done:
+		}
 	}
 	if f.Hang {
 		v.wait(nil)

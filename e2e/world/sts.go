@@ -46,6 +46,9 @@ type metadata struct{ RequestId string }
 
 // session opens the session and answers with its credentials.
 func (v *visit) session(role Role, life time.Duration, r assumedResult) {
+	if v.w.opts.Sessions > 0 {
+		life = min(life, v.w.opts.Sessions)
+	}
 	var session *policy
 	if text := v.form.Get("Policy"); text != "" {
 		var err error

@@ -5,10 +5,12 @@
 // process of the same user that can read this job's environment while it runs can read its entries too. Without a
 // secret (on a machine, never in a CI) entries are only as private as their 0600 mode, like those of ~/.aws/sso/cache.
 //
-// An entry that is missing, torn, foreign or damaged is a miss, never an error.
+// An entry that is missing, torn, foreign or damaged is a miss, never an error. Of many processes that miss together one
+// works, and the others share its result or its failure (Do).
 package cache
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -32,22 +34,24 @@ const (
 	// margin is how long before AWS's expiry an entry stops serving, so that a long push does not straddle it.
 	margin = 15 * time.Minute
 
-	format   = "ecr-oidc 1\n" // the first bytes of an entry; authenticated with the rest
+	format   = "ecr-oidc 1\n" // the first bytes of a sealed file; authenticated with the rest
 	suffix   = ".sealed"
 	maxEntry = 64 << 10       // bytes; a password is a few thousand
+	unit     = 4 << 10        // bytes; what is sealed is filled up to a multiple, so that its length tells little
 	stale    = 24 * time.Hour // AWS's longest is 12; what is older serves nobody
 )
 
-// own matches the names of entries, and of the temporary files that atomicfile makes for them.
-var own = regexp.MustCompile(`^([0-9a-f]{64}\.sealed|\.tmp-[0-9a-f]{64}\.sealed-[0-9]+)$`)
+// own matches the names of our files, and of the temporary ones that atomicfile makes for them.
+var own = regexp.MustCompile(`^([0-9a-f]{64}\.(sealed|[0-9]\.lock)|\.tmp-[0-9a-f]{64}\.sealed-[0-9]+)$`)
 
-// Entry is a login with its life. It prints without its secret. Times are lengths and not AWS's dates, so that a clock that is wrong does no harm as
-// long as it runs evenly.
+// Entry is a login with its life. It prints without its secret. Times are lengths and not AWS's dates, so that a clock
+// that is wrong does no harm as long as it runs evenly.
 type Entry struct {
 	Username string
 	Secret   string
 	Made     time.Time     // by the local clock, when it was fetched
 	Life     time.Duration // from Made until it expires
+	Refresh  time.Duration // from Made until AWS is to be asked again, though the entry still serves; 0 for never
 }
 
 func (e Entry) String() string {
@@ -61,13 +65,22 @@ func (e Entry) Fresh(now time.Time) bool {
 	return 0 <= age && age < e.Life-margin
 }
 
-// Cache is a directory of sealed entries. The zero value is a cache that holds nothing and keeps nothing. It may be
-// used by any number of processes at once; nothing in it waits for another.
+// due says whether AWS is to be asked again at the time now for an entry that is fresh.
+func (e Entry) due(now time.Time) bool {
+	return e.Refresh > 0 && now.Sub(e.Made) >= e.Refresh
+}
+
+// Cache is a directory of sealed entries. The zero value, and nil, are a cache that holds nothing and keeps nothing. It
+// may be used by any number of processes at once; only Do waits for another.
 type Cache struct {
+	Debug func(format string, args ...any) // one line per step; may be nil
+
 	dir  string
 	aead cipher.AEAD
 	name []byte // HMAC key of the file names
 	now  func() time.Time
+
+	patience time.Duration
 }
 
 // Open returns the cache in the first of dirs that is fit to hold it: a real directory that is ours alone; one that is
@@ -105,7 +118,7 @@ func open(dir string, secret []byte) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{dir: dir, aead: aead, name: name, now: time.Now}, nil
+	return &Cache{dir: dir, aead: aead, name: name, now: time.Now, patience: patience}, nil
 }
 
 // Dir returns where the entries lie.
@@ -113,59 +126,73 @@ func (c *Cache) Dir() string { return c.dir }
 
 // Get returns the entry for id if there is one that may be served now. It opens one file and calls nothing.
 func (c *Cache) Get(id string) (Entry, bool) {
-	if c == nil || c.aead == nil {
-		return Entry{}, false
-	}
-	sealed, err := read(c.path(id))
-	if err != nil {
-		return Entry{}, false
-	}
-	ciphertext, ok := strings.CutPrefix(string(sealed), format)
-	if !ok {
-		return Entry{}, false
-	}
-	plain, err := c.aead.Open(nil, nil, []byte(ciphertext), []byte(format+id))
-	if err != nil {
-		return Entry{}, false
-	}
-	var e Entry
-	if json.Unmarshal(plain, &e) != nil || !e.Fresh(c.now()) {
-		return Entry{}, false
-	}
-	return e, true
+	e, ok := c.Look(id)
+	return e, ok && e.Fresh(c.now())
+}
+
+// Look returns the entry for id, also one that has expired and is still there.
+func (c *Cache) Look(id string) (e Entry, ok bool) {
+	return e, c.unseal(id, &e)
 }
 
 // Put keeps an entry under id and removes what expired long ago. It does not wait for the disk: an entry can be made
 // again, and one that was torn by a power cut does not open.
 func (c *Cache) Put(id string, e Entry) error {
-	if c == nil || c.aead == nil {
+	if c.holdsNothing() {
 		return errors.New("keeping an entry: there is no cache")
 	}
-	plain, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("keeping an entry: %w", err)
-	}
 	c.prune()
-	sealed := c.aead.Seal([]byte(format), nil, plain, []byte(format+id))
-	if err := atomicfile.Write(c.path(id), sealed, 0o600, false); err != nil {
+	if err := c.seal(id, e); err != nil {
 		return fmt.Errorf("keeping an entry: %w", err)
 	}
 	return nil
 }
 
-// Remove forgets the entry for id; that there is none is not an error.
+// Remove forgets the entry and the failure for id; that there is none is not an error.
 func (c *Cache) Remove(id string) error {
-	if c == nil || c.aead == nil {
+	if c.holdsNothing() {
 		return nil
 	}
-	if err := os.Remove(c.path(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("forgetting an entry: %w", err)
+	for _, id := range []string{id, failureOf(id)} {
+		if err := os.Remove(c.path(id, suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("forgetting an entry: %w", err)
+		}
 	}
 	return nil
 }
 
-// path is where the entry for id lies. The name is an HMAC, so that it tells nothing to who has not the secret.
-func (c *Cache) path(id string) string {
+func (c *Cache) holdsNothing() bool { return c == nil || c.aead == nil }
+
+// seal writes a value under id.
+func (c *Cache) seal(id string, v any) error {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	plain = append(plain, bytes.Repeat([]byte(" "), unit-1-(len(plain)-1)%unit)...) // which JSON may end with
+	sealed := c.aead.Seal([]byte(format), nil, plain, []byte(format+id))
+	return atomicfile.Write(c.path(id, suffix), sealed, 0o600, false)
+}
+
+// unseal reads what was sealed under id into v, and says whether there was anything.
+func (c *Cache) unseal(id string, v any) bool {
+	if c.holdsNothing() {
+		return false
+	}
+	sealed, err := read(c.path(id, suffix))
+	if err != nil {
+		return false
+	}
+	ciphertext, ok := strings.CutPrefix(string(sealed), format)
+	if !ok {
+		return false
+	}
+	plain, err := c.aead.Open(nil, nil, []byte(ciphertext), []byte(format+id))
+	return err == nil && json.Unmarshal(plain, v) == nil
+}
+
+// path is where a file for id lies. The name is an HMAC, so that it tells nothing to who has not the secret.
+func (c *Cache) path(id, suffix string) string {
 	mac := hmac.New(sha256.New, c.name)
 	mac.Write([]byte(id))
 	return filepath.Join(c.dir, hex.EncodeToString(mac.Sum(nil))+suffix)

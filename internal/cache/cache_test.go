@@ -121,10 +121,10 @@ func TestSealed(t *testing.T) {
 		if got, ok := next.Get("id"); ok {
 			t.Errorf("with the secret %q: %+v", other, got)
 		}
-		if next.path("id") == c.path("id") {
+		if next.path("id", suffix) == c.path("id", suffix) {
 			t.Errorf("with the secret %q the entry has the same name", other)
 		}
-		if err := os.WriteFile(next.path("id"), content(t, c.path("id")), 0o600); err != nil {
+		if err := os.WriteFile(next.path("id", suffix), content(t, c.path("id", suffix)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, ok := next.Get("id"); ok {
@@ -134,7 +134,7 @@ func TestSealed(t *testing.T) {
 	if got, ok := opened(t, c.Dir(), secret).Get("id"); !ok || got.Secret != "the-password" {
 		t.Errorf("with the same secret: %+v, %v", got, ok)
 	}
-	sealed := content(t, c.path("id"))
+	sealed := content(t, c.path("id", suffix))
 	for _, plain := range []string{"the-password", "Username", "AWS"} {
 		if bytes.Contains(sealed, []byte(plain)) {
 			t.Errorf("%q can be read in the entry", plain)
@@ -143,7 +143,7 @@ func TestSealed(t *testing.T) {
 	if err := c.Put("id", login()); err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Equal(sealed, content(t, c.path("id"))) {
+	if bytes.Equal(sealed, content(t, c.path("id", suffix))) {
 		t.Error("the same entry seals to the same bytes: the nonce is not random")
 	}
 }
@@ -151,7 +151,7 @@ func TestSealed(t *testing.T) {
 // Two entries cannot be swapped.
 func TestRenamedEntry(t *testing.T) {
 	c := filled(t)
-	if err := os.Rename(c.path("id"), c.path("other")); err != nil {
+	if err := os.Rename(c.path("id", suffix), c.path("other", suffix)); err != nil {
 		t.Fatal(err)
 	}
 	if got, ok := c.Get("other"); ok {
@@ -162,7 +162,7 @@ func TestRenamedEntry(t *testing.T) {
 // Whatever part of an entry is lost or changed, it is a miss.
 func TestDamagedEntry(t *testing.T) {
 	c := filled(t)
-	path := c.path("id")
+	path := c.path("id", suffix)
 	good := content(t, path)
 	miss := func(what string, b []byte) {
 		t.Helper()
@@ -198,7 +198,7 @@ func TestEntryThatIsNoFile(t *testing.T) {
 	good := filled(t)
 	for name, make := range map[string]func(path string) error{
 		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
-		"a symlink":   func(path string) error { return os.Symlink(good.path("id"), path) },
+		"a symlink":   func(path string) error { return os.Symlink(good.path("id", suffix), path) },
 		"a huge file": func(path string) error {
 			if err := os.WriteFile(path, nil, 0o600); err != nil {
 				return err
@@ -209,7 +209,7 @@ func TestEntryThatIsNoFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-			if err := make(c.path("id")); err != nil {
+			if err := make(c.path("id", suffix)); err != nil {
 				t.Skip(err)
 			}
 			if got, ok := c.Get("id"); ok {
@@ -272,7 +272,7 @@ func TestOpen(t *testing.T) {
 func TestPrune(t *testing.T) {
 	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
 	old, young := noon.Add(-stale-time.Minute), noon.Add(-stale+time.Minute)
-	entry := func(n string) string { return filepath.Base(c.path(n)) }
+	entry := func(n string) string { return filepath.Base(c.path(n, suffix)) }
 	files := map[string]time.Time{entry("old"): old, ".tmp-" + entry("old") + "-123": old, entry("young"): young, ".tmp-" + entry("young") + "-9": young}
 	keep := []string{entry("young"), ".tmp-" + entry("young") + "-9"}
 	for _, name := range []string{"README", "thesis.sealed", ".tmp-mywork", entry("x") + ".bak", "x" + entry("x"), ".tmp-" + entry("x") + "-x"} {
@@ -297,7 +297,7 @@ func TestPrune(t *testing.T) {
 	if err := c.Put("id", login()); err != nil {
 		t.Fatal(err)
 	}
-	want := append(keep, filepath.Base(folder), filepath.Base(c.path("id")))
+	want := append(keep, filepath.Base(folder), filepath.Base(c.path("id", suffix)))
 	slices.Sort(want)
 	if got := names(t, c.Dir()); !slices.Equal(got, want) {
 		t.Errorf("left are %q, want %q", got, want)
@@ -344,11 +344,11 @@ func FuzzEntry(f *testing.F) {
 	if err := foreign.Put("id", login()); err != nil {
 		f.Fatal(err)
 	}
-	good, err := os.ReadFile(c.path("id"))
+	good, err := os.ReadFile(c.path("id", suffix))
 	if err != nil {
 		f.Fatal(err)
 	}
-	theirs, err := os.ReadFile(foreign.path("id"))
+	theirs, err := os.ReadFile(foreign.path("id", suffix))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -362,7 +362,7 @@ func FuzzEntry(f *testing.F) {
 		if bytes.Equal(b, good) {
 			return
 		}
-		if err := os.WriteFile(c.path("id"), b, 0o600); err != nil {
+		if err := os.WriteFile(c.path("id", suffix), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, ok := c.Get("id"); ok {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
@@ -35,6 +36,16 @@ type Error struct {
 	Audience string
 	Code     string // AWS's; empty when AWS gave no answer
 	Message  string // AWS's words, or why there was no answer
+	Passing  bool   // a later try may succeed: no answer, a throttle, a fault of AWS's own
+}
+
+// Refused says whether AWS looked at the identity and said no, so that no password of its is to be served any more.
+func (e *Error) Refused() bool {
+	switch e.Code {
+	case "AccessDenied", "AccessDeniedException", "InvalidIdentityToken", "IDPRejectedClaim":
+		return !e.Passing
+	}
+	return false
 }
 
 func (e *Error) Error() string {
@@ -101,7 +112,7 @@ type SSOError struct {
 	Profile string
 	Command string // "aws sso login" or "aws login"
 	Why     string // why it could not be renewed without one; "" when that is plain
-	Err     error
+	Err     error  `json:"-"`
 }
 
 func (e *SSOError) Error() string {
@@ -159,8 +170,10 @@ func (r Request) refused(step Step, role string, err error) *Error {
 	e := r.failed(step, role, "")
 	if api, ok := asAPIError(err); ok {
 		e.Code, e.Message = api.ErrorCode(), strings.TrimSpace(api.ErrorMessage())
+		e.Passing = retryer(aws.RetryModeStandard, 0)().IsErrorRetryable(err) || strings.HasPrefix(e.Code, "IDPCommunication")
 	} else {
 		e.Message = reason(err)
+		e.Passing = true
 	}
 	// AWS quotes what it complains of: a token in a validation error, a session token in a signature's.
 	e.Message = oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.Token.Raw})...)

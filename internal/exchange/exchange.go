@@ -20,6 +20,7 @@ type Login struct {
 	Username string
 	Password string
 	Life     time.Duration // from now until AWS lets it expire, by AWS's clock
+	Session  time.Duration // from now until the role session behind it is over; 0 for credentials that last
 }
 
 func (l Login) String() string   { return fmt.Sprintf("login of %q for %v", l.Username, l.Life) }
@@ -59,10 +60,13 @@ func Get(ctx context.Context, r Request) (Login, error) {
 		cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
 	}
 	r.secrets = append(r.secrets, s.keys.SecretAccessKey, s.keys.SessionToken)
-	if r.Plan.Registry.Public {
-		return r.publicPassword(ctx, cfg, s.life)
+	login, err := r.password(ctx, cfg)
+	login.Session = s.life
+	if r.Plan.Registry.Public && s.life > 0 {
+		// There is reason to think that public.ecr.aws's password dies with the role session (kaniko#3199).
+		login.Life = min(login.Life, s.life)
 	}
-	return r.password(ctx, cfg)
+	return login, err
 }
 
 // session is a set of AWS credentials and how long they last from now; 0 for those that last.

@@ -15,6 +15,9 @@ import (
 // once narrowed it, is deprecated and changes nothing (GetAuthorizationToken, API reference). It lives twelve hours
 // whatever the role session behind it does.
 func (r Request) password(ctx context.Context, cfg aws.Config) (Login, error) {
+	if r.Plan.Registry.Public {
+		return r.publicPassword(ctx, cfg)
+	}
 	var wrong error
 	client := ecr.NewFromConfig(cfg, func(o *ecr.Options) {
 		wrong = variant(r.Plan.Registry, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
@@ -34,9 +37,8 @@ func (r Request) password(ctx context.Context, cfg aws.Config) (Login, error) {
 	return r.login(data.AuthorizationToken, data.ExpiresAt, serverTime(out.ResultMetadata))
 }
 
-// publicPassword asks for public.ecr.aws's password. There is reason to think that it dies with the role session
-// (kaniko#3199), so its life is the shorter of the two.
-func (r Request) publicPassword(ctx context.Context, cfg aws.Config, session time.Duration) (Login, error) {
+// publicPassword asks for public.ecr.aws's password.
+func (r Request) publicPassword(ctx context.Context, cfg aws.Config) (Login, error) {
 	var wrong error
 	client := ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
 		wrong = variant(r.Plan.Registry, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
@@ -52,11 +54,7 @@ func (r Request) publicPassword(ctx context.Context, cfg aws.Config, session tim
 	if out.AuthorizationData == nil {
 		return Login{}, r.failed(Password, "", "ECR Public's answer has no password in it")
 	}
-	login, err := r.login(out.AuthorizationData.AuthorizationToken, out.AuthorizationData.ExpiresAt, serverTime(out.ResultMetadata))
-	if session > 0 {
-		login.Life = min(login.Life, session)
-	}
-	return login, err
+	return r.login(out.AuthorizationData.AuthorizationToken, out.AuthorizationData.ExpiresAt, serverTime(out.ResultMetadata))
 }
 
 // login reads an authorization token: base64 of "AWS:password".

@@ -17,7 +17,8 @@ import (
 	signintypes "github.com/aws/aws-sdk-go-v2/service/signin/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	ssooidctypes "github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
-	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lockfile"
 )
 
 // How often, and after which pause, the file is looked at again when AWS would not renew its token: the process that
@@ -116,7 +117,7 @@ func (nobody) CreateOAuth2Token(context.Context, *signin.CreateOAuth2TokenInput,
 // Other programs (the AWS CLI, an IDE) do not know the lock. When one of them was faster, its token is there a moment
 // after our refusal.
 func (s *signIn) fresh(ctx context.Context) error {
-	unlock, err := lock(ctx, s.file+".lock")
+	unlock, err := lockfile.Lock(ctx, s.file+".lock")
 	var open *fs.PathError
 	switch {
 	case err == nil:
@@ -171,29 +172,4 @@ func refused(err error) bool {
 func torn(err error) bool {
 	var syntax *json.SyntaxError
 	return errors.As(err, &syntax)
-}
-
-// lock waits for a lock file, which it makes, for as long as ctx allows.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	type locked struct {
-		unlock func()
-		err    error
-	}
-	done := make(chan locked)
-	go func() {
-		unlock, err := lockedfile.MutexAt(path).Lock()
-		select {
-		case done <- locked{unlock, err}:
-		case <-ctx.Done():
-			if err == nil {
-				unlock()
-			}
-		}
-	}()
-	select {
-	case l := <-done:
-		return l.unlock, l.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

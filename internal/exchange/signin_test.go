@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -108,28 +107,6 @@ func TestRefusedForGood(t *testing.T) {
 	if took := time.Since(start); !refused(err) || asked.Load() != 1 || took > looks*pause+3*time.Second {
 		t.Errorf("%v after %v and %d requests", err, took, asked.Load())
 	}
-}
-
-// Whoever waits for another's renewal waits no longer than it may, and leaves no lock behind.
-func TestLockIsBounded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "token.json.lock")
-	unlock, err := lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := lock(ctx, path); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("with the lock taken: %v", err)
-	}
-	unlock()
-	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	unlock, err = lock(ctx, path)
-	if err != nil {
-		t.Fatalf("with the lock free again: %v", err)
-	}
-	unlock()
 }
 
 // Without a folder there is no login, and none is made.

@@ -18,9 +18,12 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// filling is how long a get may spend on earning a password. BuildKit asks for one host after another, and gives up
-// on all of them after 60 seconds (moby/buildkit session/auth/auth.go).
+// filling is how long a get may spend on earning a password, the wait for another process not counted. BuildKit asks
+// for one host after another, and gives up on all of them after 60 seconds (moby/buildkit session/auth/auth.go).
 const filling = 20 * time.Second
+
+// saying is what is left of a get's time to say why there was none.
+const saying = time.Second
 
 // Helper answers for one process and its environment.
 type Helper struct {
@@ -60,16 +63,13 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	if noIdentity != nil {
 		return "", "", noIdentity
 	}
-	id := h.question(plan, source)
-	if e, ok := store.Get(id); ok {
-		h.Debug("answering from the cache in %s", store.Dir())
-		return e.Username, e.Secret, nil
+	e, failure := store.Do(ctx, h.question(plan, source), func(ctx context.Context) (cache.Entry, *cache.Failure) {
+		e, err := h.fill(ctx, plan, source)
+		return e, noted(err)
+	})
+	if failure != nil {
+		return "", "", told(failure, reg)
 	}
-	e, err := h.fill(ctx, plan, source)
-	if err != nil {
-		return "", "", err
-	}
-	h.keep(store, id, e)
 	return e.Username, e.Secret, nil
 }
 
@@ -84,7 +84,11 @@ func (h Helper) plan(reg registry.Registry) (config.Plan, error) {
 
 // fill earns a password: token, role, password.
 func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source) (cache.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, filling)
+	end := time.Now().Add(filling)
+	if whole, ok := ctx.Deadline(); ok && whole.Add(-saying).Before(end) { // others were waited for
+		end = whole.Add(-saying)
+	}
+	ctx, cancel := context.WithDeadline(ctx, end)
 	defer cancel()
 	roots, err := caBundle(h.Env)
 	if err != nil {
@@ -112,20 +116,7 @@ func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source)
 }
 
 func entry(l exchange.Login) cache.Entry {
-	return cache.Entry{Username: l.Username, Secret: l.Password, Made: time.Now(), Life: l.Life}
-}
-
-// keep puts an entry into the cache if it can. That it cannot is no reason to fail a get.
-func (h Helper) keep(store *cache.Cache, id string, e cache.Entry) {
-	switch {
-	case store == nil:
-	case !e.Fresh(time.Now()):
-		h.Debug("not caching: AWS lets the password expire in %v", e.Life)
-	default:
-		if err := store.Put(id, e); err != nil {
-			h.Debug("not caching: %v", err)
-		}
-	}
+	return cache.Entry{Username: l.Username, Secret: l.Password, Made: time.Now(), Life: l.Life, Refresh: l.Session}
 }
 
 // caBundle reads AWS_CA_BUNDLE, which replaces the system's roots, as it does for the SDK; nil when it is unset. The

@@ -95,7 +95,11 @@ func (h Helper) openCache(plan config.Plan, source token.Source) (*cache.Cache, 
 	if plan.Place.CI && source.Secret == nil { // an unsealed entry would be there for the next job
 		return nil, fmt.Errorf("opening the cache: this job has no secret of its own to seal it with")
 	}
-	return cache.Open(h.dirs(plan), source.Secret)
+	store, err := cache.Open(h.dirs(plan), source.Secret)
+	if err == nil {
+		store.Debug = h.Debug
+	}
+	return store, err
 }
 
 // dirs lists where the cache may lie, in order. The user id in the name keeps a container action that runs as root

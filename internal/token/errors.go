@@ -7,6 +7,18 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
+// RequestError says that a CI would not give a token when it was asked.
+type RequestError struct {
+	Who     string
+	Tries   int
+	Why     string
+	Passing bool // a later try may succeed
+}
+
+func (e *RequestError) Error() string {
+	return fmt.Sprintf("asking %s for the job's OIDC token (%s): %s", e.Who, times(e.Tries), e.Why)
+}
+
 // MissingError says that the place has a role but no token for this job.
 type MissingError struct {
 	Place  Place

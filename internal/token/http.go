@@ -49,7 +49,7 @@ func request(ctx context.Context, client *http.Client, who, field string, build 
 			return value, nil
 		}
 		if !passing || try == tries || !sleep(ctx, wait/2+rand.N(wait/2)) {
-			return "", fmt.Errorf("asking %s for the job's OIDC token (%s): %w", who, times(try), err)
+			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Passing: passing}
 		}
 		wait *= 2
 	}

@@ -1,0 +1,91 @@
+package helper
+
+import (
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// How long a failure answers those that ask the same a little later. AWS's word is the same for the many pulls of one
+// job, and for the six forms of a name in which nerdctl asks; what may pass is asked again sooner, and what a person is
+// about to mend on this machine at once.
+const (
+	finalFor   = 10 * time.Second
+	passingFor = 2 * time.Second
+)
+
+// message is an error on its way to another process. The kinds that an adviser looks for arrive as what they were;
+// nothing in any of them is secret.
+type message struct {
+	Text     string
+	AWS      *exchange.Error              `json:",omitempty"`
+	None     *exchange.NoCredentialsError `json:",omitempty"`
+	SSO      *exchange.SSOError           `json:",omitempty"`
+	Profile  *exchange.ProfileError       `json:",omitempty"`
+	Process  *exchange.ProcessError       `json:",omitempty"`
+	Request  *token.RequestError          `json:",omitempty"`
+	Missing  *token.MissingError          `json:",omitempty"`
+	Audience *token.AudienceError         `json:",omitempty"`
+}
+
+// noted makes of a fill's error what the cache can tell other processes; nil of nil.
+func noted(err error) *cache.Failure {
+	if err == nil {
+		return nil
+	}
+	m := message{Text: err.Error()}
+	f := &cache.Failure{}
+	switch {
+	case errors.As(err, &m.AWS):
+		f.Refused, f.For = m.AWS.Refused(), lasts(m.AWS.Passing)
+	case errors.As(err, &m.Request):
+		f.For = lasts(m.Request.Passing)
+	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process),
+		errors.As(err, &m.Missing), errors.As(err, &m.Audience):
+	}
+	f.Said, err = json.Marshal(m)
+	if err != nil { // strings and booleans
+		panic(err)
+	}
+	return f
+}
+
+func lasts(passing bool) time.Duration {
+	if passing {
+		return passingFor
+	}
+	return finalFor
+}
+
+// told makes an error again of what a fill failed with, here or in another process.
+func told(f *cache.Failure, reg registry.Registry) error {
+	var m message
+	if err := json.Unmarshal(f.Said, &m); err != nil { // sealed by another version of this program
+		return errors.New("getting a password: another process of this job failed a moment ago")
+	}
+	switch {
+	case m.AWS != nil:
+		m.AWS.Registry = reg // whose host asked first is no matter
+		return m.AWS
+	case m.None != nil:
+		return m.None
+	case m.SSO != nil:
+		return m.SSO
+	case m.Profile != nil:
+		return m.Profile
+	case m.Process != nil:
+		return m.Process
+	case m.Request != nil:
+		return m.Request
+	case m.Missing != nil:
+		return m.Missing
+	case m.Audience != nil:
+		return m.Audience
+	}
+	return errors.New(m.Text)
+}

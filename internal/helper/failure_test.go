@@ -1,0 +1,80 @@
+package helper
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// An error arrives in another process as what it was, in the same words, for as long as its kind lasts.
+func TestFailureTravels(t *testing.T) {
+	reg, _ := registry.Parse(host)
+	aws := func(code string, passing bool) error {
+		return &exchange.Error{Step: exchange.Role, Registry: reg, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE", Source: "github",
+			Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: code, Message: "no", Passing: passing}
+	}
+	place := token.Place{Name: "circleci"}
+	for _, tt := range []struct {
+		name    string
+		err     error
+		lasts   time.Duration
+		refused bool
+	}{
+		{"a refusal", aws("AccessDenied", false), 10 * time.Second, true},
+		{"a missing provider", aws("InvalidIdentityToken", false), 10 * time.Second, true},
+		{"keys that AWS could not fetch", aws("InvalidIdentityToken", true), 2 * time.Second, false},
+		{"an expired token", aws("ExpiredTokenException", false), 10 * time.Second, false},
+		{"a throttle", aws("Throttling", true), 2 * time.Second, false},
+		{"no answer", aws("", true), 2 * time.Second, false},
+		{"the CI says no", &token.RequestError{Who: "GitHub", Tries: 1, Why: "HTTP 401 Unauthorized"}, 10 * time.Second, false},
+		{"the CI has a bad day", &token.RequestError{Who: "GitHub", Tries: 5, Why: "HTTP 503", Passing: true}, 2 * time.Second, false},
+		{"another audience", &token.AudienceError{Place: place, Want: "a", Got: []string{"b", "c"}, Why: "why"}, 0, false},
+		{"no token", &token.MissingError{Place: place, Why: "it is not set", Others: []string{"AWS_ACCESS_KEY_ID"}}, 0, false},
+		{"no credentials", &exchange.NoCredentialsError{Profile: "dev", Ambient: "instance", Why: "no route"}, 0, false},
+		{"no login", &exchange.SSOError{Profile: "dev", Command: "aws sso login", Why: "was spent"}, 0, false},
+		{"no profile", &exchange.ProfileError{Profile: "dev", From: "AWS_PROFILE", Why: "is not there", Missing: true}, 0, false},
+		{"a command", &exchange.ProcessError{Profile: "dev", Why: "printed nothing"}, 0, false},
+		{"a setting", errors.New("reading AWS_CA_BUNDLE: no such file"), 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := noted(tt.err)
+			if f.For != tt.lasts || f.Refused != tt.refused {
+				t.Errorf("for %v, refused %v", f.For, f.Refused)
+			}
+			got := told(f, reg)
+			if got.Error() != tt.err.Error() || !reflect.DeepEqual(got, tt.err) {
+				t.Errorf("%T %v\nwant %T %v", got, got, tt.err, tt.err)
+			}
+		})
+	}
+	if noted(nil) != nil {
+		t.Error("a failure of nothing")
+	}
+}
+
+// A refusal of a password is told of the host that asks, not of the one that asked first.
+func TestFailureNamesTheHostAtHand(t *testing.T) {
+	first, _ := registry.Parse(host)
+	second, _ := registry.Parse("210987654321" + strings.TrimPrefix(host, "123456789012"))
+	f := noted(&exchange.Error{Step: exchange.Password, Registry: first, Source: "github", Code: "AccessDeniedException"})
+	if got := told(f, second).Error(); !strings.Contains(got, second.Host) || strings.Contains(got, first.Host) {
+		t.Error(got)
+	}
+}
+
+// What another version sealed is a failure still.
+func TestFailureOfAnotherVersion(t *testing.T) {
+	for _, said := range []string{"", "noise", "[]", `{"AWS": 7}`} {
+		if err := told(&cache.Failure{Said: []byte(said)}, registry.Registry{}); err == nil || err.Error() == "" {
+			t.Errorf("%q: %v", said, fmt.Sprint(err))
+		}
+	}
+}

@@ -1,0 +1,37 @@
+// Package lockfile makes processes of this program wait for each other.
+package lockfile
+
+import (
+	"context"
+	"os"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+)
+
+// Lock takes the lock that the file at path is, and returns what releases it. It makes the file, for its owner alone,
+// and follows no symlink there. It blocks until nobody else holds the lock or ctx is done, whichever is first, and the
+// error is then ctx's. The kernel releases the lock when its holder dies. Any number of processes and goroutines may
+// call it; who is next is not said.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
+	type locked struct {
+		file *lockedfile.File
+		err  error
+	}
+	done := make(chan locked)
+	go func() { // the system's call knows no context
+		file, err := lockedfile.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+		select {
+		case done <- locked{file, err}:
+		case <-ctx.Done():
+			if err == nil {
+				file.Close()
+			}
+		}
+	}()
+	select {
+	case l := <-done:
+		return func() { l.file.Close() }, l.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

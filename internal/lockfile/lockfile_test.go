@@ -1,0 +1,90 @@
+package lockfile
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Whoever waits for another waits no longer than it may, and leaves no lock behind.
+func TestLockWaitsNoLongerThanItMay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token.json.lock")
+	unlock, err := Lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Lock(ctx, path); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with the lock taken: %v", err)
+	}
+	unlock()
+	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	unlock, err = Lock(ctx, path)
+	if err != nil {
+		t.Fatalf("with the lock free again: %v", err)
+	}
+	unlock()
+}
+
+// Only one holds it at a time.
+func TestLockExcludes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	var holders atomic.Int32
+	done := make(chan error)
+	for range 20 {
+		go func() {
+			unlock, err := Lock(t.Context(), path)
+			if err == nil {
+				if holders.Add(1) != 1 {
+					err = errors.New("two hold it")
+				}
+				holders.Add(-1)
+				unlock()
+			}
+			done <- err
+		}()
+	}
+	for range 20 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestLockFile(t *testing.T) {
+	dir := t.TempDir()
+	unlock, err := Lock(t.Context(), filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock()
+	if fi, err := os.Stat(filepath.Join(dir, "lock")); err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", fi.Mode(), err)
+	}
+	var open *os.PathError
+	for _, path := range []string{dir, filepath.Join(dir, "none", "lock")} {
+		if _, err := Lock(t.Context(), path); !errors.As(err, &open) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	target := filepath.Join(dir, "target")
+	if err := os.Symlink(target, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Lock(t.Context(), filepath.Join(dir, "link")); err == nil {
+		t.Error("followed a symlink")
+	}
+	if _, err := os.Lstat(target); err == nil {
+		t.Error("made what a symlink points to")
+	}
+}
