@@ -44,8 +44,11 @@ func (w *World) admin(rw http.ResponseWriter, r *http.Request, path string) {
 		}
 	case "POST /role":
 		var role Role
-		if err = decode(r.Body, &role); err == nil && role.Trust != "" {
-			_, err = parsePolicy(role.Trust)
+		err = decode(r.Body, &role)
+		for _, text := range []string{role.Trust, role.Policy} {
+			if err == nil && text != "" {
+				_, err = parsePolicy(text)
+			}
 		}
 		if err == nil {
 			w.AddRole(role)

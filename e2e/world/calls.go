@@ -10,6 +10,7 @@ import (
 type Call struct {
 	Service string // oidc, sts, ecr, ecr-public, sso, registry, connect
 	Host    string
+	Path    string // of the URL: what tells one GitHub job's token endpoint from another's
 	Op      string // the API's name for it; the HTTP method for a registry
 	Detail  string // the audience, the role, the path: what it was about
 	Caller  string // the ARN whose credentials let it in; empty before that
@@ -19,6 +20,8 @@ type Call struct {
 	At      time.Time   // by the real clock
 	Header  http.Header // User-Agent only
 	Form    url.Values  // STS parameters without the token
+
+	Throttled bool // there was no token left for it, see Throttle
 }
 
 // Calls returns what was asked so far, in order of arrival.

@@ -42,7 +42,7 @@ func (w *World) Default() {
 			"Effect": "Allow",
 			"Principal": {"Federated": "arn:aws:iam::%s:oidc-provider/%s"},
 			"Action": "sts:AssumeRoleWithWebIdentity",
-			"Condition": {"StringLike": {"%s:sub": "org/%s/project/%s/user/*/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"}}
+			"Condition": {"StringLike": {"%s:sub": "org/%s/project/%s/user/????????-????-????-????-????????????/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"}}
 		}]}`, Account, circle, circle, CircleOrg, CircleProject)})
 	w.AddRole(Role{ARN: SpokeRole, Push: []string{"*"}, Pull: []string{"*"}, Trust: AWSTrust(CIRole)})
 	w.AddUser(User{ARN: CIUser, AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey, NoLogin: true})

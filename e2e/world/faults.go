@@ -1,23 +1,31 @@
 package world
 
 import (
+	"bytes"
+	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
-// Fault is something that goes wrong. One with no Status, Code or Body (only a
-// Delay, an Until or a Header) changes the true answer instead of replacing it.
+// Fault is something that goes wrong. One with no Status, Code, Body or Stream
+// (only a Delay, an Until, a Header, or a HangAfter, Drip or Truncate) changes
+// the true answer instead of replacing it.
 type Fault struct {
 	Status      int
 	Code        string // an AWS error, in that service's own shape
 	Message     string
-	Body        []byte // instead of Code and Message
+	Body        []byte    // instead of Code and Message
+	Stream      io.Reader // comes after Body, until it ends or the client goes
 	ContentType string
 	Header      map[string]string
 	Delay       time.Duration
 	Until       <-chan struct{} // the answer waits for it to be closed
 	Hang        bool            // never answer, until the client goes or the world closes
+	HangAfter   bool            // send the headers, and hang then
+	Drip        time.Duration   // the body comes byte by byte, with a pause after each
+	Truncate    int             // the connection ends after so many bytes of the body; 0 = never
 	Reset       bool            // reset the connection without an answer
 	Times       int             // how often; 0 = always
 }
@@ -84,10 +92,22 @@ func (v *visit) suffer(f Fault) bool {
 	if f.ContentType != "" {
 		v.Header().Set("Content-Type", f.ContentType)
 	}
+	if f.HangAfter || f.Drip > 0 || f.Truncate > 0 {
+		v.spoil(f)
+		return true
+	}
+	return v.replace(f)
+}
+
+// replace answers in the fault's own words, if it has any.
+func (v *visit) replace(f Fault) bool {
 	switch {
-	case f.Body != nil:
+	case f.Body != nil || f.Stream != nil:
 		v.WriteHeader(or(f.Status, http.StatusOK))
 		v.Write(f.Body)
+		if f.Stream != nil {
+			io.Copy(v, f.Stream)
+		}
 	case f.Status != 0 || f.Code != "":
 		v.fail(apiError{or(f.Status, http.StatusBadRequest), f.Code, f.Message})
 	default:
@@ -95,6 +115,44 @@ func (v *visit) suffer(f Fault) bool {
 	}
 	return true
 }
+
+// spoil answers, truly or in the fault's words, and lets the fault happen to
+// the answer on its way: its length is said, but not all of it comes in time.
+func (v *visit) spoil(f Fault) {
+	client := v.ResponseWriter
+	answer := &held{ResponseWriter: client, status: http.StatusOK}
+	v.ResponseWriter = answer
+	if !v.replace(f) {
+		v.serve()
+	}
+	client.Header().Set("Content-Length", strconv.Itoa(answer.Len()))
+	client.WriteHeader(answer.status)
+	flush := http.NewResponseController(client).Flush
+	flush()
+	switch {
+	case f.HangAfter:
+		v.wait(nil)
+		reset(client)
+	case f.Truncate > 0: // the server closes a connection that it owes something
+		client.Write(answer.Next(f.Truncate))
+	default:
+		for answer.Len() > 0 && v.r.Context().Err() == nil {
+			client.Write(answer.Next(1))
+			flush()
+			v.wait(time.After(f.Drip))
+		}
+	}
+}
+
+// held is an answer that is not sent yet, but for its headers' map.
+type held struct {
+	http.ResponseWriter
+	bytes.Buffer
+	status int
+}
+
+func (h *held) WriteHeader(status int)      { h.status = status }
+func (h *held) Write(b []byte) (int, error) { return h.Buffer.Write(b) }
 
 func (v *visit) wait(c <-chan time.Time) {
 	select {

@@ -12,10 +12,13 @@ import (
 type GitHubJob struct {
 	Repository, Ref, Environment, Event, Workflow string
 
-	Issuer    string         // of a GitHub Enterprise Server; default GitHubIssuer
-	Sub       string         // instead of the one that GitHub would build
-	NoIDToken bool           // a job without "id-token: write"
-	Claims    map[string]any // extra or overriding; nil removes
+	Issuer     string         // of a GitHub Enterprise Server; default GitHubIssuer
+	Sub        string         // instead of the one that GitHub would build
+	SubjectOf  []string       // the repository's include_claim_keys: a subject of these claims
+	Immutable  bool           // made, renamed or moved after July 2026: the subject has the ids too
+	CalledFrom string         // the reusable workflow that the job is in, as OWNER/REPO/PATH@REF
+	NoIDToken  bool           // a job without "id-token: write"
+	Claims     map[string]any // extra or overriding; nil removes
 }
 
 // githubRun is what the token endpoint knows about a job.
@@ -112,31 +115,61 @@ func (w *World) githubClaims(run githubRun, audience string) map[string]any {
 	kind, _ := refParts(j.Ref)
 	now := w.now().Unix()
 	c := map[string]any{
-		"aud": or(audience, "https://github.com/"+owner), "sub": or(j.Sub, githubSub(j)),
+		"aud": or(audience, "https://github.com/"+owner),
 		"iat": now, "nbf": now - 600, "exp": now + 300,
 		"ref": j.Ref, "ref_type": kind, "ref_protected": "true", "sha": githubSHA, "head_ref": "", "base_ref": "",
 		"repository": j.Repository, "repository_id": "456789", "repository_visibility": "private",
 		"repository_owner": owner, "repository_owner_id": "123456", "actor": "octocat", "actor_id": "583231",
 		"run_id": run.id, "run_number": "7", "run_attempt": "1", "runner_environment": "github-hosted",
 		"event_name": j.Event, "workflow": j.Workflow, "workflow_ref": workflowRef(j), "workflow_sha": githubSHA,
-		"job_workflow_ref": workflowRef(j), "job_workflow_sha": githubSHA, "check_run_id": "55912837465",
+		"job_workflow_ref": or(j.CalledFrom, workflowRef(j)), "job_workflow_sha": githubSHA, "check_run_id": "55912837465",
 	}
 	if j.Environment != "" {
 		c["environment"] = j.Environment
 	}
 	maps.Copy(c, j.Claims)
+	if _, ok := c["sub"]; !ok {
+		c["sub"] = or(j.Sub, githubSub(j, c))
+	}
 	return c
 }
 
-// githubSub builds the subject: the environment wins over the event, the event
-// over the ref; a colon inside a value is escaped.
-func githubSub(j GitHubJob) string {
-	sub := "repo:" + j.Repository
+// githubSub builds the subject from the job's other claims: those that the
+// repository chose, or its name and the context.
+// https://docs.github.com/en/actions/reference/security/oidc#customizing-the-token-claims
+func githubSub(j GitHubJob, claims map[string]any) string {
+	owner, name, _ := strings.Cut(j.Repository, "/")
+	if j.Immutable {
+		owner, name = fmt.Sprintf("%s@%s", owner, claims["repository_owner_id"]), fmt.Sprintf("%s@%s", name, claims["repository_id"])
+	}
+	keys := j.SubjectOf
+	if keys == nil {
+		keys = []string{"repo", "context"}
+	}
+	var parts []string
+	for _, key := range keys {
+		switch key {
+		case "repo":
+			parts = append(parts, "repo:"+owner+"/"+name)
+		case "context":
+			parts = append(parts, githubContext(j))
+		default:
+			parts = append(parts, key+":"+escaped(fmt.Sprint(claims[key])))
+		}
+	}
+	return strings.Join(parts, ":")
+}
+
+// githubContext: the environment wins over the event, the event over the ref.
+func githubContext(j GitHubJob) string {
 	switch {
 	case j.Environment != "":
-		return sub + ":environment:" + strings.ReplaceAll(j.Environment, ":", "%3A")
+		return "environment:" + escaped(j.Environment)
 	case j.Event == "pull_request":
-		return sub + ":pull_request"
+		return "pull_request"
 	}
-	return fmt.Sprintf("%s:ref:%s", sub, strings.ReplaceAll(j.Ref, ":", "%3A"))
+	return "ref:" + escaped(j.Ref)
 }
+
+// escaped: a colon inside a value must not look like the end of it.
+func escaped(value string) string { return strings.ReplaceAll(value, ":", "%3A") }

@@ -14,6 +14,7 @@ import (
 type Role struct {
 	ARN        string
 	Trust      string        // the trust policy; empty trusts nobody
+	Policy     string        // its permissions as an identity policy, in place of all below but MaxSession
 	Push, Pull []string      // of public.ecr.aws too, with the alias: "acme/app"
 	NoLogin    bool          // lacks ecr:GetAuthorizationToken
 	MaxSession time.Duration // default 1 hour, as in IAM
@@ -39,20 +40,24 @@ type principal struct {
 	session *policy   // session policy; nil for none
 }
 
-// AddRole adds a role, in place of one of the same ARN. It panics on a trust
-// policy that cannot be evaluated: that is a mistake in the test.
+// AddRole adds a role, in place of one of the same ARN. It panics on a policy
+// that cannot be evaluated: that is a mistake in the test.
 func (w *World) AddRole(r Role) {
-	var p *policy
-	if r.Trust != "" {
-		var err error
-		if p, err = parsePolicy(r.Trust); err != nil {
+	parse := func(text string) *policy {
+		if text == "" {
+			return nil
+		}
+		p, err := parsePolicy(text)
+		if err != nil {
 			panic(fmt.Sprintf("role %s: %v", r.ARN, err))
 		}
+		return p
 	}
+	trust, permissions := parse(r.Trust), parse(r.Policy)
 	r.MaxSession = or(r.MaxSession, time.Hour)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.roles[r.ARN], w.policies[r.ARN] = r, p
+	w.roles[r.ARN], w.policies[r.ARN], w.permissions[r.ARN] = r, trust, permissions
 }
 
 // AddProvider adds an IAM OpenID Connect provider for an issuer (with or
@@ -92,13 +97,17 @@ func (w *World) open(role, name string, life time.Duration, session *policy) pri
 
 // mayLogin reports whether a principal has GetAuthorizationToken of ecr or ecr-public.
 func (w *World) mayLogin(p principal, service string) bool {
-	if p.session != nil && !p.session.allows(question{action: service + ":GetAuthorizationToken", resource: "*"}) {
+	q := question{action: service + ":GetAuthorizationToken", resource: "*"}
+	if p.session != nil && !p.session.allows(q) {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if u, ok := w.users[p.source]; ok {
 		return !u.NoLogin && service == "ecr"
+	}
+	if permissions := w.permissions[p.source]; permissions != nil {
+		return permissions.allows(q)
 	}
 	r := w.roles[p.source]
 	if service == "ecr-public" {
@@ -107,18 +116,25 @@ func (w *World) mayLogin(p principal, service string) bool {
 	return !r.NoLogin
 }
 
-// mayUse reports whether a principal may push to or pull from a repository.
-func (w *World) mayUse(p principal, push bool, at place, repo string) bool {
-	resource := repositoryARN(at, repo)
-	if p.session != nil && !p.session.allows(question{action: repositoryAction(at, push), resource: resource}) {
+// mayUse reports whether a principal may do one thing to a repository.
+func (w *World) mayUse(p principal, what string, at place, repo string) bool {
+	q := question{action: repositoryAction(at, what), resource: repositoryARN(at, repo)}
+	if p.session != nil && !p.session.allows(q) {
 		return false
 	}
 	w.mu.Lock()
-	r, u := w.roles[p.source], w.users[p.source]
+	r, u, permissions := w.roles[p.source], w.users[p.source], w.permissions[p.source]
 	w.mu.Unlock()
-	globs := slices.Concat(r.Pull, u.Pull)
-	if push {
-		globs = slices.Concat(r.Push, u.Push)
+	if permissions != nil {
+		// Another account's repository would need a policy of its own, which nobody has written.
+		return (at.account == accountOf(p.source) || at.account == "public") && permissions.allows(q)
+	}
+	globs := slices.Concat(r.Push, u.Push)
+	switch what {
+	case "BatchGetImage", "GetDownloadUrlForLayer", "ListImages":
+		globs = slices.Concat(r.Pull, u.Pull)
+	case "BatchCheckLayerAvailability": // belongs to both
+		globs = slices.Concat(globs, r.Pull, u.Pull)
 	}
 	return slices.ContainsFunc(globs, func(g string) bool {
 		account, name, other := strings.Cut(g, ":")
@@ -132,15 +148,11 @@ func (w *World) mayUse(p principal, push bool, at place, repo string) bool {
 	})
 }
 
-func repositoryAction(at place, push bool) string {
-	service := "ecr"
+func repositoryAction(at place, what string) string {
 	if at.account == "public" {
-		service = "ecr-public"
+		return "ecr-public:" + what
 	}
-	if push {
-		return service + ":PutImage"
-	}
-	return service + ":BatchGetImage"
+	return "ecr:" + what
 }
 
 func repositoryARN(at place, repo string) string {

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -29,7 +30,7 @@ func (v *visit) registry() {
 	if m := repositoryPath.FindStringSubmatch(v.at.path); m != nil {
 		repo = m[1]
 	}
-	read := v.r.Method == http.MethodGet || v.r.Method == http.MethodHead
+	what := registryAction(v.r.Method, v.at.path)
 	switch {
 	case !sent:
 		v.challenge()
@@ -39,8 +40,8 @@ func (v *visit) registry() {
 		v.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
 	case !v.w.now().Before(g.expires):
 		v.fail(apiError{http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."})
-	case repo != "" && !v.w.permits(g, v.at, v.r.Method, repo):
-		action := repositoryAction(v.at, !read)
+	case repo != "" && !v.w.permits(g, v.at, what, repo):
+		action := repositoryAction(v.at, what)
 		v.fail(apiError{http.StatusForbidden, "DENIED", fmt.Sprintf(
 			"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
 			g.who.arn, action, repositoryARN(v.at, repo), action)})
@@ -115,22 +116,41 @@ func (v *visit) publicToken() {
 	v.json(http.StatusOK, map[string]string{"token": base64.StdEncoding.EncodeToString([]byte(password))})
 }
 
-// permits reports whether whoever logged in may do this to a repository.
-// Looking whether a layer is there belongs to pushing as well as to pulling.
+// registryAction is the permission that ECR wants for a request.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
-func (w *World) permits(g grant, at place, method, repo string) bool {
-	push := g.who.source != "" && w.mayUse(g.who, true, at, repo)
-	switch method {
-	case http.MethodHead:
-		return push || w.mayPull(g, at, repo)
-	case http.MethodGet:
-		return w.mayPull(g, at, repo)
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_InitiateLayerUpload.html and the others of that name
+func registryAction(method, path string) string {
+	read := method == http.MethodGet || method == http.MethodHead
+	switch {
+	case strings.Contains(path, "/blobs/uploads/"):
+		switch method {
+		case http.MethodPost:
+			return "InitiateLayerUpload"
+		case http.MethodPut:
+			return "CompleteLayerUpload"
+		}
+		return "UploadLayerPart"
+	case strings.Contains(path, "/blobs/") && method == http.MethodHead:
+		return "BatchCheckLayerAvailability"
+	case strings.Contains(path, "/blobs/") && read:
+		return "GetDownloadUrlForLayer"
+	case strings.Contains(path, "/tags/"):
+		return "ListImages"
+	case read:
+		return "BatchGetImage"
+	case method == http.MethodPut:
+		return "PutImage"
 	}
-	return push
+	return "BatchDeleteImage"
 }
 
-func (w *World) mayPull(g grant, at place, repo string) bool {
-	return at.account == "public" || w.mayUse(g.who, false, at, repo)
+// permits reports whether whoever logged in may do this to a repository. Images
+// of ECR Public are everyone's to pull.
+func (w *World) permits(g grant, at place, what, repo string) bool {
+	if at.account == "public" && slices.Contains([]string{"BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability", "ListImages"}, what) {
+		return true
+	}
+	return g.who.source != "" && w.mayUse(g.who, what, at, repo)
 }
 
 // store returns the images of one account in one region, by whichever of its

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -215,7 +216,7 @@ func TestRegistry(t *testing.T) {
 		{"other region's password", privateHost, "app", irish, "DENIED"},
 		{"public password", privateHost, "app", public, "DENIED"},
 		{"other repository", privateHost, "web", password, "DENIED"},
-		{"reader", privateHost, "app", reader, "is not authorized to perform: ecr:PutImage on resource: arn:aws:ecr:eu-west-2:123456789012:repository/app"},
+		{"reader", privateHost, "app", reader, "is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:eu-west-2:123456789012:repository/app"},
 		{"other account", spokeHost, "app", password, "DENIED"},
 		{"other account's own", spokeHost, "shared/x", spokePassword, ""},
 		{"public", "public.ecr.aws", "acme/app", public, ""},
@@ -256,6 +257,72 @@ func TestRegistry(t *testing.T) {
 	skew.Store(int64(12*time.Hour + time.Minute))
 	if got := pull(privateHost, "app", password); !strings.Contains(got, "expired") {
 		t.Errorf("after 12 hours: %q", got)
+	}
+}
+
+// A role with an identity policy may do what that says, and nothing else.
+func TestIdentityPolicy(t *testing.T) {
+	w := start(t, Options{})
+	policy := func(actions ...string) string {
+		b, err := json.Marshal(actions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+			{"Effect": "Allow", "Action": ` + string(b) + `, "Resource": "arn:aws:ecr:eu-west-2:123456789012:repository/app"}]}`
+	}
+	push := []string{"ecr:InitiateLayerUpload", "ecr:CompleteLayerUpload", "ecr:PutImage", "ecr:BatchGetImage"}
+	as := func(text string) *docker {
+		t.Helper()
+		// Push and Pull are there to be overruled.
+		w.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Policy: text, Push: []string{"*:*"}, Pull: []string{"*:*"}, Public: true})
+		password, bad := login(t, w, session(t, w, CIRole), privateAPI, "eu-west-2/ecr")
+		if bad != "" {
+			t.Fatal(bad)
+		}
+		return &docker{t: t, w: w, host: privateHost, password: password}
+	}
+	d := as(policy(push...))
+	if got := d.push("app") + d.pull("app"); got != "" {
+		t.Error(got)
+	}
+	if got := d.push("web"); !strings.Contains(got, "ecr:InitiateLayerUpload on resource: arn:aws:ecr:eu-west-2:123456789012:repository/web") {
+		t.Errorf("another repository: %q", got)
+	}
+	d.host = SpokeAccount + ".dkr.ecr.eu-west-2.amazonaws.com"
+	if got := d.push("app"); !strings.Contains(got, "DENIED") {
+		t.Errorf("another account: %q", got)
+	}
+	for i, missing := range push {
+		d := as(policy(slices.Delete(slices.Clone(push), i, i+1)...))
+		if got := d.push("app") + d.pull("app"); !strings.Contains(got, "not authorized to perform: "+missing+" on resource") {
+			t.Errorf("without %s: %q", missing, got)
+		}
+	}
+	w.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Policy: `{"Statement": {"Effect": "Allow", "Action": "ecr:PutImage", "Resource": "*"}}`})
+	if _, bad := login(t, w, session(t, w, CIRole), privateAPI, "eu-west-2/ecr"); !strings.HasPrefix(bad, "AccessDeniedException: ") {
+		t.Errorf("without GetAuthorizationToken: %q", bad)
+	}
+}
+
+func TestRegistryAction(t *testing.T) {
+	for _, tt := range []struct{ method, path, want string }{
+		{"HEAD", "/v2/a/b/manifests/v1", "BatchGetImage"},
+		{"GET", "/v2/a/manifests/sha256:0", "BatchGetImage"},
+		{"GET", "/v2/a/referrers/sha256:0", "BatchGetImage"},
+		{"PUT", "/v2/a/manifests/v1", "PutImage"},
+		{"DELETE", "/v2/a/manifests/v1", "BatchDeleteImage"},
+		{"HEAD", "/v2/a/blobs/sha256:0", "BatchCheckLayerAvailability"},
+		{"GET", "/v2/a/blobs/sha256:0", "GetDownloadUrlForLayer"},
+		{"POST", "/v2/a/blobs/uploads/", "InitiateLayerUpload"},
+		{"PATCH", "/v2/a/blobs/uploads/1", "UploadLayerPart"},
+		{"GET", "/v2/a/blobs/uploads/1", "UploadLayerPart"},
+		{"PUT", "/v2/a/blobs/uploads/1", "CompleteLayerUpload"},
+		{"GET", "/v2/a/tags/list", "ListImages"},
+	} {
+		if got := registryAction(tt.method, tt.path); got != tt.want {
+			t.Errorf("%s %s: %s, want %s", tt.method, tt.path, got, tt.want)
+		}
 	}
 }
 

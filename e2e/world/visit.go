@@ -44,6 +44,9 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.record(v.call)
 	defer w.over(v.call)
 	v.Header().Set("Date", w.now().UTC().Format(http.TimeFormat))
+	if v.throttled() {
+		return
+	}
 	if f, ok := w.fault(v.call); ok && v.suffer(f) {
 		return
 	}
@@ -77,7 +80,7 @@ func (v *visit) serve() {
 
 // describe makes the call's record out of what can be known before serving it.
 func (v *visit) describe() *Call {
-	c := &Call{Service: v.at.service, Host: v.r.Host, Op: v.r.Method, Detail: v.at.path, At: time.Now()}
+	c := &Call{Service: v.at.service, Host: v.r.Host, Path: v.at.path, Op: v.r.Method, Detail: v.at.path, At: time.Now()}
 	c.Header = http.Header{"User-Agent": v.r.Header.Values("User-Agent")}
 	switch v.at.service {
 	case "github", "circleci":

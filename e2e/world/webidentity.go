@@ -38,7 +38,7 @@ func (v *visit) webIdentity() {
 	if role.ARN != "" && !v.checkToken(parser, raw, claims, clients) {
 		return
 	}
-	provider := fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", arnPart(role.ARN, 1), account, strings.TrimPrefix(issuer, "https://"))
+	provider := providerARN(role.ARN, issuer)
 	switch {
 	case !trust.allows(question{
 		action: "sts:AssumeRoleWithWebIdentity", who: map[string][]string{"Federated": {provider}}, context: conditionKeys(issuer, claims),
@@ -99,6 +99,24 @@ func (v *visit) badToken(message string) {
 	v.fail(apiError{http.StatusBadRequest, "InvalidIdentityToken", message})
 }
 
+// Admits reports whether a role's trust policy admits a token with these claims, as this world's STS evaluates it, apart
+// from all else that STS checks. It is for tests that compare another evaluation of policies with this one.
+func Admits(trust, role string, claims map[string]any) (bool, error) {
+	p, err := parsePolicy(trust)
+	if err != nil {
+		return false, err
+	}
+	issuer, _ := claims["iss"].(string)
+	return p.allows(question{
+		action: "sts:AssumeRoleWithWebIdentity", who: map[string][]string{"Federated": {providerARN(role, issuer)}}, context: conditionKeys(issuer, claims),
+	}), nil
+}
+
+// providerARN names an issuer's provider in a role's account.
+func providerARN(role, issuer string) string {
+	return fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", arnPart(role, 1), accountOf(role), strings.TrimPrefix(issuer, "https://"))
+}
+
 // conditionKeys are the claims that a trust policy can see: of every issuer the
 // subject and the audience, of GitHub and CircleCI some more since January 2026.
 // All other claims are not there for AWS, whatever the token holds.
@@ -108,7 +126,7 @@ func conditionKeys(issuer string, claims jwt.MapClaims) map[string][]string {
 	switch {
 	case strings.HasPrefix(issuer, GitHubIssuer):
 		names = append(names, "actor", "actor_id", "job_workflow_ref", "repository", "repository_id",
-			"workflow", "ref", "environment", "enterprise_id")
+			"repository_owner_id", "workflow", "ref", "environment", "enterprise_id")
 	case strings.HasPrefix(issuer, circleIssuer):
 		names = append(names, circleHost+"/project-id")
 	}

@@ -38,22 +38,24 @@ type World struct {
 	done  chan struct{} // closed by Close; ends hanging answers and tunnels
 	once  sync.Once
 
-	mu        sync.Mutex
-	calls     []*Call
-	faults    map[string][]Fault
-	roles     map[string]Role                // by ARN
-	policies  map[string]*policy             // trust policies, by role ARN
-	providers map[string]map[string][]string // account, issuer without scheme, client ids
-	users     map[string]User                // by ARN
-	keys      map[string]principal           // by access key id: users and sessions
-	sso       map[ssoGrant]string            // role ARN
-	refresh   map[string]string              // SSO refresh token, good once, to access token
-	logins    map[string]consoleLogin        // by refresh token
-	proofs    map[string]bool                // ids of the proofs of possession that were used
-	jobs      map[string]githubRun           // by request token
-	builds    map[string]buildkiteRun        // by access token
-	passwords map[string]grant               // ECR passwords given out
-	stores    map[string]http.Handler        // registries, by account and region
+	mu          sync.Mutex
+	calls       []*Call
+	faults      map[string][]Fault
+	roles       map[string]Role                // by ARN
+	policies    map[string]*policy             // trust policies, by role ARN
+	permissions map[string]*policy             // identity policies, by role ARN
+	providers   map[string]map[string][]string // account, issuer without scheme, client ids
+	users       map[string]User                // by ARN
+	keys        map[string]principal           // by access key id: users and sessions
+	sso         map[ssoGrant]string            // role ARN
+	refresh     map[string]string              // SSO refresh token, good once, to access token
+	logins      map[string]consoleLogin        // by refresh token
+	proofs      map[string]bool                // ids of the proofs of possession that were used
+	jobs        map[string]githubRun           // by request token
+	builds      map[string]buildkiteRun        // by access token
+	passwords   map[string]grant               // ECR passwords given out
+	stores      map[string]http.Handler        // registries, by account and region
+	buckets     map[string]*bucket             // what is left of each service's calls; none: as many as one likes
 }
 
 // Start begins to listen and returns an empty world: no roles, no providers, no
@@ -77,11 +79,11 @@ func Start(o Options) (*World, error) {
 	}
 	w := &World{
 		opts: o, ca: ca, done: make(chan struct{}),
-		faults: map[string][]Fault{}, roles: map[string]Role{}, policies: map[string]*policy{},
+		faults: map[string][]Fault{}, roles: map[string]Role{}, policies: map[string]*policy{}, permissions: map[string]*policy{},
 		providers: map[string]map[string][]string{}, users: map[string]User{}, keys: map[string]principal{},
 		sso: map[ssoGrant]string{}, refresh: map[string]string{}, logins: map[string]consoleLogin{}, proofs: map[string]bool{},
 		jobs: map[string]githubRun{}, builds: map[string]buildkiteRun{},
-		passwords: map[string]grant{}, stores: map[string]http.Handler{},
+		passwords: map[string]grant{}, stores: map[string]http.Handler{}, buckets: map[string]*bucket{},
 	}
 	if err := w.listen(); err != nil {
 		return nil, fmt.Errorf("starting the world: %w", err)

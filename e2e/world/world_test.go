@@ -3,6 +3,7 @@ package world
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -109,6 +110,36 @@ func TestGitHubToken(t *testing.T) {
 	}
 	if _, ok := w.GitHub(GitHubJob{NoIDToken: true})["ACTIONS_ID_TOKEN_REQUEST_URL"]; ok {
 		t.Error("a job without the permission has the URL")
+	}
+}
+
+func TestGitHubSubject(t *testing.T) {
+	w := start(t, Options{})
+	const called = "acme/gh-actions/.github/workflows/build.yaml@refs/heads/main"
+	custom := []string{"repo", "context", "job_workflow_ref"}
+	for _, tt := range []struct {
+		job  GitHubJob
+		want string
+	}{
+		{GitHubJob{}, "repo:acme/app:ref:refs/heads/main"},
+		{GitHubJob{Ref: "refs/tags/v1"}, "repo:acme/app:ref:refs/tags/v1"},
+		{GitHubJob{Event: "pull_request"}, "repo:acme/app:pull_request"},
+		{GitHubJob{Event: "pull_request", Environment: "a:b"}, "repo:acme/app:environment:a%3Ab"},
+		{GitHubJob{Immutable: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
+		{GitHubJob{SubjectOf: custom, CalledFrom: called}, "repo:acme/app:ref:refs/heads/main:job_workflow_ref:" + called},
+		{GitHubJob{SubjectOf: custom, CalledFrom: called, Immutable: true}, "repo:acme@123456/app@456789:ref:refs/heads/main:job_workflow_ref:" + called},
+		{GitHubJob{SubjectOf: custom}, "repo:acme/app:ref:refs/heads/main:job_workflow_ref:acme/app/.github/workflows/build.yml@refs/heads/main"},
+		{GitHubJob{SubjectOf: []string{"repository_owner", "actor"}, Claims: map[string]any{"actor": "a:b"}}, "repository_owner:acme:actor:a%3Ab"},
+		{GitHubJob{Sub: "own"}, "own"},
+	} {
+		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(gitHubToken(t, w, tt.job), ".")[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var claims struct{ Sub string }
+		if err := json.Unmarshal(payload, &claims); err != nil || claims.Sub != tt.want {
+			t.Errorf("%+v: %q %v, want %q", tt.job, claims.Sub, err, tt.want)
+		}
 	}
 }
 
