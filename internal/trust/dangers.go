@@ -1,0 +1,84 @@
+package trust
+
+import (
+	"slices"
+	"strings"
+)
+
+// ownerKeys are the claims besides sub that say whose job it is. A condition that pins one of them makes up for any
+// pattern for sub.
+var ownerKeys = []string{"repository", "repository_id", "repository_owner_id", "enterprise_id", "job_workflow_ref", "project_id", "namespace_id",
+	"organization_id", "organization_slug", "pipeline_id", "oidc.circleci.com/project-id"}
+
+// pins reports whether each of a condition's values leaves the owner no choice.
+func pins(o operator, values []string) bool {
+	return !slices.ContainsFunc(values, func(v string) bool {
+		i := strings.IndexAny(v, "*?")
+		return strings.Contains(v, "${") || o.base == "StringLike" && i >= 0 && !strings.Contains(v[:i], "/")
+	}) && (strings.HasPrefix(o.base, "String") || o.base == "NumericEquals")
+}
+
+// dangers says who else a statement admits, for each issuer whose provider it names.
+func (a asking) dangers(s Statement, add adder) {
+	for _, p := range s.Principals {
+		_, issuer, ok := strings.Cut(p.Name, ":oidc-provider/")
+		if p.Kind == "*" {
+			add(Danger, AnyPrincipal, s.at, "it trusts everyone whom its conditions do not exclude; name the provider instead")
+			issuer, ok = a.issuer, true
+		}
+		if !ok {
+			continue
+		}
+		issuer = strings.TrimPrefix(issuer, "https://")
+		owned, audience := false, false
+		var subject *opening // what the narrowest condition on sub leaves open
+		for _, c := range s.Conditions {
+			o, ok := parseOperator(c.Operator)
+			claim, ours := strings.CutPrefix(strings.ToLower(c.Key), strings.ToLower(issuer)+":")
+			passes := o.ifExists || o.set == "ForAllValues" // when the key is not there
+			switch known := slices.Contains(keysOf(issuer), claim); {
+			case !ok || !ours || o.base == "Null" || len(c.Values) == 0:
+				continue
+			case !known && (passes || o.negated):
+				add(Danger, KeyUnknown, c.at, "AWS has no key %s for this issuer, so that this condition always holds and protects nothing", quote(claim))
+				continue
+			case !known || o.negated:
+				continue
+			case passes:
+				add(Danger, MissingAdmits, c.at, "a token without %s passes this; use %s", show(claim), show(o.base))
+			}
+			switch {
+			case claim == "sub":
+				for _, v := range c.Values {
+					if o.base == "StringLike" && shapeOf(issuer).swallows(v) {
+						add(Danger, BranchHides, c.at, "%s also admits every branch that has the rest of it in its own name, since a * stands for what follows too; "+
+							"for a user write 36 characters, ????????-????-????-????-????????????", quote(v))
+					}
+				}
+				if open := shapeOf(issuer).widest(o.base == "StringLike", c); subject == nil || open.width < subject.width {
+					subject = &open
+				}
+			case passes:
+			case claim == "aud":
+				audience = true
+			case slices.Contains(ownerKeys, claim):
+				owned = owned || pins(o, c.Values)
+			}
+		}
+		switch {
+		case subject == nil && !owned && shapeOf(issuer).shared:
+			add(Danger, NoSubject, s.at, "nothing says whose jobs: any customer's of %s can take this role; add a condition on %[1]s:sub", show(issuer))
+		case subject == nil && !owned:
+			add(Note, NoSubject, s.at, "it admits everyone to whom %s gives a token; add a condition on %[1]s:sub", show(issuer))
+		case subject == nil || subject.width == exact:
+		case subject.width <= ownersProjects:
+			add(Note, subject.kind, subject.at, "%s", subject.text)
+		case !owned:
+			add(Danger, subject.kind, subject.at, "%s", subject.text)
+		}
+		if !audience {
+			add(Note, NoAudience, s.at, "nothing says what a token must be for: the provider's list of audiences alone decides; "+
+				"add a condition on %s:aud", show(issuer))
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package trust
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// node is a JSON value that knows its place.
+type node struct {
+	at    string // Statement[0].Condition
+	line  int
+	value any // string, json.Number, bool, nil, []node or []member
+}
+
+// member is a member of an object. Members keep their order.
+type member struct {
+	name string
+	node
+}
+
+// member returns the first member that has one of these names; of anything but an object an empty node.
+func (n node) member(names ...string) node {
+	members, _ := n.value.([]member)
+	for _, m := range members {
+		if slices.Contains(names, m.name) {
+			return m.node
+		}
+	}
+	return node{}
+}
+
+// reader reads a document and keeps the first thing that is wrong with it; what it returns after that is of no use.
+type reader struct {
+	text string
+	json *json.Decoder
+	err  error
+}
+
+func readJSON(text string) (*reader, node) {
+	r := &reader{text: text, json: json.NewDecoder(strings.NewReader(text))}
+	r.json.UseNumber()
+	n := r.node("", 20)
+	if r.json.More() {
+		r.fail(n, "there is more after its end")
+	}
+	return r, n
+}
+
+func (r *reader) fail(n node, format string, args ...any) {
+	if r.err == nil {
+		at := strings.TrimPrefix(n.at+", ", ", ")
+		r.err = fmt.Errorf("%sline %d: %s", at, max(n.line, 1), fmt.Sprintf(format, args...))
+	}
+}
+
+func (r *reader) token() (json.Token, int) {
+	token, err := r.json.Token()
+	line := 1 + strings.Count(r.text[:min(int(r.json.InputOffset()), len(r.text))], "\n")
+	if err != nil {
+		if s := new(json.SyntaxError); errors.As(err, &s) {
+			line = 1 + strings.Count(r.text[:min(int(s.Offset), len(r.text))], "\n")
+		}
+		hint := ""
+		if strings.Contains(r.text, "jsonencode") || strings.Contains(r.text, "aws_iam_") {
+			hint = "; for Terraform's own language, give what \"aws iam get-role\" or \"terraform show -json\" prints"
+		}
+		r.fail(node{line: line}, "this is not JSON%s", hint)
+	}
+	return token, line
+}
+
+// node reads a value. A member that is there twice is an error, as it is to IAM; encoding/json would take the last.
+func (r *reader) node(at string, depth int) node {
+	token, line := r.token()
+	n := node{at, line, token}
+	if depth == 0 {
+		r.fail(n, "it is nested too deeply")
+	}
+	switch token {
+	case json.Delim('['):
+		list := []node{}
+		for r.err == nil && r.json.More() {
+			list = append(list, r.node(fmt.Sprintf("%s[%d]", at, len(list)), depth-1))
+		}
+		n.value = list
+		r.token()
+	case json.Delim('{'):
+		members := []member{}
+		for r.err == nil && r.json.More() {
+			token, line := r.token()
+			name, _ := token.(string)
+			if slices.ContainsFunc(members, func(m member) bool { return m.name == name }) {
+				r.fail(node{at, line, nil}, "%s is there twice", quote(name))
+			}
+			inner := strings.TrimPrefix(at+"."+show(name), ".")
+			for _, wrapping := range []string{"Role.", "AssumeRolePolicyDocument."} { // places are those in the policy
+				inner = strings.TrimPrefix(inner, wrapping)
+			}
+			members = append(members, member{name, r.node(inner, depth-1)})
+		}
+		n.value = members
+		r.token()
+	}
+	return n
+}
+
+// object returns the members of an object, all of which must have one of these names, if there are any.
+func (r *reader) object(n node, names ...string) []member {
+	members, ok := n.value.([]member)
+	if !ok {
+		r.fail(n, "an object is wanted")
+	}
+	for _, m := range members {
+		if i := slices.IndexFunc(names, func(s string) bool { return strings.EqualFold(s, m.name) }); i >= 0 && names[i] != m.name {
+			r.fail(m.node, "IAM writes it %s", names[i])
+		} else if i < 0 && names != nil {
+			r.fail(m.node, "%s does not belong here", quote(m.name))
+		}
+	}
+	return members
+}
+
+// list returns the elements of a list, or the value itself, which IAM takes in place of a list of one.
+func (n node) list() []node {
+	if list, ok := n.value.([]node); ok {
+		return list
+	}
+	return []node{n}
+}
+
+// texts returns a list of strings; loose takes booleans and numbers too, as IAM does in conditions.
+func (r *reader) texts(n node, loose bool) (texts []string) {
+	for _, item := range n.list() {
+		switch v := item.value.(type) {
+		case string:
+			texts = append(texts, v)
+			continue
+		case bool, json.Number:
+			if loose {
+				texts = append(texts, fmt.Sprint(v))
+				continue
+			}
+		}
+		r.fail(item, "a string is wanted")
+	}
+	return texts
+}

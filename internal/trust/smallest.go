@@ -1,0 +1,126 @@
+package trust
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+// Suggestion is a policy for a job, and what wider ones would let in.
+type Suggestion struct {
+	Policy string  `json:"policy"`         // a trust policy, as JSON
+	Open   string  `json:"open,omitempty"` // what its wildcard leaves open, where the exact subject would not do for the next job
+	Wider  []Wider `json:"wider"`
+}
+
+// Wider is a pattern for StringLike on sub, and who else gets in by it.
+type Wider struct {
+	Subject string `json:"subject"`
+	Who     string `json:"who"`
+}
+
+// Smallest returns the narrowest policy that admits the request and the same job's next run.
+func Smallest(r Request) (Suggestion, error) {
+	a, err := r.ask()
+	sub := texts(r.Claims["sub"])
+	switch {
+	case err != nil:
+		return Suggestion{}, err
+	case len(sub) != 1:
+		return Suggestion{}, errors.New("suggesting a trust policy: the claims have no subject (\"sub\")")
+	case r.Role == "":
+		return Suggestion{}, errors.New("suggesting a trust policy: for which role?")
+	}
+	var s Suggestion
+	var pattern string
+	pattern, s.Open, s.Wider = shapeOf(a.issuer).patterns(sub[0])
+	conditions := map[string]map[string]any{}
+	on := func(operator, key string, value any) {
+		if conditions[operator] == nil {
+			conditions[operator] = map[string]any{}
+		}
+		conditions[operator][a.issuer+":"+key] = value
+	}
+	if s.Open != "" {
+		on("StringLike", "sub", pattern)
+	} else {
+		on("StringEquals", "sub", strings.ReplaceAll(sub[0], "${", "${$}{"))
+	}
+	switch aud := a.lookup(a.issuer + ":aud"); {
+	case len(aud.all) == 1:
+		on("StringEquals", "aud", aud.all[0])
+	case len(aud.all) > 1:
+		on("ForAnyValue:StringEquals", "aud", aud.all)
+	}
+	type statement struct {
+		Effect    string
+		Principal map[string]string
+		Action    any
+		Condition map[string]map[string]any
+	}
+	st := statement{"Allow", map[string]string{"Federated": a.provider}, a.actions, conditions}
+	if len(a.actions) == 1 {
+		st.Action = assume
+	}
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err = e.Encode(struct {
+		Version   string
+		Statement []statement
+	}{"2012-10-17", []statement{st}})
+	s.Policy = text.String()
+	return s, err
+}
+
+// patterns returns a pattern for the same job's next run, what it leaves open that the exact subject does not, and
+// wider ones.
+func (s shape) patterns(sub string) (pattern, open string, wider []Wider) {
+	literal := strings.NewReplacer("*", "${*}", "?", "${?}", "${", "${$}{").Replace
+	if repo, context, ok := cutRepo(sub); ok && s.keys != nil && context != "" {
+		owner, _, _ := strings.Cut(repo, "/")
+		repo, owner = literal("repo:"+repo), literal("repo:"+owner)
+		name := strings.TrimPrefix(repo, "repo:")
+		if strings.HasPrefix(context, "ref:refs/heads/") {
+			wider = append(wider, Wider{repo + ":ref:refs/heads/*", "every branch of " + name + ": whoever may push one"})
+		}
+		if strings.HasPrefix(context, "ref:refs/tags/") {
+			wider = append(wider, Wider{repo + ":ref:refs/tags/*", "every tag of " + name + ": whoever may push one"})
+		}
+		return "", "", append(wider,
+			Wider{repo + ":*", "every branch, tag, environment and pull request of " + name},
+			Wider{owner + "/*", "the same of every repository of that owner, and of those still to be made"})
+	}
+	values := s.split(sub)
+	for i, value := range values {
+		mark, part := s.parts[i], literal(value)
+		if name := s.part(i); name == "user" || name == "commit" { // another one with each run
+			part, open = sameShape(value), "any "+name
+		}
+		if i > 0 {
+			who := "any " + s.part(i)
+			for j := i + 1; j < len(s.parts); j++ {
+				who += ", any " + s.part(j)
+			}
+			wider = append([]Wider{{pattern + mark + "*", who}}, wider...)
+		}
+		pattern += mark + part
+	}
+	return pattern, open, wider
+}
+
+// sameShape is a pattern for values of the same shape, an id or a hash. It is not "*", which would stand for the parts
+// after it too, where a branch's name can hold what ends a part (Smallest would then suggest what swallows warns of).
+func sameShape(value string) string {
+	if len(value) < 32 {
+		return "*"
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '-' {
+			return r
+		}
+		return '?'
+	}, value)
+}

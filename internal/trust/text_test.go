@@ -1,0 +1,45 @@
+package trust
+
+import "testing"
+
+func TestString(t *testing.T) {
+	v := evaluate(t, `{"Version": "2012-10-17", "Statement": [
+		{"Sid": "Main", "Effect": "Allow", "Principal": {"Federated": "`+gitHubARN+`"}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {
+			"StringEquals": {"`+gitHub+`:sub": ["repo:acme/app:ref:refs/heads/main", "x"], "`+gitHub+`:aud": "sts.amazonaws.com"}, "Null": {"sts:ExternalId": "true"}}},
+		{"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}}]}`,
+		Request{Role: role, Claims: gh("repo:acme/app:environment:prod")})
+	const want = `refused
+✗ Statement[0] "Main": Allow
+  ✓ Principal
+      wants "Federated arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+      has   "Federated arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+  ✓ Action
+      wants "sts:AssumeRoleWithWebIdentity"
+      has   "sts:AssumeRoleWithWebIdentity"
+  ✗ StringEquals token.actions.githubusercontent.com:sub
+      wants "repo:acme/app:ref:refs/heads/main", "x"
+      has   "repo:acme/app:environment:prod"
+  ✓ StringEquals token.actions.githubusercontent.com:aud
+      wants "sts.amazonaws.com"
+      has   "sts.amazonaws.com"
+  ✓ Null sts:ExternalId
+      wants "true"
+      has   nothing
+      AssumeRoleWithWebIdentity has no external id
+? Statement[1]: Deny
+  ✓ Principal
+      wants "*"
+      has   "Federated arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+  ✓ Action
+      wants "sts:*"
+      has   "sts:AssumeRoleWithWebIdentity"
+  ? NotIpAddress aws:SourceIp
+      wants "203.0.113.0/24"
+      has   nothing
+      this operator is not evaluated here
+cause: the policy trusts branch "main", and this job's subject names environment "prod", which stands in the place of the branch: the policy wants StringEquals "repo:acme/app:ref:refs/heads/main", "x", and the token has "repo:acme/app:environment:prod" (Statement[0].Condition.StringEquals.token.actions.githubusercontent.com:sub)
+`
+	if got := v.String(); got != want {
+		t.Errorf("%s", got)
+	}
+}
