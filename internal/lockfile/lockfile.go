@@ -4,6 +4,7 @@ package lockfile
 import (
 	"context"
 	"os"
+	"runtime"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
@@ -20,6 +21,9 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	done := make(chan locked)
 	go func() { // the system's call knows no context
 		file, err := lockedfile.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+		if err == nil {
+			readable(file.File)
+		}
 		select {
 		case done <- locked{file, err}:
 		case <-ctx.Done():
@@ -33,5 +37,13 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 		return func() { l.file.Close() }, l.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// readable mends the mode of a file that was made under a umask which takes its owner's rights: the next process could
+// not open it. That it cannot be mended is no matter; that process then has no lock.
+func readable(f *os.File) {
+	if fi, err := f.Stat(); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
+		_ = f.Chmod(0o600)
 	}
 }

@@ -68,6 +68,20 @@ func TestLockFile(t *testing.T) {
 	if fi, err := os.Stat(filepath.Join(dir, "lock")); err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", fi.Mode(), err)
 	}
+	if runtime.GOOS != "windows" { // as a umask of 0777 leaves it
+		if err := os.Chmod(filepath.Join(dir, "lock"), 0o400); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(filepath.Join(dir, "lock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		readable(f)
+		if fi, err := os.Stat(f.Name()); err != nil || fi.Mode().Perm() != 0o600 {
+			t.Errorf("after a strange umask: %v, %v", fi.Mode(), err)
+		}
+	}
 	var open *os.PathError
 	for _, path := range []string{dir, filepath.Join(dir, "none", "lock")} {
 		if _, err := Lock(t.Context(), path); !errors.As(err, &open) {

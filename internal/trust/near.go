@@ -70,7 +70,7 @@ var corrections = []correction{
 		if ok1 && ok2 {
 			p.want, p.got = want, got
 		}
-		return p, reason{OtherWorkflow, fmt.Sprintf("the policy trusts the workflow %s, and this job runs %s", quote(wanted), quote(runs))}
+		return p, otherWorkflow(wanted, runs)
 	},
 	func(p pair) (pair, reason) {
 		v1 := func(sub string) string { s, _, _ := strings.Cut(sub, "/vcs-origin/"); return s }
@@ -82,6 +82,16 @@ var corrections = []correction{
 		}
 		return p, reason{}
 	},
+}
+
+// otherWorkflow says how the workflow that a job runs is not the one that is trusted.
+func otherWorkflow(want, got string) reason {
+	wantFile, wantRef, _ := strings.Cut(want, "@")
+	gotFile, gotRef, _ := strings.Cut(got, "@")
+	if wantFile == gotFile {
+		return reason{OtherWorkflow, fmt.Sprintf("the policy trusts this workflow at %s, and this job runs it at %s", quote(wantRef), quote(gotRef))}
+	}
+	return reason{OtherWorkflow, fmt.Sprintf("the policy trusts the workflow %s, and this job runs %s", quote(want), quote(got))}
 }
 
 // cutRepo splits GitHub's subject after the repository.
@@ -221,6 +231,9 @@ func (a asking) nearMiss(c Condition, check Check, add adder) {
 			want = resolved.text()
 		}
 		p := pair{want, seen.all[0], o.base == "StringLike", o.base == "StringEqualsIgnoreCase"}
+		if claim == "job_workflow_ref" {
+			other = otherWorkflow(p.want, p.got)
+		}
 		if found := explain(p); best == nil || len(found) > 0 && len(found) < len(best) {
 			best = found
 		}

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
@@ -37,6 +38,10 @@ func (v Verdict) Tree() string {
 }
 
 func (c Check) print(b *strings.Builder, name string) {
+	if c.Holds == Yes && c.Why == "" && slices.Equal(c.Want, c.Got) {
+		fmt.Fprintf(b, "  %s %s: %s\n", mark(c.Holds), name, quoteAll(c.Want))
+		return
+	}
 	fmt.Fprintf(b, "  %s %s\n", mark(c.Holds), name)
 	fmt.Fprintf(b, "      wants %s\n", quoteAll(c.Want))
 	if fmt.Fprintf(b, "      has   %s\n", quoteAll(c.Got)); c.Why != "" {

@@ -10,18 +10,12 @@ func TestString(t *testing.T) {
 		Request{Role: role, Claims: gh("repo:acme/app:environment:prod")})
 	const want = `refused
 ✗ Statement[0] "Main": Allow
-  ✓ Principal
-      wants "Federated arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
-      has   "Federated arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
-  ✓ Action
-      wants "sts:AssumeRoleWithWebIdentity"
-      has   "sts:AssumeRoleWithWebIdentity"
+  ✓ Principal: "Federated arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+  ✓ Action: "sts:AssumeRoleWithWebIdentity"
   ✗ StringEquals token.actions.githubusercontent.com:sub
       wants "repo:acme/app:ref:refs/heads/main", "x"
       has   "repo:acme/app:environment:prod"
-  ✓ StringEquals token.actions.githubusercontent.com:aud
-      wants "sts.amazonaws.com"
-      has   "sts.amazonaws.com"
+  ✓ StringEquals token.actions.githubusercontent.com:aud: "sts.amazonaws.com"
   ✓ Null sts:ExternalId
       wants "true"
       has   nothing

@@ -198,7 +198,7 @@ var cases = []struct {
 		gh("repo:octo-org/octo-repo:environment:prod:job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"), No, "custom-subject"},
 	{"policy is customised, token is not", oidcDoc + "#example-allowing-access-to-all-repositories-with-a-specific-owner", sts("repository_owner:monalisa"), gh("repo:monalisa/app:pull_request"), No, "custom-subject"},
 	{"the workflow's key", configure + "issues/912", onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:job_workflow_ref": "acme/ci/.github/workflows/a.yml@refs/heads/main"}}`),
-		gh(mainSub, "job_workflow_ref=acme/ci/.github/workflows/b.yml@refs/heads/main"), No, "other-value"},
+		gh(mainSub, "job_workflow_ref=acme/ci/.github/workflows/b.yml@refs/heads/main"), No, "other-workflow"},
 	{"no environment", "https://sjramblings.io/aws-sts-identity-provider-claims-validation", onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:repository_id": "74", "@:environment": "prod"}}`), gh(mainSub, "repository_id=74"), No, "missing-claim"},
 	{"the preview's issuer in a key", "https://awsteele.com/blog/2021/09/15/aws-federation-comes-to-github-actions.html", onGitHub(`{"StringLike": {"vstoken.actions.githubusercontent.com:sub": "repo:acme/app:*"}}`), gh(mainSub), No, "key-prefix no-subject no-audience"},
 	{"a URL in a key", iamDoc + "reference_policies_iam-condition-keys.html", onGitHub(`{"StringEquals": {"https://token.actions.githubusercontent.com:sub": "repo:acme/app:pull_request", "@:aud": "sts.amazonaws.com"}}`), gh("repo:acme/app:pull_request"), No, "key-prefix no-subject"},
