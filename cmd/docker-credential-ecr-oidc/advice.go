@@ -23,6 +23,8 @@ func advice(err error) string {
 		process  *exchange.ProcessError
 	)
 	switch {
+	case err == nil:
+		return ""
 	case errors.As(err, &missing):
 		return tokenAdvice(missing.Place) + instead(missing.Others)
 	case errors.As(err, &noRole):
@@ -41,10 +43,38 @@ func advice(err error) string {
 		return "to try it: aws sts get-caller-identity --profile " + word(process.Profile)
 	case errors.As(err, &none):
 		return noneAdvice(none)
+	case distrusted(err):
+		return "if a proxy intercepts TLS here, set AWS_CA_BUNDLE to a file with its CA certificate"
 	case errors.As(err, &aws):
 		return awsAdvice(aws)
 	}
 	return ""
+}
+
+// distrusted says whether a server's certificate was signed by nobody whom this machine trusts (crypto/x509's words).
+func distrusted(err error) bool {
+	return strings.Contains(err.Error(), "certificate signed by unknown authority") || strings.Contains(err.Error(), "certificate is not trusted")
+}
+
+// more names the verb that says more of a get's failure, where AWS or a CI refused and did not say why.
+func more(err error, host string) string {
+	var (
+		aws     *exchange.Error
+		request *token.RequestError
+	)
+	switch {
+	case distrusted(err):
+		return ""
+	case errors.As(err, &request):
+	case errors.As(err, &aws) && (advice(err) == "" || aws.Code == "AccessDenied"):
+		host = aws.Registry.Host
+	default:
+		return ""
+	}
+	if host == "" {
+		return ""
+	}
+	return "to see why: docker-credential-ecr-oidc doctor " + host
 }
 
 func tokenAdvice(place token.Place) string {

@@ -66,6 +66,8 @@ func TestAdvice(t *testing.T) {
 		{"region off", aws(exchange.Role, "RegionDisabledException", ""), []string{"activate STS in that region"}},
 		{"too long a session", aws(exchange.Role, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."), []string{"shorten ECR_OIDC_SESSION_DURATION"}},
 		{"no answer", aws(exchange.Role, "", "no answer in time"), nil},
+		{"a proxy that intercepts TLS", aws(exchange.Role, "", "tls: failed to verify certificate: x509: certificate signed by unknown authority"), []string{"AWS_CA_BUNDLE"}},
+		{"one in front of the CI", &token.RequestError{Who: "GitHub", Tries: 1, Why: "x509: certificate signed by unknown authority"}, []string{"AWS_CA_BUNDLE"}},
 		{"a code that we know nothing of", aws(exchange.Role, "Surprise", "x"), nil},
 		{"another error", errors.New("x"), nil},
 		{"none", nil, nil},
@@ -95,8 +97,39 @@ func TestAdvice(t *testing.T) {
 // Advice follows its error on the same line, and keys that were not named are not offered.
 func TestAdviceIsOnTheLine(t *testing.T) {
 	p := program{env: environ("ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")}
-	got := p.line(fmt.Errorf("a\nrequest-token-of-this-job: %w", &token.MissingError{Place: token.Place{Name: "env"}, Why: "x"}))
+	got := p.line(fmt.Errorf("a\nrequest-token-of-this-job: %w", &token.MissingError{Place: token.Place{Name: "env"}, Why: "x"}), "")
 	if want := "ecr-oidc: a ***: finding the OIDC token: x; set ECR_OIDC_TOKEN to the token"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A refusal whose reason AWS or the CI keeps to itself names the verb that says more, with the host at hand.
+func TestDoctorIsNamed(t *testing.T) {
+	reg, _ := registry.Parse(exampleHost)
+	aws := func(step exchange.Step, code, message string) error {
+		return fmt.Errorf("outer: %w", &exchange.Error{Step: step, Registry: reg, Code: code, Message: message})
+	}
+	for _, tt := range []struct {
+		name string
+		err  error
+		host string
+		want bool
+	}{
+		{"role refused", aws(exchange.Role, "AccessDenied", ""), "", true},
+		{"link refused", aws(exchange.Link, "AccessDenied", ""), "", true},
+		{"password refused, and what to allow is said", aws(exchange.Password, "AccessDeniedException", ""), "", false},
+		{"no answer", aws(exchange.Role, "", "HTTP 500"), "", true},
+		{"a code that we know nothing of", aws(exchange.Role, "Surprise", ""), "", true},
+		{"expired, and what to do is said", aws(exchange.Role, "ExpiredTokenException", ""), "", false},
+		{"no token from the CI", &token.RequestError{Who: "GitHub", Why: "HTTP 500"}, exampleHost, true},
+		{"no token from the CI, for another verb", &token.RequestError{Who: "GitHub", Why: "HTTP 500"}, "", false},
+		{"a proxy that intercepts TLS", &token.RequestError{Who: "GitHub", Why: "certificate signed by unknown authority"}, exampleHost, false},
+		{"no permission, and what to do is said", &token.MissingError{Place: token.Place{Name: "github"}}, exampleHost, false},
+		{"a setting", errors.New("ECR_OIDC_SOURCE is bad"), exampleHost, false},
+	} {
+		got := program{env: environ()}.line(tt.err, tt.host)
+		if strings.HasSuffix(got, "; to see why: docker-credential-ecr-oidc doctor "+exampleHost) != tt.want {
+			t.Errorf("%s: %s", tt.name, got)
+		}
 	}
 }

@@ -22,7 +22,10 @@ func (p program) human(args []string) int {
 	if err == nil {
 		return succeeded
 	}
-	fmt.Fprintln(p.stderr, p.line(err))
+	if err == (unwell{}) {
+		return failed
+	}
+	fmt.Fprintln(p.stderr, p.line(err, ""))
 	var usage usageError
 	if !errors.As(err, &usage) {
 		return failed
@@ -102,9 +105,9 @@ config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
 	root.AddGroup(&cobra.Group{ID: "people", Title: "For people:"}, &cobra.Group{ID: "docker", Title: "For Docker, which writes to their stdin:"})
 	help := p.helpVerb()
 	root.SetHelpCommand(help)
-	for _, verb := range []*cobra.Command{p.configureVerb(), p.passwordVerb(), p.versionVerb(), p.completionVerb(), help} {
+	for _, verb := range []*cobra.Command{p.configureVerb(), p.doctorVerb(), p.passwordVerb(), p.versionVerb(), p.completionVerb(), help} {
 		verb.GroupID = "people"
-		verb.DisableFlagsInUseLine = verb.Name() != "configure"
+		verb.DisableFlagsInUseLine = !verb.HasAvailableLocalFlags()
 		root.AddCommand(verb)
 	}
 	for _, verb := range protocolVerbs() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/docker/docker-credential-helpers/credentials"
@@ -12,6 +13,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
 // wholeGet is the time limit of one call by Docker. It bounds what the steps inside bound already.
@@ -21,11 +23,13 @@ const wholeGet = 28 * time.Second
 // known, and a success writes nothing to stderr.
 func (p program) protocol(verb string) int {
 	var answer bytes.Buffer
+	var host atomic.Value
 	err := p.within(verb, func(ctx context.Context) error {
-		return credentials.HandleCommand(adaptor{ctx: ctx, Helper: p.helper()}, verb, p.stdin, &answer)
+		return credentials.HandleCommand(adaptor{p.helper(), ctx, &host}, verb, p.stdin, &answer)
 	})
 	if err != nil {
-		return p.fail(err)
+		asked, _ := host.Load().(string)
+		return p.fail(err, asked)
 	}
 	if _, err := p.stdout.Write(answer.Bytes()); err != nil {
 		fmt.Fprintf(p.stderr, "ecr-oidc: writing the answer: %v\n", err)
@@ -55,22 +59,24 @@ func (p program) helper() helper.Helper {
 
 // fail says why. The same line goes to both streams: Docker before 28.5 (push) and 29.0 (pull) drops the first and
 // shows the second. The protocol's own sentences are compared whole by its clients and go to stdout alone.
-func (p program) fail(err error) int {
+func (p program) fail(err error, host string) int {
 	if credentials.IsErrCredentialsNotFound(err) || credentials.IsCredentialsMissingServerURL(err) || credentials.IsCredentialsMissingUsername(err) {
 		fmt.Fprintln(p.stdout, err)
 		return failed
 	}
-	line := p.line(err)
+	line := p.line(err, host)
 	fmt.Fprintln(p.stdout, line)
 	fmt.Fprintln(p.stderr, line)
 	return failed
 }
 
-// line is an error and what to do about it, as one line without secrets.
-func (p program) line(err error) string {
+// line is an error and what to do about it, as one line without secrets. The host is the one that a get was asked for.
+func (p program) line(err error, host string) string {
 	text := "ecr-oidc: " + err.Error()
-	if next := advice(err); next != "" {
-		text += "; " + next
+	for _, next := range []string{advice(err), more(err, host)} {
+		if next != "" {
+			text += "; " + next
+		}
 	}
 	return oneline.Line(oneline.Strike(text, p.env.Secrets()...))
 }
@@ -92,10 +98,16 @@ func (p program) debug() func(format string, args ...any) {
 // adaptor gives the helper docker-credential-helpers' interface, which knows no context; so it is kept here.
 type adaptor struct {
 	helper.Helper
-	ctx context.Context
+	ctx  context.Context
+	host *atomic.Value // the registry's host that get was asked for; whoever waits for the answer may give up meanwhile
 }
 
-func (a adaptor) Add(c *credentials.Credentials) error    { return a.Store(a.ctx, c) }
-func (a adaptor) Delete(host string) error                { return a.Erase(a.ctx, host) }
-func (a adaptor) List() (map[string]string, error)        { return a.Helper.List(a.ctx) }
-func (a adaptor) Get(host string) (string, string, error) { return a.Helper.Get(a.ctx, host) }
+func (a adaptor) Add(c *credentials.Credentials) error { return a.Store(a.ctx, c) }
+func (a adaptor) Delete(host string) error             { return a.Erase(a.ctx, host) }
+func (a adaptor) List() (map[string]string, error)     { return a.Helper.List(a.ctx) }
+func (a adaptor) Get(host string) (string, string, error) {
+	if reg, ok := registry.Parse(host); ok {
+		a.host.Store(reg.Host)
+	}
+	return a.Helper.Get(a.ctx, host)
+}

@@ -85,15 +85,24 @@ type Cache struct {
 
 // Open returns the cache in the first of dirs that is fit to hold it: a real directory that is ours alone; one that is
 // missing is made. A nil secret makes entries that nothing but their file mode protects.
-func Open(dirs []string, secret []byte) (*Cache, error) {
+func Open(dirs []string, secret []byte) (*Cache, error) { return first(dirs, secret, private, false) }
+
+// Find is Open for who only looks: it makes nothing. Where Open would make the directory, the error is fs.ErrNotExist.
+func Find(dirs []string, secret []byte) (*Cache, error) { return first(dirs, secret, fit, true) }
+
+func first(dirs []string, secret []byte, usable func(dir string) error, looking bool) (*Cache, error) {
 	var errs []error
 	for _, dir := range dirs {
 		dir = filepath.Clean(dir) // a slash at the end would lead through a symlink
-		err := private(dir)
+		err := usable(dir)
 		if err == nil {
 			return open(dir, secret)
 		}
-		errs = append(errs, fmt.Errorf("opening the cache directory %s: %w", dir, err))
+		err = fmt.Errorf("opening the cache directory %s: %w", dir, err)
+		if looking && errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		errs = append(errs, err)
 	}
 	if len(errs) == 0 {
 		return nil, errors.New("opening the cache: no directory for it (is HOME set?)")
@@ -171,7 +180,11 @@ func (c *Cache) seal(id string, v any) error {
 	}
 	plain = append(plain, bytes.Repeat([]byte(" "), unit-1-(len(plain)-1)%unit)...) // which JSON may end with
 	sealed := c.aead.Seal([]byte(format), nil, plain, []byte(format+id))
-	return atomicfile.Write(c.path(id, suffix), sealed, 0o600, false)
+	path := c.path(id, suffix)
+	if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
+		os.Remove(path) // no file can take its place; one that holds something is not ours, and stays
+	}
+	return atomicfile.Write(path, sealed, 0o600, false)
 }
 
 // unseal reads what was sealed under id into v, and says whether there was anything.
@@ -231,20 +244,25 @@ func (c *Cache) prune() {
 	}
 }
 
-// private makes dir if it is missing, and says whether it is fit for secrets: a directory of this user, not a symlink,
-// that nobody else may enter.
+// private makes dir if it is missing, and says whether it is fit for secrets.
 func private(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
 	switch err := os.Mkdir(dir, 0o700); {
 	case err == nil: // a strange umask may have taken bits that we need
+		// #nosec G302 -- a directory
 		if err := os.Chmod(dir, 0o700); err != nil {
 			return err
 		}
 	case !errors.Is(err, os.ErrExist):
 		return err
 	}
+	return fit(dir)
+}
+
+// fit says whether dir is fit for secrets: a directory of this user, not a symlink, that nobody else may enter.
+func fit(dir string) error {
 	fi, err := os.Lstat(dir)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -87,6 +88,9 @@ func readFile(env token.Env) (File, error) {
 
 func readAll(path string) ([]byte, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, syscall.ENOTDIR) { // HOME=/dev/null, as some services have it
+		return nil, fs.ErrNotExist
+	}
 	if err != nil {
 		return nil, err
 	}

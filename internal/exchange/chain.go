@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	ssotypes "github.com/aws/aws-sdk-go-v2/service/sso/types"
 	"github.com/aws/smithy-go/logging"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
@@ -34,27 +33,11 @@ func (r Request) keys() (aws.Credentials, error) {
 // and the instance's credentials, are used only when the user chose the "aws" source by name: a process that lost its
 // job's variables (sudo, env -i, a nested container) must not turn into the machine that it runs on.
 func (r Request) bySDK(ctx context.Context) (aws.Config, aws.Credentials, error) {
-	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithRegion(r.Plan.Registry.Region),
-		awsconfig.WithHTTPClient(r.client()),
-		awsconfig.WithAPIOptions([]func(*middleware.Stack) error{readOnly}),
-		awsconfig.WithLogger(logging.Nop{}), // a successful get is silent on stderr
-	}
-	if r.Plan.Choice.Profile != "" { // and only then: a profile named in code beats environment keys
-		options = append(options, awsconfig.WithSharedConfigProfile(r.Plan.Choice.Profile))
-	}
-	if !r.Source.Chosen {
-		options = append(options, awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled))
-	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	cfg, err := r.load(ctx)
 	if err != nil {
-		return aws.Config{}, aws.Credentials{}, r.unloadable(ctx, err)
+		return aws.Config{}, aws.Credentials{}, err
 	}
-	cfg.Retryer = retryer(cfg.RetryMode, cfg.RetryMaxAttempts)
 	shared := sharedConfig(cfg)
-	if profile, from := r.profile(); profile != shared.Profile && from == "AWS_DEFAULT_PROFILE" {
-		return aws.Config{}, aws.Credentials{}, r.unloadable(ctx, awsconfig.SharedConfigProfileNotExistError{Profile: profile}) // the SDK looks away
-	}
 	machine := ambient(cfg, first(shared))
 	if machine != "" && !r.Source.Chosen {
 		return aws.Config{}, aws.Credentials{}, &NoCredentialsError{Profile: shared.Profile, Ambient: machine}
@@ -68,6 +51,32 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, aws.Credentials, error)
 		return aws.Config{}, aws.Credentials{}, noCredentials(shared, err)
 	}
 	return cfg, found, nil
+}
+
+// load reads what the SDK's chain is configured with, and asks it for nothing.
+func (r Request) load(ctx context.Context) (aws.Config, error) {
+	options := []func(*awsconfig.LoadOptions) error{
+		awsconfig.WithRegion(r.Plan.Registry.Region),
+		awsconfig.WithHTTPClient(r.client()),
+		awsconfig.WithAPIOptions(apiOptions),
+		awsconfig.WithLogger(logging.Nop{}), // a successful get is silent on stderr
+	}
+	if r.Plan.Choice.Profile != "" { // and only then: a profile named in code beats environment keys
+		options = append(options, awsconfig.WithSharedConfigProfile(r.Plan.Choice.Profile))
+	}
+	if !r.Source.Chosen {
+		options = append(options, awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled))
+	}
+	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, r.unloadable(ctx, err)
+	}
+	cfg.Retryer = retryer(ctx, cfg.RetryMode, cfg.RetryMaxAttempts)
+	shared := sharedConfig(cfg)
+	if profile, from := r.profile(); profile != shared.Profile && from == "AWS_DEFAULT_PROFILE" {
+		return aws.Config{}, r.unloadable(ctx, awsconfig.SharedConfigProfileNotExistError{Profile: profile}) // the SDK looks away
+	}
+	return cfg, nil
 }
 
 // retrieve asks the chain, after what the SDK would do less well has been done for it: the renewal of a login, and the

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -170,10 +172,10 @@ func (r Request) refused(step Step, role string, err error) *Error {
 	e := r.failed(step, role, "")
 	if api, ok := asAPIError(err); ok {
 		e.Code, e.Message = api.ErrorCode(), strings.TrimSpace(api.ErrorMessage())
-		e.Passing = retryer(aws.RetryModeStandard, 0)().IsErrorRetryable(err) || strings.HasPrefix(e.Code, "IDPCommunication")
+		e.Passing = retryer(context.Background(), aws.RetryModeStandard, 0)().IsErrorRetryable(err) || strings.HasPrefix(e.Code, "IDPCommunication")
 	} else {
 		e.Message = reason(err)
-		e.Passing = true
+		e.Passing = onTheWire(err) != aws.FalseTernary
 	}
 	// AWS quotes what it complains of: a token in a validation error, a session token in a signature's.
 	e.Message = oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.Token.Raw})...)
@@ -193,6 +195,7 @@ func reason(err error) string {
 	var (
 		sent     *url.Error
 		response *awshttp.ResponseError
+		tooLong  *http.MaxBytesError
 	)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -201,6 +204,10 @@ func reason(err error) string {
 		return "no answer in time from " + host(sent.URL)
 	case errors.As(err, &sent):
 		return host(sent.URL) + ": " + sent.Err.Error()
+	case errors.As(err, &tooLong):
+		return fmt.Sprintf("the answer is longer than %d bytes", tooLong.Limit)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed before the answer was complete"
 	case errors.As(err, &response) && response.HTTPStatusCode() >= 300:
 		return fmt.Sprintf("HTTP %d", response.HTTPStatusCode())
 	case errors.As(err, &response):

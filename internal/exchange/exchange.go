@@ -34,6 +34,7 @@ type Request struct {
 	Env    token.Env      // for the access keys of a keys-only source
 	Roots  *x509.CertPool // nil: the system's
 	Debug  func(format string, args ...any)
+	Done   func(Outcome) // told of each step that AWS let pass; may be nil
 
 	secrets []string // of the sessions so far: AWS quotes them when it finds a signature wrong
 }
@@ -47,6 +48,7 @@ func Get(ctx context.Context, r Request) (Login, error) {
 		return Login{}, err
 	}
 	for i, role := range r.Plan.Roles {
+		start := time.Now()
 		r.secrets = append(r.secrets, s.keys.SecretAccessKey, s.keys.SessionToken)
 		last := i == len(r.Plan.Roles)-1
 		if i == 0 && r.Source.OIDC() {
@@ -58,19 +60,39 @@ func Get(ctx context.Context, r Request) (Login, error) {
 			return Login{}, err
 		}
 		cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
+		r.done(Outcome{Step: s.step, Role: role, Life: s.life, Took: time.Since(start)})
 	}
 	r.secrets = append(r.secrets, s.keys.SecretAccessKey, s.keys.SessionToken)
+	start := time.Now()
 	login, err := r.password(ctx, cfg)
 	login.Session = s.life
 	if r.Plan.Registry.Public && s.life > 0 {
 		// There is reason to think that public.ecr.aws's password dies with the role session (kaniko#3199).
 		login.Life = min(login.Life, s.life)
 	}
+	if err == nil {
+		r.done(Outcome{Step: Password, Life: login.Life, Took: time.Since(start)})
+	}
 	return login, err
+}
+
+// Outcome is what came of one step.
+type Outcome struct {
+	Step Step
+	Role string        // that was assumed; "" for the password
+	Life time.Duration // of the role session, or of the password
+	Took time.Duration
+}
+
+func (r Request) done(o Outcome) {
+	if r.Done != nil {
+		r.Done(o)
+	}
 }
 
 // session is a set of AWS credentials and how long they last from now; 0 for those that last.
 type session struct {
+	step Step // that gave them
 	keys aws.Credentials
 	life time.Duration
 }
@@ -80,13 +102,13 @@ type session struct {
 func (r Request) config(ctx context.Context) (cfg aws.Config, s session, err error) {
 	switch {
 	case r.Source.OIDC():
-		cfg, err = r.byHand()
+		cfg, err = r.byHand(ctx)
 		return cfg, s, err
 	case r.Source.KeysOnly:
 		if s.keys, err = r.keys(); err != nil {
 			return cfg, s, err
 		}
-		cfg, err = r.byHand()
+		cfg, err = r.byHand(ctx)
 	default:
 		cfg, s.keys, err = r.bySDK(ctx)
 	}

@@ -2,14 +2,18 @@ package exchange
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,6 +192,8 @@ func TestReason(t *testing.T) {
 		{"a proxy's page", answer(502, errors.New("<html>secret")), "HTTP 502"},
 		{"a redirect", answer(302, errors.New("secret")), "HTTP 302"},
 		{"a portal's page", answer(200, errors.New("deserialization failed: <html>secret")), "the answer is not AWS's (is there a proxy in between?)"},
+		{"an answer that was cut off", answer(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)), "the connection was closed before the answer was complete"},
+		{"too much", answer(500, fmt.Errorf("failed to copy error response body, %w", &http.MaxBytesError{Limit: maxReply})), "the answer is longer than 1048576 bytes"},
 		{"something else", errors.New("something else"), "something else"},
 	}
 	for _, tt := range tests {
@@ -253,14 +259,37 @@ func TestKeysNotFetched(t *testing.T) {
 	}
 }
 
+// A certificate that is not AWS's will not be AWS's a second later; a connection that ended may hold next time.
+func TestOnTheWire(t *testing.T) {
+	sent := func(err error) error { return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}} }
+	r := Request{Plan: config.Plan{Registry: parse(t, registryHost)}, Source: oidc(t), Env: environ()}
+	for _, tt := range []struct {
+		name           string
+		err            error
+		again, passing bool
+	}{
+		{"certificate", sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false, false},
+		{"connection", sent(syscall.ECONNREFUSED), true, true},
+		{"cut off", answer(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF)}), true, true},
+		{"a portal's page", answer(200, &smithy.DeserializationError{Err: errors.New("x")}), false, true},
+	} {
+		if again := retryer(t.Context(), "", 0)().IsErrorRetryable(tt.err); again != tt.again {
+			t.Errorf("%s: again: %v", tt.name, again)
+		}
+		if passing := r.refused(Role, role, tt.err).Passing; passing != tt.passing {
+			t.Errorf("%s: passing: %v", tt.name, passing)
+		}
+	}
+}
+
 // Whatever the mode and the number of tries, passing faults are tried again and refusals are not.
 func TestRetryer(t *testing.T) {
 	api := func(code, message string) error {
 		return answer(400, &smithy.GenericAPIError{Code: code, Message: message})
 	}
 	for _, mode := range []aws.RetryMode{"", aws.RetryModeStandard, aws.RetryModeAdaptive} {
-		for attempts, want := range map[int]int{0: 3, 1: 1, 7: 7} {
-			r := retryer(mode, attempts)()
+		for attempts, want := range map[int]int{0: tries, 1: 1, 7: 7} {
+			r := retryer(t.Context(), mode, attempts)()
 			if got := r.MaxAttempts(); got != want {
 				t.Errorf("mode %q, %d attempts asked for: %d", mode, attempts, got)
 			}
@@ -281,6 +310,59 @@ func TestRetryer(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A throttle is tried again for as long as there is time, other faults twice, and both as often as the user says. When it
+// is over, the error is what AWS said last. No two processes wait alike, or they would come back together.
+func TestBackoff(t *testing.T) {
+	throttle := answer(400, &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"})
+	fault := answer(500, &smithy.GenericAPIError{Code: "InternalFailure"})
+	within := func(d time.Duration) context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	for _, tt := range []struct {
+		name     string
+		ctx      context.Context
+		attempts int
+		err      error
+		tried    int
+		most     time.Duration // to wait; 0: there is no other try
+	}{
+		{"first throttle", t.Context(), 0, throttle, 1, time.Second},
+		{"second throttle", t.Context(), 0, throttle, 2, 2 * time.Second},
+		{"third throttle", t.Context(), 0, throttle, 3, 2 * time.Second},
+		{"many throttles", t.Context(), 0, throttle, 19, 2 * time.Second},
+		{"throttles, as often as the user says", t.Context(), 7, throttle, 6, 2 * time.Second},
+		{"second fault", t.Context(), 0, fault, 2, 2 * time.Second},
+		{"third fault", t.Context(), 0, fault, 3, 0},
+		{"third fault, as often as the user says", t.Context(), 7, fault, 3, 2 * time.Second},
+		{"there is time", within(20 * time.Second), 0, throttle, 5, 2 * time.Second},
+		{"there is no time for another throttle", within(firstWait/2 + enough), 0, throttle, 1, 0},
+		{"there is no time for another fault", within(firstWait/2 + enough), 7, fault, 1, 0},
+		{"counted from 0, as with AWS_NEW_RETRIES_2026", t.Context(), 0, throttle, 0, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			waits := map[time.Duration]bool{}
+			for range 50 {
+				wait, err := backoff(tt.ctx, tt.attempts).BackoffDelay(tt.tried, tt.err)
+				if tt.most == 0 {
+					if err == nil || !errors.Is(err, tt.err) {
+						t.Fatalf("waits %v: %v; want the last try's error", wait, err)
+					}
+					continue
+				}
+				if err != nil || wait < tt.most/2 || wait >= tt.most {
+					t.Fatalf("waits %v: %v; want %v to %v", wait, err, tt.most/2, tt.most)
+				}
+				waits[wait] = true
+			}
+			if tt.most > 0 && len(waits) < 40 {
+				t.Errorf("50 waits have %d lengths", len(waits))
+			}
+		})
 	}
 }
 

@@ -2,8 +2,11 @@ package exchange
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -19,13 +22,20 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// oneTry is how long one request to AWS may take, its answer read.
-const oneTry = 6 * time.Second
+const (
+	oneTry   = 6 * time.Second // for one request to AWS, its answer read
+	maxReply = 1 << 20         // bytes of an answer; the longest, a password, has some five thousand
+
+	firstWait = time.Second     // before the second try, at most
+	lastWait  = 2 * time.Second // before any other, at most: were it more, newcomers would overtake who has waited longest
+	enough    = time.Second     // for one more try, which is not begun with less
+	tries     = 20              // of what is throttled, at most; a get has no time for more
+)
 
 // byHand makes a configuration from the environment's standard variables alone. The SDK resolves the services' own
 // endpoints, FIPS and dual-stack from ConfigSources; the general endpoint and the retry settings it copies in
 // LoadDefaultConfig, so here we do.
-func (r Request) byHand() (aws.Config, error) {
+func (r Request) byHand(ctx context.Context) (aws.Config, error) {
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("reading AWS's environment variables: %w", err)
@@ -37,12 +47,12 @@ func (r Request) byHand() (aws.Config, error) {
 		RetryMode:        env.RetryMode,
 		RetryMaxAttempts: env.RetryMaxAttempts,
 		AppID:            env.AppID,
-		APIOptions:       []func(*middleware.Stack) error{readOnly},
+		APIOptions:       apiOptions,
 	}
 	if env.BaseEndpoint != "" && (env.IgnoreConfiguredEndpoints == nil || !*env.IgnoreConfiguredEndpoints) {
 		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)
 	}
-	cfg.Retryer = retryer(cfg.RetryMode, cfg.RetryMaxAttempts)
+	cfg.Retryer = retryer(ctx, cfg.RetryMode, cfg.RetryMaxAttempts)
 	return cfg, nil
 }
 
@@ -55,11 +65,27 @@ func (r Request) client() *awshttp.BuildableClient {
 	})
 }
 
+// apiOptions are what smithy-go has to be kept from, also in the clients that the SDK's own chain makes.
+var apiOptions = []func(*middleware.Stack) error{readOnly, bounded}
+
+// bounded ends an answer that is too long. smithy-go reads all that it is sent into memory, an error's body too
+// (transport/http/protocol/awsjson), and what it does not need it reads to the end (CloseResponseBody): by the
+// gigabyte, in the time that one try has.
+func bounded(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("BoundedBody", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok {
+			answer.Body = http.MaxBytesReader(nil, answer.Body, maxReply)
+		}
+		return out, metadata, err
+	}), middleware.After)
+}
+
 // readOnly keeps smithy-go from breaking good answers. Its request body is closed once the answer's headers are there,
 // and the body's WriteTo then returns io.EOF (transport/http/internal/io/safe.go); net/http, if it only then looks for
 // the body's end, takes that for a failed write and closes the connection under the answer. The caller sees "use of
 // closed network connection" and asks AWS a second time (aws-sdk-go-v2#1825, #2737). A body that is a Reader and no
-// more has no such fault. It is an API option, so that the clients inside the SDK's own chain have it too.
+// more has no such fault.
 func readOnly(stack *middleware.Stack) error {
 	return stack.Build.Add(middleware.BuildMiddlewareFunc("ReadOnlyBody", func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
 		if req, ok := in.Request.(*smithyhttp.Request); ok {
@@ -77,13 +103,16 @@ func readOnly(stack *middleware.Stack) error {
 
 // retryer is the SDK's, which tries passing faults again and says the others at once, and which the STS client extends
 // by IDPCommunicationError; to that we add the one InvalidIdentityToken that passes: AWS could not fetch the issuer's
-// keys (aws-actions/configure-aws-credentials#299).
-func retryer(mode aws.RetryMode, attempts int) func() aws.Retryer {
+// keys (aws-actions/configure-aws-credentials#299). Its three tries are too few for a throttle, which says nothing of
+// this request: in a fleet whose jobs start together every third one would fail. That is tried again for as long as ctx
+// leaves time, unless the user has said how often.
+func retryer(ctx context.Context, mode aws.RetryMode, attempts int) func() aws.Retryer {
 	standard := func(o *retry.StandardOptions) {
-		if attempts > 0 {
-			o.MaxAttempts = attempts
+		o.MaxAttempts, o.Backoff = attempts, backoff(ctx, attempts)
+		if attempts == 0 {
+			o.MaxAttempts = tries
 		}
-		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(keysNotFetched)}, o.Retryables...)
+		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(keysNotFetched), retry.IsErrorRetryableFunc(onTheWire)}, o.Retryables...)
 	}
 	return func() aws.Retryer {
 		if mode == aws.RetryModeAdaptive {
@@ -93,6 +122,38 @@ func retryer(mode aws.RetryMode, attempts int) func() aws.Retryer {
 		}
 		return retry.NewStandard(standard)
 	}
+}
+
+// backoff says how long to wait after so many tries, or that there is to be no other: then the error is the last try's,
+// and not that of a wait which ctx cut short.
+func backoff(ctx context.Context, attempts int) retry.BackoffDelayer {
+	throttle := retry.IsErrorThrottles(retry.DefaultThrottles)
+	end, limited := ctx.Deadline()
+	return retry.BackoffDelayerFunc(func(tried int, err error) (time.Duration, error) {
+		most := lastWait
+		if tried <= 1 {
+			most = firstWait
+		}
+		wait := most/2 + rand.N(most/2) // #nosec G404 -- it is no secret how long we wait
+		usual := attempts > 0 || tried < retry.DefaultMaxAttempts
+		if !usual && !throttle.IsErrorThrottle(err).Bool() || limited && time.Until(end) < wait+enough {
+			return 0, &retry.MaxAttemptsError{Attempt: tried, Err: err}
+		}
+		return wait, nil
+	})
+}
+
+// onTheWire knows two faults of a connection better than the SDK does: it takes an answer that was cut off for one that
+// AWS meant, and a certificate that is not AWS's for a connection that failed.
+func onTheWire(err error) aws.Ternary {
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &certificate):
+		return aws.FalseTernary
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
 }
 
 func keysNotFetched(err error) aws.Ternary {

@@ -33,12 +33,13 @@ type other struct {
 	ask  client.ProgramFunc
 }
 
-// failed names the creds_store in an error of its client; "not found" is an answer and stays as it is.
-func (o *other) failed(err error) error {
+// failed names the creds_store in an error of its client, without the secrets that it was given; "not found" is an
+// answer and stays as it is.
+func (o *other) failed(err error, secrets ...string) error {
 	if err == nil || credentials.IsErrCredentialsNotFound(err) {
 		return err
 	}
-	return fmt.Errorf("asking creds_store %s: %s", o.name, oneline.Clean(err.Error()))
+	return fmt.Errorf("asking creds_store %s: %s", o.name, oneline.Clean(oneline.Strike(err.Error(), secrets...)))
 }
 
 // other finds the creds_store; nil when there is none. What cancel cancels is the child.
@@ -116,7 +117,7 @@ func (h Helper) storeForeign(ctx context.Context, c *credentials.Credentials) er
 	if err != nil {
 		return fmt.Errorf("storing a login: %q is not an ECR registry: %w", oneline.Clean(c.ServerURL), err)
 	}
-	return o.failed(client.Store(o.ask, c))
+	return o.failed(client.Store(o.ask, c), c.Secret)
 }
 
 func (h Helper) eraseForeign(ctx context.Context, host string) error {

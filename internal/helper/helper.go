@@ -30,6 +30,9 @@ type Helper struct {
 	Env     token.Env
 	Environ []string                         // all of the environment, as os.Environ has it
 	Debug   func(format string, args ...any) // one line per step, never a secret
+
+	token func(token.Token)      // told of the token, for Examine; may be nil
+	step  func(exchange.Outcome) // told of each step that AWS let pass; may be nil
 }
 
 // Get returns the login for a registry, from the cache or from AWS. A host that is not ECR goes to the helper that the
@@ -94,12 +97,13 @@ func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source)
 	if err != nil {
 		return cache.Entry{}, err
 	}
-	r := exchange.Request{Plan: plan, Source: source, Env: h.Env, Roots: roots, Debug: h.Debug}
+	r := exchange.Request{Plan: plan, Source: source, Env: h.Env, Roots: roots, Debug: h.Debug, Done: h.step}
 	if source.OIDC() {
 		client := token.Client(roots)
 		if r.Token, err = source.Token(ctx, client, plan.Audience); err != nil {
 			return cache.Entry{}, err
 		}
+		h.observe(r.Token)
 		h.Debug("have a %v, issuer %q, audience %q, until %v", r.Token, r.Token.Claims.Issuer, r.Token.Claims.Audience, r.Token.Claims.Expires)
 		login, refused := exchange.Get(ctx, r)
 		if exchange.Code(refused) != "ExpiredTokenException" || !source.Renewable() {
@@ -110,9 +114,17 @@ func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source)
 			h.Debug("there is no new one: %v", err)
 			return cache.Entry{}, refused
 		}
+		h.observe(r.Token)
 	}
 	login, err := exchange.Get(ctx, r)
 	return entry(login), err
+}
+
+// observe tells Examine of a token.
+func (h Helper) observe(t token.Token) {
+	if h.token != nil {
+		h.token(t)
+	}
 }
 
 func entry(l exchange.Login) cache.Entry {

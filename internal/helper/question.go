@@ -81,21 +81,22 @@ func state(path string) string {
 
 // cache opens the cache for a plan; nil when there is to be none, which is no reason to fail.
 func (h Helper) cache(plan config.Plan, source token.Source) *cache.Cache {
-	store, why := h.openCache(plan, source)
+	store, why := h.openCache(plan, source, cache.Open)
 	if why != nil {
 		h.Debug("no cache: %v", why)
 	}
 	return store
 }
 
-func (h Helper) openCache(plan config.Plan, source token.Source) (*cache.Cache, error) {
+// openCache opens the cache by cache.Open, or for who only looks by cache.Find.
+func (h Helper) openCache(plan config.Plan, source token.Source, open func(dirs []string, secret []byte) (*cache.Cache, error)) (*cache.Cache, error) {
 	if !plan.Cache {
 		return nil, fmt.Errorf("opening the cache: ECR_OIDC_CACHE says off")
 	}
 	if plan.Place.CI && source.Secret == nil { // an unsealed entry would be there for the next job
 		return nil, fmt.Errorf("opening the cache: this job has no secret of its own to seal it with")
 	}
-	store, err := cache.Open(h.dirs(plan), source.Secret)
+	store, err := open(h.dirs(plan), source.Secret)
 	if err == nil {
 		store.Debug = h.Debug
 	}

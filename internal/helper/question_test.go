@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
@@ -304,7 +305,8 @@ func TestOpenCache(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := helperIn(tt.env...)
-			store, err := h.openCache(planFor(t, h, "123456789012.dkr.ecr.us-east-1.amazonaws.com"))
+			plan, source := planFor(t, h, "123456789012.dkr.ecr.us-east-1.amazonaws.com")
+			store, err := h.openCache(plan, source, cache.Open)
 			if tt.why == "" && (err != nil || store.Dir() != dir) || tt.why != "" && (store != nil || err == nil || !strings.Contains(err.Error(), tt.why)) {
 				t.Errorf("%v, want %q", err, tt.why)
 			}

@@ -32,7 +32,7 @@ func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
 	source, noIdentity := token.Identify(h.Env, plan.Place, plan.Choice, len(plan.Roles) > 0)
-	store, err := h.openCache(plan, source)
+	store, err := h.openCache(plan, source, cache.Open)
 	if err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}

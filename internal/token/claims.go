@@ -24,7 +24,8 @@ type Claims struct {
 	Issuer   string
 	Subject  string
 	Audience []string
-	Expires  time.Time
+	Issued   time.Time // zero where it is not said
+	Expires  time.Time // zero where it is not said
 }
 
 // longest is how many characters STS takes as WebIdentityToken (AssumeRoleWithWebIdentity, API reference).
@@ -44,8 +45,21 @@ func Parse(raw string) (Token, error) {
 		return Token{}, errors.New("reading the OIDC token: it is not a JWT")
 	}
 	claims := Claims{Issuer: c.Issuer, Subject: c.Subject, Audience: c.Audience}
+	if c.IssuedAt != nil {
+		claims.Issued = c.IssuedAt.Time
+	}
 	if c.ExpiresAt != nil {
 		claims.Expires = c.ExpiresAt.Time
 	}
 	return Token{Raw: raw, Claims: claims}, nil
+}
+
+// Payload returns every claim of the token as JSON has it, numbers as json.Number: not verified, and not cleaned for
+// printing.
+func (t Token) Payload() map[string]any {
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser(jwt.WithJSONNumber()).ParseUnverified(t.Raw, claims); err != nil {
+		return nil
+	}
+	return claims
 }

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ const (
 func Client(roots *x509.CertPool) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if roots != nil {
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	return &http.Client{
 		Transport:     transport,
@@ -39,8 +40,9 @@ func Client(roots *x509.CertPool) *http.Client {
 
 // request sends what build makes until it is answered, and returns the string field of the JSON reply. Passing faults
 // (no connection, no answer, 429, 5xx, and GitHub's 403 for a job that it has not yet seen start, see
-// aws-actions/configure-aws-credentials#469) are tried again with jittered backoff. A reply's body is never quoted: it
-// may hold a token, or anything at all.
+// aws-actions/configure-aws-credentials#469) are tried again with jittered backoff, and not before the reply's
+// Retry-After; where that is later than ctx allows, there is no other try. A reply's body is never quoted: it may hold a
+// token, or anything at all.
 func request(ctx context.Context, client *http.Client, who, field string, build func(context.Context) (*http.Request, error)) (string, error) {
 	wait := backoff
 	for try := 1; ; try++ {
@@ -48,7 +50,12 @@ func request(ctx context.Context, client *http.Client, who, field string, build 
 		if err == nil {
 			return value, nil
 		}
-		if !passing || try == tries || !sleep(ctx, wait/2+rand.N(wait/2)) {
+		pause := wait/2 + rand.N(wait/2) // #nosec G404 -- it is no secret how long we wait
+		var busy *busyError
+		if errors.As(err, &busy) {
+			pause = max(pause, busy.after)
+		}
+		if !passing || try == tries || !sleep(ctx, pause) {
 			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Passing: passing}
 		}
 		wait *= 2
@@ -78,7 +85,7 @@ func requestOnce(ctx context.Context, client *http.Client, field string, build f
 	case resp.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(string(body)), "issue id_token"):
 		return "", true, errors.New("HTTP 403: it does not see the job as running yet")
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
-		return "", true, fmt.Errorf("HTTP %s", status(resp))
+		return "", true, &busyError{status(resp), retryAfter(resp)}
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
 		return "", false, fmt.Errorf("HTTP %s: a redirect, which is not followed with the job's bearer", status(resp))
 	case resp.StatusCode != http.StatusOK:
@@ -127,6 +134,28 @@ func status(resp *http.Response) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
 }
 
+// busyError says that it is to be asked again later.
+type busyError struct {
+	status string
+	after  time.Duration // when to ask again; 0: it does not say
+}
+
+func (e *busyError) Error() string {
+	if e.after == 0 {
+		return "HTTP " + e.status
+	}
+	return fmt.Sprintf("HTTP %s: it wants to be asked again in %v", e.status, e.after)
+}
+
+// retryAfter reads the seconds of a Retry-After; a date, its other form, would take two clocks that agree.
+func retryAfter(resp *http.Response) time.Duration {
+	seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
 func times(n int) string {
 	if n == 1 {
 		return "1 try"
@@ -134,8 +163,11 @@ func times(n int) string {
 	return fmt.Sprintf("%d tries", n)
 }
 
-// sleep waits, and returns false at once when ctx ends.
+// sleep waits, and returns false at once when ctx ends, or would before the time is over.
 func sleep(ctx context.Context, d time.Duration) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
+		return false
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

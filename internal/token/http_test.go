@@ -24,7 +24,8 @@ type reply struct {
 	status   int
 	body     string
 	location string
-	hangUp   int // close the connection after this many bytes of a longer body
+	after    string // Retry-After
+	hangUp   int    // close the connection after this many bytes of a longer body
 }
 
 func answering(value string) reply {
@@ -50,6 +51,9 @@ func serve(t *testing.T, replies ...reply) *endpoint {
 		e.mu.Unlock()
 		if answer.location != "" {
 			w.Header().Set("Location", answer.location)
+		}
+		if answer.after != "" {
+			w.Header().Set("Retry-After", answer.after)
 		}
 		if answer.hangUp > 0 {
 			w.Header().Set("Content-Length", fmt.Sprint(len(answer.body)))
@@ -146,6 +150,43 @@ func TestGitHubTriesAgain(t *testing.T) {
 			t.Errorf("%d requests, %v, want %s", len(e.asked), err, want)
 		}
 	})
+}
+
+// A Retry-After is kept to where there is time for it; where there is not, that is said at once. One that cannot be read
+// is none.
+func TestGitHubRetryAfter(t *testing.T) {
+	t.Parallel()
+	good := answering(jwtFor("sts.amazonaws.com", time.Hour))
+	const say = "asking GitHub for the job's OIDC token (1 try): HTTP 429 Too Many Requests"
+	for _, tt := range []struct {
+		after       string
+		least, most time.Duration
+		want        string // "" for a token
+	}{
+		{"1", time.Second, 5 * time.Second, ""},
+		{"0", 0, 4 * time.Second, ""},
+		{"6", 0, 4 * time.Second, say + ": it wants to be asked again in 6s"},
+		{"86400", 0, 4 * time.Second, say + ": it wants to be asked again in 24h0m0s"},
+		{"99999999999999999999", 0, 4 * time.Second, ""},
+		{"-60", 0, 4 * time.Second, ""},
+		{"Fri, 31 Dec 2099 23:59:59 GMT", 0, 4 * time.Second, ""},
+	} {
+		t.Run(tt.after, func(t *testing.T) {
+			t.Parallel()
+			e := serve(t, reply{status: 429, after: tt.after}, good)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			start := time.Now()
+			_, err := githubAt(t, e.URL+idtoken).Token(ctx, Client(nil), "")
+			took := time.Since(start)
+			if tt.want == "" && (err != nil || len(e.asked) != 2) || tt.want != "" && (err == nil || err.Error() != tt.want || len(e.asked) != 1) {
+				t.Errorf("%d requests, %v, want %s", len(e.asked), err, tt.want)
+			}
+			if took < tt.least || took > tt.most {
+				t.Errorf("it took %v, want %v to %v", took, tt.least, tt.most)
+			}
+		})
+	}
 }
 
 // What will not pass is said at once, and nothing of the answer, the address or the bearer is in it.

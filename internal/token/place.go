@@ -128,6 +128,32 @@ func Locate(env Env, choice Choice) (Place, error) {
 	return Place{Name: "aws"}, nil
 }
 
+// PassedOver returns the variables that are set and that another identity could have come from: other CIs' markers, a
+// token, AWS's keys, profile and web identity, the container's credentials.
+func (p Place) PassedOver(env Env) []string {
+	var found []string
+	for _, m := range markers {
+		for _, name := range m.names {
+			if m.place != p.Name && marks(name, env.Get(name)) {
+				found = append(found, name)
+			}
+		}
+	}
+	names := []string{"ECR_OIDC_TOKEN"}
+	if p.Name != "aws" {
+		names = append(names, "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+	}
+	if !p.Pair && p.Name != "aws" {
+		names = append(names, "AWS_WEB_IDENTITY_TOKEN_FILE")
+	}
+	for _, name := range names {
+		if env.Get(name) != "" && name != p.By {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
 // marks says whether a marker with this value marks anything. GITHUB_ACTIONS counts only as "true", which is what the
 // runner sets it to; a user's shell may hold others.
 func marks(name, value string) bool {

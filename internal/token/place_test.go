@@ -144,3 +144,39 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("Secrets of empty variables = %q", got)
 	}
 }
+
+// What was there and was not taken is named; what decided, and what is taken after all, is not.
+func TestPassedOver(t *testing.T) {
+	keys := []string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_PROFILE=dev", "AWS_WEB_IDENTITY_TOKEN_FILE=/t", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://x"}
+	const identities = "AWS_ACCESS_KEY_ID AWS_PROFILE AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_WEB_IDENTITY_TOKEN_FILE"
+	for _, tt := range []struct {
+		name   string
+		env    []string
+		choice Choice
+		want   string
+	}{
+		{"nothing", nil, Choice{}, ""},
+		{"GitHub and nothing else", []string{"GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL=x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, Choice{}, ""},
+		{"GitHub on a runner in EKS", append([]string{"GITHUB_ACTIONS=true"}, keys...), Choice{}, identities},
+		{"GitHub inside CircleCI", []string{"GITHUB_ACTIONS=true", "CIRCLECI=true", "GITLAB_CI=false", "BUILDKITE= "}, Choice{}, "CIRCLECI"},
+		{"CircleCI, and a shell's GITHUB_ACTIONS", []string{"CIRCLECI=true", "GITHUB_ACTIONS=1"}, Choice{}, ""},
+		{"a token in CircleCI", []string{"CIRCLECI=true", "ECR_OIDC_TOKEN=x"}, Choice{}, "CIRCLECI"},
+		{"a token in GitLab, where it belongs", []string{"GITLAB_CI=true", "ECR_OIDC_TOKEN=x"}, Choice{}, ""},
+		{"one account's source, beside a token for all", []string{"GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN=x"}, Choice{Source: "github", From: "ecr-oidc.yaml:3", OneAccount: true}, "ECR_OIDC_TOKEN"},
+		{"aws in GitHub", append([]string{"GITHUB_ACTIONS=true"}, keys...), Choice{Source: "aws", From: "ECR_OIDC_SOURCE"}, "GITHUB_ACTIONS"},
+		{"a machine's keys and profile are the SDK's affair", keys[:2], Choice{}, ""},
+		{"a pod", append([]string{"AWS_ROLE_ARN=x"}, keys...), Choice{}, "AWS_ACCESS_KEY_ID AWS_PROFILE AWS_CONTAINER_CREDENTIALS_FULL_URI"},
+		{"another file in a pod", append([]string{"AWS_ROLE_ARN=x"}, keys...), Choice{TokenFile: "/other", FileFrom: "ECR_OIDC_TOKEN_FILE"}, identities},
+		{"empty", []string{"GITHUB_ACTIONS=true", "AWS_ACCESS_KEY_ID=", "AWS_PROFILE= "}, Choice{}, ""},
+	} {
+		env := environ(tt.env...)
+		place, err := Locate(env, tt.choice)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if got := strings.Join(place.PassedOver(env), " "); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

@@ -28,6 +28,9 @@ type fetch func(ctx context.Context, client *http.Client, audience string) (stri
 // Renewable says whether Renew can give a token that Token did not.
 func (s Source) Renewable() bool { return s.renew != nil }
 
+// Asked says whether the source makes a token when it is asked, as opposed to one that was there before.
+func (s Source) Asked() bool { return s.OIDC() && (s.Name == "github" || s.Name == "buildkite") }
+
 // OIDC says whether the source is a token, as opposed to the AWS SDK's chain.
 func (s Source) OIDC() bool { return s.fetch != nil }
 

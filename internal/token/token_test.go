@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +137,55 @@ func TestExpired(t *testing.T) {
 	} {
 		if got := expired(Token{Claims: Claims{Expires: tt.expires}}, now); got != tt.want {
 			t.Errorf("expired at %v with expiry %v = %v", now, tt.expires, got)
+		}
+	}
+}
+
+// Payload is all of the claims, numbers as they were written; of what is no token there are none.
+func TestPayload(t *testing.T) {
+	claims := (Token{Raw: jwtWith(map[string]any{"sub": "s", "exp": json.Number("1795204989"), "run_id": json.Number("19521337042123456789"), "aud": []string{"a", "b"}, "nested": map[string]any{"n": 1.5}})}).Payload()
+	want := map[string]any{"sub": "s", "exp": json.Number("1795204989"), "run_id": json.Number("19521337042123456789"), "aud": []any{"a", "b"}, "nested": map[string]any{"n": json.Number("1.5")}}
+	if !reflect.DeepEqual(claims, want) {
+		t.Errorf("%#v", claims)
+	}
+	for _, raw := range []string{"", "x", "a.b.c", jwtWith(nil)[:20]} {
+		if claims := (Token{Raw: raw}).Payload(); len(claims) != 0 {
+			t.Errorf("%q: %v", raw, claims)
+		}
+	}
+}
+
+func TestIssued(t *testing.T) {
+	for want, claims := range map[int64]map[string]any{1795204989: {"iat": 1795204989}, 0: {"exp": 1795204989}} {
+		token, err := Parse(jwtWith(claims))
+		if got := token.Claims.Issued; err != nil || want == 0 && !got.IsZero() || want != 0 && got.Unix() != want {
+			t.Errorf("%v: %v, %v", claims, got, err)
+		}
+	}
+}
+
+// Only a source that makes its token when it is asked tells the CI's time by it.
+func TestAsked(t *testing.T) {
+	raw := jwtFor("sts.amazonaws.com", time.Hour)
+	for name, tt := range map[string]struct {
+		env  []string
+		want bool
+	}{
+		"github":           {[]string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, true},
+		"buildkite":        {[]string{"BUILDKITE=true", "BUILDKITE_JOB_ID=x", "BUILDKITE_AGENT_ACCESS_TOKEN=x"}, true},
+		"circleci":         {[]string{"CIRCLECI=true", "CIRCLE_OIDC_TOKEN_V2=" + raw}, false},
+		"gitlab":           {[]string{"GITLAB_CI=true", "ECR_OIDC_TOKEN=" + raw}, false},
+		"a machine":        {nil, false},
+		"github, no token": {[]string{"GITHUB_ACTIONS=true"}, false},
+	} {
+		env := environ(tt.env...)
+		place, err := Locate(env, Choice{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, _ := Identify(env, place, Choice{}, true)
+		if source.Asked() != tt.want {
+			t.Errorf("%s: %v", name, !tt.want)
 		}
 	}
 }

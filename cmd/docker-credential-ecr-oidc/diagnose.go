@@ -1,0 +1,298 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// diagnose puts what an examination found into words, in the order of a get.
+func (d *doctor) diagnose(x helper.Examination) diagnosis {
+	found := diagnosis{Registry: x.Registry.Host, Ready: x.Err == nil && !x.Anonymous}
+	found.registry(x)
+	decided := x.Err == nil || x.Plan.SessionName != ""
+	if decided {
+		found.roles(x)
+		found.source(x, d.program)
+		found.token(x)
+		found.exchange(x, d.policy == nil)
+	} else {
+		found.wrong("settings", x.Err)
+	}
+	found.states(x, d.program)
+	if decided {
+		found.cache(x)
+	}
+	found.docker(x, d.docker)
+	found.get(x, d.program)
+	switch {
+	case found.Token != nil && (d.policy != nil || refusedRole(x.Err)):
+		d.judge(&found, x.Plan.SessionName)
+		if found.Policy.Verdict != nil {
+			found.compare(x)
+		}
+	case d.policy != nil:
+		found.add("policy", skipped, "not looked at: there is no token to put to it")
+	}
+	return found
+}
+
+// wrong says of a step what its error says.
+func (d *diagnosis) wrong(name string, err error) {
+	d.add(name, bad, "%s", oneline.Clean(err.Error())).Next = next(err)
+}
+
+// next is advice, and for errors that have none, since a get's one line has no room for a maybe, that.
+func next(err error) string {
+	var (
+		request *token.RequestError
+		aws     *exchange.Error
+	)
+	const reach = "it may pass. If it does not: can this machine reach that address? Behind a proxy, set HTTPS_PROXY, and NO_PROXY for what lies before it"
+	switch text := advice(err); {
+	case text != "":
+		return text
+	case errors.As(err, &request) && request.Passing, errors.As(err, &aws) && aws.Code == "":
+		return reach
+	case errors.As(err, &request):
+		return "a CI answers its own jobs, and only while they run: are the variables that it set for this job still as it set them?"
+	case errors.As(err, &aws) && aws.Passing:
+		return "it may pass: try again"
+	}
+	return ""
+}
+
+// where shortens an endpoint's URL.
+func where(endpoint string) string { return strings.TrimPrefix(endpoint, "https://") }
+
+// refusedRole says whether STS gave the one answer that it has for a role that is not there and for one whose policy
+// refuses.
+func refusedRole(err error) bool {
+	var aws *exchange.Error
+	return errors.As(err, &aws) && aws.Step == exchange.Role && aws.Code == "AccessDenied"
+}
+
+func (d *diagnosis) registry(x helper.Examination) {
+	reg := x.Registry
+	what := "account " + reg.Account
+	if reg.Public {
+		what = "the public registry"
+	}
+	text := fmt.Sprintf("%s, region %s, partition %s", what, reg.Region, reg.Partition)
+	if reg.FIPS {
+		text += ", FIPS"
+	}
+	if reg.DualStack {
+		text += ", dual-stack"
+	}
+	d.add("registry", good, "%s", text)
+}
+
+func (d *diagnosis) roles(x helper.Examination) {
+	for _, role := range x.Plan.Roles[:min(1, len(x.Plan.Roles))] {
+		d.Role = role
+	}
+	var none *token.NoRoleError
+	switch {
+	case len(x.Plan.Roles) > 0:
+		d.add("role", good, "%s, from %s", strings.Join(x.Plan.Roles, ", then "), x.Plan.RolesFrom)
+	case x.Registry.Public:
+		d.add("role", note, "none, so this registry is left anonymous").Next = "for a login: set ECR_OIDC_ROLE_PUBLIC"
+	case errors.As(x.Err, &none):
+		d.wrong("role", x.Err)
+	default:
+		d.add("role", good, "none: the credentials ask for the password themselves")
+	}
+}
+
+// source says where we are and who we are there.
+func (d *diagnosis) source(x helper.Examination, p program) {
+	place := x.Plan.Place
+	text := place.Name
+	switch {
+	case place.Chosen:
+		text += ", chosen by " + place.By
+	case place.By != "":
+		text += ", by " + place.By
+	default:
+		text += ": no CI's variables are here, so this is a machine"
+	}
+	if x.Source.KeysOnly {
+		text += "; no role is set, so the AWS keys in the environment are used alone"
+	}
+	if place.Name == "aws" {
+		text += chain(x, p)
+	}
+	if passed := place.PassedOver(p.env); len(passed) > 0 && !x.Source.KeysOnly {
+		text += "; passed over: " + strings.Join(passed, ", ")
+	}
+	d.add("source", good, "%s", text)
+}
+
+// chain says where the SDK's chain begins.
+func chain(x helper.Examination, p program) string {
+	if profile := x.Plan.Choice.Profile; profile != "" {
+		return "; profile " + shown(profile) + " from " + x.Plan.Choice.ProfileFrom
+	}
+	if p.env.Get("AWS_ACCESS_KEY_ID") != "" && p.env.Get("AWS_SECRET_ACCESS_KEY") != "" {
+		return "; the keys in the environment"
+	}
+	if name := firstSet(p.env, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"); name != "" {
+		return "; profile " + shown(p.env.Get(name)) + " from " + name
+	}
+	return "; profile default"
+}
+
+func (d *diagnosis) token(x helper.Examination) {
+	if x.Token.Raw == "" {
+		return
+	}
+	d.Token = tokenOf(x.Token.Payload())
+	c := x.Token.Claims
+	text := fmt.Sprintf("issuer   %s\nsubject  %s\naudience %s", shown(c.Issuer), shown(c.Subject), shown(strings.Join(c.Audience, ", ")))
+	if !c.Issued.IsZero() && !c.Expires.IsZero() {
+		text += fmt.Sprintf("\nlives    %s", span(c.Expires.Sub(c.Issued)))
+		if left := time.Until(c.Expires); !x.Source.Asked() {
+			if left > 0 {
+				text += ", " + span(left) + " of it left"
+			} else {
+				text += ", and expired " + span(-left) + " ago"
+			}
+		}
+	}
+	d.add("token", good, "%s", text)
+	if rest := list(d.Token.Claims); rest != "" {
+		d.add("claims", good, "%s", rest)
+	}
+}
+
+// step names the step of an error that is not AWS's answer.
+func step(x helper.Examination) string {
+	var (
+		missing  *token.MissingError
+		request  *token.RequestError
+		audience *token.AudienceError
+		profile  *exchange.ProfileError
+	)
+	switch {
+	case errors.As(x.Err, &missing), errors.As(x.Err, &request), errors.As(x.Err, &audience):
+		return "token"
+	case x.STS == "" && !errors.As(x.Err, &profile):
+		return "endpoints"
+	case x.Source.OIDC():
+		return "token"
+	}
+	return "credentials"
+}
+
+// exchange says what AWS answered, or what kept it from being asked. To tell more of a role that refuses, the policy is
+// wanted.
+func (d *diagnosis) exchange(x helper.Examination, wanted bool) {
+	var (
+		failed *exchange.Error
+		noRole *token.NoRoleError
+	)
+	for _, o := range x.Passed {
+		switch o.Step {
+		case exchange.Password:
+			d.add("ECR", good, "a password that lives %s; %s, %d ms", span(o.Life), where(x.ECR), o.Took.Milliseconds())
+		default:
+			d.add("STS", good, "%s assumed, for %s; %s, %d ms", exchange.Short(o.Role), span(o.Life), where(x.STS), o.Took.Milliseconds())
+		}
+	}
+	switch {
+	case x.Err == nil || errors.As(x.Err, &noRole): // said with the role
+		return
+	case !errors.As(x.Err, &failed): // before AWS was asked
+		d.wrong(step(x), x.Err)
+		if x.STS == "" {
+			return
+		}
+		if len(x.Plan.Roles) > 0 {
+			d.add("STS", skipped, "not asked (%s)", where(x.STS))
+		}
+	case failed.Step == exchange.Password:
+		d.add("ECR", bad, "%s (%s)", oneline.Clean(failed.Error()), where(x.ECR)).Next = next(x.Err)
+		return
+	default:
+		c := d.add("STS", bad, "%s (%s)", oneline.Clean(failed.Error()), where(x.STS))
+		c.Next = next(x.Err)
+		if refusedRole(x.Err) && wanted {
+			c.Next += ". To ask the policy: aws iam get-role --role-name " + word(failed.Role[strings.LastIndex(failed.Role, "/")+1:]) +
+				" | docker-credential-ecr-oidc doctor --trust-policy - " + x.Registry.Host
+		}
+	}
+	d.add("ECR", skipped, "not asked (%s)", where(x.ECR))
+}
+
+func (d *diagnosis) cache(x helper.Examination) {
+	var missing *fs.PathError
+	switch {
+	case errors.Is(x.CacheErr, fs.ErrNotExist) && errors.As(x.CacheErr, &missing):
+		d.add("cache", good, "%s is not there yet", missing.Path)
+	case x.CacheErr != nil:
+		why := strings.ReplaceAll(strings.TrimPrefix(x.CacheErr.Error(), "opening the cache: "), "\n", "; ")
+		d.add("cache", note, "none: %s", oneline.Clean(why))
+	case x.Cached == nil:
+		d.add("cache", good, "%s: nothing for this registry", x.CacheDir)
+	default:
+		d.cached(x, time.Since(x.Cached.Made))
+	}
+	if x.Stored != nil {
+		d.add("login", note, "another tool's docker login of %s ago is kept, and get answers with that before all else", span(time.Since(x.Stored.Made))).Next = "to forget it: docker logout " + x.Registry.Host
+	}
+}
+
+// cached says of the entry that there is how long get will answer with it. From Refresh on AWS is asked again, and a
+// refusal takes it away.
+func (d *diagnosis) cached(x helper.Examination, age time.Duration) {
+	e := x.Cached
+	until := e.Life
+	if e.Refresh > 0 {
+		until = min(until, e.Refresh)
+	}
+	text := fmt.Sprintf("%s: a password made %s ago that lives %s", x.CacheDir, span(age), span(e.Life))
+	switch {
+	case !e.Fresh(time.Now()):
+		d.add("cache", good, "%s and serves no longer", text)
+	case d.Ready:
+		d.add("cache", good, "%s", text)
+	case age >= until:
+		d.add("cache", note, "%s; get answers with it while AWS cannot be asked", text)
+	default:
+		d.add("cache", note, "%s; get answers with it for up to %s yet, and says only then what it would say now", text, span(until-age)).Next = "to forget it: docker logout " + x.Registry.Host
+	}
+}
+
+// get says what a get would print.
+func (d *diagnosis) get(x helper.Examination, p program) {
+	switch {
+	case x.Stored != nil:
+		d.Ready = true
+		d.Get = "a username and a password: the login that another tool stored"
+	case x.Anonymous:
+		d.Ready = false
+		d.Get = "credentials not found in native keychain"
+	case x.Err != nil:
+		d.Get = p.line(x.Err, x.Registry.Host)
+	default:
+		d.Get = "a username and a password"
+	}
+}
+
+// compare speaks of a policy and of AWS's answer when they do not agree.
+func (d *diagnosis) compare(x helper.Examination) {
+	switch admits := d.Policy.Verdict.Admits.String(); {
+	case admits == "yes" && refusedRole(x.Err):
+		d.add("policy", note, "it would admit this token, and AWS did not: it is not the policy that this role has now, or there is no such role, or no such provider in its account, or a policy of the organisation denies")
+	case admits == "no" && x.Err == nil:
+		d.add("policy", note, "it would not admit this token, and AWS did: it is not the policy that this role has now")
+	}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+)
+
+// surroundings looks at Docker's side: its file, this program's place on PATH, its version.
+func (d *doctor) surroundings() (s surroundings) {
+	s.path, s.err = dockerconfig.Path(d.env.Get("DOCKER_CONFIG"))
+	if s.err == nil {
+		if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
+			s.err = fmt.Errorf("%s: %w", s.path, fs.ErrNotExist)
+		} else {
+			s.file, s.err = dockerconfig.Read(s.path)
+		}
+	}
+	s.variable = authConfig(d.env.Get("DOCKER_AUTH_CONFIG"))
+	s.checks = append(s.checks, d.onPath())
+	if runtime.GOOS == "darwin" {
+		s.checks = append(s.checks, d.onApplicationsPath())
+	}
+	if c, ok := dockerVersion(run("docker", "--version")); ok {
+		s.checks = append(s.checks, c)
+	}
+	for i := range s.checks {
+		s.checks[i].common = true
+	}
+	return s
+}
+
+// docker says whether Docker asks us for this registry.
+func (d *diagnosis) docker(x helper.Examination, s surroundings) {
+	host := x.Registry.Host
+	configure := "docker-credential-ecr-oidc configure " + host
+	switch {
+	case s.file == nil && errors.Is(s.err, fs.ErrNotExist):
+		d.add("docker", note, "it does not ask this helper: %s", oneline.Clean(s.err.Error())).Next = configure
+	case s.file == nil: // which configure could not write to either
+		d.add("docker", note, "it cannot use this helper: %s", oneline.Clean(s.err.Error())).Next = "mend that file, and then: " + configure
+	case s.file.Helper(host) == name:
+		d.add("docker", good, "%s: credHelpers names %s for this registry", s.path, name)
+	case s.file.Helper(host) != "":
+		d.add("docker", note, "%s: credHelpers names %s for this registry, and not this helper", s.path, shown(s.file.Helper(host))).Next = configure
+	case s.file.CredsStore() == name:
+		d.add("docker", good, "%s: credsStore is %s", s.path, name)
+	case s.file.CredsStore() != "":
+		d.add("docker", note, "%s: credHelpers does not name this registry, so that Docker asks %s, its credsStore", s.path, shown(s.file.CredsStore())).Next = configure
+	default:
+		d.add("docker", note, "%s: credHelpers does not name this registry", s.path).Next = configure
+	}
+	if s.file != nil && slices.ContainsFunc(s.file.Logins(), func(key string) bool { return isHost(key, host) }) {
+		d.add("docker", note, "%s: auths has an old login for this registry, which Docker before 29 uses after a refusal", s.path).Next = configure
+	}
+	if slices.ContainsFunc(s.variable, func(key string) bool { return isHost(key, host) }) {
+		d.add("docker", note, "DOCKER_AUTH_CONFIG has a login for this registry, which Docker uses before it asks any helper").Next = "unset it, or take that login out of it"
+	}
+	d.Checks = append(d.Checks, s.checks...)
+}
+
+func isHost(key, host string) bool {
+	reg, ok := registry.Parse(key)
+	return ok && reg.Host == host
+}
+
+// authConfig lists the registries that DOCKER_AUTH_CONFIG has logins for (docker/cli cli/config/configfile/file.go).
+func authConfig(value string) (hosts []string) {
+	var file struct {
+		Auths map[string]json.RawMessage `json:"auths"`
+	}
+	if json.Unmarshal([]byte(value), &file) == nil {
+		for host := range file.Auths {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+// onPath says whether Docker, started from here, finds this program.
+func (d *doctor) onPath() check {
+	path, err := exec.LookPath("docker-credential-" + name)
+	if err != nil {
+		return check{Name: "PATH", State: note, Text: "docker-credential-" + name + " is not on it, so Docker started from here does not find it", Next: "put its folder on PATH: " + folder()}
+	}
+	return check{Name: "PATH", State: good, Text: "Docker started from here finds " + path}
+}
+
+// onApplicationsPath is onPath for what is started from Finder or the Dock, such as Docker Desktop: those have launchd's
+// PATH and not the shell's.
+func (d *doctor) onApplicationsPath() check {
+	dirs := run("launchctl", "getenv", "PATH")
+	if dirs == "" {
+		dirs = "/usr/bin:/bin:/usr/sbin:/sbin"
+	}
+	for _, dir := range strings.Split(dirs, ":") {
+		if fi, err := os.Stat(dir + "/docker-credential-" + name); err == nil && fi.Mode().IsRegular() {
+			return check{Name: "PATH", State: good, Text: "applications find " + dir + "/docker-credential-" + name}
+		}
+	}
+	return check{
+		Name: "PATH", State: note, Text: "applications (Docker Desktop, an IDE) do not find docker-credential-" + name + " on theirs: " + shown(dirs),
+		Next: "put it, or a link to it, into /usr/local/bin, and let launchd know of that folder: sudo launchctl config user path /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+	}
+}
+
+// folder is where this program lies.
+func folder() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "where it lies"
+	}
+	return filepath.Dir(path)
+}
+
+// dockerVersion says what this Docker does with a refusal's line: since 28.5 (push) and 29.0 (pull) it is in its error.
+// Podman's "docker" says another name.
+func dockerVersion(said string) (check, bool) {
+	m := regexp.MustCompile(`^Docker version (\d+)\.(\d+)(\.\d+)?`).FindStringSubmatch(said)
+	if m == nil {
+		return check{}, false
+	}
+	major, _ := strconv.Atoi(m[1])
+	minor, _ := strconv.Atoi(m[2])
+	number := m[1] + "." + m[2] + m[3]
+	switch {
+	case major >= 29:
+		return check{Name: "docker", State: good, Text: "version " + number + ", which shows a refusal in its own error"}, true
+	case major == 28 && minor >= 5:
+		return check{Name: "docker", State: good, Text: "version " + number + ", which shows a refusal in its own error of a push; of a pull, look above \"no basic auth credentials\""}, true
+	}
+	return check{Name: "docker", State: good, Text: "version " + number + ", which hides a refusal in its own error; look above \"no basic auth credentials\""}, true
+}
+
+// run returns what a command that answers at once prints; "" when it is not there or fails.
+func run(command string, args ...string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command, args...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(out))
+}

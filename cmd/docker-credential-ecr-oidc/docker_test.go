@@ -1,0 +1,84 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDockerVersion(t *testing.T) {
+	const shows, push, hides = ", which shows a refusal in its own error", "of a push", "hides a refusal"
+	for said, want := range map[string]string{
+		"Docker version 29.0.0, build 3d4129b":                   "version 29.0.0" + shows,
+		"Docker version 30.1, build x":                           "version 30.1" + shows,
+		"Docker version 28.5.0, build x":                         push,
+		"Docker version 28.5.2-rc.1, build x":                    push,
+		"Docker version 28.4.0, build d8eb465":                   hides,
+		"Docker version 28.10.0, build x":                        push,
+		"Docker version 27.5.1, build x":                         hides,
+		"Docker version 20.10.25+dfsg1, build b82b9f3":           "version 20.10.25, which hides",
+		"Docker version 2.9.0":                                   hides,
+		"podman version 5.4.2":                                   "",
+		"Emulate Docker CLI using podman.\npodman version 4.9.3": "",
+		"nerdctl version 2.0.0":                                  "",
+		"":                                                       "",
+		"Docker version unknown-version, build unknown-commit":   "",
+	} {
+		c, ok := dockerVersion(said)
+		if ok != (want != "") || !strings.Contains(c.Text, want) || ok && (c.Name != "docker" || c.State != good) {
+			t.Errorf("%q: %v %+v, want %q", said, ok, c, want)
+		}
+	}
+}
+
+func TestAuthConfig(t *testing.T) {
+	for value, want := range map[string][]string{
+		`{"auths": {"` + host + `": {"auth": "eA=="}, "ghcr.io": {}}}`: {host, "ghcr.io"},
+		`{"auths": {}}`:               nil,
+		`{}`:                          nil,
+		``:                            nil,
+		`not JSON`:                    nil,
+		`{"auths": ["` + host + `"]}`: nil,
+	} {
+		got := authConfig(value)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", value, got, want)
+		}
+	}
+	for key, want := range map[string]bool{
+		host: true, "https://" + host: true, "https://" + host + "/v1/": true, strings.ToUpper(host): true, host + ":443": true,
+		"ghcr.io": false, "": false, "x" + host: false, "evil.example/" + host: false, strings.Replace(host, "1", "2", 1): false,
+	} {
+		if isHost(key, host) != want {
+			t.Errorf("%q is %s: %v", key, host, !want)
+		}
+	}
+}
+
+// A command that hangs is not waited for, one that fails said nothing, and nor did one that is not there.
+func TestRun(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skipf("the commands are shell scripts")
+	}
+	dir := t.TempDir()
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	for name, script := range map[string]string{"says": "echo; echo yes $1", "fails": "echo yes; exit 1", "hangs": "sleep 300 & echo yes; wait"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	start := time.Now()
+	for name, want := range map[string]string{"says": "yes x", "fails": "", "hangs": "", "is-not-there": ""} {
+		if got := run(name, "x"); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// signals are states of a job or a machine that people come to and do not see, each known by what is named in its test.
+var signals = []struct {
+	name  string
+	found func(x helper.Examination, p program) (text, next string)
+	says  []string // what is to be done about these checks, better than they do
+}{
+	{"long-lived key", longLivedKey, nil},
+	{"fork", publicFork, []string{"token", "role"}},
+	{"permission", missingPermission, []string{"token"}},
+	{"fork", circleFork, []string{"token", "role"}},
+	{"sudo", underSudo, nil},
+	{"container", inContainer, []string{"credentials"}},
+	{"runner's identity", runnerInEKS, nil},
+	{"clock", skewedClock, nil},
+	{"TLS", intercepted, []string{"token", "credentials", "STS", "ECR"}},
+}
+
+// states adds those that are found.
+func (d *diagnosis) states(x helper.Examination, p program) {
+	for _, s := range signals {
+		if text, next := s.found(x, p); text != "" {
+			d.add(s.name, note, "%s", text).Next = next
+			if s.says != nil {
+				d.leaveTo(s.says)
+			}
+		}
+	}
+}
+
+// leaveTo takes away what these checks say is to be done, where a state knows better.
+func (d *diagnosis) leaveTo(names []string) {
+	for i, c := range d.Checks {
+		if c.State == bad && slices.Contains(names, c.Name) {
+			d.Checks[i].Next = ""
+		}
+	}
+}
+
+// noToken says whether the job has none: with a role that is an error of its own, and without one it is in the other's.
+// In a fork there is neither, where the role comes from the CI's secrets.
+func noToken(err error) bool {
+	var (
+		missing *token.MissingError
+		noRole  *token.NoRoleError
+	)
+	return errors.As(err, &missing) || errors.As(err, &noRole) && noRole.Why != ""
+}
+
+// longLivedKey: an IAM user's key (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html) beside a
+// token, left over from before.
+func longLivedKey(x helper.Examination, p program) (text, next string) {
+	id := p.env.Get("AWS_ACCESS_KEY_ID")
+	if !x.Plan.Place.CI || !strings.HasPrefix(id, "AKIA") {
+		return "", ""
+	}
+	if x.Source.OIDC() {
+		return "AWS_ACCESS_KEY_ID is a user's long-lived key (AKIA...), beside a token that needs none", "delete the key from the CI's settings, and in IAM"
+	}
+	return "AWS_ACCESS_KEY_ID is a user's long-lived key (AKIA...)", "give the job a token and a role, and delete the key: https://github.com/ecr-oidc/docker-credential-ecr-oidc/blob/main/docs/migrate-from-access-keys.md"
+}
+
+// publicFork: the event's file says whose branch a pull request comes from
+// (https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request).
+func publicFork(x helper.Examination, p program) (text, next string) {
+	// A job on pull_request_target is the base's, and may have a token.
+	if x.Plan.Place.Name != "github" || !noToken(x.Err) || p.env.Get("GITHUB_EVENT_NAME") == "pull_request_target" {
+		return "", ""
+	}
+	from, to, ok := pullRequest(p.env.Get("GITHUB_EVENT_PATH"))
+	if !ok || from == to {
+		return "", ""
+	}
+	if from == "" { // and the fork is gone
+		from = "that was deleted"
+	}
+	return fmt.Sprintf("this is a pull request from the fork %s: GitHub gives its jobs no token and no secrets, whatever their permissions", shown(from)),
+		"push in a workflow that runs after the merge, or on workflow_run"
+}
+
+func pullRequest(path string) (from, to string, ok bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", "", false
+	}
+	defer f.Close()
+	type branch struct {
+		Repo struct {
+			FullName string `json:"full_name"`
+		} `json:"repo"`
+	}
+	var event struct {
+		PullRequest *struct {
+			Head, Base branch
+		} `json:"pull_request"`
+	}
+	if json.NewDecoder(io.LimitReader(f, 10<<20)).Decode(&event) != nil || event.PullRequest == nil {
+		return "", "", false
+	}
+	return event.PullRequest.Head.Repo.FullName, event.PullRequest.Base.Repo.FullName, true
+}
+
+// missingPermission: GitHub sets the variables only for jobs that may have a token.
+func missingPermission(x helper.Examination, p program) (text, next string) {
+	place := x.Plan.Place
+	if fork, _ := publicFork(x, p); fork != "" || place.Name != "github" || !place.CI || place.Forgejo || !noToken(x.Err) {
+		return "", ""
+	}
+	return "the job has not the permission id-token: write. A job's own permissions replace the workflow's, and a reusable workflow has at most its caller's",
+		"permissions: {id-token: write, contents: read}"
+}
+
+// circleFork: these variables are there in builds of forked pull requests alone
+// (https://circleci.com/docs/variables/#built-in-environment-variables).
+func circleFork(x helper.Examination, p program) (text, next string) {
+	if x.Plan.Place.Name != "circleci" || !noToken(x.Err) || p.env.Get("CIRCLE_PR_REPONAME") == "" && p.env.Get("CIRCLE_PR_USERNAME") == "" {
+		return "", ""
+	}
+	return "this is a build of a forked pull request, which CircleCI gives no token and no secrets", "push in a build of the branch; or, where every fork is trusted, pass secrets to forked builds (Project Settings, Advanced)"
+}
+
+// underSudo: sudo drops the job's variables, and sets this one.
+func underSudo(x helper.Examination, p program) (text, next string) {
+	if p.env.Get("SUDO_UID") == "" || x.Plan.Place.Name != "aws" || x.Plan.Place.Chosen {
+		return "", ""
+	}
+	return "SUDO_UID is set: this runs under sudo, which drops the job's variables and changes the home", "run Docker without sudo, or keep them: sudo --preserve-env docker ..."
+}
+
+// inContainer: Docker and podman leave these marks in their containers.
+func inContainer(x helper.Examination, p program) (text, next string) {
+	var none *exchange.NoCredentialsError
+	if x.Plan.Place.Name != "aws" || x.Plan.Place.Chosen || !errors.As(x.Err, &none) {
+		return "", ""
+	}
+	inside := p.env.Get("container") != "" // podman, systemd-nspawn
+	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
+		if _, err := os.Stat(mark); err == nil {
+			inside = true
+		}
+	}
+	if !inside {
+		return "", ""
+	}
+	return "this runs in a container, and no CI's variables are in it", "pass them on: docker run --env ACTIONS_ID_TOKEN_REQUEST_URL --env ACTIONS_ID_TOKEN_REQUEST_TOKEN --env ECR_OIDC_ROLE ... (CircleCI: CIRCLECI, CIRCLE_OIDC_TOKEN_V2)"
+}
+
+// runnerInEKS: a self-hosted runner's pod has an identity of its own, which is not the job's.
+func runnerInEKS(x helper.Examination, p program) (text, next string) {
+	if !x.Plan.Place.CI || x.Plan.Place.Chosen {
+		return "", ""
+	}
+	for _, own := range [][2]string{{"AWS_WEB_IDENTITY_TOKEN_FILE", "file"}, {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "aws"}} {
+		if p.env.Get(own[0]) != "" {
+			return "the runner has an AWS identity of its own (" + own[0] + "), which is not used for its jobs", "to use it all the same: ECR_OIDC_SOURCE=" + own[1]
+		}
+	}
+	return "", ""
+}
+
+// skewedClock: the token was made a moment ago, by the CI's clock.
+func skewedClock(x helper.Examination, _ program) (text, next string) {
+	if x.Skew.Abs() < 2*time.Minute {
+		return "", ""
+	}
+	which := "ahead of"
+	if x.Skew < 0 {
+		which = "behind"
+	}
+	return fmt.Sprintf("this machine's clock is %s %s the CI's; this program does not mind, and AWS's other tools do", span(x.Skew.Abs().Round(time.Minute)), which), "set the clock (timedatectl, chronyc, w32tm)"
+}
+
+// intercepted: whoever signed the server's certificate is not trusted here.
+func intercepted(x helper.Examination, p program) (text, next string) {
+	if x.Err == nil || !distrusted(x.Err) {
+		return "", ""
+	}
+	text = "the server's certificate is signed by nobody whom this machine trusts: a proxy that intercepts TLS does that"
+	if proxy := firstSet(p.env, "HTTPS_PROXY", "https_proxy"); proxy != "" {
+		text += " (" + proxy + " is set)"
+	}
+	if bundle := p.env.Get("AWS_CA_BUNDLE"); bundle != "" {
+		return text + "; AWS_CA_BUNDLE is " + shown(bundle) + ", and replaces the system's", "put the proxy's CA certificate into that file"
+	}
+	return text, "set AWS_CA_BUNDLE to a file with the proxy's CA certificate, which the CI's token endpoint is asked with too"
+}
+
+func firstSet(env token.Env, names ...string) string {
+	for _, name := range names {
+		if env.Get(name) != "" {
+			return name
+		}
+	}
+	return ""
+}

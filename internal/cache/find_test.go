@@ -1,0 +1,103 @@
+package cache
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Find makes nothing, neither the directory nor what leads to it, and says that there is nothing; where there is, it has
+// what Open has.
+func TestFind(t *testing.T) {
+	temp := t.TempDir()
+	for _, dir := range []string{filepath.Join(temp, "c"), filepath.Join(temp, "a", "b", "c")} {
+		c, err := Find([]string{dir, filepath.Join(temp, "second")}, secret)
+		if c != nil || !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: %v, %v", dir, c, err)
+		}
+	}
+	if files, err := os.ReadDir(temp); err != nil || len(files) > 0 {
+		t.Errorf("it made %v, %v", files, err)
+	}
+
+	dir := filepath.Join(temp, "c")
+	if err := opened(t, dir, secret).Put("id", login()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Find([]string{dir + "/"}, secret)
+	if err != nil || c.Dir() != dir {
+		t.Fatalf("%v, %v", c, err)
+	}
+	c.now = func() time.Time { return noon }
+	if e, ok := c.Get("id"); !ok || e.Secret != login().Secret {
+		t.Errorf("Get = %v, %v", e, ok)
+	}
+	if _, ok := c.Get("another"); ok {
+		t.Error("an entry that nobody made")
+	}
+	if after, err := os.Stat(dir); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the directory was changed: %v", err)
+	}
+}
+
+// Where Open goes on to the next directory, so does Find; and it says of each why.
+func TestFindPassesOver(t *testing.T) {
+	temp := t.TempDir()
+	file := filepath.Join(temp, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := opened(t, filepath.Join(temp, "good"), secret)
+	if c, err := Find([]string{file, good.Dir()}, secret); err != nil || c.Dir() != good.Dir() {
+		t.Errorf("%v, %v", c, err)
+	}
+	unfit := []string{file}
+	if runtime.GOOS != "windows" {
+		link, open := filepath.Join(temp, "link"), filepath.Join(temp, "open")
+		if err := errors.Join(os.Symlink(good.Dir(), link), os.Mkdir(open, 0o700), os.Chmod(open, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		unfit = append(unfit, link, open)
+	}
+	c, err := Find(unfit, secret)
+	if c != nil || err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("%v, %v", c, err)
+	}
+	for _, dir := range unfit {
+		if !strings.Contains(err.Error(), dir) {
+			t.Errorf("%v\ndoes not name %s", err, dir)
+		}
+	}
+	if c, err := Find(nil, secret); c != nil || err == nil {
+		t.Errorf("no directories: %v, %v", c, err)
+	}
+}
+
+// Look returns what Get does not any more.
+func TestLook(t *testing.T) {
+	c := filled(t)
+	c.now = func() time.Time { return noon.Add(13 * time.Hour) }
+	if e, ok := c.Look("id"); !ok || e.Secret != login().Secret {
+		t.Errorf("Look = %v, %v", e, ok)
+	}
+	if _, ok := c.Get("id"); ok {
+		t.Error("Get serves it")
+	}
+	if _, ok := c.Look("another"); ok {
+		t.Error("Look finds what is not there")
+	}
+	for _, none := range []*Cache{nil, {}} {
+		if _, ok := none.Look("id"); ok {
+			t.Error("an entry in no cache")
+		}
+	}
+}

@@ -1,0 +1,33 @@
+package exchange
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// FuzzLogin holds that whatever ECR's answer has for an authorization token, there is a name and a password in what is
+// read of it, and that an error quotes nothing of it.
+func FuzzLogin(f *testing.F) {
+	for _, s := range []string{"AWS:password", "AWS:pass:word", ":", "AWS:", ":password", "AWS", ""} {
+		f.Add(base64.StdEncoding.EncodeToString([]byte(s)), int64(43200))
+	}
+	f.Add("QVdTOnBhc3N3b3Jk\n", int64(-1))
+	f.Add("not base64", int64(1<<62))
+	now := time.Unix(1700000000, 0)
+	f.Fuzz(func(t *testing.T, encoded string, life int64) {
+		got, err := Request{}.login(aws.String(encoded), aws.Time(now.Add(time.Duration(life))), now)
+		switch {
+		case err != nil && (got != Login{} || !strings.HasSuffix(err.Error(), "ECR's answer has no password in it")):
+			t.Errorf("%q: %v, %v", encoded, got, err)
+		case err == nil && (got.Username == "" || got.Password == "" || strings.Contains(got.Username, ":") || got.Life != time.Duration(life)):
+			t.Errorf("%q for %d: %#v", encoded, life, got)
+		}
+		if _, err := (Request{}).login(aws.String(encoded), nil, now); err == nil {
+			t.Errorf("%q: a password that is for ever", encoded)
+		}
+	})
+}

@@ -1,0 +1,86 @@
+package helper
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// Examination is what a get for a registry decides and meets, step by step. What comes after the step that failed is
+// zero.
+type Examination struct {
+	Registry registry.Registry
+	Plan     config.Plan
+	Source   token.Source
+	STS, ECR string             // where they are asked
+	Token    token.Token        // of an OIDC source
+	Passed   []exchange.Outcome // what AWS let pass
+	Skew     time.Duration      // by how much this machine's clock is ahead of the token's; 0 where that cannot be said
+	Err      error              // what the get would say; nil when it would answer
+
+	Anonymous bool   // the answer is "not found", and the client goes on without a login
+	CacheDir  string // where entries lie; "" when there are none, and CacheErr says why
+	CacheErr  error
+	Cached    *cache.Entry // the entry for this question, also one that has expired
+	Stored    *cache.Entry // another tool's login, with which get answers before all else
+}
+
+// Examine does what Get does before it asks anybody: it decides who we are and whom to ask, and looks into the cache.
+func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examination) {
+	x.Registry = reg
+	if x.Plan, x.Err = h.plan(reg); x.Err != nil {
+		x.Anonymous = errors.Is(x.Err, config.ErrNotAllowed)
+		return x
+	}
+	var noIdentity error
+	x.Source, noIdentity = token.Identify(h.Env, x.Plan.Place, x.Plan.Choice, len(x.Plan.Roles) > 0)
+	h.lookUp(&x)
+	if reg.Public && len(x.Plan.Roles) == 0 {
+		x.Anonymous = x.Stored == nil
+		return x
+	}
+	if x.Err = noIdentity; x.Err != nil {
+		return x
+	}
+	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, exchange.Request{Plan: x.Plan, Source: x.Source, Env: h.Env, Debug: h.Debug})
+	return x
+}
+
+// Settled says whether there is nobody to ask: the answer is there already, or cannot be had.
+func (x Examination) Settled() bool { return x.Err != nil || x.Anonymous || x.STS == "" }
+
+// Ask does the rest of what Get does, afresh: it asks the CI and AWS whatever is in the cache, and writes nothing there.
+// It blocks as long as a get that fills. It is not for what is settled.
+func (h Helper) Ask(ctx context.Context, x Examination) Examination {
+	h.token = func(t token.Token) {
+		x.Token = t
+		if !t.Claims.Issued.IsZero() && x.Source.Asked() {
+			x.Skew = time.Since(t.Claims.Issued)
+		}
+	}
+	h.step = func(o exchange.Outcome) { x.Passed = append(x.Passed, o) }
+	_, x.Err = h.fill(ctx, x.Plan, x.Source)
+	return x
+}
+
+// lookUp finds what the cache has, without making it.
+func (h Helper) lookUp(x *Examination) {
+	store, err := h.openCache(x.Plan, x.Source, cache.Find)
+	if err != nil {
+		x.CacheErr = err
+		return
+	}
+	x.CacheDir = store.Dir()
+	if e, ok := store.Look(h.question(x.Plan, x.Source)); ok {
+		x.Cached = &e
+	}
+	if e, ok := store.Get(keptLogin(x.Registry)); ok {
+		x.Stored = &e
+	}
+}
