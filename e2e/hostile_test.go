@@ -320,10 +320,10 @@ func TestCleanUp(t *testing.T) {
 func TestForeignLock(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("waits for the program's own limits, up to 24 seconds")
+		t.Skip("waits for the program's own limits, up to 16 seconds")
 	}
 	var all sync.WaitGroup
-	for held, bound := range map[int]time.Duration{1: 16 * time.Second, 3: 28 * time.Second} {
+	for held, bound := range map[int]time.Duration{1: 16 * time.Second, 2: 28 * time.Second} {
 		v := newVictim(t)
 		v.misses("an empty cache")
 		entry := v.entry()

@@ -65,6 +65,14 @@ func (e Entry) Fresh(now time.Time) bool {
 	return 0 <= age && age < e.Life-margin
 }
 
+// Left returns how long the entry may be served yet at the time now, whatever becomes of a refresh.
+func (e Entry) Left(now time.Time) time.Duration {
+	if !e.Fresh(now) {
+		return 0
+	}
+	return e.Life - margin - now.Sub(e.Made)
+}
+
 // due says whether AWS is to be asked again at the time now for an entry that is fresh.
 func (e Entry) due(now time.Time) bool {
 	return e.Refresh > 0 && now.Sub(e.Made) >= e.Refresh
@@ -80,7 +88,7 @@ type Cache struct {
 	name []byte // HMAC key of the file names
 	now  func() time.Time
 
-	patience time.Duration
+	patience, longest time.Duration
 }
 
 // Open returns the cache in the first of dirs that is fit to hold it: a real directory that is ours alone; one that is
@@ -99,7 +107,7 @@ func first(dirs []string, secret []byte, usable func(dir string) error, looking 
 			return open(dir, secret)
 		}
 		err = fmt.Errorf("opening the cache directory %s: %w", dir, err)
-		if looking && errors.Is(err, os.ErrNotExist) {
+		if looking && errors.Is(err, os.ErrNotExist) && makeable(dir) {
 			return nil, err
 		}
 		errs = append(errs, err)
@@ -127,7 +135,7 @@ func open(dir string, secret []byte) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{dir: dir, aead: aead, name: name, now: time.Now, patience: patience}, nil
+	return &Cache{dir: dir, aead: aead, name: name, now: time.Now, patience: patience, longest: longest}, nil
 }
 
 // Dir returns where the entries lie.
@@ -150,7 +158,6 @@ func (c *Cache) Put(id string, e Entry) error {
 	if c.holdsNothing() {
 		return errors.New("keeping an entry: there is no cache")
 	}
-	c.prune()
 	if err := c.seal(id, e); err != nil {
 		return fmt.Errorf("keeping an entry: %w", err)
 	}
@@ -172,14 +179,18 @@ func (c *Cache) Remove(id string) error {
 
 func (c *Cache) holdsNothing() bool { return c == nil || c.aead == nil }
 
-// seal writes a value under id.
+// seal writes a value under id, and removes what expired long ago.
 func (c *Cache) seal(id string, v any) error {
+	c.prune()
 	plain, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
 	plain = append(plain, bytes.Repeat([]byte(" "), unit-1-(len(plain)-1)%unit)...) // which JSON may end with
 	sealed := c.aead.Seal([]byte(format), nil, plain, []byte(format+id))
+	if len(sealed) > maxEntry { // it would not be read
+		return fmt.Errorf("it has %d bytes", len(sealed))
+	}
 	path := c.path(id, suffix)
 	if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
 		os.Remove(path) // no file can take its place; one that holds something is not ours, and stays
@@ -271,4 +282,17 @@ func fit(dir string) error {
 		return fmt.Errorf("it is not a directory but %v", fi.Mode().Type())
 	}
 	return ours(fi)
+}
+
+// makeable says whether a directory that is missing could be made: where the nearest parent that is there can be written.
+func makeable(dir string) bool {
+	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
+		fi, err := os.Stat(parent)
+		if err == nil {
+			return fi.IsDir() && writable(parent, fi)
+		}
+		if parent == filepath.Dir(parent) || !errors.Is(err, os.ErrNotExist) {
+			return false
+		}
+	}
 }

@@ -166,11 +166,11 @@ func TestDoRefreshIsForOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.now = func() time.Time { return noon.Add(time.Hour) }
-	unlock, err := lockfile.Lock(t.Context(), c.lock("id", 0))
+	held, err := lockfile.Lock(t.Context(), c.lock("id", 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unlock()
+	defer held.Unlock()
 	f := &filler{entry: login()}
 	if e, failure := c.Do(t.Context(), "id", f.fill); e.Secret != "old" || failure != nil || f.calls.Load() != 0 {
 		t.Errorf("%q, %v, %d fills", e.Secret, failure, f.calls.Load())
@@ -197,11 +197,11 @@ func TestDoStuckHolder(t *testing.T) {
 	const many = 16
 	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
 	c.patience = 200 * time.Millisecond
-	unlock, err := lockfile.Lock(t.Context(), c.lock("id", 0))
+	held, err := lockfile.Lock(t.Context(), c.lock("id", 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unlock()
+	defer held.Unlock()
 	f := &filler{entry: login()}
 	var group sync.WaitGroup
 	for range many {
@@ -216,11 +216,11 @@ func TestDoStuckHolder(t *testing.T) {
 		t.Errorf("%d fills", n)
 	}
 	for queue := 1; queue < queues; queue++ {
-		unlock, err := lockfile.Lock(t.Context(), c.lock("other", queue))
+		held, err := lockfile.Lock(t.Context(), c.lock("other", queue))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer unlock()
+		defer held.Unlock()
 	}
 	if e, failure := c.Do(t.Context(), "other", f.fill); failure != nil || e.Secret != "the-password" {
 		t.Errorf("with every queue taken but the first: %v, %v", e, failure)
@@ -230,11 +230,11 @@ func TestDoStuckHolder(t *testing.T) {
 // Somebody who waits sees an answer that is there before the lock is.
 func TestDoSeesAnAnswerWhileItWaits(t *testing.T) {
 	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-	unlock, err := lockfile.Lock(t.Context(), c.lock("id", 0))
+	held, err := lockfile.Lock(t.Context(), c.lock("id", 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unlock()
+	defer held.Unlock()
 	c.patience = time.Hour
 	all := waiting(c, 1)
 	go func() {
@@ -273,11 +273,11 @@ func TestDoWithoutLocks(t *testing.T) {
 // A wait ends with the caller's time, and the fill learns of it.
 func TestDoEndsWithItsTime(t *testing.T) {
 	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-	unlock, err := lockfile.Lock(t.Context(), c.lock("id", 0))
+	held, err := lockfile.Lock(t.Context(), c.lock("id", 0))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unlock()
+	defer held.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	f := &filler{gate: make(chan struct{})}
@@ -314,5 +314,206 @@ func TestSealedSizes(t *testing.T) {
 	}
 	if len(sizes) != 1 {
 		t.Errorf("sizes %v", sizes)
+	}
+}
+
+// A holder that is slow, and not stuck, is waited for: a second fill would be as slow.
+func TestDoSlowHolder(t *testing.T) {
+	const many = 8
+	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	c.now = time.Now // who waited is told by the clock
+	c.patience = 400 * time.Millisecond
+	f := &filler{entry: login(), gate: make(chan struct{})}
+	f.entry.Made = time.Now()
+	time.AfterFunc(3*c.patience, func() { close(f.gate) })
+	var group sync.WaitGroup
+	for range many {
+		group.Go(func() {
+			if e, failure := c.Do(t.Context(), "id", f.fill); failure != nil || e.Secret != "the-password" {
+				t.Errorf("%v, %v", e, failure)
+			}
+		})
+	}
+	group.Wait()
+	if n := f.calls.Load(); n != 1 {
+		t.Errorf("%d fills", n)
+	}
+}
+
+// But not for ever.
+func TestDoWaitsNoLongerThanItMay(t *testing.T) {
+	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	c.longest = 200 * time.Millisecond
+	held, err := lockfile.Lock(t.Context(), c.lock("id", 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := c.alive(c.lock("id", 0), held)
+	defer end()
+	if e, failure := c.Do(t.Context(), "id", (&filler{entry: login()}).fill); failure != nil || e.Secret != "the-password" {
+		t.Errorf("%v, %v", e, failure)
+	}
+}
+
+// Where nothing can be kept nobody waits for another's answer, which will never be there: all but the first fill at once.
+func TestDoWhereNothingCanBeKept(t *testing.T) {
+	const many = 16
+	for name, f := range map[string]*filler{
+		"the disk is full":            {entry: login()},
+		"AWS lets it expire too soon": {entry: Entry{Secret: "the-password", Life: margin}},
+		"a failure":                   {failure: &Failure{Said: []byte("refused"), For: time.Hour}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+			c.now = time.Now
+			f.entry.Made = time.Now()
+			for _, id := range []string{"id", failureOf("id")} { // no file can take the place of a directory that is not empty
+				if err := os.MkdirAll(filepath.Join(c.path(id, suffix), "full"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			all := waiting(c, many)
+			var filling, most atomic.Int32
+			inside := make(chan struct{})
+			fill := func(context.Context) (Entry, *Failure) {
+				if f.calls.Add(1) == 1 {
+					<-all
+					return f.entry, f.failure
+				}
+				if filling.Add(1) == many-1 { // all the others at the same time
+					close(inside)
+				}
+				most.Store(max(most.Load(), filling.Load()))
+				select {
+				case <-inside:
+				case <-time.After(20 * time.Second):
+				}
+				return f.entry, f.failure
+			}
+			var group sync.WaitGroup
+			for range many {
+				group.Go(func() {
+					if e, failure := c.Do(t.Context(), "id", fill); e.Secret != f.entry.Secret || (failure == nil) != (f.failure == nil) {
+						t.Errorf("%v, %v", e, failure)
+					}
+				})
+			}
+			group.Wait()
+			if most.Load() != many-1 {
+				t.Errorf("%d of %d filled at the same time", most.Load(), many-1)
+			}
+		})
+	}
+}
+
+// An entry that AWS's refusal, or an erase, took away while somebody waited to refresh it does not come back.
+func TestDoRefreshBringsNothingBack(t *testing.T) {
+	old := Entry{Secret: "old", Made: noon, Life: 12 * time.Hour, Refresh: time.Hour}
+	passing := &Failure{Said: []byte("HTTP 500"), For: 2 * time.Second}
+	at := func(t *testing.T) *Cache {
+		c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+		if err := c.Put("id", old); err != nil {
+			t.Fatal(err)
+		}
+		c.now = func() time.Time { return noon.Add(time.Hour) }
+		return c
+	}
+	t.Run("refused before it had the lock", func(t *testing.T) {
+		c := at(t)
+		if err := c.keep("id", Entry{}, &Failure{Said: []byte("AccessDenied"), For: 10 * time.Second, Refused: true}); err != nil {
+			t.Fatal(err)
+		}
+		f := &filler{failure: passing}
+		if e, failure := c.refresh(t.Context(), "id", noon, old, f.fill); failure == nil || string(failure.Said) != "AccessDenied" || f.calls.Load() != 0 {
+			t.Errorf("%v, %v", e, failure)
+		}
+	})
+	t.Run("erased before it had the lock", func(t *testing.T) {
+		c := at(t)
+		if err := c.Remove("id"); err != nil {
+			t.Fatal(err)
+		}
+		f := &filler{failure: passing}
+		if e, failure := c.refresh(t.Context(), "id", noon.Add(time.Hour), old, f.fill); failure == nil || f.calls.Load() != 1 {
+			t.Errorf("%v, %v", e, failure)
+		}
+	})
+	t.Run("erased while it asked", func(t *testing.T) {
+		c := at(t)
+		e, failure := c.Do(t.Context(), "id", func(context.Context) (Entry, *Failure) {
+			if err := c.Remove("id"); err != nil {
+				t.Error(err)
+			}
+			return Entry{}, passing
+		})
+		if failure != nil || e.Secret != "old" {
+			t.Errorf("%v, %v", e, failure)
+		}
+		if _, ok := c.Look("id"); ok {
+			t.Error("it came back")
+		}
+	})
+}
+
+// Where files cannot be locked, a refresh is made all the same: a refusal must not go unheard.
+func TestDoRefreshWithoutLocks(t *testing.T) {
+	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	if err := c.Put("id", Entry{Secret: "old", Made: noon, Life: 12 * time.Hour, Refresh: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(c.lock("id", 0), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c.now = func() time.Time { return noon.Add(time.Hour) }
+	f := &filler{failure: &Failure{Said: []byte("AccessDenied"), For: 10 * time.Second, Refused: true}}
+	if e, failure := c.Do(t.Context(), "id", f.fill); failure == nil || e.Secret != "" {
+		t.Errorf("%v, %v", e, failure)
+	}
+}
+
+// A failure that is a process's own, and one that is too long to be read again, are told to nobody else.
+func TestDoKeepsSomeFailuresToItself(t *testing.T) {
+	for name, failure := range map[string]*Failure{
+		"its own":  {Said: []byte("no answer in time"), For: -1},
+		"too long": {Said: make([]byte, maxEntry), For: time.Hour},
+	} {
+		c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+		f := &filler{failure: failure}
+		for range 2 {
+			if _, got := c.Do(t.Context(), "id", f.fill); got == nil {
+				t.Errorf("%s: no failure", name)
+			}
+		}
+		if n := f.calls.Load(); n != 2 {
+			t.Errorf("%s: %d fills", name, n)
+		}
+	}
+}
+
+func TestFailed(t *testing.T) {
+	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	if _, _, ok := c.Failed("id"); ok {
+		t.Error("a failure of nothing")
+	}
+	c.Do(t.Context(), "id", (&filler{failure: &Failure{Said: []byte("refused"), For: 10 * time.Second}}).fill)
+	c.now = func() time.Time { return noon.Add(4 * time.Second) }
+	if f, left, ok := c.Failed("id"); !ok || string(f.Said) != "refused" || left != 6*time.Second {
+		t.Errorf("%s, %v, %v", f.Said, left, ok)
+	}
+	c.now = func() time.Time { return noon.Add(10 * time.Second) }
+	if _, _, ok := c.Failed("id"); ok {
+		t.Error("after its time")
+	}
+	if _, _, ok := (*Cache)(nil).Failed("id"); ok {
+		t.Error("without a cache")
+	}
+}
+
+func TestLeft(t *testing.T) {
+	e := Entry{Made: noon, Life: 12 * time.Hour}
+	for after, want := range map[time.Duration]time.Duration{0: 12*time.Hour - margin, time.Hour: 11*time.Hour - margin, 12*time.Hour - margin: 0, 13 * time.Hour: 0, -time.Hour: 0} {
+		if got := e.Left(noon.Add(after)); got != want {
+			t.Errorf("after %v: %v, want %v", after, got, want)
+		}
 	}
 }

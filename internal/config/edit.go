@@ -16,38 +16,67 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
 // Settings are what configure writes for an account. Empty fields are left as they are.
 type Settings struct {
-	Role    []string // a chain
-	Profile string
-	Source  string
+	Role            []string // a chain
+	Profile         string
+	Source          string
+	Audience        string
+	SessionName     string
+	SessionDuration string
+	Allowed         []string // for the whole file: these accounts too
+}
+
+// Setting is one of them that is not empty.
+type Setting struct {
+	Key   string
+	Texts []string
+}
+
+// Set returns those that are for an account, in the order in which the file gets them.
+func (s Settings) Set() (set []Setting) {
+	for _, one := range []Setting{
+		{"role", s.Role}, {"source", []string{s.Source}}, {"profile", []string{s.Profile}}, {"audience", []string{s.Audience}},
+		{"session_name", []string{s.SessionName}}, {"session_duration", []string{s.SessionDuration}},
+	} {
+		if len(one.Texts) > 1 || len(one.Texts) == 1 && one.Texts[0] != "" {
+			set = append(set, one)
+		}
+	}
+	return set
 }
 
 // SetAccounts writes settings for accounts into the file at path, "" being the public registry. Order,
-// comments (but those on a value that is replaced) and everything else stay. The settings are checked first, the file before and after; one that is missing is made, for
-// its owner alone.
+// comments (but those on a value that is replaced) and everything else stay. The settings are checked first, the file
+// before and after; one that is missing is made, for its owner alone. An error about a setting begins with its flag.
 func SetAccounts(path string, accounts []string, s Settings) error {
 	var lines []string
 	entry := Entry{}
-	for _, set := range []struct {
-		key   string
-		texts []string
-	}{{"role", s.Role}, {"source", []string{s.Source}}, {"profile", []string{s.Profile}}} {
-		if len(set.texts) == 0 || set.texts[0] == "" && len(set.texts) == 1 {
-			continue
+	for _, set := range s.Set() {
+		if err := check(set.Key, set.Texts); err != nil {
+			return fmt.Errorf("--%s %w", strings.ReplaceAll(set.Key, "_", "-"), err)
 		}
-		if err := check(set.key, set.texts); err != nil {
-			return fmt.Errorf("--%s %w", set.key, err)
-		}
-		lines = append(lines, set.key+": "+yamlTexts(set.texts))
-		entry[set.key] = Value{Texts: set.texts}
+		lines = append(lines, set.Key+": "+yamlTexts(set.Texts))
+		entry[set.Key] = Value{Texts: set.Texts}
 	}
-	if len(lines) == 0 {
+	for _, number := range s.Allowed {
+		if !accountNumber.MatchString(number) {
+			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; one has twelve digits", oneline.Clean(number))
+		}
+	}
+	if len(lines) == 0 && len(s.Allowed) == 0 {
 		return nil
 	}
 	return edit(path, func(root *ast.MappingNode) error {
+		if err := allow(root, s.Allowed); err != nil {
+			return err
+		}
+		if len(lines) == 0 {
+			return nil
+		}
 		for _, account := range accounts {
 			keys := []string{"public"}
 			if account != "" {
@@ -62,7 +91,45 @@ func SetAccounts(path string, accounts []string, s Settings) error {
 		for _, account := range accounts {
 			f.set(account, entry)
 		}
+		for _, number := range s.Allowed {
+			if f.Allowed == nil {
+				f.Allowed = map[string]bool{}
+			}
+			f.Allowed[number] = true
+		}
 	})
+}
+
+// allow adds to the list of allowed_account_ids. Where there is none every account is allowed, and then these alone are.
+func allow(root *ast.MappingNode, numbers []string) error {
+	var list *ast.SequenceNode
+	var there []string
+	for _, pair := range root.Values {
+		if keyOf(pair) != "allowed_account_ids" {
+			continue
+		}
+		list, _ = pair.Value.(*ast.SequenceNode) // reading the file has made sure
+		for _, item := range list.Values {
+			number, err := reader{}.text(item, "an account number")
+			if err != nil {
+				return err
+			}
+			there = append(there, number)
+		}
+	}
+	numbers = slices.DeleteFunc(slices.Clone(numbers), func(number string) bool { return slices.Contains(there, number) })
+	if len(numbers) == 0 {
+		return nil
+	}
+	if list == nil {
+		return merge(root, nil, []string{"allowed_account_ids: " + yamlList(numbers)})
+	}
+	tree, err := parser.ParseBytes([]byte(yamlList(numbers)), 0)
+	if err != nil {
+		return err
+	}
+	list.Merge(body(tree).(*ast.SequenceNode)) // as it was written just above
+	return nil
 }
 
 // CredsStore reads the file's creds_store; "" when it has none, or is not there.
@@ -265,14 +332,19 @@ func quoteKey(key string) string {
 	return key
 }
 
-// yamlTexts writes strings as YAML: in quotes, which never mean anything else.
+// yamlTexts writes a string, or a list of several, as YAML.
 func yamlTexts(texts []string) string {
+	if len(texts) == 1 {
+		return strconv.Quote(texts[0])
+	}
+	return yamlList(texts)
+}
+
+// yamlList writes strings as YAML: in quotes, which never mean anything else.
+func yamlList(texts []string) string {
 	quoted := make([]string, len(texts))
 	for i, text := range texts {
 		quoted[i] = strconv.Quote(text)
-	}
-	if len(quoted) == 1 {
-		return quoted[0]
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -26,6 +27,9 @@ var (
 // or a tag is an error with its line and column.
 func parse(path string, b []byte) (File, error) {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) // as Windows' editors begin a file
+	if !utf8.Valid(b) {                             // the parser takes it, and an edit would lose what it says
+		return File{}, fmt.Errorf("reading %s: it is not UTF-8", path)
+	}
 	if line, bad := markers(b); bad {
 		return File{}, fmt.Errorf("reading %s:%d:1: there may be one document, with nothing before it but comments and one ---", path, line)
 	}

@@ -178,7 +178,7 @@ func (r Request) refused(step Step, role string, err error) *Error {
 		e.Passing = onTheWire(err) != aws.FalseTernary
 	}
 	// AWS quotes what it complains of: a token in a validation error, a session token in a signature's.
-	e.Message = oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.Token.Raw})...)
+	e.Message = oneline.Clean(oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.Token.Raw})...))
 	return e
 }
 

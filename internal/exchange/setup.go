@@ -104,8 +104,8 @@ func readOnly(stack *middleware.Stack) error {
 // retryer is the SDK's, which tries passing faults again and says the others at once, and which the STS client extends
 // by IDPCommunicationError; to that we add the one InvalidIdentityToken that passes: AWS could not fetch the issuer's
 // keys (aws-actions/configure-aws-credentials#299). Its three tries are too few for a throttle, which says nothing of
-// this request: in a fleet whose jobs start together every third one would fail. That is tried again for as long as ctx
-// leaves time, unless the user has said how often.
+// this request: jobs of a fleet that start together would fail (e2e/fleet shows it). That is tried again for as long as
+// ctx leaves time, unless the user has said how often.
 func retryer(ctx context.Context, mode aws.RetryMode, attempts int) func() aws.Retryer {
 	standard := func(o *retry.StandardOptions) {
 		o.MaxAttempts, o.Backoff = attempts, backoff(ctx, attempts)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -107,7 +108,8 @@ func (nobody) CreateOAuth2Token(context.Context, *signin.CreateOAuth2TokenInput,
 	return nil, errExpired
 }
 
-// fresh returns when the file holds a token that lives. Of several processes of ours one renews an expired token, and
+// fresh returns when the file holds a token that lives; a good one, and one that is past renewing, need no lock. Of
+// several processes of ours one renews an expired token, and
 // the others wait for it and take what it got: an SSO refresh token is good once, the SDK has no lock, and the spent
 // token that a second process sends is answered with InvalidGrantException, as if the person had to log in again. On
 // Windows the lock also keeps the SDK's rename from failing because another of us has the file open. The lock dies
@@ -117,11 +119,16 @@ func (nobody) CreateOAuth2Token(context.Context, *signin.CreateOAuth2TokenInput,
 // Other programs (the AWS CLI, an IDE) do not know the lock. When one of them was faster, its token is there a moment
 // after our refusal.
 func (s *signIn) fresh(ctx context.Context) error {
-	unlock, err := lockfile.Lock(ctx, s.file+".lock")
+	if runtime.GOOS != "windows" { // where a look at the wrong moment is what the rename fails of
+		if found := s.look(ctx); !errors.Is(found, errExpired) && !torn(found) {
+			return found
+		}
+	}
+	held, err := lockfile.Lock(ctx, s.file+".lock")
 	var open *fs.PathError
 	switch {
 	case err == nil:
-		defer unlock()
+		defer held.Unlock()
 	case ctx.Err() != nil:
 		return err
 	case errors.As(err, &open) && open.Op == "open":

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -42,9 +42,9 @@ func noted(err error) *cache.Failure {
 	f := &cache.Failure{}
 	switch {
 	case errors.As(err, &m.AWS):
-		f.Refused, f.For = m.AWS.Refused(), lasts(m.AWS.Passing)
+		f.Refused, f.For = m.AWS.Refused(), lasts(m.AWS.Passing, m.AWS.Code != "")
 	case errors.As(err, &m.Request):
-		f.For = lasts(m.Request.Passing)
+		f.For = lasts(m.Request.Passing, m.Request.Answered)
 	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process),
 		errors.As(err, &m.Missing), errors.As(err, &m.Audience):
 	}
@@ -55,22 +55,25 @@ func noted(err error) *cache.Failure {
 	return f
 }
 
-func lasts(passing bool) time.Duration {
-	if passing {
+func lasts(passing, answered bool) time.Duration {
+	switch {
+	case passing:
 		return passingFor
+	case answered:
+		return finalFor
 	}
-	return finalFor
+	return 0 // a certificate that is not trusted here, say
 }
 
-// told makes an error again of what a fill failed with, here or in another process.
-func told(f *cache.Failure, reg registry.Registry) error {
+// told makes an error again of what a fill failed with, here or in another process, for who asks with this plan.
+func told(f *cache.Failure, plan config.Plan) error {
 	var m message
 	if err := json.Unmarshal(f.Said, &m); err != nil { // sealed by another version of this program
-		return errors.New("getting a password: another process of this job failed a moment ago")
+		return errors.New("getting a password: another process of this job failed a moment ago, and does not say why to this version; try again")
 	}
 	switch {
 	case m.AWS != nil:
-		m.AWS.Registry = reg // whose host asked first is no matter
+		m.AWS.Registry, m.AWS.From = plan.Registry, plan.RolesFrom // who asked first is no matter
 		return m.AWS
 	case m.None != nil:
 		return m.None

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
@@ -34,7 +35,9 @@ func TestFailureTravels(t *testing.T) {
 		{"an expired token", aws("ExpiredTokenException", false), 10 * time.Second, false},
 		{"a throttle", aws("Throttling", true), 2 * time.Second, false},
 		{"no answer", aws("", true), 2 * time.Second, false},
-		{"the CI says no", &token.RequestError{Who: "GitHub", Tries: 1, Why: "HTTP 401 Unauthorized"}, 10 * time.Second, false},
+		{"the CI says no", &token.RequestError{Who: "GitHub", Tries: 1, Why: "HTTP 401 Unauthorized", Answered: true}, 10 * time.Second, false},
+		{"a certificate of the CI that is not trusted here", &token.RequestError{Who: "GitHub", Tries: 1, Why: "certificate signed by unknown authority"}, 0, false},
+		{"a certificate of AWS that is not trusted here", aws("", false), 0, false},
 		{"the CI has a bad day", &token.RequestError{Who: "GitHub", Tries: 5, Why: "HTTP 503", Passing: true}, 2 * time.Second, false},
 		{"another audience", &token.AudienceError{Place: place, Want: "a", Got: []string{"b", "c"}, Why: "why"}, 0, false},
 		{"no token", &token.MissingError{Place: place, Why: "it is not set", Others: []string{"AWS_ACCESS_KEY_ID"}}, 0, false},
@@ -49,7 +52,7 @@ func TestFailureTravels(t *testing.T) {
 			if f.For != tt.lasts || f.Refused != tt.refused {
 				t.Errorf("for %v, refused %v", f.For, f.Refused)
 			}
-			got := told(f, reg)
+			got := told(f, config.Plan{Registry: reg, RolesFrom: "ECR_OIDC_ROLE"})
 			if got.Error() != tt.err.Error() || !reflect.DeepEqual(got, tt.err) {
 				t.Errorf("%T %v\nwant %T %v", got, got, tt.err, tt.err)
 			}
@@ -64,8 +67,9 @@ func TestFailureTravels(t *testing.T) {
 func TestFailureNamesTheHostAtHand(t *testing.T) {
 	first, _ := registry.Parse(host)
 	second, _ := registry.Parse("210987654321" + strings.TrimPrefix(host, "123456789012"))
-	f := noted(&exchange.Error{Step: exchange.Password, Registry: first, Source: "github", Code: "AccessDeniedException"})
-	if got := told(f, second).Error(); !strings.Contains(got, second.Host) || strings.Contains(got, first.Host) {
+	f := noted(&exchange.Error{Step: exchange.Password, Registry: first, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE_123456789012", Source: "github", Code: "AccessDeniedException"})
+	got := told(f, config.Plan{Registry: second, RolesFrom: "ECR_OIDC_ROLE_210987654321"}).Error()
+	if !strings.Contains(got, second.Host) || strings.Contains(got, first.Host) || !strings.Contains(got, "from ECR_OIDC_ROLE_210987654321") {
 		t.Error(got)
 	}
 }
@@ -73,7 +77,7 @@ func TestFailureNamesTheHostAtHand(t *testing.T) {
 // What another version sealed is a failure still.
 func TestFailureOfAnotherVersion(t *testing.T) {
 	for _, said := range []string{"", "noise", "[]", `{"AWS": 7}`} {
-		if err := told(&cache.Failure{Said: []byte(said)}, registry.Registry{}); err == nil || err.Error() == "" {
+		if err := told(&cache.Failure{Said: []byte(said)}, config.Plan{}); err == nil || err.Error() == "" {
 			t.Errorf("%q: %v", said, fmt.Sprint(err))
 		}
 	}

@@ -66,12 +66,27 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	if noIdentity != nil {
 		return "", "", noIdentity
 	}
+	if end, ok := ctx.Deadline(); ok {
+		var cancel func()
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-saying))
+		defer cancel()
+	}
 	e, failure := store.Do(ctx, h.question(plan, source), func(ctx context.Context) (cache.Entry, *cache.Failure) {
+		end, ok := ctx.Deadline()
+		short := ok && time.Until(end) < filling-saying // others were waited for
 		e, err := h.fill(ctx, plan, source)
-		return e, noted(err)
+		failure := noted(err)
+		switch {
+		case failure == nil:
+		case short && failure.For == passingFor:
+			failure.For = -1 // others have more time
+		case plan.Place.Name == "file" && !plan.Place.CI:
+			failure.For = 0 // the file is another one soon, and other pods may share the cache
+		}
+		return e, failure
 	})
 	if failure != nil {
-		return "", "", told(failure, reg)
+		return "", "", told(failure, plan)
 	}
 	return e.Username, e.Secret, nil
 }
@@ -87,11 +102,7 @@ func (h Helper) plan(reg registry.Registry) (config.Plan, error) {
 
 // fill earns a password: token, role, password.
 func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source) (cache.Entry, error) {
-	end := time.Now().Add(filling)
-	if whole, ok := ctx.Deadline(); ok && whole.Add(-saying).Before(end) { // others were waited for
-		end = whole.Add(-saying)
-	}
-	ctx, cancel := context.WithDeadline(ctx, end)
+	ctx, cancel := context.WithTimeout(ctx, filling)
 	defer cancel()
 	roots, err := caBundle(h.Env)
 	if err != nil {

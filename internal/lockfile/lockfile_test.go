@@ -14,7 +14,7 @@ import (
 // Whoever waits for another waits no longer than it may, and leaves no lock behind.
 func TestLockWaitsNoLongerThanItMay(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token.json.lock")
-	unlock, err := Lock(t.Context(), path)
+	held, err := Lock(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,14 +23,14 @@ func TestLockWaitsNoLongerThanItMay(t *testing.T) {
 	if _, err := Lock(ctx, path); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with the lock taken: %v", err)
 	}
-	unlock()
+	held.Unlock()
 	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	unlock, err = Lock(ctx, path)
+	held, err = Lock(ctx, path)
 	if err != nil {
 		t.Fatalf("with the lock free again: %v", err)
 	}
-	unlock()
+	held.Unlock()
 }
 
 // Only one holds it at a time.
@@ -40,13 +40,13 @@ func TestLockExcludes(t *testing.T) {
 	done := make(chan error)
 	for range 20 {
 		go func() {
-			unlock, err := Lock(t.Context(), path)
+			held, err := Lock(t.Context(), path)
 			if err == nil {
 				if holders.Add(1) != 1 {
 					err = errors.New("two hold it")
 				}
 				holders.Add(-1)
-				unlock()
+				held.Unlock()
 			}
 			done <- err
 		}()
@@ -60,11 +60,11 @@ func TestLockExcludes(t *testing.T) {
 
 func TestLockFile(t *testing.T) {
 	dir := t.TempDir()
-	unlock, err := Lock(t.Context(), filepath.Join(dir, "lock"))
+	held, err := Lock(t.Context(), filepath.Join(dir, "lock"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock()
+	held.Unlock()
 	if fi, err := os.Stat(filepath.Join(dir, "lock")); err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", fi.Mode(), err)
 	}
@@ -101,4 +101,34 @@ func TestLockFile(t *testing.T) {
 	if _, err := os.Lstat(target); err == nil {
 		t.Error("made what a symlink points to")
 	}
+}
+
+// A lock whose file was removed is still a lock for those that wait for it, and says so.
+func TestGone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows does not remove a file that is open")
+	}
+	path := filepath.Join(t.TempDir(), "lock")
+	first, err := Lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.Gone() {
+		t.Error("gone while it is there")
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if !first.Gone() {
+		t.Error("not gone after it was removed")
+	}
+	second, err := Lock(t.Context(), path) // another file
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Unlock()
+	if !first.Gone() || second.Gone() {
+		t.Error("the old lock takes the new file for its own, or the new one not")
+	}
+	first.Unlock()
 }

@@ -9,10 +9,11 @@ import (
 
 // RequestError says that a CI would not give a token when it was asked.
 type RequestError struct {
-	Who     string
-	Tries   int
-	Why     string
-	Passing bool // a later try may succeed
+	Who      string
+	Tries    int
+	Why      string
+	Passing  bool // a later try may succeed
+	Answered bool // it said so itself; else it was not reached
 }
 
 func (e *RequestError) Error() string {

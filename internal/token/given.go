@@ -58,7 +58,7 @@ func readFile(path string) (string, error) {
 	}
 	raw := strings.TrimSpace(string(b))
 	if raw == "" {
-		return "", fmt.Errorf("%s is empty", path)
+		return "", fmt.Errorf("%s is empty; what writes the token there has to run before this", path)
 	}
 	return raw, nil
 }

@@ -50,13 +50,14 @@ func request(ctx context.Context, client *http.Client, who, field string, build 
 		if err == nil {
 			return value, nil
 		}
+		var answer *answerError
 		pause := wait/2 + rand.N(wait/2) // #nosec G404 -- it is no secret how long we wait
 		var busy *busyError
 		if errors.As(err, &busy) {
 			pause = max(pause, busy.after)
 		}
 		if !passing || try == tries || !sleep(ctx, pause) {
-			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Passing: passing}
+			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Passing: passing, Answered: errors.As(err, &answer)}
 		}
 		wait *= 2
 	}
@@ -87,24 +88,31 @@ func requestOnce(ctx context.Context, client *http.Client, field string, build f
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
 		return "", true, &busyError{status(resp), retryAfter(resp)}
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return "", false, fmt.Errorf("HTTP %s: a redirect, which is not followed with the job's bearer", status(resp))
+		return "", false, answered("HTTP %s: a redirect, which is not followed with the job's bearer", status(resp))
 	case resp.StatusCode != http.StatusOK:
-		return "", false, fmt.Errorf("HTTP %s", status(resp))
+		return "", false, answered("HTTP %s", status(resp))
 	case len(body) > maxReply:
-		return "", false, fmt.Errorf("the answer is longer than %d bytes", maxReply)
+		return "", false, answered("the answer is longer than %d bytes", maxReply)
 	}
 	value, err = stringField(body, field)
 	return value, false, err
 }
 
+// answerError is what somebody answered, as opposed to nobody.
+type answerError struct{ text string }
+
+func (e *answerError) Error() string { return e.text }
+
+func answered(format string, args ...any) error { return &answerError{fmt.Sprintf(format, args...)} }
+
 func stringField(body []byte, field string) (string, error) {
 	var reply map[string]json.RawMessage
 	if json.Unmarshal(body, &reply) != nil {
-		return "", errors.New("the answer is not JSON (is there a proxy in between?)")
+		return "", answered("the answer is not JSON (is there a proxy in between?)")
 	}
 	var value string
 	if json.Unmarshal(reply[field], &value) != nil || strings.TrimSpace(value) == "" {
-		return "", fmt.Errorf("the answer has no %q in it", field)
+		return "", answered("the answer has no %q in it", field)
 	}
 	return strings.TrimSpace(value), nil
 }
