@@ -21,9 +21,10 @@ var built string
 
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
-		"get":   func() { ask("get") },
-		"erase": func() { ask("erase") },
-		"store": func() { ask("store") },
+		"get":    func() { ask("get") },
+		"erase":  func() { ask("erase") },
+		"store":  func() { ask("store") },
+		"docker": standIn, // for the commands of examples/
 	})
 }
 

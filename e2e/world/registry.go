@@ -6,9 +6,11 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 )
@@ -47,7 +49,7 @@ func (v *visit) registry() {
 			g.who.arn, action, repositoryARN(v.at, repo), action)})
 	default:
 		v.caller(g.who.arn)
-		v.w.store(v.at).ServeHTTP(v, v.r)
+		v.images(repo)
 	}
 }
 
@@ -153,14 +155,57 @@ func (w *World) permits(g grant, at place, what, repo string) bool {
 	return g.who.source != "" && w.mayUse(g.who, what, at, repo)
 }
 
+// images serves the images of the registry that was asked. A tag of an immutable
+// repository is pushed once: ECR refuses the next one, of the same digest too.
+// https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
+// https://github.com/aws/containers-roadmap/issues/2179
+func (v *visit) images(repo string) {
+	s := v.w.store(v.at.account, v.at.region)
+	_, tag, _ := strings.Cut(v.at.path, "/manifests/")
+	if v.r.Method == http.MethodPut && tag != "" && !strings.Contains(tag, ":") {
+		s.tagging.Lock() // one at a time, so that of two pushes one is the second
+		defer s.tagging.Unlock()
+		if s.immutable[repo] && s.has(v.at.path) {
+			v.fail(apiError{http.StatusBadRequest, "TAG_INVALID", fmt.Sprintf(
+				"The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the repository is immutable.", tag, repo)})
+			return
+		}
+	}
+	s.ServeHTTP(v, v.r)
+}
+
+// SetImmutable makes the tags of one repository immutable, or mutable again, as
+// they are by default.
+func (w *World) SetImmutable(account, region, repository string, immutable bool) {
+	s := w.store(account, region)
+	s.tagging.Lock()
+	defer s.tagging.Unlock()
+	s.immutable[repository] = immutable
+}
+
+// store is the images of one account in one region.
+type store struct {
+	http.Handler
+	tagging   sync.Mutex
+	immutable map[string]bool // by repository
+}
+
+// has reports whether there is a manifest at a path.
+func (s *store) has(path string) bool {
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, httptest.NewRequest(http.MethodHead, path, nil))
+	return answer.Code == http.StatusOK
+}
+
 // store returns the images of one account in one region, by whichever of its
 // names they are asked for.
-func (w *World) store(at place) http.Handler {
+func (w *World) store(account, region string) *store {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	key := at.account + "/" + at.region
+	key := account + "/" + region
 	if w.stores[key] == nil {
-		w.stores[key] = registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+		images := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+		w.stores[key] = &store{Handler: images, immutable: map[string]bool{}}
 	}
 	return w.stores[key]
 }

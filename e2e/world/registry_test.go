@@ -260,6 +260,53 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
+// A tag of an immutable repository is pushed once, of whatever digest; other repositories, registries and names are free.
+func TestImmutableTags(t *testing.T) {
+	w := start(t, Options{})
+	w.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Push: []string{"*:*"}, Pull: []string{"*:*"}})
+	password, bad := login(t, w, session(t, w, CIRole), privateAPI, "eu-west-2/ecr")
+	if bad != "" {
+		t.Fatal(bad)
+	}
+	d := &docker{t: t, w: w, host: privateHost, password: password}
+	const refusal = `{"code":"TAG_INVALID","message":"The image tag '1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable."}`
+	refused := func(what, got string) {
+		t.Helper()
+		if !strings.Contains(got, refusal) {
+			t.Errorf("%s: %q, want %s", what, got, refusal)
+		}
+	}
+	free := func(what, got string) {
+		t.Helper()
+		if got != "" {
+			t.Errorf("%s: %q", what, got)
+		}
+	}
+	put := func(ref, body string) string {
+		t.Helper()
+		if status, answer, _ := d.call("PUT", "/v2/app/manifests/"+ref, body); status != http.StatusCreated {
+			return answer
+		}
+		return ""
+	}
+	empty := "sha256:" + hash([]byte("{}"))
+	other := strings.Replace(manifest(empty), `"schemaVersion":2`, `"schemaVersion":2,"annotations":{"a":"b"}`, 1)
+
+	free("a mutable one", d.push("app")+d.push("app"))
+	w.SetImmutable(Account, "eu-west-2", "app", true)
+	refused("the same digest", d.push("app"))
+	refused("another digest", put("1", other))
+	free("another tag, once", put("2", other))
+	free("by digest, twice", put("sha256:"+hash([]byte(other)), other)+put("sha256:"+hash([]byte(other)), other))
+	free("another repository", d.push("web")+d.push("web"))
+	free("pulling", d.pull("app"))
+	d.host = SpokeAccount + ".dkr.ecr.eu-west-2.amazonaws.com"
+	free("another account", d.push("app")+d.push("app"))
+	d.host = privateHost
+	w.SetImmutable(Account, "eu-west-2", "app", false)
+	free("mutable again", d.push("app"))
+}
+
 // A role with an identity policy may do what that says, and nothing else.
 func TestIdentityPolicy(t *testing.T) {
 	w := start(t, Options{})

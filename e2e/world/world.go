@@ -54,7 +54,7 @@ type World struct {
 	jobs        map[string]githubRun           // by request token
 	builds      map[string]buildkiteRun        // by access token
 	passwords   map[string]grant               // ECR passwords given out
-	stores      map[string]http.Handler        // registries, by account and region
+	stores      map[string]*store              // registries, by account and region
 	buckets     map[string]*bucket             // what is left of each service's calls; none: as many as one likes
 }
 
@@ -83,7 +83,7 @@ func Start(o Options) (*World, error) {
 		providers: map[string]map[string][]string{}, users: map[string]User{}, keys: map[string]principal{},
 		sso: map[ssoGrant]string{}, refresh: map[string]string{}, logins: map[string]consoleLogin{}, proofs: map[string]bool{},
 		jobs: map[string]githubRun{}, builds: map[string]buildkiteRun{},
-		passwords: map[string]grant{}, stores: map[string]http.Handler{}, buckets: map[string]*bucket{},
+		passwords: map[string]grant{}, stores: map[string]*store{}, buckets: map[string]*bucket{},
 	}
 	if err := w.listen(); err != nil {
 		return nil, fmt.Errorf("starting the world: %w", err)

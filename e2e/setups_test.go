@@ -1,0 +1,635 @@
+package e2e
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+)
+
+// The setups of examples/, each run as it stands there, by its own name. A job's image is pushed and pulled back with the
+// roles that its README makes; somebody else's job is refused, in words that have its own subject.
+
+const (
+	registry = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+	second   = "210987654321.dkr.ecr.eu-west-2.amazonaws.com"
+	commit   = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+)
+
+// examples/github-actions: a role from a secret.
+func TestSetupGitHubActions(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, "github-actions")
+	e.aws("What to set")
+	r, err := e.github("push.yml", world.GitHubJob{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(e.world.Calls(), func(c world.Call) bool { return c.Service == "oidc" && c.Detail == "sts.amazonaws.com" }) {
+		t.Errorf("no token was asked for with the audience sts.amazonaws.com:\n%s", strings.Join(lines(e.world), "\n"))
+	}
+	r.pullBack(nil, registry+"/app:"+commit)
+	r.onlyHelpers(registry)
+	r.keyless()
+	for subject, job := range map[string]world.GitHubJob{
+		"repo:acme/app:ref:refs/heads/feature":            {Ref: "refs/heads/feature"},
+		"repo:acme/app:pull_request":                      {Event: "pull_request", Ref: "refs/pull/7/merge"},
+		"repo:acme/app:environment:production":            {Environment: "production"},
+		"repo:acme@123456/app@456789:ref:refs/heads/main": {Immutable: true},
+		"repo:acme-evil/app:ref:refs/heads/main":          {Repository: "acme-evil/app"},
+	} {
+		_, err := e.github("push.yml", job)
+		e.refusedFor(err, "AWS refused role app-push in 123456789012", `for "`+subject+`"`, `aud "sts.amazonaws.com"`, "AccessDenied")
+	}
+}
+
+// examples/github-actions: two repositories of one registry, each with a role that may push there alone.
+func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, "github-actions")
+	e.aws("What to set")
+	const file, staging, production = "several-repositories.yml", registry + "/app-staging:" + commit, registry + "/app-production:" + commit
+	r, err := e.github(file, world.GitHubJob{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := "AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/"
+	if got, want := e.assumed(), []string{web + "app-staging-push", web + "app-production-push"}; !slices.Equal(got, want) {
+		t.Errorf("assumed %q, want %q", got, want)
+	}
+	want := map[string]string{"123456789012/app-staging": "123456789012/app-staging-push", "123456789012/app-production": "123456789012/app-production-push"}
+	if got := e.callers(); !maps.Equal(got, want) {
+		t.Errorf("pushed to as %q, want %q", got, want)
+	}
+	asStaging, asProduction := r.stepEnv(file, "app-staging-push"), r.stepEnv(file, "app-production-push")
+	r.onlyHelpers(registry)
+	r.keyless()
+
+	// Back and forth, from the cache: each is answered with its own password, and the registry would refuse the other's.
+	e.world.Reset()
+	for range 2 {
+		for tag, env := range map[string]map[string]string{staging: asStaging, production: asProduction} {
+			if err := r.exec(env, "docker", "push", tag); err != nil {
+				t.Error(err)
+			}
+			if err := r.exec(env, "docker", "pull", tag); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if pushed, pulled := r.printed("pushed"), r.printed("pulled"); !maps.Equal(pushed, pulled) || len(pulled) != 2 {
+		t.Errorf("pushed %q, pulled %q", pushed, pulled)
+	}
+	if got := e.callers(); !maps.Equal(got, want) || len(e.assumed()) != 0 {
+		t.Errorf("pushed to as %q, want %q; assumed %q again", got, want, e.assumed())
+	}
+	for _, tt := range []struct {
+		env        map[string]string
+		role, name string
+	}{{asStaging, "app-staging-push", "app-production"}, {asProduction, "app-production-push", "app-staging"}} {
+		tag := registry + "/" + tt.name + ":" + commit
+		e.refusedFor(r.exec(tt.env, "docker", "push", tag), "403 Forbidden")
+		e.refusedFor(r.exec(tt.env, "docker", "pull", tag), "assumed-role/"+tt.role+"/", "is not authorized to perform: ecr:BatchGetImage", "repository/"+tt.name)
+	}
+	err = r.exec(nil, "docker", "push", staging)
+	e.refusedFor(err, "no role is configured", "ECR_OIDC_ROLE")
+}
+
+// examples/github-actions: two registries in two accounts, from one build.
+func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, "github-actions")
+	e.aws("What to set")
+	r, err := e.github("several-accounts.yml", world.GitHubJob{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"123456789012/app": "123456789012/app-push", "210987654321/app": "210987654321/app-release"}
+	if got := e.callers(); !maps.Equal(got, want) {
+		t.Errorf("pushed to as %q, want %q", got, want)
+	}
+	r.pullBack(nil, registry+"/app:"+commit, second+"/app:"+commit)
+	if got := len(e.assumed()); got != 2 {
+		t.Errorf("assumed %q, want each role once", e.assumed())
+	}
+	r.onlyHelpers(registry, second)
+	r.keyless()
+	_, err = e.github("several-accounts.yml", world.GitHubJob{Ref: "refs/heads/feature"})
+	e.refusedFor(err, "AWS refused role app-push in 123456789012", `for "repo:acme/app:ref:refs/heads/feature"`)
+}
+
+// examples/circleci: a role from the project's variables, and the job's own token.
+func TestSetupCircleCI(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, "circleci")
+	e.aws("What to set")
+	job := circleIDs(t, e.read("trust-policy.json"))
+	const tag = registry + "/app:" + commit
+	command := func(r *exampleJob) { r.command(job) }
+	good := func(what string, env map[string]string, before ...func(*exampleJob)) (r *exampleJob, asked string) {
+		t.Helper()
+		e.world.Reset()
+		r, err := e.circleci("config.yml", env, before...)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if got, want := e.assumed(), []string{"AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/app-push"}; !slices.Equal(got, want) {
+			t.Errorf("%s: assumed %q, want %q", what, got, want)
+		}
+		asked = r.asked()
+		r.pullBack(nil, tag)
+		r.onlyHelpers(registry)
+		return r, asked
+	}
+	with := func(env map[string]string, name, value string) map[string]string {
+		env[name] = value
+		return env
+	}
+
+	r, asked := good("the job's token", e.world.Circle(job), command)
+	r.keyless()
+	if asked != "" {
+		t.Errorf("a good token was renewed: %s", asked)
+	}
+	// The keys that the migration ends by deleting are not used while they are there.
+	good("leftover keys", with(with(e.world.Circle(job), "AWS_ACCESS_KEY_ID", world.AccessKeyID), "AWS_SECRET_ACCESS_KEY", world.SecretAccessKey))
+
+	old := job
+	old.Expired = true
+	for what, env := range map[string]map[string]string{"expired": e.world.Circle(old), "empty": with(e.world.Circle(job), "CIRCLE_OIDC_TOKEN_V2", "")} {
+		if _, got := good(what, env, command); got != `run oidc get --claims {"aud":"`+job.Org+`"}` {
+			t.Errorf("%s: the circleci command was asked %q", what, got)
+		}
+	}
+	_, err := e.circleci("config.yml", e.world.Circle(old))
+	e.refusedFor(err, "AWS refused role app-push", "ExpiredTokenException", "`circleci run oidc get`")
+	_, err = e.circleci("config.yml", with(e.world.Circle(job), "CIRCLE_OIDC_TOKEN_V2", ""))
+	e.refusedFor(err, "finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is set but empty")
+	_, err = e.circleci("config.yml", with(e.world.Circle(job), "ECR_ROLE_TO_ASSUME", ""))
+	e.refusedFor(err, "no role is configured; set ECR_OIDC_ROLE")
+
+	sub := "org/" + job.Org + "/project/" + job.Project + "/user/"
+	for end, other := range map[string]world.CircleJob{
+		"/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/feature": {Org: job.Org, Project: job.Project, Ref: "refs/heads/feature"},
+		"/vcs-origin/github.com/acme/web/vcs-ref/refs/heads/main":    {Org: job.Org, Project: job.Project, Repo: "acme/web"},
+		// A branch whose name ends in the subject of main.
+		"/vcs-ref/refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main": {Org: job.Org, Project: job.Project,
+			Ref: "refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"},
+	} {
+		_, err := e.circleci("config.yml", e.world.Circle(other))
+		e.refusedFor(err, "AWS refused role app-push in 123456789012 (from ECR_ROLE_TO_ASSUME)", `for "`+sub, end+`"`, "AccessDenied")
+	}
+	_, err = e.circleci("config.yml", e.world.Circle(world.CircleJob{Org: job.Org, Project: "11111111-2222-4333-8444-555555555555"}))
+	e.refusedFor(err, "/project/11111111-2222-4333-8444-555555555555/", "AccessDenied")
+}
+
+// orb/src/examples/push_job.yml: it pushes one commit after the other into a repository with immutable tags too.
+func TestSetupOrbExample(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, "circleci")
+	e.aws("What to set")
+	job := circleIDs(t, e.read("trust-policy.json"))
+	var published struct{ Usage map[string]any }
+	loadYAML(t, "../orb/src/examples/push_job.yml", &published)
+	b, err := yaml.Marshal(published.Usage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.dir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(e.dir, "config.yml"), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e.world.SetImmutable(world.Account, world.Region, "app", true)
+	for _, sha := range []string{commit, strings.Repeat("1", 40)} {
+		r, err := e.circleci("config.yml", e.world.Circle(job), func(r *exampleJob) { r.env["CIRCLE_SHA1"] = sha })
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.pullBack(nil, registry+"/app:"+sha)
+	}
+}
+
+// circleIDs are the organisation and the project that a trust policy lets in.
+func circleIDs(t *testing.T, trust string) world.CircleJob {
+	t.Helper()
+	m := regexp.MustCompile(`"org/([0-9a-f-]{36})/project/([0-9a-f-]{36})/`).FindStringSubmatch(trust)
+	if m == nil {
+		t.Fatalf("no subject of CircleCI in\n%s", trust)
+	}
+	return world.CircleJob{Org: m[1], Project: m[2]}
+}
+
+// examples/github-terraform: what the Terraform module makes, and the workflow of its README.
+func TestSetupGitHubTerraform(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, "github-terraform")
+	e.terraform("sts.amazonaws.com")
+	// A commit is pushed from main, and released afterwards: the tags are immutable, so it needs two.
+	for _, tt := range []struct{ ref, tag string }{{"refs/heads/main", commit}, {"refs/tags/v1.2.3", "v1.2.3"}} {
+		r, err := e.github("push.yml", world.GitHubJob{Ref: tt.ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.pullBack(nil, registry+"/app:"+tt.tag)
+		r.onlyHelpers(registry)
+		r.keyless()
+		e.rerun("push.yml", world.GitHubJob{Ref: tt.ref}, tt.tag)
+	}
+	for subject, job := range map[string]world.GitHubJob{
+		"repo:acme/app:ref:refs/heads/v1":               {Ref: "refs/heads/v1"},
+		"repo:acme/app:ref:refs/tags/nightly":           {Ref: "refs/tags/nightly"},
+		"repo:acme/app:pull_request":                    {Event: "pull_request"},
+		"repo:acme@123456/app@456789:ref:refs/tags/v1":  {Ref: "refs/tags/v1", Immutable: true},
+		"repo:acme/app-evil:ref:refs/heads/main":        {Repository: "acme/app-evil"},
+		"repo:acme/app:environment:refs/heads/main":     {Environment: "refs/heads/main"},
+		"repo:acme/app:ref:refs/heads/main-but-another": {Ref: "refs/heads/main-but-another"},
+	} {
+		_, err := e.github("push.yml", job)
+		e.refusedFor(err, "AWS refused role app-push in 123456789012", `for "`+subject+`"`, "AccessDenied")
+	}
+}
+
+// rerun is "Re-run jobs" of one that has pushed: refused, in the words of terraform/README.md, unless the tags are mutable.
+func (e *example) rerun(file string, job world.GitHubJob, tag string) {
+	e.t.Helper()
+	said := regexp.MustCompile("`tag invalid: ([^`]*)…([^`]*)`").FindStringSubmatch(strings.ReplaceAll(e.read("../terraform/README.md"), "\n", " "))
+	if said == nil {
+		e.t.Fatal("terraform/README.md does not say what a re-run does")
+	}
+	_, err := e.github(file, job)
+	e.refusedFor(err, "TAG_INVALID", said[1]+tag+said[2])
+	e.world.SetImmutable(world.Account, world.Region, "app", false)
+	if _, err := e.github(file, job); err != nil {
+		e.t.Errorf("with mutable tags: %v", err)
+	}
+	e.world.SetImmutable(world.Account, world.Region, "app", true)
+}
+
+// examples/circleci-access-keys: a user's keys are the first link to the role; then the same role without them.
+func TestSetupCircleCIAccessKeys(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, "circleci-access-keys")
+	e.aws("With the keys")
+	job := circleIDs(t, e.read("trust-policy.oidc.json"))
+	keys := func(id, secret string) map[string]string {
+		env := e.world.Circle(job)
+		env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = id, secret
+		return env
+	}
+	const tag, role = registry + "/app:" + commit, " arn:aws:iam::123456789012:role/app-push"
+	push := func(file string, env map[string]string, assumed string) {
+		t.Helper()
+		e.world.Reset()
+		r, err := e.circleci(file, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := e.assumed(), []string{assumed + role}; !slices.Equal(got, want) {
+			t.Errorf("assumed %q, want %q", got, want)
+		}
+		if got := e.callers()["123456789012/app"]; got != "123456789012/app-push" {
+			t.Errorf("pushed as %s", got)
+		}
+		r.pullBack(nil, tag)
+		r.onlyHelpers(registry)
+	}
+	withKeys := keys(world.AccessKeyID, world.SecretAccessKey)
+	push("config.yml", withKeys, "AssumeRole")
+
+	// The user by itself may do nothing; without the role it would not even log in.
+	_, err := e.circleci("config.yml", withKeys, func(r *exampleJob) { r.env["ECR_ROLE_TO_ASSUME"] = "" })
+	e.refusedFor(err, "arn:aws:iam::123456789012:user/circleci is not authorized to perform: ecr:GetAuthorizationToken")
+	e.world.AddUser(world.User{ARN: "arn:aws:iam::123456789012:user/other", AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"})
+	_, err = e.circleci("config.yml", keys("AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"))
+	e.refusedFor(err, "AWS refused role app-push in 123456789012", "User: arn:aws:iam::123456789012:user/other is not authorized to perform: sts:AssumeRole")
+	// Before the way out is taken, the token alone is not let in.
+	_, err = e.circleci("config.oidc.yml", e.world.Circle(job))
+	e.refusedFor(err, "AWS refused role app-push", "vcs-ref/refs/heads/main", "No OpenIDConnect provider found")
+
+	steps := e.commands("The way out")
+	if len(steps) != 4 {
+		t.Fatalf("%d commands in the way out: %q", len(steps), steps)
+	}
+	e.awsCommand(steps[0])
+	e.awsCommand(steps[1]) // both
+	push("config.yml", withKeys, "AssumeRole")
+	push("config.oidc.yml", withKeys, "AssumeRoleWithWebIdentity") // the keys are still in the project, and not used
+	push("config.oidc.yml", e.world.Circle(job), "AssumeRoleWithWebIdentity")
+	e.awsCommand(steps[2]) // OIDC alone
+	e.awsCommand(steps[3])
+	push("config.oidc.yml", e.world.Circle(job), "AssumeRoleWithWebIdentity")
+	_, err = e.circleci("config.yml", withKeys)
+	e.refusedFor(err, "User: arn:aws:iam::123456789012:user/circleci is not authorized to perform: sts:AssumeRole")
+	other := job
+	other.Ref = "refs/heads/feature"
+	_, err = e.circleci("config.oidc.yml", e.world.Circle(other))
+	e.refusedFor(err, "vcs-ref/refs/heads/feature", "AccessDenied")
+}
+
+// examples/bootstrap-multi-platform: a role for exactly main, and an image for two platforms.
+func TestSetupBootstrapMultiPlatform(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, "bootstrap-multi-platform")
+	e.terraform("sts.amazonaws.com")
+	for _, name := range []string{"AWS_REGION", "GHA_DEFAULT_ROLE_ARN", "ECR_REPO_URL"} {
+		if !strings.Contains(e.read("main.tf"), `output "`+name+`"`) {
+			t.Errorf("main.tf has no output %s", name)
+		}
+	}
+	r, err := e.github("build.yml", world.GitHubJob{Immutable: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.pullBack(nil, registry+"/app:sha-"+commit)
+	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
+		if len(r.printed("platform")[platform]) == 0 {
+			t.Errorf("the index has no %s:\n%s", platform, r.out.String())
+		}
+	}
+	r.onlyHelpers(registry)
+	r.keyless()
+	e.rerun("build.yml", world.GitHubJob{Immutable: true}, "sha-"+commit)
+	for subject, job := range map[string]world.GitHubJob{
+		"repo:acme@123456/app@456789:ref:refs/heads/feature": {Ref: "refs/heads/feature", Immutable: true},
+		"repo:acme@123456/app@456789:pull_request":           {Event: "pull_request", Immutable: true},
+		"repo:acme/app:ref:refs/heads/main":                  {}, // somebody else's, of the same name: that has no ids, or others
+		"repo:acme@123456/app@999:ref:refs/heads/main":       {Immutable: true, Claims: map[string]any{"repository_id": "999"}},
+	} {
+		_, err := e.github("build.yml", job)
+		e.refusedFor(err, "AWS refused role gha-app in 123456789012", `for "`+subject+`"`, "AccessDenied")
+	}
+}
+
+// examples/reusable-workflow: any repository of acme may push, through one workflow on its main branch.
+func TestSetupReusableWorkflow(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, "reusable-workflow")
+	e.aws("What to set")
+	var subject struct {
+		UseDefault bool     `yaml:"use_default"`
+		Keys       []string `yaml:"include_claim_keys"`
+	}
+	loadYAML(t, filepath.Join(e.dir, "subject.json"), &subject)
+	if subject.UseDefault || len(subject.Keys) == 0 {
+		t.Fatalf("subject.json customises nothing: %+v", subject)
+	}
+	const main = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/main"
+	const feature = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/feature"
+	try := func(keys []string) {
+		t.Helper()
+		for _, job := range []world.GitHubJob{
+			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {Immutable: true}, {Environment: "production"},
+		} {
+			job.SubjectOf = keys
+			r, err := e.github("caller.yml", job)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			r.pullBack(nil, registry+"/"+r.env["GITHUB_REPOSITORY"]+":"+commit)
+			r.onlyHelpers(registry)
+			r.keyless()
+		}
+		for _, tt := range []struct {
+			job  world.GitHubJob
+			want string // in the subject
+		}{
+			{world.GitHubJob{CalledFrom: feature}, "repo:acme/app:ref:refs/heads/main"},
+			{world.GitHubJob{CalledFrom: feature, Immutable: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
+			{world.GitHubJob{CalledFrom: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
+			{world.GitHubJob{Repository: "acme-evil/app"}, "repo:acme-evil/app:ref:refs/heads/main"},
+			{world.GitHubJob{Immutable: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
+		} {
+			tt.job.SubjectOf = keys
+			want := `for "` + tt.want
+			if keys != nil {
+				called := tt.job.CalledFrom
+				if called == "" {
+					called = main
+				}
+				want += ":job_workflow_ref:" + called
+			}
+			_, err := e.github("caller.yml", tt.job)
+			e.refusedFor(err, "AWS refused role gha-build-and-push in 123456789012", want+`"`, "AccessDenied")
+		}
+	}
+	try(subject.Keys)
+	// A repository whose subject nobody customised.
+	_, err := e.github("caller.yml", world.GitHubJob{})
+	e.refusedFor(err, `for "repo:acme/app:ref:refs/heads/main"`, "AccessDenied")
+
+	// The claim in place of the customised subject: with and without that.
+	e.aws("Without customised subjects")
+	try(nil)
+	try(subject.Keys)
+}
+
+// examples/gitlab and examples/buildkite.
+func TestSetupOtherCIs(t *testing.T) {
+	t.Parallel()
+	const tag = registry + "/app:" + commit
+	t.Run("gitlab", func(t *testing.T) {
+		t.Parallel()
+		e := newExample(t, "gitlab")
+		e.aws("What to set")
+		var pipeline map[string]struct {
+			IDTokens  map[string]struct{ Aud string } `yaml:"id_tokens"`
+			Variables map[string]string
+			Before    []string `yaml:"before_script"`
+			Script    []string
+		}
+		loadYAML(t, filepath.Join(e.dir, ".gitlab-ci.yml"), &pipeline)
+		job := pipeline["image"]
+		if len(job.IDTokens) != 1 {
+			t.Fatalf("id_tokens: %v", job.IDTokens)
+		}
+		push := func(j world.GitLabJob) (*exampleJob, error) {
+			for name, token := range job.IDTokens {
+				j.Variable, j.Audience = name, token.Aud
+			}
+			r := e.job(e.world.GitLab(j))
+			maps.Copy(r.env, job.Variables)
+			if err := r.checkout(); err != nil {
+				t.Fatal(err)
+			}
+			bin := filepath.Join(r.home, "bin")
+			installed := r.install(job.Variables["ECR_OIDC_INSTALL_DIR"], bin)
+			if err := r.shell(installed, strings.Join(job.Before, "\n")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
+				t.Fatalf("before_script installed nothing: %v\n%s", err, r.out.String())
+			}
+			return r, r.shell(nil, strings.Join(job.Script, "\n"))
+		}
+		r, err := push(world.GitLabJob{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.pullBack(nil, tag)
+		r.onlyHelpers(registry)
+		_, err = push(world.GitLabJob{Ref: "refs/heads/feature"})
+		e.refusedFor(err, `for "project_path:acme/app:ref_type:branch:ref:feature"`, "AccessDenied")
+		_, err = push(world.GitLabJob{Project: "acme-evil/app"})
+		e.refusedFor(err, `for "project_path:acme-evil/app:ref_type:branch:ref:main"`, "AccessDenied")
+	})
+	t.Run("buildkite", func(t *testing.T) {
+		t.Parallel()
+		e := newExample(t, "buildkite")
+		e.aws("What to set")
+		var pipeline struct {
+			Steps []struct {
+				Env     map[string]string
+				Command string
+			}
+		}
+		loadYAML(t, filepath.Join(e.dir, "pipeline.yml"), &pipeline)
+		push := func(j world.BuildkiteJob) (*exampleJob, error) {
+			r := e.job(e.world.BuildkiteReal(j))
+			maps.Copy(r.env, pipeline.Steps[0].Env)
+			if err := r.checkout(); err != nil {
+				t.Fatal(err)
+			}
+			return r, r.shell(nil, strings.ReplaceAll(pipeline.Steps[0].Command, "$$", "$")) // "pipeline upload" makes one of two
+		}
+		r, err := push(world.BuildkiteJob{Step: "image"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.pullBack(nil, tag)
+		r.onlyHelpers(registry)
+		_, err = push(world.BuildkiteJob{Ref: "refs/heads/feature"})
+		e.refusedFor(err, `for "organization:acme:pipeline:app:ref:refs/heads/feature:commit:`, "AccessDenied")
+		_, err = push(world.BuildkiteJob{Organization: "acme-evil"})
+		e.refusedFor(err, `for "organization:acme-evil:pipeline:app:`, "AccessDenied")
+	})
+}
+
+// install makes what a before_script needs to install the helper into a folder of the job's, which is on its PATH in place
+// of the one that the example names: wget, which has the script of the released version's tag, and a release with the binary
+// under test. The program of the same name that the other examples use is not on that PATH.
+func (r *exampleJob) install(named, bin string) map[string]string {
+	r.t.Helper()
+	if named != "/usr/local/bin" {
+		r.t.Fatalf("it is installed into %q, which may not be on the PATH of docker:29", named)
+	}
+	script, err := filepath.Abs("../install.sh")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	tools, stubs := toolbox(r.t, "bash", "cat", "curl", "docker", sums), r.t.TempDir()
+	stub(r.t, stubs, "wget", `case "$*" in
+"-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh") exec cat '`+script+`' ;;
+esac
+echo "wget: $*: 404" >&2
+exit 8`)
+	files, _ := realRelease(r.t)
+	r.env["PATH"] = strings.Join([]string{bin, stubs, tools}, string(os.PathListSeparator))
+	return map[string]string{"ECR_OIDC_INSTALL_DIR": bin, "ECR_OIDC_MIRROR": newShelf(r.t, files).URL, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+}
+
+// Each action of the push policy is needed: without it, something between the push and the pull is refused.
+func TestPushPolicyIsTheLeast(t *testing.T) {
+	t.Parallel()
+	actions := regexp.MustCompile(`"(ecr:\w+)"`).FindAllStringSubmatch(newExample(t, "github-actions").read("push-policy.json"), -1)
+	if len(actions) != 8 {
+		t.Fatalf("%d actions in push-policy.json", len(actions))
+	}
+	for _, m := range actions {
+		e := newExample(t, "github-actions")
+		e.aws("What to set")
+		role := e.role("app-push")
+		role.Policy = strings.Replace(role.Policy, m[1], "ecr:DescribeImages", 1)
+		e.setRole(role)
+		r, err := e.github("push.yml", world.GitHubJob{})
+		if err == nil {
+			err = r.exec(nil, "docker", "pull", registry+"/app:"+commit)
+		}
+		want := "not authorized to perform: " + m[1]
+		if m[1] == "ecr:BatchCheckLayerAvailability" { // the answer to a HEAD has no text
+			want = "403 Forbidden (HEAD"
+		}
+		e.refusedFor(err, want)
+	}
+}
+
+// Every folder is in the table of examples/README.md and has a README of a page; what a README links to is there; and no
+// file of a folder goes without a README that names it.
+func TestExamplesReadmes(t *testing.T) {
+	t.Parallel()
+	read := func(path ...string) string {
+		b, err := os.ReadFile(filepath.Join(path...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.ReplaceAll(string(b), "\r\n", "\n")
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]+)[^)]*\)`)
+	index := read(examples, "README.md")
+	folders, err := os.ReadDir(examples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range folders {
+		if !f.IsDir() {
+			continue
+		}
+		if !strings.Contains(index, "["+f.Name()+"]("+f.Name()+")") {
+			t.Errorf("examples/README.md does not list %s", f.Name())
+		}
+		text := read(examples, f.Name(), "README.md")
+		if n := strings.Count(text, "\n"); n > 75 {
+			t.Errorf("%s/README.md has %d lines; a page is enough", f.Name(), n)
+		}
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(filepath.Join(examples, f.Name(), m[1])); err != nil {
+				t.Errorf("%s/README.md: %v", f.Name(), err)
+			}
+		}
+		files, err := os.ReadDir(filepath.Join(examples, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if name := file.Name(); f.Name() != "terraform" && name != "README.md" && !strings.HasPrefix(name, ".terraform") && !strings.Contains(text, name) {
+				t.Errorf("%s/README.md does not name %s", f.Name(), name)
+			}
+		}
+	}
+	// What Terraform downloads by is one release: it takes no tag that moves, and there is no "v0" for modules.
+	refs := 0
+	err = filepath.WalkDir(examples, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		for _, m := range regexp.MustCompile(`[?]ref=([^"]*)"`).FindAllStringSubmatch(read(path), -1) {
+			if refs++; m[1] != "v"+released {
+				t.Errorf("%s has the module at %s, want v%s", path, m[1], released)
+			}
+		}
+		return nil
+	})
+	if err != nil || refs == 0 {
+		t.Errorf("%d sources of the module: %v", refs, err)
+	}
+	if !strings.Contains(index, "@COMMIT # v"+released) || !strings.Contains(index, "'v"+released+"^{}'") {
+		t.Error("examples/README.md does not say how to pin the action")
+	}
+	// The module's README explains all that goes in and comes out.
+	module := read(examples, "terraform", "README.md")
+	for _, file := range []string{"variables.tf", "outputs.tf"} {
+		for _, m := range regexp.MustCompile(`(?m)^(?:variable|output) "(\w+)"`).FindAllStringSubmatch(read(examples, "terraform", file), -1) {
+			if !strings.Contains(module, "`"+m[1]+"`") {
+				t.Errorf("terraform/README.md does not explain %s", m[1])
+			}
+		}
+	}
+}
