@@ -6,15 +6,32 @@
 
 TOOLS=${ECR_OIDC_CI_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ecr-oidc-ci/tools}
 
+# What e2e/lab runs; docker28 too, where the machine has no Docker CLI 28.
+# shellcheck disable=SC2034
+LAB_TOOLS=(crane docker29 act regctl docker-buildx buildctl buildkitd docker-compose minio helm ko kaniko)
+
 # name, version, package
 tool_table() {
 	cat <<-'TABLE'
 		staticcheck v0.8.2 honnef.co/go/tools/cmd/staticcheck
 		actionlint v1.7.12 github.com/rhysd/actionlint/cmd/actionlint
+		gosec v2.22.9 github.com/securego/gosec/v2/cmd/gosec
+		govulncheck v1.1.4 golang.org/x/vuln/cmd/govulncheck
+		act v0.2.89 github.com/nektos/act
 		crane v0.22.1 github.com/google/go-containerregistry/cmd/crane
+		regctl v0.11.7 github.com/regclient/regclient/cmd/regctl
+		helm v4.3.1 helm.sh/helm/v4/cmd/helm
+		buildkitd v0.25.2 github.com/moby/buildkit/cmd/buildkitd
+		buildctl v0.25.2 github.com/moby/buildkit/cmd/buildctl
+		docker-buildx v0.29.1 github.com/docker/buildx/cmd/buildx
+		docker-compose v2.40.3 github.com/docker/compose/v2/cmd
+		ko v0.19.1 github.com/google/ko
+		kaniko v1.25.3 github.com/chainguard-dev/kaniko/cmd/executor
 		docker28 v28.2.2+incompatible github.com/docker/cli/cmd/docker
 		docker29 v29.9.3+incompatible github.com/docker/cli/cmd/docker
 		goreleaser v2.12.5 github.com/goreleaser/goreleaser/v2
+		syft v1.52.0 github.com/anchore/syft/cmd/syft
+		cosign v3.1.3 github.com/sigstore/cosign/v3/cmd/cosign
 		minio v0.0.0-20260212201848-7aac2a2c5b7c github.com/minio/minio
 	TABLE
 }
@@ -50,10 +67,8 @@ tool_install() {
 	local build=tool_build
 	[ "${pkg%/cmd/docker}" = github.com/docker/cli ] && build=tool_build_docker
 	if ! (
-		set -e
-		cd "$tmp"
 		export GOWORK=off GOFLAGS=-mod=mod CGO_ENABLED=0
-		"$build" "$pkg" "$version" "$tmp"
+		cd "$tmp" && "$build" "$pkg" "$version" "$tmp"
 	) >"$tmp/log" 2>&1 || [ ! -s "$tmp/built" ]; then
 		echo "could not build $name $version:" >&2
 		tail -n 15 "$tmp/log" >&2
@@ -64,9 +79,17 @@ tool_install() {
 	rm -rf "$tmp"
 }
 
+# The steps of a build are joined by &&: "set -e" is of no effect in what an "if"
+# asks for, as tool_install is and does.
+
+# In a module of its own: "go install package@version" refuses modules that
+# exclude or replace others, as BuildKit's does. Compose asks buildx for its
+# version; where a program has no such variable, the linker passes over it.
 tool_build() { # package version folder
-	GOBIN=$3/bin go install -trimpath "$1@$2"
-	mv "$3"/bin/* "$3/built"
+	go mod init tools &&
+		go get "$1@$2" &&
+		GOBIN=$3/bin go install -trimpath -ldflags "-s -w -X ${1%/cmd/*}/version.Version=$2" "$1" &&
+		mv "$3"/bin/* "$3/built"
 }
 
 # Docker's CLI has no go.mod but a vendor.mod, with the same contents and no
@@ -74,18 +97,17 @@ tool_build() { # package version folder
 # swarmkit alone is moved to a release that every proxy has: it is behind
 # "docker swarm" and "docker service", which nobody here calls.
 tool_build_docker() { # package version folder
-	local dir
-	dir=$(cd / && go mod download -json "${1%/cmd/docker}@$2" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
-	cp -r "$dir" "$3/src"
-	chmod -R u+w "$3/src"
-	cd "$3/src"
-	rm -rf vendor
-	mv vendor.mod go.mod
-	mv vendor.sum go.sum
-	go mod edit -replace github.com/moby/swarmkit/v2=github.com/moby/swarmkit/v2@v2.1.2
+	local dir v=${2#v}
+	dir=$(cd / && go mod download -json "${1%/cmd/docker}@$2" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p') &&
+		cp -r "$dir" "$3/src" &&
+		chmod -R u+w "$3/src" &&
+		cd "$3/src" &&
+		rm -rf vendor &&
+		mv vendor.mod go.mod &&
+		mv vendor.sum go.sum &&
+		go mod edit -replace github.com/moby/swarmkit/v2=github.com/moby/swarmkit/v2@v2.1.2 || return 1
 	if grep -q '^	github.com/docker/docker ' go.mod; then # 28: the same commit, by its tag
-		go mod edit -require "github.com/docker/docker@$2"
+		go mod edit -require "github.com/docker/docker@$2" || return 1
 	fi
-	local v=${2#v}
 	go build -trimpath -ldflags "-s -w -X github.com/docker/cli/cli/version.Version=${v%+incompatible}" -o "$3/built" ./cmd/docker
 }

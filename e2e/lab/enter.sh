@@ -52,6 +52,7 @@ $LAB_IP sts.eu-west-2.api.aws sts-fips.us-east-1.api.aws
 $LAB_IP api.ecr.eu-west-2.amazonaws.com api.ecr.us-east-1.amazonaws.com
 $LAB_IP api.ecr-fips.us-east-1.amazonaws.com
 $LAB_IP ecr.eu-west-2.api.aws ecr-fips.us-east-1.api.aws
+$LAB_IP public.ecr.aws api.ecr-public.us-east-1.amazonaws.com
 $LAB_IP token.actions.githubusercontent.com
 $LAB_IP run-actions-1-azure-eastus.actions.githubusercontent.com
 $LAB_IP oidc.circleci.com

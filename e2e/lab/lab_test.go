@@ -154,6 +154,26 @@ func (j *job) with(key, value string) *job {
 	return &c
 }
 
+// counted has the same job's calls of our binary noted, each as "get HOST by CLIENT".
+func counted(t *testing.T, j *job) (*job, func() []string) {
+	t.Helper()
+	const name = "docker-credential-ecr-oidc"
+	dir, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
+	check(t, os.WriteFile(filepath.Join(dir, name), fmt.Appendf(nil, `#!/bin/sh
+read -r server
+echo "$1 $server by $(cat /proc/$PPID/comm)" >>%s
+printf %%s "$server" | exec %s "$@"
+`, log, need(t, name)), 0o755))
+	return j.with("PATH", dir+":"+j.env["PATH"]), func() []string {
+		b, err := os.ReadFile(log)
+		if os.IsNotExist(err) {
+			return nil
+		}
+		check(t, err)
+		return strings.Split(strings.TrimSpace(string(b)), "\n")
+	}
+}
+
 // ok runs a command that has to succeed, and returns what it printed.
 func (j *job) ok(t *testing.T, name string, args ...string) string {
 	t.Helper()

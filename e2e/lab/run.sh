@@ -19,10 +19,13 @@ if [ -n "${LAB_HELPER-}" ]; then
 else
 	CGO_ENABLED=0 go build -trimpath -o "$out/bin/" ./cmd/docker-credential-ecr-oidc
 fi
+if command -v wine >/dev/null; then
+	GOOS=windows GOARCH=amd64 go build -trimpath -o "$out/bin/" ./cmd/docker-credential-ecr-oidc
+fi
 CGO_ENABLED=0 go test -c -tags lab -o "$out/lab.test" ./e2e/lab
 
 path=$out/bin
-for tool in crane minio docker28 docker29; do
+for tool in "${LAB_TOOLS[@]}" docker28; do
 	path=$path:$(dirname "$(tool_path "$tool")")
 done
 # sbin: a login without it has no dockerd.

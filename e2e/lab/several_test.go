@@ -25,6 +25,12 @@ func severalJob(t *testing.T) *job {
 	return newJob(t, trusted(), good, bad).with("ECR_ROLE_TO_ASSUME", "").with("ECR_OIDC_ROLE", "ci")
 }
 
+// twoAccounts is a job that may use both, the second account by way of the first.
+func twoAccounts(t *testing.T) *job {
+	t.Helper()
+	return newJob(t, trusted(), good, bad).with("ECR_OIDC_ROLE_"+world.SpokeAccount, world.CIRole+",spoke")
+}
+
 // saysRefusal fails the test unless a person reads who was refused where.
 func saysRefusal(t *testing.T, out string) {
 	t.Helper()
