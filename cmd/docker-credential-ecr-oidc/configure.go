@@ -30,6 +30,7 @@ type configuration struct {
 	remove, dryRun    bool
 	dir, authfile     string
 	store             storeFlag
+	backup, restore   string // files
 
 	program
 	registries []registry.Registry
@@ -47,8 +48,8 @@ func (p program) configureVerb() *cobra.Command {
 		Long: `Let Docker ask this helper for registries, by their entries in credHelpers of Docker's config.json.
 
 It says which other helper's entry it replaced, and which login of the same host it removed from auths. With --role,
---profile or --source it also writes ecr-oidc.yaml beside config.json (or the file that ECR_OIDC_CONFIG names), for the
-accounts of these registries.`,
+--source, --profile, --audience, --session-name or --session-duration it also writes ecr-oidc.yaml beside config.json
+(or the file that ECR_OIDC_CONFIG names), for the accounts of these registries.`,
 		Example: lines(
 			"docker-credential-ecr-oidc configure "+exampleHost,
 			"docker-credential-ecr-oidc configure --account 123456789012,210987654321 --region eu-west-2,us-east-1 --role ci-push",
@@ -56,6 +57,7 @@ accounts of these registries.`,
 			"docker-credential-ecr-oidc configure --authfile ~/.config/containers/auth.json "+exampleHost,
 			"docker-credential-ecr-oidc configure --creds-store",
 			"docker-credential-ecr-oidc configure --remove --dry-run "+exampleHost,
+			"docker-credential-ecr-oidc configure --backup before.json "+exampleHost+" && docker-credential-ecr-oidc configure --restore before.json",
 		),
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: p.completeHosts,
@@ -66,19 +68,27 @@ accounts of these registries.`,
 	f.StringSliceVar(&c.accounts, "account", nil, "with --region: the registries of these `ACCOUNTS` ...")
 	f.StringSliceVar(&c.regions, "region", nil, "... in each of these `REGIONS`, both separated by commas")
 	f.StringSliceVar(&c.settings.Role, "role", nil, "the `ROLE` to assume: an ARN, or a name in the registry's own account; several are a chain")
-	f.StringVar(&c.settings.Profile, "profile", "", "the AWS `PROFILE` to use on a machine")
 	f.StringVar(&c.settings.Source, "source", "", "where the identity comes from: `SOURCE` is one of "+strings.Join(token.Names, ", "))
+	f.StringVar(&c.settings.Profile, "profile", "", "the AWS `PROFILE` to use on a machine")
+	f.StringVar(&c.settings.Audience, "audience", "", "the `AUDIENCE` to ask the CI's token for")
+	f.StringVar(&c.settings.SessionName, "session-name", "", "the role session's `NAME`")
+	f.StringVar(&c.settings.SessionDuration, "session-duration", "", "the role session's `LENGTH`: 900 to 43200 seconds, or 15m to 12h")
+	f.StringSliceVar(&c.settings.Allowed, "allowed-account-ids", nil, "answer for registries of these `ACCOUNTS` and those that the file allows already, and for no others")
 	f.Var(&c.store, "creds-store", "become credsStore: asked for every host; those that are not ECR go on to the one that was there, or the one in `[=NAME]`")
 	f.Lookup("creds-store").NoOptDefVal = noName
 	f.BoolVar(&c.remove, "remove", false, "take the entries of these registries away; with --creds-store, undo that")
+	f.StringVar(&c.backup, "backup", "", "keep in a new `FILE` what this replaces in Docker's, logins included")
+	f.StringVar(&c.restore, "restore", "", "put back what a backup's `FILE` has, where nobody has changed it since")
 	f.BoolVar(&c.dryRun, "dry-run", false, "print what would change, and write nothing")
 	f.StringVar(&c.dir, "docker-config", "", "Docker's configuration is in `DIR` (default: DOCKER_CONFIG, or ~/.docker)")
 	f.StringVar(&c.authfile, "authfile", "", "write podman's `FILE` instead, such as ~/.config/containers/auth.json")
 	// The flags are there, and cobra says no only to what is not.
 	_ = verb.RegisterFlagCompletionFunc("source", cobra.FixedCompletions(token.Names, cobra.ShellCompDirectiveNoFileComp))
 	_ = verb.MarkFlagDirname("docker-config")
-	_ = verb.MarkFlagFilename("authfile")
-	for _, flag := range []string{"account", "region", "role", "profile"} {
+	for _, flag := range []string{"authfile", "backup", "restore"} {
+		_ = verb.MarkFlagFilename(flag)
+	}
+	for _, flag := range []string{"account", "region", "role", "profile", "audience", "session-name", "session-duration", "allowed-account-ids"} {
 		_ = verb.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
 	}
 	return verb
@@ -117,7 +127,7 @@ func (c *configuration) run(args []string) (err error) {
 		fmt.Fprintln(c.stdout, line)
 	}
 	for _, warning := range append(c.warnings, c.surroundings()...) {
-		fmt.Fprintln(c.stderr, c.line(errors.New(warning)))
+		fmt.Fprintln(c.stderr, c.line(errors.New(warning), ""))
 	}
 	return nil
 }
@@ -154,20 +164,27 @@ func (c *configuration) named(args []string) (regs []registry.Registry, err erro
 
 // sensible refuses what cannot be meant together.
 func (c *configuration) sensible() error {
-	settings := len(c.settings.Role) > 0 || c.settings.Profile != "" || c.settings.Source != ""
+	settings := len(c.settings.Set()) > 0 || len(c.settings.Allowed) > 0
+	restore := c.restore != ""
 	switch {
+	case c.authfile != "" && c.dir != "":
+		return wrong("configure: --authfile is podman's file and --docker-config is Docker's folder; name one of them")
+	case restore && (settings || len(c.registries) > 0 || c.remove || c.store.set || c.backup != ""):
+		return wrong("configure: --restore puts back what its file has; it goes with no registry, and with no other flag but --docker-config, --authfile and --dry-run")
+	case restore:
+		return nil
+	case c.backup != "" && (c.remove || c.store.set):
+		return wrong("configure: --backup goes with neither --remove nor --creds-store")
 	case len(c.registries) == 0 && settings:
-		return wrong("configure: --role, --profile and --source are for the accounts of registries; name one or more")
+		return wrong("configure: --role, --source, --profile and the other settings are for the accounts of registries; name one or more")
 	case len(c.registries) == 0 && !c.store.set:
 		return wrong("configure takes one registry or more, for example %s", exampleHost)
 	case c.remove && settings:
-		return wrong("configure: --remove goes with none of --role, --profile and --source")
+		return wrong("configure: --remove goes with none of --role, --source, --profile and the other settings")
 	case c.remove && c.store.name != "":
 		return wrong("configure: --remove --creds-store brings back what was there; it takes no name")
 	case c.authfile != "" && c.store.set:
 		return wrong("configure: --creds-store is for Docker: podman's file has no such field")
-	case c.authfile != "" && c.dir != "":
-		return wrong("configure: --authfile is podman's file and --docker-config is Docker's folder; name one of them")
 	case c.store.name != "" && !config.IsHelperName(c.store.name):
 		return wrong("configure: --creds-store=%q is no helper's name; one is like desktop, for docker-credential-desktop", c.store.name)
 	case c.store.name != "" && itself(c.store.name):
@@ -178,6 +195,14 @@ func (c *configuration) sensible() error {
 
 // change makes every change, to Docker's file in memory, and to ours.
 func (c *configuration) change(file *dockerconfig.Edit) error {
+	if c.restore != "" {
+		return c.putBack(file)
+	}
+	if c.backup != "" {
+		if err := c.keep(file); err != nil {
+			return err
+		}
+	}
 	for _, reg := range c.registries {
 		if c.remove {
 			c.removeHelper(file, reg.Host)
@@ -230,23 +255,17 @@ func (c *configuration) removeHelper(file *dockerconfig.Edit, host string) {
 // removeAuth removes what "docker login" left for a host before this helper was asked for it.
 func (c *configuration) removeAuth(file *dockerconfig.Edit, host string) {
 	for _, key := range file.RemoveAuth(host) {
-		c.tell("%s: removed the old login for %q in auths, which Docker up to 28.4 would use after a refusal", c.path, key)
+		c.tell("%s: removed the old login for %q in auths, which Docker before 29 would use after a refusal", c.path, key)
 	}
 }
 
-// writeSettings writes --role, --profile and --source into our file, for the accounts of the registries.
+// writeSettings writes --role, --audience and the like into our file, for the accounts of the registries.
 func (c *configuration) writeSettings() error {
 	var said, accounts []string
-	if role := c.settings.Role; len(role) > 0 {
-		said = append(said, "role "+strings.Join(role, ", then "))
+	for _, set := range c.settings.Set() {
+		said = append(said, strings.ReplaceAll(set.Key, "_", " ")+" "+strings.Join(set.Texts, ", then "))
 	}
-	if c.settings.Source != "" {
-		said = append(said, "source "+c.settings.Source)
-	}
-	if c.settings.Profile != "" {
-		said = append(said, "profile "+c.settings.Profile)
-	}
-	if len(said) == 0 {
+	if len(said) == 0 && len(c.settings.Allowed) == 0 {
 		return nil
 	}
 	for _, reg := range c.registries {
@@ -260,7 +279,12 @@ func (c *configuration) writeSettings() error {
 			if account == "" {
 				who = "the public registry"
 			}
-			c.tell("%s: %s has %s", shown, who, strings.Join(said, "; "))
+			if len(said) > 0 {
+				c.tell("%s: %s has %s", shown, who, strings.Join(said, "; "))
+			}
+		}
+		if allowed := c.settings.Allowed; len(allowed) > 0 {
+			c.tell("%s: accounts allowed: %s", shown, strings.Join(allowed, ", "))
 		}
 		err := config.SetAccounts(path, accounts, c.settings)
 		if err != nil && strings.HasPrefix(err.Error(), "--") { // a flag's value, which it has checked first
@@ -272,7 +296,7 @@ func (c *configuration) writeSettings() error {
 
 // surroundings warns of what keeps Docker from being answered, whatever is in its file.
 func (c *configuration) surroundings() (warnings []string) {
-	if c.remove {
+	if c.remove || c.restore != "" {
 		return nil
 	}
 	if _, err := exec.LookPath("docker-credential-" + name); err != nil {

@@ -72,7 +72,7 @@ func TestWrongUsage(t *testing.T) {
 		{configure("docker.io"), `"docker.io" is not an ECR registry`},
 		{configure("--no-such-flag", host), "configure: unknown flag: --no-such-flag\n"},
 		{configure("--role"), "configure: flag needs an argument: --role\n"},
-		{configure("--role", "ci"), "configure: --role, --profile and --source are for the accounts of registries"},
+		{configure("--role", "ci"), "configure: --role, --source, --profile and the other settings are for the accounts of registries"},
 		{configure("--account", "123456789012"), "configure: --account and --region go together\n"},
 		{configure("--region", "eu-west-2", host), "configure: --account and --region go together\n"},
 		{configure("--account", "12345678901", "--region", "eu-west-2"), `configure: account "12345678901" in region "eu-west-2" has no registry`},

@@ -2,6 +2,7 @@ package dockerconfig
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -79,17 +80,7 @@ func (e *Edit) SetHelper(host, helper string) (old string) {
 	if old == helper {
 		return old
 	}
-	last := -1 // the one that counts
-	for i, m := range e.file {
-		if m.has(credHelpers) {
-			last = i
-		}
-	}
-	if last < 0 {
-		last = len(e.file)
-		e.file = e.file.set(credHelpers, nil)
-	}
-	e.replace(last, e.file[last].inner.set(host, quote(helper)))
+	e.set(credHelpers, host, quote(helper))
 	return old
 }
 
@@ -192,6 +183,21 @@ func (e *Edit) remove(name string, match func(member) bool) (found bool) {
 		}
 	}
 	return found
+}
+
+// set puts a member into a section, which is made where it is missing.
+func (e *Edit) set(section, key string, value json.RawMessage) {
+	last := -1 // the one that counts
+	for i, m := range e.file {
+		if m.has(section) {
+			last = i
+		}
+	}
+	if last < 0 {
+		last = len(e.file)
+		e.file = e.file.set(section, nil)
+	}
+	e.replace(last, e.file[last].inner.set(key, value))
 }
 
 // replace changes what is in the i-th field.

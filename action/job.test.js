@@ -1,0 +1,376 @@
+'use strict';
+
+// What a job has while it runs, and what is left of it afterwards.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
+const test = require('node:test');
+const { Job, bad, good, here, mirror, secrets } = require('./testdata/harness.js');
+
+const host = '123456789012.dkr.ecr.eu-west-2.amazonaws.com';
+const other = '210987654321.dkr.ecr.eu-west-2.amazonaws.com';
+const third = '333344445555.dkr.ecr.eu-west-2.amazonaws.com';
+const unix = here.format !== 'zip';
+
+// users is a user's configuration of Docker, with other registries' logins and settings.
+const users = {
+  auths: { 'ghcr.io': { auth: secrets.login }, [`https://${other}`]: { auth: secrets.login } },
+  credHelpers: { 'gcr.io': 'gcloud', [third]: 'ecr-login' },
+  currentContext: 'remote',
+  proxies: { default: { httpProxy: 'http://proxy.corp' } },
+};
+
+async function jobOf(t, env = {}) {
+  return new Job(t, { ECR_OIDC_MIRROR: (await mirror(t)).url, ...env });
+}
+
+// seeded writes the user's folder, and returns what is in it.
+function seeded(job) {
+  job.write('home/.docker/config.json', JSON.stringify(users, null, '\t') + '\n', { mode: 0o600 });
+  job.write('home/.docker/contexts/meta/abc/meta.json', '{"Name": "remote"}');
+  job.write('home/.docker/contexts/tls/abc/docker/key.pem', secrets.login, { mode: 0o600 });
+  job.write('home/.docker/cli-plugins/docker-buildx', 'plugin', { mode: 0o755 });
+  job.write('home/.docker/buildx/current', '{}');
+  if (unix) {
+    fs.symlinkSync('/usr/libexec/docker/cli-plugins/docker-compose', path.join(job.home, '.docker/cli-plugins/docker-compose'));
+  }
+  return tree(path.join(job.home, '.docker'));
+}
+
+// tree is everything below a folder: contents, modes and links, by name.
+function tree(folder) {
+  const found = {};
+  for (const name of fs.readdirSync(folder).sort()) {
+    const file = path.join(folder, name);
+    const stat = fs.lstatSync(file);
+    if (stat.isDirectory()) {
+      Object.assign(found, Object.fromEntries(Object.entries(tree(file)).map(([below, what]) => [`${name}/${below}`, what])));
+    } else {
+      found[name] = stat.isSymbolicLink() ? fs.readlinkSync(file) : [stat.mode & 0o777, fs.readFileSync(file, 'utf8')];
+    }
+  }
+  return found;
+}
+
+const settings = (job) => fs.readFileSync(job.env.ECR_OIDC_CONFIG || path.join(job.env.DOCKER_CONFIG, 'ecr-oidc.yaml'), 'utf8');
+
+test('job: a folder of this job\'s own, seeded from the user\'s, which is not touched', async (t) => {
+  const job = await jobOf(t);
+  const before = seeded(job);
+  const step = await job.main({ registries: `${host}\n${other}=spoke\n${third}`, 'role-to-assume': 'ci' });
+  good(step.ran);
+  const folder = job.env.DOCKER_CONFIG;
+  assert.strictEqual(path.dirname(folder), job.temp);
+  if (unix) {
+    assert.strictEqual(fs.statSync(folder).mode & 0o777, 0o700);
+  }
+  assert.deepStrictEqual(job.docker(), {
+    auths: { 'ghcr.io': users.auths['ghcr.io'] },
+    credHelpers: { 'gcr.io': 'gcloud', [third]: 'ecr-oidc', [host]: 'ecr-oidc', [other]: 'ecr-oidc' },
+    currentContext: 'remote',
+    proxies: users.proxies,
+  });
+  const copied = tree(folder);
+  for (const name of Object.keys(before).filter((name) => /^(contexts|cli-plugins)\//.test(name))) {
+    assert.deepStrictEqual(copied[name], before[name], name);
+  }
+  assert.ok(!Object.keys(copied).some((name) => name.startsWith('buildx')));
+  assert.strictEqual(job.env.BUILDX_CONFIG, path.join(job.home, '.docker', 'buildx'));
+  assert.match(settings(job), /"123456789012":\n {4}role: "ci"\n {2}"333344445555":\n {4}role: "ci"\n {2}"210987654321":\n {4}role: "spoke"\n/);
+  assert.match(step.ran.output, /Docker asks ecr-oidc for 333344445555\.\S+, instead of ecr-login\n/);
+
+  // Another tool's login, and another buildx, go into the job's folder.
+  fs.writeFileSync(path.join(folder, 'cli-plugins/docker-buildx'), 'newer');
+  assert.deepStrictEqual(tree(path.join(job.home, '.docker')), before);
+
+  good(await step.post());
+  assert.ok(!fs.existsSync(folder));
+  assert.deepStrictEqual(tree(path.join(job.home, '.docker')), before);
+  assert.strictEqual(job.env.DOCKER_CONFIG, path.join(job.home, '.docker')); // for the post steps of other actions
+});
+
+test('job: called twice, it goes on with the same folder and adds', async (t) => {
+  const job = await jobOf(t);
+  const first = await job.main({ registries: host, 'role-to-assume': 'ci', 'allowed-account-ids': '123456789012' });
+  good(first.ran);
+  const folder = job.env.DOCKER_CONFIG;
+  const second = await job.main({ registries: `${other}=arn:aws:iam::210987654321:role/spoke`, audience: 'other', 'role-session-name': 'me-7', 'role-duration-seconds': '900', 'allowed-account-ids': '210987654321' });
+  good(second.ran);
+  assert.strictEqual(job.env.DOCKER_CONFIG, folder);
+  assert.strictEqual(job.env.BUILDX_CONFIG, path.join(job.home, '.docker', 'buildx'));
+  assert.deepStrictEqual(job.docker().credHelpers, { [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
+  assert.strictEqual(settings(job), `allowed_account_ids: ["123456789012", "210987654321"]
+accounts:
+  "123456789012":
+    role: "ci"
+  "210987654321":
+    role: "arn:aws:iam::210987654321:role/spoke"
+    audience: "other"
+    session_name: "me-7"
+    session_duration: "900"
+`);
+  // The runner runs post steps in reverse; the first call's takes the folder.
+  good(await second.post());
+  assert.deepStrictEqual(job.docker().credHelpers, { [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
+  good(await first.post());
+  assert.deepStrictEqual(fs.readdirSync(job.temp), []);
+});
+
+test('job: the user\'s settings hold in the job too, from beside config.json or from ECR_OIDC_CONFIG', async (t) => {
+  const job = await jobOf(t);
+  job.write('home/.docker/ecr-oidc.yaml', '# the runner\'s\ndefault:\n  role: usual\n');
+  good((await job.main({ registries: `${host}=ci` })).ran);
+  assert.match(settings(job), /^# the runner's\ndefault:\n {2}role: usual\naccounts:\n {2}"123456789012":\n {4}role: "ci"\n$/);
+  assert.ok(!('ECR_OIDC_CONFIG' in job.env));
+
+  const named = await jobOf(t);
+  const file = named.write('checkout/ecr-oidc.yaml', 'default:\n  role: usual\n');
+  named.env.ECR_OIDC_CONFIG = file;
+  const step = await named.main({ registries: `${host}=ci` });
+  good(step.ran);
+  assert.strictEqual(named.env.ECR_OIDC_CONFIG, path.join(named.env.DOCKER_CONFIG, 'ecr-oidc.yaml'));
+  assert.match(settings(named), /role: usual\n[^]*role: "ci"\n/);
+  good(await step.post());
+  assert.strictEqual(named.env.ECR_OIDC_CONFIG, file);
+  assert.strictEqual(fs.readFileSync(file, 'utf8'), 'default:\n  role: usual\n');
+
+  const missing = await jobOf(t, { ECR_OIDC_CONFIG: '/no/such/file' });
+  bad((await missing.main({ registries: host })).ran, /ECR_OIDC_CONFIG names \/no\/such\/file, and there is no such file$/);
+  assert.deepStrictEqual(fs.readdirSync(missing.temp), []); // what was begun is gone, logins in it too
+});
+
+test('job: DOCKER_CONFIG and BUILDX_CONFIG of the user are kept to; a user without a home has none', async (t) => {
+  const job = await jobOf(t, { BUILDX_CONFIG: '/var/buildx' });
+  job.env.DOCKER_CONFIG = job.folder('mine');
+  job.write('mine/config.json', '{"credsStore": "desktop"}');
+  const step = await job.main({ registries: host });
+  good(step.ran);
+  assert.deepStrictEqual(job.docker(), { credsStore: 'desktop', credHelpers: { [host]: 'ecr-oidc' } });
+  assert.strictEqual(job.env.BUILDX_CONFIG, '/var/buildx');
+  good(await step.post());
+  assert.strictEqual(job.env.DOCKER_CONFIG, path.join(job.dir, 'mine'));
+
+  const homeless = await jobOf(t, { HOME: '', USERPROFILE: '' });
+  const without = await homeless.main({ registries: host });
+  good(without.ran);
+  assert.deepStrictEqual(homeless.docker().credHelpers, { ...homeless.docker().credHelpers, [host]: 'ecr-oidc' });
+  good(await without.post());
+});
+
+test('job: a folder that is somebody else\'s by name is not taken for the job\'s', async (t) => {
+  const job = await jobOf(t);
+  const mine = path.join(job.temp, 'docker-credential-ecr-oidc-mine');
+  fs.mkdirSync(mine);
+  job.env.DOCKER_CONFIG = mine;
+  good((await job.main({ registries: host })).ran);
+  assert.notStrictEqual(job.env.DOCKER_CONFIG, mine);
+  assert.deepStrictEqual(fs.readdirSync(mine), []);
+});
+
+test('user: the user\'s own file, which has again at the end what it had', async (t) => {
+  const job = await jobOf(t);
+  const before = seeded(job);
+  const first = await job.main({ 'docker-config': 'user', registries: `${host}\n${other}=spoke`, 'role-to-assume': 'ci' });
+  good(first.ran);
+  assert.ok(!('DOCKER_CONFIG' in job.env));
+  assert.deepStrictEqual(job.docker().credHelpers, { 'gcr.io': 'gcloud', [third]: 'ecr-login', [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
+  assert.deepStrictEqual(Object.keys(job.docker().auths), ['ghcr.io']);
+  // The roles are this job's, and no file of the user's has them.
+  assert.ok(!fs.existsSync(path.join(job.home, '.docker', 'ecr-oidc.yaml')));
+  assert.match(settings(job), /"123456789012":\n {4}role: "ci"\n {2}"210987654321":\n {4}role: "spoke"\n/);
+
+  const second = await job.main({ 'docker-config': 'user', registries: `${third}=third\n${host}=ci` });
+  good(second.ran);
+  assert.match(settings(job), /role: "ci"\n[^]*role: "spoke"\n[^]*role: "third"\n/);
+  assert.strictEqual(job.docker().credHelpers[third], 'ecr-oidc');
+
+  good(await second.post());
+  assert.deepStrictEqual(job.docker().credHelpers, { 'gcr.io': 'gcloud', [third]: 'ecr-login', [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
+  good(await first.post());
+  assert.deepStrictEqual(job.docker(), users);
+  assert.deepStrictEqual(tree(path.join(job.home, '.docker')), before);
+  assert.deepStrictEqual(fs.readdirSync(job.temp), []);
+  assert.strictEqual(job.env.ECR_OIDC_CONFIG, '');
+});
+
+test('user: what was there before stays, what somebody changed since stays, and a file that was not there is gone', async (t) => {
+  const ours = await jobOf(t);
+  ours.write('home/.docker/config.json', JSON.stringify({ credHelpers: { [host]: 'ecr-oidc', [other]: 'ecr-login' } }));
+  const step = await ours.main({ 'docker-config': 'user', registries: `${host}\n${other}\n${third}` });
+  good(step.ran);
+  const file = path.join(ours.home, '.docker', 'config.json');
+  fs.writeFileSync(file, JSON.stringify({ ...ours.docker(), auths: { 'ghcr.io': {} }, credHelpers: { ...ours.docker().credHelpers, [third]: 'mine' } }));
+  good(await step.post());
+  assert.deepStrictEqual(ours.docker(), { credHelpers: { [host]: 'ecr-oidc', [other]: 'ecr-login', [third]: 'mine' }, auths: { 'ghcr.io': {} } });
+
+  const fresh = await jobOf(t);
+  const only = await fresh.main({ 'docker-config': 'user', registries: `${host}=ci\n${other}=spoke` });
+  good(only.ran);
+  good(await only.post());
+  assert.ok(!fs.existsSync(path.join(fresh.home, '.docker', 'config.json')));
+});
+
+test('user, after job: the two do not go together, and it says so; job after user does', async (t) => {
+  const job = await jobOf(t);
+  good((await job.main({ registries: host })).ran);
+  bad((await job.main({ 'docker-config': 'user', registries: host })).ran, /docker-config is user, and an earlier step of this job said job: /);
+
+  const turned = await jobOf(t);
+  const first = await turned.main({ 'docker-config': 'user', registries: `${host}=ci` });
+  const second = await turned.main({ registries: `${other}=spoke` });
+  good(second.ran);
+  assert.match(settings(turned), /role: "ci"\n[^]*role: "spoke"\n/);
+  assert.deepStrictEqual(turned.docker().credHelpers, { [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
+  good(await second.post());
+  good(await first.post());
+  assert.deepStrictEqual(fs.readdirSync(turned.temp), []);
+  assert.ok(!fs.existsSync(path.join(turned.home, '.docker', 'config.json')));
+});
+
+test('what configure refuses fails the step in its words, and is taken back', async (t) => {
+  for (const [inputs, message] of [
+    [{ registries: 'docker.io' }, /configuring Docker: "docker\.io" is not an ECR registry/],
+    [{ registries: '--remove' }, /configuring Docker: "--remove" is not an ECR registry/],
+    [{ registries: `${host}=no role!` }, /configuring Docker: configure: --role has "no role!", which is not a role/],
+    [{ registries: host, 'role-duration-seconds': '60' }, /configuring Docker: configure: --session-duration is "60"; allowed are/],
+    [{ registries: host, 'allowed-account-ids': '12345670123' }, /--allowed-account-ids has "12345670123", which is not an account number/],
+  ]) {
+    for (const mode of ['job', 'user']) {
+      const job = await jobOf(t);
+      const step = await job.main({ 'docker-config': mode, ...inputs });
+      bad(step.ran, message);
+      assert.ok(!('DOCKER_CONFIG' in job.env));
+      good(await step.post('success')); // continue-on-error
+      assert.deepStrictEqual(fs.readdirSync(job.temp), []);
+      assert.ok(!fs.existsSync(path.join(job.home, '.docker', 'config.json')));
+    }
+  }
+});
+
+test('user: the second of two groups is refused, and the first is taken back', async (t) => {
+  const job = await jobOf(t);
+  const before = seeded(job);
+  const step = await job.main({ 'docker-config': 'user', registries: `${third}\n${host}=no role!` });
+  bad(step.ran, /which is not a role/);
+  assert.strictEqual(job.docker().credHelpers[third], 'ecr-oidc');
+  good(await step.post('failure'));
+  assert.deepStrictEqual(tree(path.join(job.home, '.docker')), before);
+});
+
+test('no input becomes a variable, a folder of PATH or a command', async (t) => {
+  const job = await jobOf(t);
+  for (const inputs of [
+    { registries: `${host}\n::add-path::/evil` },
+    { registries: host, 'role-to-assume': 'ci\nECR_OIDC_ROLE<<x\nevil\nx' },
+    { registries: host, audience: '::set-env name=EVIL::1' },
+    { registries: host, version: '0.1.0\n::error::x' },
+    { registries: `${host}=%0A::error::x` },
+    { registries: host, 'docker-config': 'job%0A::warning::x' },
+  ]) {
+    const { ran } = await job.main(inputs);
+    for (const line of ran.output.split('\n')) {
+      assert.ok(!/^\s*::/.test(line) || /^::(error|warning) title=docker-credential-ecr-oidc::[^\n]*$/.test(line), line);
+      assert.ok(!line.includes('##['), line);
+    }
+  }
+  assert.deepStrictEqual(Object.keys(job.env).filter((name) => /EVIL|ROLE/.test(name)), []);
+  assert.ok(job.paths.every((folder) => folder === job.bin || folder.startsWith(job.tools)));
+});
+
+test('a temporary folder whose name has a line\'s end in it stays one value', { skip: unix ? false : 'Windows has no such names' }, async (t) => {
+  const job = await jobOf(t);
+  job.env.RUNNER_TEMP = job.folder('te\nmp');
+  const step = await job.main({ registries: host });
+  good(step.ran);
+  assert.ok(job.env.DOCKER_CONFIG.startsWith(job.env.RUNNER_TEMP));
+  good(await step.post());
+  job.env.RUNNER_TOOL_CACHE = job.folder('to\nols');
+  bad((await job.main({ registries: host })).ran, /the folder ".*to\\nols.*" cannot be put on PATH$/);
+});
+
+test('outside a runner: said, not guessed', async (t) => {
+  const job = await jobOf(t, { RUNNER_TEMP: '', RUNNER_TOOL_CACHE: '' });
+  bad((await job.main({ registries: host })).ran, /RUNNER_TEMP is not set: this is not a step of an action$/);
+});
+
+test('the summary: what doctor says, when the job failed, once', async (t) => {
+  const job = await jobOf(t);
+  const first = await job.main({ registries: host });
+  const second = await job.main({ registries: other });
+  good(second.ran);
+  const failed = await second.post('failure');
+  good(failed);
+  assert.match(failed.summary, /^### docker-credential-ecr-oidc doctor\n\n```text\n[^]+\n```\n$/);
+  for (const registry of [host, other]) { // both are named while nothing is taken back yet
+    assert.ok(failed.summary.includes(registry), failed.summary);
+  }
+  assert.match(failed.output, /this job failed; what doctor says is in its summary\n/);
+  const last = await first.post('failure');
+  good(last);
+  assert.strictEqual(last.summary, '');
+  assert.deepStrictEqual(fs.readdirSync(job.temp), []);
+});
+
+test('the summary: not for a job that went well or was cancelled', async (t) => {
+  for (const status of ['success', 'cancelled', '']) {
+    const job = await jobOf(t);
+    const step = await job.main({ registries: host });
+    const ran = await step.post(status);
+    good(ran);
+    assert.strictEqual(ran.summary, '');
+    assert.deepStrictEqual(fs.readdirSync(job.temp), []);
+  }
+});
+
+test('post: a step that did not come far leaves nothing to do', async (t) => {
+  const job = await jobOf(t);
+  const step = await job.main({ registries: '' });
+  bad(step.ran, /registries is empty/);
+  const ran = await step.post('failure');
+  good(ran);
+  assert.deepStrictEqual([ran.output, ran.summary], ['', '']);
+});
+
+// A binary that does badly in post is stood in for by a script.
+const script = { skip: unix ? false : 'the program that stands in for the helper is a shell script' };
+
+function replace(job, text) {
+  fs.writeFileSync(path.join(job.paths[0], here.binary), `#!/bin/sh\n${text}\n`);
+}
+
+test('post: text that would end its block, or be a command, does not', script, async (t) => {
+  const job = await jobOf(t);
+  const step = await job.main({ registries: host });
+  replace(job, 'printf \'````\\n::error::x\\n\\033[31m<b>\\n\'; echo "no summary" >&2; exit 1');
+  const ran = await step.post('failure');
+  good(ran);
+  assert.strictEqual(ran.summary, '### docker-credential-ecr-oidc doctor\n\n`````text\n````\n: :error::x\n [31m<b>\n`````\n');
+});
+
+test('post: it never fails the job, whatever fails in it', script, async (t) => {
+  for (const [text, message] of [
+    ['echo "ecr-oidc: unknown verb" >&2; exit 2', /doctor: unknown verb\n/],
+    ['exit 3', /doctor: it ended with 3\n/],
+    ['echo x; /bin/rm -rf "$DOCKER_CONFIG"', /asking doctor: ENOENT/], // the mark that it was asked
+  ]) {
+    const job = await jobOf(t);
+    const step = await job.main({ registries: host });
+    replace(job, text);
+    const ran = await step.post('failure');
+    good(ran);
+    assert.match(ran.output, message);
+    assert.deepStrictEqual(fs.readdirSync(job.temp), []);
+  }
+  const user = await jobOf(t);
+  const step = await user.main({ 'docker-config': 'user', registries: host });
+  replace(user, 'echo "ecr-oidc: the disk is gone" >&2; exit 1');
+  const ran = await step.post('success');
+  good(ran);
+  assert.match(ran.output, /^::warning title=docker-credential-ecr-oidc::putting back what was in .*config\.json: the disk is gone$/m);
+
+  const broken = await jobOf(t);
+  const other = await broken.main({ registries: host });
+  other.state.job = '{';
+  good(await other.post('failure'));
+});

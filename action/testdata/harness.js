@@ -1,0 +1,215 @@
+'use strict';
+
+// What the tests have in common: the real binary in real archives on a server of their own, and jobs, in which main.js
+// and post.js run as processes with the variables and files that the runner gives them.
+
+const assert = require('node:assert');
+const childProcess = require('node:child_process');
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const http = require('node:http');
+const os = require('node:os');
+const path = require('node:path');
+const { platform } = require('../platform.js');
+
+const root = path.join(__dirname, '..', '..');
+const here = platform();
+const version = '0.1.0';
+const archiveName = `docker-credential-ecr-oidc_${version}_${here.name}.${here.format}`;
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'ecr-oidc-action-'));
+process.on('exit', () => fs.rmSync(scratch, { recursive: true, force: true }));
+
+// secrets must be in no output; each test that ends looks for them.
+const secrets = { token: 'ghs_marked_for_the_test', login: Buffer.from('jane:hunter2-marked').toString('base64'), mirror: 'mirror-password-marked' };
+
+let built;
+
+// release returns the archive of this machine's platform with the real binary in it; both archives are made once.
+function release() {
+  if (!built) {
+    const go = (...args) => childProcess.execFileSync('go', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    const binary = process.env.ECR_OIDC_BINARY || path.join(scratch, here.binary);
+    if (!process.env.ECR_OIDC_BINARY) {
+      go('build', '-o', binary, './cmd/docker-credential-ecr-oidc');
+    }
+    const [tar, zip] = ['release.tar.gz', 'release.zip'].map((name) => path.join(scratch, name));
+    go('run', './action/testdata/pack.go', binary, tar, zip);
+    built = { binary: fs.readFileSync(binary), tar: fs.readFileSync(tar), zip: fs.readFileSync(zip) };
+  }
+  return { ...built, archive: here.format === 'zip' ? built.zip : built.tar };
+}
+
+function sha256(content) {
+  return crypto.createHash('sha256').update(content).digest('hex');
+}
+
+// checksums is the release's file for these archives, with others' around them.
+function checksums(archives) {
+  const lines = Object.entries({ 'other.deb': 'x', ...archives, [`${archiveName}.sbom.json`]: 'y' });
+  return lines.map(([name, content]) => `${sha256(content)}  ${name}\n`).join('');
+}
+
+// serve starts a server that answers with files, by path: contents, or a function of the request's number that returns
+// them or a status. Its requests are kept.
+async function serve(t, files) {
+  const asked = [];
+  const server = http.createServer((request, response) => {
+    asked.push(request.url);
+    let answer = files[request.url];
+    if (typeof answer === 'function') {
+      answer = answer(asked.filter((url) => url === request.url).length, request);
+    }
+    if (answer === undefined || typeof answer === 'number') {
+      response.writeHead(answer || 404).end('no');
+    } else if (answer.location) {
+      response.writeHead(302, answer).end();
+    } else {
+      response.end(answer);
+    }
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return { url: `http://127.0.0.1:${server.address().port}`, asked, files, server };
+}
+
+// mirror serves the release, as ECR_OIDC_MIRROR would.
+function mirror(t, more = {}) {
+  const { archive } = release();
+  return serve(t, {
+    [`/v${version}/checksums.txt`]: checksums({ [archiveName]: archive }),
+    [`/v${version}/${archiveName}`]: archive,
+    ...more,
+  });
+}
+
+// Job is one job on a runner: what its steps tell the runner holds for the steps after them.
+class Job {
+  constructor(t, env = {}) {
+    this.dir = fs.mkdtempSync(path.join(scratch, 'job-'));
+    this.temp = this.folder('temp');
+    this.tools = this.folder('tools');
+    this.home = this.folder('home');
+    this.bin = this.folder('bin');
+    this.paths = [this.bin];
+    this.env = {
+      HOME: this.home,
+      USERPROFILE: this.home,
+      SystemRoot: process.env.SystemRoot || '',
+      RUNNER_TEMP: this.temp,
+      RUNNER_TOOL_CACHE: this.tools,
+      GITHUB_ACTIONS: 'true',
+      GITHUB_SERVER_URL: 'https://github.com',
+      ...env,
+    };
+    this.output = '';
+    t.after(() => {
+      for (const [what, secret] of Object.entries(secrets)) {
+        assert.ok(!this.output.includes(secret), `the log has the ${what}`);
+      }
+      fs.rmSync(this.dir, { recursive: true, force: true });
+    });
+  }
+
+  folder(name) {
+    const folder = path.join(this.dir, name);
+    fs.mkdirSync(folder, { recursive: true });
+    return folder;
+  }
+
+  // write makes a file below the job's folder.
+  write(name, content, options) {
+    const file = path.join(this.dir, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, content, options);
+    return file;
+  }
+
+  // main runs the action's main stage with inputs, and returns the step, whose post can be run later.
+  async main(inputs = {}, env = {}) {
+    const step = { inputs: { version, 'docker-config': 'job', ...inputs }, env, state: {}, job: this };
+    step.post = (status = 'success', more = {}) => this.stage('post.js', step, { ...more, 'INPUT_JOB-STATUS': status });
+    step.ran = await this.stage('main.js', step, { 'INPUT_JOB-STATUS': 'success' });
+    return step;
+  }
+
+  // stage runs one file of the action as the runner does, and takes in what it wrote into the runner's files.
+  async stage(script, step, more) {
+    const files = {};
+    for (const name of ['GITHUB_ENV', 'GITHUB_PATH', 'GITHUB_STATE', 'GITHUB_STEP_SUMMARY']) {
+      files[name] = this.write(`files/${name}`, '');
+    }
+    const env = { ...this.env, ...step.env, ...files, PATH: this.paths.join(path.delimiter), ...more };
+    for (const [name, value] of Object.entries(step.inputs)) {
+      env[`INPUT_${name.toUpperCase()}`] = value;
+    }
+    for (const [name, value] of Object.entries(step.state)) {
+      env[`STATE_${name}`] = value;
+    }
+    const ran = await execute(process.execPath, [path.join(root, 'action', script)], { env, cwd: this.dir });
+    this.output += ran.output;
+    const read = (name) => fs.readFileSync(files[name], 'utf8');
+    Object.assign(this.env, pairs(read('GITHUB_ENV')));
+    Object.assign(step.state, pairs(read('GITHUB_STATE')));
+    this.paths.unshift(...read('GITHUB_PATH').split('\n').filter(Boolean));
+    return { ...ran, summary: read('GITHUB_STEP_SUMMARY') };
+  }
+
+  // docker reads config.json where Docker would.
+  docker() {
+    return JSON.parse(fs.readFileSync(path.join(this.env.DOCKER_CONFIG || path.join(this.home, '.docker'), 'config.json'), 'utf8'));
+  }
+
+  // helper runs the installed binary as a later step does.
+  helper(...args) {
+    return execute(path.join(this.paths[0], here.binary), args, { env: { ...this.env, PATH: this.paths.join(path.delimiter) }, cwd: this.dir });
+  }
+}
+
+// pairs reads one of the runner's files as the runner does (actions/runner FileCommandManager.cs, EnvFileKeyValuePairs).
+function pairs(text) {
+  const found = {};
+  const lines = text.split('\n');
+  while (lines.length > 0) {
+    const line = lines.shift();
+    const [, name, delimiter] = /^([^=<]+)<<(.+)$/.exec(line) || [];
+    if (name === undefined) {
+      assert.strictEqual(line, '', 'every value has a delimiter');
+      continue;
+    }
+    const end = lines.indexOf(delimiter);
+    assert.ok(end >= 0, `the value of ${name} ends`);
+    found[name] = lines.splice(0, end + 1).slice(0, -1).join('\n');
+  }
+  return found;
+}
+
+function execute(program, args, options) {
+  return new Promise((resolve, reject) => {
+    const child = childProcess.spawn(program, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => (output += text));
+    }
+    const timer = setTimeout(() => child.kill('SIGKILL'), 90_000);
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      resolve({ code, output });
+    });
+  });
+}
+
+// good asserts that a stage ended well, and bad that it said why it did not.
+function good(ran) {
+  assert.strictEqual(ran.code, 0, ran.output);
+  return ran;
+}
+
+function bad(ran, message) {
+  assert.notStrictEqual(ran.code, 0, ran.output);
+  const errors = ran.output.split('\n').filter((line) => line.startsWith('::error title=docker-credential-ecr-oidc::'));
+  assert.strictEqual(errors.length, 1, ran.output);
+  assert.match(errors[0], message);
+}
+
+module.exports = { Job, archiveName, bad, checksums, execute, good, here, mirror, release, root, scratch, secrets, serve, sha256, version };

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+)
+
+// backup is what --backup keeps and --restore puts back.
+type backup struct {
+	dockerconfig.Backup
+	New bool `json:"new,omitempty"` // there was no file
+}
+
+// keep writes what is about to be replaced. It comes before the change itself: if this process ends between the two,
+// there is nothing to put back, and restoring finds that out.
+func (c *configuration) keep(file *dockerconfig.Edit) error {
+	var hosts []string
+	for _, reg := range c.registries {
+		hosts = append(hosts, reg.Host)
+	}
+	b := backup{Backup: file.Backup(name, hosts...)}
+	if _, err := os.Stat(c.path); errors.Is(err, fs.ErrNotExist) {
+		b.New = true
+	}
+	// The first backup is the one that counts: a second one in its place would hold our own entries.
+	if _, err := os.Lstat(c.backup); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = errors.New("it is there already; name a new file")
+		}
+		return fmt.Errorf("writing the backup %s: %w", c.backup, err)
+	}
+	text, err := json.MarshalIndent(b, "", "\t")
+	if err == nil && !c.dryRun {
+		err = atomicfile.Write(c.backup, append(text, '\n'), 0o600, true)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the backup %s: %w", c.backup, err)
+	}
+	c.tell("%s: keeps what was there", c.backup)
+	return nil
+}
+
+// putBack undoes what was done when the backup was made, but for what somebody has changed since.
+func (c *configuration) putBack(file *dockerconfig.Edit) error {
+	text, err := os.ReadFile(c.restore)
+	if err != nil {
+		return fmt.Errorf("reading the backup: %w", err)
+	}
+	var b backup
+	if err := json.Unmarshal(text, &b); err != nil || b.Helpers == nil {
+		return fmt.Errorf("reading the backup %s: it was not written by configure --backup", c.restore)
+	}
+	hosts, logins := file.Restore(b.Backup, name)
+	for _, host := range hosts {
+		if old := b.Helpers[host]; old != "" {
+			c.tell("%s: %s asks %s for %s again", c.path, c.client, old, host)
+		} else {
+			c.tell("%s: %s no longer asks %s for %s", c.path, c.client, name, host)
+		}
+	}
+	for _, key := range logins {
+		c.tell("%s: put back the login for %q in auths", c.path, key)
+	}
+	if len(hosts)+len(logins) == 0 {
+		c.tell("%s: there is nothing to put back", c.path)
+	}
+	if b.New && file.Empty() {
+		file.Afterwards(func() error { return os.Remove(atomicfile.Target(c.path)) })
+	}
+	return nil
+}
