@@ -1,0 +1,222 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// A windowsInstallation is one run of install.ps1, by Windows PowerShell 5.1 ("powershell") or PowerShell 7 ("pwsh").
+type windowsInstallation struct {
+	t          *testing.T
+	powershell string
+	env        map[string]string
+	dir        string
+}
+
+func inPowerShells(t *testing.T, test func(i *windowsInstallation)) {
+	for _, name := range []string{"powershell", "pwsh"} {
+		t.Run(name, func(t *testing.T) {
+			path, err := exec.LookPath(name)
+			if err != nil {
+				t.Skipf("%s is not on PATH", name)
+			}
+			home := t.TempDir()
+			i := &windowsInstallation{t: t, powershell: path, dir: filepath.Join(home, "Programs", program), env: map[string]string{}}
+			for _, v := range os.Environ() {
+				if name, value, ok := strings.Cut(v, "="); ok && name != "" {
+					i.env[strings.ToUpper(name)] = value
+				}
+			}
+			temp := filepath.Join(home, "temp")
+			if err := os.Mkdir(temp, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for name, value := range map[string]string{
+				"LOCALAPPDATA": home, "TEMP": temp, "TMP": temp, "TMPDIR": temp, "GITHUB_ACTIONS": "", "GITHUB_PATH": "",
+				"ECR_OIDC_VERSION": "", "ECR_OIDC_INSTALL_DIR": "", "ECR_OIDC_MIRROR": "", "ECR_OIDC_VERIFY": "",
+			} {
+				i.env[name] = value
+			}
+			delete(i.env, "PSMODULEPATH") // 7's, where a step of it started this
+			test(i)
+		})
+	}
+}
+
+func (i *windowsInstallation) run(args ...string) (stdout, stderr string, err error) {
+	i.t.Helper()
+	return i.exec(append([]string{"-File", "../install.ps1"}, args...)...)
+}
+
+func (i *windowsInstallation) exec(args ...string) (stdout, stderr string, err error) {
+	i.t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command(i.powershell, append([]string{"-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass"}, args...)...)
+	cmd.Env = environ(i.env)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	if left, globErr := filepath.Glob(filepath.Join(i.dir, ".*")); globErr != nil || len(left) > 0 {
+		i.t.Errorf("left behind: %q, %v", left, globErr)
+	}
+	return out.String(), errs.String(), err
+}
+
+func (i *windowsInstallation) good(args ...string) string {
+	i.t.Helper()
+	stdout, stderr, err := i.run(args...)
+	if err != nil {
+		i.t.Fatalf("%v\n%s%s", err, stdout, stderr)
+	}
+	return stdout
+}
+
+func (i *windowsInstallation) bad(want string, args ...string) {
+	i.t.Helper()
+	stdout, stderr, err := i.run(args...)
+	if err == nil || !regexp.MustCompile("(?m)^install.ps1: "+want+"\r?$").MatchString(stderr) {
+		i.t.Errorf("%v\n%s%swant\ninstall.ps1: %s", err, stdout, stderr, want)
+	}
+}
+
+// Elsewhere than on Windows it says where to go.
+func TestInstallPS1Elsewhere(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skipf("this is Windows")
+	}
+	inPowerShells(t, func(i *windowsInstallation) { i.bad("this is for Windows; elsewhere there is install.sh") })
+}
+
+func TestInstallPS1(t *testing.T) {
+	if runtime.GOOS != "windows" {
+		t.Skipf("install.ps1 is for Windows")
+	}
+	inPowerShells(t, func(i *windowsInstallation) {
+		t, target := i.t, filepath.Join(i.dir, exe(program))
+		r, binary := realRelease(t)
+		mirror := newShelf(t, r).URL
+		same := func() {
+			t.Helper()
+			if got, err := os.ReadFile(target); err != nil || !bytes.Equal(got, binary) {
+				t.Errorf("%s is not what the release has: %v", target, err)
+			}
+		}
+
+		stdout := i.good("-Version", released, "-Mirror", mirror)
+		same()
+		contains(t, "output", stdout, "checksum ok: "+ourArchive, "signature not checked: cosign is not on PATH", "installed "+target+": "+program)
+		if !regexp.MustCompile(`is\s+not\s+on\s+PATH`).MatchString(stdout) { // PowerShell breaks the lines of a warning
+			t.Errorf("it does not say that %s is not on PATH:\n%s", i.dir, stdout)
+		}
+
+		// Again, from variables, as text, and while the old one runs.
+		cmd := exec.Command(target, "get")
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		i.env["ECR_OIDC_VERSION"], i.env["ECR_OIDC_MIRROR"] = "v"+released, mirror
+		stdout, stderr, err := i.exec("-Command", "Get-Content -Raw ../install.ps1 | Invoke-Expression")
+		if err != nil || !strings.Contains(stdout, "installed "+target) {
+			t.Errorf("as text: %v\n%s%s", err, stdout, stderr)
+		}
+		same()
+		stdin.Close()
+		cmd.Wait()
+		i.good()
+		same()
+		if old, err := filepath.Glob(target + ".*"); err != nil || len(old) > 0 {
+			t.Errorf("old ones: %q, %v", old, err)
+		}
+		i.env["ECR_OIDC_VERSION"], i.env["ECR_OIDC_MIRROR"] = "", ""
+
+		// Later steps of a GitHub job.
+		i.env["GITHUB_ACTIONS"], i.env["GITHUB_PATH"] = "true", filepath.Join(t.TempDir(), "path")
+		contains(t, "output", i.good("-Version", released, "-Mirror", mirror+"/"), i.dir+" is on PATH in this job's later steps")
+		if got, err := os.ReadFile(i.env["GITHUB_PATH"]); err != nil || string(got) != i.dir+"\n" {
+			t.Errorf("GITHUB_PATH has %q, %v", got, err)
+		}
+		i.env["GITHUB_ACTIONS"] = ""
+
+		// What is wrong is said, and the good one stays.
+		broken, _ := realRelease(t)
+		broken[ourArchive] = append(broken[ourArchive], 0)
+		i.bad(fmt.Sprintf("checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt says %x; nothing was installed",
+			regexp.QuoteMeta(ourArchive), sha256.Sum256(broken[ourArchive]), sha256.Sum256(r[ourArchive])), "-Version", released, "-Mirror", newShelf(t, broken).URL)
+		unlisted := release{"other.zip": []byte("x")}.sum()
+		i.bad("version 0.1.0 has no build for windows/"+runtime.GOARCH+": checksums.txt does not name .*", "-Version", released, "-Mirror", newShelf(t, unlisted).URL)
+		i.bad("downloading http://.*/v9.9.9/checksums.txt: not found; is there a version 9.9.9\\?", "-Version", "9.9.9", "-Mirror", mirror)
+		missing, _ := realRelease(t)
+		delete(missing, ourArchive)
+		i.bad("downloading http://.*zip: not found", "-Version", released, "-Mirror", newShelf(t, missing).URL)
+		cut, _ := realRelease(t)
+		cut[ourArchive] = cut[ourArchive][:1000]
+		i.bad("unpacking .*; nothing was installed", "-Version", released, "-Mirror", newShelf(t, cut.sum()).URL)
+		i.bad("a mirror has no latest version; name one with -Version or ECR_OIDC_VERSION", "-Mirror", mirror)
+		i.bad("one is not a version; one is like 0.1.0", "-Version", "one", "-Mirror", mirror)
+		i.bad("the mirror must begin with https://", "-Version", released, "-Mirror", "mirror.example")
+		for _, url := range []string{"http://mirror.example", "http://127.0.0.1@mirror.example/", "http://127.0.0.1.mirror.example/", "http://loopback/", "http://mirror.example#@127.0.0.1/"} {
+			i.bad("the mirror must begin with https://: over http anybody on the way can change what comes, and its checksum", "-Version", released, "-Mirror", url)
+		}
+		away := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+			http.Redirect(rw, req, mirror+req.URL.Path, http.StatusFound)
+		}))
+		t.Cleanup(away.Close)
+		i.bad("downloading http://.*: it leads away from https", "-Version", released, "-Mirror", away.URL)
+		i.env["ECR_OIDC_VERIFY"] = "required"
+		i.bad("ECR_OIDC_VERIFY=required, and cosign is not on PATH; install cosign 2.4 or later", "-Version", released, "-Mirror", mirror)
+		i.env["ECR_OIDC_VERIFY"] = "yes"
+		i.bad(`ECR_OIDC_VERIFY is yes; it is "required", or not set`, "-Version", released, "-Mirror", mirror)
+		i.env["ECR_OIDC_VERIFY"] = ""
+		locked := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+			if user, password, ok := req.BasicAuth(); !ok || user != "jane" || password != "s3cret@home" {
+				http.Error(rw, "who are you?", http.StatusUnauthorized)
+				return
+			}
+			serveRelease(rw, req, r, "/v"+released+"/")
+		}))
+		t.Cleanup(locked.Close)
+		withLogin := strings.Replace(locked.URL, "//", "//jane:s3cret%40home@", 1)
+		if stdout := i.good("-Version", released, "-Mirror", withLogin); strings.Contains(stdout, "s3cret") {
+			t.Errorf("it shows the login:\n%s", stdout)
+		}
+		i.bad("downloading "+regexp.QuoteMeta(locked.URL)+"/v0.1.1/checksums.txt: not found; .*", "-Version", "0.1.1", "-Mirror", withLogin)
+		i.bad("downloading "+regexp.QuoteMeta(locked.URL)+"/v0.1.0/checksums.txt: HTTP status 401", "-Version", released, "-Mirror", locked.URL)
+		same()
+
+		// cosign decides where it is.
+		bin := t.TempDir()
+		const stub = "@echo off\r\nif \"%~1\"==\"version\" (echo GitVersion:    %VERSION%& exit /b 0)\r\necho %*>\"%ASKED%\"\r\necho %SAYS% 1>&2\r\nexit /b %CODE%\r\n"
+		if err := os.WriteFile(filepath.Join(bin, "cosign.cmd"), []byte(stub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		i.env["PATH"], i.env["VERSION"] = bin+";"+i.env["PATH"], "v2.3.0"
+		contains(t, "output", i.good("-Version", released, "-Mirror", mirror), "signature not checked: cosign is 2.3, and 2.4 is the first that can")
+		i.env["ECR_OIDC_VERIFY"] = "required"
+		i.bad("ECR_OIDC_VERIFY=required, and cosign is 2.3, and 2.4 is the first that can; install cosign 2.4 or later", "-Version", released, "-Mirror", mirror)
+		i.env["VERSION"] = "v2.4.1"
+		i.bad("downloading http://.*/checksums.txt.sigstore.json: not found; cosign is here and has nothing to check", "-Version", released, "-Mirror", mirror)
+		r["checksums.txt.sigstore.json"] = []byte("{}")
+		mirror = newShelf(t, r).URL
+		const identity = "https://github.com/ecr-oidc/docker-credential-ecr-oidc/.github/workflows/release.yml@refs/tags/v0.1.0"
+		i.env["ASKED"], i.env["SAYS"], i.env["CODE"] = filepath.Join(bin, "asked"), "Verified OK", "0"
+		contains(t, "output", i.good("-Version", released, "-Mirror", mirror), "signature checked by cosign: "+identity)
+		asked, _ := os.ReadFile(i.env["ASKED"])
+		contains(t, "cosign's arguments", string(asked), "verify-blob --bundle ", "--certificate-identity "+identity+" ",
+			"--certificate-oidc-issuer https://token.actions.githubusercontent.com --new-bundle-format ")
+		i.env["SAYS"], i.env["CODE"] = "no matching identity", "1"
+		i.bad("cosign does not find checksums.txt signed by "+regexp.QuoteMeta(identity)+": no matching identity; nothing was installed", "-Version", released, "-Mirror", mirror)
+	})
+}

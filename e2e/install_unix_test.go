@@ -1,0 +1,120 @@
+//go:build unix
+
+package e2e
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// asNobody gives a machine to a user that may write into nothing but its home: permissions do not hold root back.
+func asNobody(t *testing.T, i *installation, box string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skipf("this is root, and setpriv is not on PATH")
+	}
+	script, err := os.ReadFile(i.script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.script = filepath.Join(i.home, "install.sh") // nobody may not look into a checkout of root's
+	if err := os.WriteFile(i.script, script, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{filepath.Dir(i.home), filepath.Dir(box), i.home, box} {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{i.home, i.env["TMPDIR"]} {
+		if err := os.Chown(dir, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i.shell = slices.Concat([]string{setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"}, i.shell)
+}
+
+// Nothing is written where nothing may be written, and nothing downloaded for it.
+func TestInstallNotWritable(t *testing.T) {
+	t.Parallel()
+	inShells(t, func(t *testing.T, shell []string) {
+		s := newShelf(t, newRelease(t))
+		box := toolbox(t, "curl", sums)
+		i := newInstallation(t, shell, box)
+		i.dir = filepath.Join(i.home, "bin")
+		if err := os.Mkdir(i.dir, 0o555); err != nil {
+			t.Fatal(err)
+		}
+		asNobody(t, i, box)
+		i.bad("the directory "+i.dir+" is not writable; name another with --dir, or use --sudo", "--dir", i.dir, "--version", released, "--mirror", s.URL)
+		i.bad("cannot make the directory "+i.dir+"/below; name another with --dir, or use --sudo", "--dir", i.dir+"/below", "--version", released, "--mirror", s.URL)
+		if asked := s.requests(); len(asked) > 0 {
+			t.Errorf("it downloaded %q first", asked)
+		}
+	})
+}
+
+// With --sudo, what writes into the directory runs under it, and nothing else does.
+func TestInstallSudo(t *testing.T) {
+	t.Parallel()
+	inShells(t, func(t *testing.T, shell []string) {
+		box := toolbox(t, "curl", sums)
+		stub(t, box, "sudo", `echo "$1" >>"$HOME/sudo"
+exec "$@"`)
+		i := newInstallation(t, shell, box)
+		i.good("--sudo", "--version", released, "--mirror", newShelf(t, newRelease(t)).URL)
+		i.installed([]byte(scriptBinary))
+		if b, err := os.ReadFile(filepath.Join(i.home, "sudo")); err != nil || string(b) != "mkdir\nmktemp\ncp\nchmod\nmv\n" {
+			t.Errorf("sudo ran %q, %v", b, err)
+		}
+	})
+}
+
+// Interrupted, it leaves nothing behind, and no half of a binary.
+func TestInstallInterrupted(t *testing.T) {
+	t.Parallel()
+	inShells(t, func(t *testing.T, shell []string) {
+		r := newRelease(t)
+		arrived, over := make(chan struct{}), make(chan struct{})
+		server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+			if filepath.Ext(req.URL.Path) == ".gz" {
+				close(arrived)
+				<-over
+				return
+			}
+			serveRelease(rw, req, r, "/v"+released+"/")
+		}))
+		t.Cleanup(server.Close)
+		defer close(over)
+		i := newInstallation(t, shell, toolbox(t, "curl", sums))
+		cmd, _, stderr := i.command("--version", released, "--mirror", server.URL)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-arrived:
+		case <-time.After(time.Minute):
+			t.Errorf("it never asked: %s", stderr)
+		}
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) // the whole group, as a terminal's ^C
+		if err := cmd.Wait(); err == nil {
+			t.Error("it went well")
+		}
+		i.clean()
+		if _, err := os.Stat(filepath.Join(i.dir, program)); err == nil {
+			t.Error("it installed something")
+		}
+	})
+}

@@ -1,0 +1,105 @@
+#!/bin/sh
+# Lets Docker ask docker-credential-ecr-oidc for the registries of this orb's parameters. POSIX, for images that have
+# ash alone; no here-documents, since two less-than signs begin a parameter in an orb.
+set -eu
+
+fail() {
+	printf 'ecr-oidc/configure: %s\n' "$*" >&2
+	exit 1
+}
+
+# expand WHAT TEXT prints TEXT with the values of $NAME and ${NAME} in it. A value is not looked at again, and nothing
+# is run. A variable that is not there is an error: half an image's name is worse than none. The names in here begin
+# with _, and the parameters' with ORB_, so that they hide no variable of the job.
+expand() (
+	LC_ALL=C
+	_what=$1 _rest=$2 _out=
+	while :; do
+		case $_rest in *'$'*) ;; *) break ;; esac
+		_out=$_out${_rest%%'$'*}
+		_rest=${_rest#*'$'}
+		case $_rest in
+		'{'[A-Za-z_]*'}'*)
+			_name=${_rest#'{'}
+			_name=${_name%%'}'*}
+			_rest=${_rest#*'}'}
+			;;
+		[A-Za-z_]*)
+			_name=${_rest%%[!A-Za-z0-9_]*}
+			_rest=${_rest#"$_name"}
+			;;
+		*)
+			_out=$_out'$'
+			continue
+			;;
+		esac
+		case $_name in *[!A-Za-z0-9_]*) fail "$_what has \${$_name}; a variable's name is all that can be between the braces" ;; esac
+		eval "_value=\${$_name-}" # of letters, digits and _, as has just been seen
+		[ -n "$_value" ] || fail "$_what needs the variable $_name, which is not set in this job, or is empty"
+		_out=$_out$_value
+	done
+	printf '%s\n' "$_out$_rest"
+)
+
+command -v docker-credential-ecr-oidc >/dev/null 2>&1 ||
+	fail "docker-credential-ecr-oidc is not on PATH; run this orb's install before, into a directory of PATH where steps have no bash"
+
+ORB_REGISTRIES=$(expand registries "$ORB_REGISTRIES")
+ORB_AUDIENCE=$(expand audience "$ORB_AUDIENCE")
+ORB_SESSION_NAME=$(expand session_name "$ORB_SESSION_NAME")
+ORB_SESSION_DURATION=$(expand session_duration "$ORB_SESSION_DURATION")
+ORB_ALLOWED_ACCOUNT_IDS=$(expand allowed_account_ids "$ORB_ALLOWED_ACCOUNT_IDS")
+ORB_DOCKER_CONFIG=$(expand docker_config "$ORB_DOCKER_CONFIG")
+# The helper reads ECR_ROLE_TO_ASSUME by itself, so the default need not be written down.
+case $ORB_ROLE_ARN in
+"\$ECR_ROLE_TO_ASSUME" | "\${ECR_ROLE_TO_ASSUME}") ORB_ROLE_ARN= ;;
+esac
+ORB_ROLE_ARN=$(expand role_arn "$ORB_ROLE_ARN")
+
+case $ORB_REGISTRIES in
+*[![:space:]]*) ;;
+*) fail "registries names none; one is like 123456789012.dkr.ecr.eu-west-2.amazonaws.com" ;;
+esac
+
+if [ -n "$ORB_DOCKER_CONFIG" ] && [ "$ORB_DOCKER_CONFIG" != "${DOCKER_CONFIG:-}" ]; then
+	case $ORB_DOCKER_CONFIG in
+	*"'"*) fail "docker_config is $ORB_DOCKER_CONFIG; it cannot have a quote in it" ;;
+	/*) ;;
+	*) fail "docker_config is $ORB_DOCKER_CONFIG; it must begin with /" ;;
+	esac
+	# Only bash reads BASH_ENV (https://circleci.com/docs/guides/security/env-vars/#parameters-and-bash-environment), and
+	# not where it is called sh.
+	# shellcheck disable=SC3028 # SHELLOPTS is bash's own, and empty elsewhere
+	case ${BASH_VERSION:+bash}:${BASH_ENV:+set}:${SHELLOPTS:-} in
+	bash:set:*posix* | :* | *::*)
+		fail "docker_config cannot reach later steps without bash; set DOCKER_CONFIG in the environment of the job or executor"
+		;;
+	esac
+	(umask 077 && mkdir -p "$ORB_DOCKER_CONFIG" && chmod 700 "$ORB_DOCKER_CONFIG")
+	export DOCKER_CONFIG="$ORB_DOCKER_CONFIG"
+	printf "export DOCKER_CONFIG='%s'\n" "$DOCKER_CONFIG" >>"$BASH_ENV"
+fi
+
+set --
+[ -z "$ORB_AUDIENCE" ] || set -- "$@" --audience "$ORB_AUDIENCE"
+[ -z "$ORB_SESSION_NAME" ] || set -- "$@" --session-name "$ORB_SESSION_NAME"
+[ -z "$ORB_SESSION_DURATION" ] || set -- "$@" --session-duration "$ORB_SESSION_DURATION"
+[ -z "$ORB_ALLOWED_ACCOUNT_IDS" ] || set -- "$@" --allowed-account-ids "$ORB_ALLOWED_ACCOUNT_IDS"
+
+# Each entry is HOST, HOST/REPOSITORY or HOST=ROLE; only the last has a role of its own, and so a call of its own.
+set -f
+hosts=
+for entry in $ORB_REGISTRIES; do
+	host=${entry%%=*}
+	host=${host#https://}
+	host=${host%%/*}
+	case $entry in
+	*=?*) docker-credential-ecr-oidc configure "$@" --role "${entry#*=}" -- "$host" ;;
+	*=) fail "registries has $entry, without a role behind the =" ;;
+	*) hosts="$hosts $host" ;;
+	esac
+done
+[ -n "$hosts" ] || exit 0
+[ -z "$ORB_ROLE_ARN" ] || set -- "$@" --role "$ORB_ROLE_ARN"
+# shellcheck disable=SC2086 # one argument for each host
+docker-credential-ecr-oidc configure "$@" -- $hosts

@@ -1,0 +1,72 @@
+#!/bin/sh
+# Builds an image and pushes each of its tags. POSIX, for images that have ash alone; no here-documents, since two
+# less-than signs begin a parameter in an orb.
+set -eu
+
+fail() {
+	printf 'ecr-oidc/push: %s\n' "$*" >&2
+	exit 1
+}
+
+# expand WHAT TEXT prints TEXT with the values of $NAME and ${NAME} in it. A value is not looked at again, and nothing
+# is run. A variable that is not there is an error: half an image's name is worse than none. The names in here begin
+# with _, and the parameters' with ORB_, so that they hide no variable of the job.
+expand() (
+	LC_ALL=C
+	_what=$1 _rest=$2 _out=
+	while :; do
+		case $_rest in *'$'*) ;; *) break ;; esac
+		_out=$_out${_rest%%'$'*}
+		_rest=${_rest#*'$'}
+		case $_rest in
+		'{'[A-Za-z_]*'}'*)
+			_name=${_rest#'{'}
+			_name=${_name%%'}'*}
+			_rest=${_rest#*'}'}
+			;;
+		[A-Za-z_]*)
+			_name=${_rest%%[!A-Za-z0-9_]*}
+			_rest=${_rest#"$_name"}
+			;;
+		*)
+			_out=$_out'$'
+			continue
+			;;
+		esac
+		case $_name in *[!A-Za-z0-9_]*) fail "$_what has \${$_name}; a variable's name is all that can be between the braces" ;; esac
+		eval "_value=\${$_name-}" # of letters, digits and _, as has just been seen
+		[ -n "$_value" ] || fail "$_what needs the variable $_name, which is not set in this job, or is empty"
+		_out=$_out$_value
+	done
+	printf '%s\n' "$_out$_rest"
+)
+
+ORB_IMAGE=$(expand image "$ORB_IMAGE")
+ORB_TAG=$(expand tag "$ORB_TAG")
+ORB_PATH=$(expand path "$ORB_PATH")
+ORB_DOCKERFILE=$(expand dockerfile "$ORB_DOCKERFILE")
+# xargs takes quotes apart as a shell would, and expands nothing.
+ORB_ARGUMENTS=$(printf '%s\n' "$ORB_EXTRA_BUILD_ARGS" | xargs -n 1 printf '%s\n' 2>/dev/null) ||
+	fail "extra_build_args is $ORB_EXTRA_BUILD_ARGS, in which a quote is open"
+
+set -f
+set --
+[ -z "$ORB_DOCKERFILE" ] || set -- "$@" --file "$ORB_DOCKERFILE"
+IFS=$(printf '\nx')
+IFS=${IFS%x}
+for ORB_ARGUMENT in $ORB_ARGUMENTS; do
+	ORB_ARGUMENT=$(expand extra_build_args "$ORB_ARGUMENT")
+	set -- "$@" "$ORB_ARGUMENT"
+done
+IFS=$(printf ', \t\nx')
+IFS=${IFS%x}
+names=
+for tag in $ORB_TAG; do
+	[ -n "$tag" ] || continue # between two commas
+	set -- "$@" --tag "$ORB_IMAGE:$tag"
+	names="$names $ORB_IMAGE:$tag"
+done
+[ -n "$names" ] || fail "tag names none; one is like 1.0, and several are separated by commas"
+
+docker build "$@" "$ORB_PATH"
+for name in $names; do docker push "$name"; done
