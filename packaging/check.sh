@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# What a release would ship, looked at with the tools of those who will install
+# it. Run where dist lies, after goreleaser and packaging/image. What cannot be
+# looked at here is said in lines that begin with "SKIPPED: ".
+#
+#   packaging/check.sh CRANE
+set -euo pipefail
+crane=$1
+name=docker-credential-ecr-oidc
+commit=$(git rev-parse HEAD)
+scratch=$(mktemp -d)
+registry=
+clean() {
+	if [ -n "$registry" ]; then kill "$registry" || true; fi
+	rm -rf "$scratch"
+}
+trap clean EXIT
+
+skipped() { echo "SKIPPED: $*"; }
+
+die() {
+	echo "packaging/check.sh: $*" >&2
+	exit 1
+}
+
+case $(uname -sm) in
+"Linux x86_64") native=amd64 ;;
+"Linux aarch64") native=arm64 ;;
+*) native= ;;
+esac
+
+# names_commit BINARY: does it run, and say what it was built from?
+names_commit() {
+	"$1" version </dev/null | tee "$scratch/version"
+	grep -qF "$commit" "$scratch/version" || die "$1 does not name its commit"
+}
+
+# contents PACKAGER: what a package holds, and nothing else.
+contents() {
+	local zsh=site-functions doc=licenses license=LICENSE file
+	if [ "$1" = deb ]; then zsh=vendor-completions doc=doc license=copyright; fi
+	echo "-rwxr-xr-x root/root /usr/bin/$name"
+	for file in packaging/share/man/*; do echo "-rw-r--r-- root/root /usr/share/man/man1/${file##*/}"; done
+	printf -- '-rw-r--r-- root/root /usr/share/%s\n' \
+		"bash-completion/completions/$name" "fish/vendor_completions.d/$name.fish" "zsh/$zsh/_$name" \
+		"$doc/$name/$license" "$doc/$name/THIRD_PARTY_LICENSES"
+}
+
+# same PACKAGER FILE compares that with the listing on stdin.
+same() {
+	diff <(contents "$1" | sort) <(sort) || die "$2 does not hold what it should"
+	echo "${2##*/}: as it should be"
+}
+
+debs() {
+	local deb root=$scratch/root
+	command -v dpkg-deb >/dev/null || {
+		skipped "deb: dpkg is not installed"
+		return
+	}
+	for deb in dist/*.deb; do
+		dpkg-deb -c "$deb" | awk '!/^d/ { print $1, $2, substr($6, 2) }' | same deb "$deb"
+	done
+	[ -n "$native" ] || return 0
+	deb=$(echo dist/*_linux_"$native".deb)
+	if [ "$(id -u)" != 0 ]; then
+		skipped "deb: installing it takes root; it was unpacked"
+		dpkg-deb -x "$deb" "$root"
+		names_commit "$root/usr/bin/$name"
+		return
+	fi
+	mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates"
+	touch "$root/var/lib/dpkg/status"
+	dpkg --root="$root" --log=/dev/null -i "$deb"
+	dpkg --root="$root" --verify "$name"
+	names_commit "$root/usr/bin/$name"
+	# shellcheck disable=SC2016
+	bash -c 'source "$1"; complete -p "$2"' - "$root/usr/share/bash-completion/completions/$name" "$name"
+	dpkg --root="$root" --log=/dev/null -r "$name"
+	[ ! -e "$root/usr/bin/$name" ] || die "dpkg -r leaves the binary"
+}
+
+rpms() {
+	local rpm
+	command -v rpm >/dev/null || {
+		skipped "rpm: rpm is not installed"
+		return
+	}
+	for rpm in dist/*.rpm; do
+		rpm -K --nosignature "$rpm"
+		rpm -qp --queryformat '[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILENAMES}\n]' "$rpm" | same rpm "$rpm"
+	done
+}
+
+# An apk is a tar of what is installed, with apk's own files at its root.
+apks() {
+	local apk
+	for apk in dist/*.apk; do
+		tar -tvzf "$apk" 2>"$scratch/tar.log" | awk '!/^d/ && $6 ~ "/" { print $1, $2, "/" $6 }' | same apk "$apk"
+	done
+}
+
+pages() {
+	local page
+	command -v groff >/dev/null || {
+		skipped "man pages: groff is not installed"
+		return
+	}
+	for page in packaging/share/man/*.gz; do
+		gzip -dc "$page" | groff -man -Tutf8 -ww -z 2>&1 | tee -a "$scratch/groff.log"
+	done
+	[ ! -s "$scratch/groff.log" ] || die "groff complains of a man page"
+}
+
+archives() {
+	local file
+	[ -n "$native" ] || return 0
+	mkdir "$scratch/unpacked"
+	tar -xzf dist/*_linux_"$native".tar.gz -C "$scratch/unpacked"
+	names_commit "$scratch/unpacked/$name"
+	for file in LICENSE README.md THIRD_PARTY_LICENSES man completions; do
+		[ -s "$scratch/unpacked/$file" ] || die "the archive has no $file"
+	done
+}
+
+# The cask and the manifests are for these very archives.
+manifests() {
+	local sum file sums=0
+	file=dist/homebrew/Casks/$name.rb
+	if command -v ruby >/dev/null; then ruby -c "$file"; else skipped "cask: ruby is not installed"; fi
+	while read -r sum; do
+		grep -qi "^$sum " dist/checksums.txt || die "a manifest has a checksum that no archive has: $sum"
+		sums=$((sums + 1))
+	done < <(grep -hoE '\b[0-9a-fA-F]{64}\b' "$file" "dist/scoop/$name.json" dist/winget/manifests/e/ecr-oidc/"$name"/*/*.installer.yaml)
+	[ $sums = 8 ] || die "$sums checksums in the manifests; 4 for Homebrew, 2 for Scoop, 2 for winget were expected"
+	# Each file that the cask installs is one that the archives have.
+	while read -r file; do
+		[ -e "packaging/share/$file" ] || die "the cask installs $file, which is not there"
+	done < <(sed -nE 's/^ *(manpage|[a-z]+_completion) "(.*)"$/\2/p' dist/homebrew/Casks/"$name".rb)
+}
+
+# The image goes to a registry, and from there into another image.
+image() {
+	local ref architecture tag=check store
+	"$crane" registry serve --address 127.0.0.1:0 >"$scratch/registry.log" 2>&1 &
+	registry=$!
+	until grep -q 'serving on port' "$scratch/registry.log"; do
+		kill -0 $registry 2>/dev/null || die "crane's registry does not start: $(cat "$scratch/registry.log")"
+		sleep 0.1
+	done
+	ref=127.0.0.1:$(sed -n 's/.*serving on port //p' "$scratch/registry.log")/$name:$tag
+	"$crane" push dist/image "$ref" 2>"$scratch/push.log" || die "$(cat "$scratch/push.log")"
+	"$crane" validate --remote "$ref"
+	[ "$("$crane" digest "$ref")" = "$(cat dist/image.digest)" ] || die "the image's digest is not what packaging/image said"
+	for architecture in amd64 arm64; do
+		mkdir "$scratch/$architecture"
+		"$crane" export --platform "linux/$architecture" "$ref" - | tar -x -C "$scratch/$architecture"
+		cmp "$scratch/$architecture/$name" dist/"$name"_linux_"$architecture"*/"$name"
+	done
+	command -v buildah >/dev/null || {
+		skipped "image: buildah is not installed"
+		return
+	}
+	[ "$(id -u)" = 0 ] || {
+		skipped "image: buildah takes root"
+		return
+	}
+	store=(--root "$scratch/store" --runroot "$scratch/run" --storage-driver vfs)
+	mkdir "$scratch/context"
+	printf 'FROM scratch\nCOPY --from=%s /%s /usr/local/bin/\n' "$ref" "$name" >"$scratch/context/Dockerfile"
+	buildah "${store[@]}" bud --isolation chroot --tls-verify=false --tag copied "$scratch/context" </dev/null >"$scratch/buildah.log" 2>&1 || die "$(cat "$scratch/buildah.log")"
+	buildah "${store[@]}" push copied "dir:$scratch/pushed" 2>"$scratch/buildah.log" || die "$(cat "$scratch/buildah.log")"
+	mkdir "$scratch/copied"
+	for layer in "$scratch"/pushed/*; do
+		if gzip -t "$layer" 2>/dev/null; then tar -xzf "$layer" -C "$scratch/copied"; fi
+	done
+	names_commit "$scratch/copied/usr/local/bin/$name"
+}
+
+(cd dist && sha256sum --check --quiet checksums.txt)
+archives
+debs
+rpms
+apks
+pages
+manifests
+image
