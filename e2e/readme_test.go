@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
 )
 
@@ -68,4 +70,25 @@ func TestReadmeVariables(t *testing.T) {
 			t.Errorf("README names %s, which nothing reads", v)
 		}
 	}
+}
+
+// The transcript of doctor in README is the one that the program prints, as TestDoctorPolicies has it.
+func TestReadmeDoctor(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/doctor/policy/pull-request.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range archive.Files {
+		if f.Name == "stdout" {
+			if out := string(f.Data); len(out) < 100 || !strings.Contains(strings.ReplaceAll(string(readme), "\r\n", "\n"), out) {
+				t.Errorf("README does not show this:\n%s", out)
+			}
+			return
+		}
+	}
+	t.Fatal("the archive has no stdout")
 }
