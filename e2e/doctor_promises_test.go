@@ -252,16 +252,51 @@ func TestDoctorAsksAfresh(t *testing.T) {
 	counted(t, j.world, 1, 1, 1)
 
 	j = patient(t, world.Options{})
-	j.distrust()
-	if _, _, err := j.get(usual); err == nil {
-		t.Fatal("it was not refused")
-	}
-	j.world.AddRole(world.Role{ARN: world.CIRole, Trust: mainOnly, Push: []string{"*"}})
+	j.refused(t)
 	j.world.Reset()
-	if out := j.doctor(t); out.code != 0 { // get answers with its failure for a few seconds yet
-		t.Errorf("%+v", out)
-	}
+	out := j.doctor(t)
 	counted(t, j.world, 1, 1, 1)
+	said, _, err := j.get(usual) // which answers with its failure for a few seconds yet, and doctor has said so
+	if out.code != 1 || err == nil || !strings.Contains(out.stdout, "get repeats a failure of a moment ago") || !strings.HasSuffix(out.stdout, "\nget would say:\n"+said) {
+		t.Errorf("%+v; and get says %v %s", out, err, said)
+	}
+	if _, stderr, err := j.run("erase", usual); err != nil {
+		t.Fatal(stderr)
+	}
+	if out := j.doctor(t); out.code != 0 {
+		t.Errorf("it was forgotten: %+v", out)
+	}
+	j.got(t)
+}
+
+// The cache that doctor looks into is the one that get makes, wherever that can be made.
+func TestDoctorFindsTheCacheOfGet(t *testing.T) {
+	t.Parallel()
+	onUnix(t)
+	for name, temp := range map[string]func(j *job) string{
+		"as it should be":                func(j *job) string { return j.env["RUNNER_TEMP"] },
+		"not there yet":                  func(j *job) string { return filepath.Join(j.dir, "none", "none") },
+		"in a file":                      func(j *job) string { return filepath.Join(j.env["DOCKER_CONFIG"], "config.json") },
+		"where nobody can make anything": func(*job) string { return "/proc/nope" },
+		"unset":                          func(*job) string { return "" },
+	} {
+		j := patient(t, world.Options{})
+		j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "home", ".docker")
+		j.env["RUNNER_TEMP"] = temp(j)
+		in := func(what string) string {
+			out := j.doctor(t, usual)
+			m := regexp.MustCompile(`(?m)^. cache +(/.*?)(: | is not there yet$)`).FindStringSubmatch(out.stdout)
+			if m == nil {
+				t.Fatalf("%s, %s: %s", name, what, out.stdout)
+			}
+			return m[1]
+		}
+		before := in("before")
+		j.got(t)
+		if after := in("after"); before != after {
+			t.Errorf("%s: doctor said %s, and get made %s", name, before, after)
+		}
+	}
 }
 
 // A job's report, and its claims alone, tell somebody else with the policy what they would tell the job.
@@ -568,6 +603,45 @@ func TestDoctorSaysNoSecret(t *testing.T) {
 	}
 }
 
+// pipe makes one below the job's folder that nobody writes to.
+func (j *job) pipe(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(j.dir, filepath.FromSlash(name))
+	if out, err := exec.Command("mkfifo", path).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return path
+}
+
+// What get does not open can hang too, and keeps doctor from nothing.
+func TestDoctorHangsBesideAGet(t *testing.T) {
+	t.Parallel()
+	onUnix(t)
+	j := patient(t, world.Options{})
+	j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "odd")
+	if err := os.Mkdir(j.env["DOCKER_CONFIG"], 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := j.pipe(t, "odd/config.json")
+	if out := j.doctor(t, usual); out.code != 0 || !strings.Contains(out.stdout, "it cannot use this helper: reading "+path+": not done within 5s\n") || !strings.Contains(out.stdout, "Docker started from here finds") {
+		t.Errorf("Docker's file: %+v", out)
+	}
+	if out := j.doctor(t); out.code != 1 || !strings.Contains(out.stderr, "finding what to look at: reading "+path+": not done within 5s; name a registry: ") {
+		t.Errorf("Docker's file, and no registry: %+v", out)
+	}
+
+	j = patient(t, world.Options{})
+	j.onGitHub(world.GitHubJob{NoIDToken: true})
+	j.env["GITHUB_EVENT_PATH"] = j.pipe(t, "event.json")
+	start := time.Now()
+	if out := j.doctor(t, usual); out.code != 1 || !strings.Contains(out.stdout, "the job has not the permission id-token: write") {
+		t.Errorf("the event: %+v", out)
+	}
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("the event was waited for: %v", took)
+	}
+}
+
 // When a step hangs in what knows no time limit, doctor ends in time and says what was known before.
 func TestDoctorHangs(t *testing.T) {
 	t.Parallel()
@@ -575,23 +649,16 @@ func TestDoctorHangs(t *testing.T) {
 		t.Skipf("it waits for the program's own limit, 28 seconds")
 	}
 	onUnix(t)
-	pipe := func(t *testing.T, j *job) string {
-		path := filepath.Join(j.dir, "pipe")
-		if out, err := exec.Command("mkfifo", path).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-		return path
-	}
 	var all sync.WaitGroup
 	for variable, want := range map[string]string{
-		"ECR_OIDC_TOKEN_FILE": "✗ token     answering get: not done within 28s\n· STS       not asked (",
-		"ECR_OIDC_CONFIG":     "✗ settings  answering get: not done within 28s\n",
+		"ECR_OIDC_TOKEN_FILE": "✗ token     answering get: not done within 28s\n            → something that it opens does not answer: ",
+		"ECR_OIDC_CONFIG":     "✗ settings  answering get: not done within 28s\n            → something that it opens does not answer: ",
 	} {
 		j := patient(t, world.Options{})
-		j.env[variable] = pipe(t, j)
+		j.env[variable] = j.pipe(t, "pipe")
 		all.Go(func() {
 			out := j.doctor(t, usual) // TestHangingServers has get itself say this
-			if out.code != 1 || !strings.Contains(out.stdout, want) || !strings.HasSuffix(out.stdout, "\nget would say:\necr-oidc: answering get: not done within 28s\n") {
+			if out.code != 1 || !strings.Contains(out.stdout, want) || !strings.HasSuffix(out.stdout, "\nget would say:\necr-oidc: answering get: not done within 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n") {
 				t.Errorf("%s: %+v", variable, out)
 			}
 		})
@@ -612,6 +679,19 @@ func TestDoctorRole(t *testing.T) {
 	const claims = `{"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com", "sub": "repo:acme/app:pull_request"}`
 	if stdout, _, err := doctor(claims, "--claims", "-"); err != nil || !strings.Contains(stdout, "name it with --role") {
 		t.Errorf("%v: %s", err, stdout)
+	}
+	for _, role := range []string{"", "arn:aws:iam::210987654321:role/other"} { // exit code 0 both times
+		stdout, _, err := doctor(claims, "--claims", "-", "--json", "--role", role)
+		var r struct {
+			Ready      bool
+			Registries []struct {
+				Ready  bool
+				Policy map[string]any
+			}
+		}
+		if err != nil || json.Unmarshal([]byte(stdout), &r) != nil || r.Ready || r.Registries[0].Ready || (r.Registries[0].Policy != nil) != (role != "") {
+			t.Errorf("role %q: %v: %s", role, err, stdout)
+		}
 	}
 	if stdout, _, err := doctor(claims, "--claims", "-", "--role", "arn:aws:iam::210987654321:role/other"); err != nil || !strings.Contains(stdout, "arn:aws:iam::210987654321:oidc-provider/token.actions.githubusercontent.com") {
 		t.Errorf("%v: %s", err, stdout)

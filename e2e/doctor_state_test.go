@@ -30,6 +30,16 @@ func (j *job) distrust() {
 	j.world.AddRole(world.Role{ARN: world.CIRole, Trust: world.GitHubTrust("repo:acme/another:ref:refs/heads/main"), Push: []string{"*"}})
 }
 
+// refused has a get refused, and makes role ci trust the job only then.
+func (j *job) refused(t *testing.T) {
+	t.Helper()
+	j.distrust()
+	if _, _, err := j.get(usual); err == nil {
+		t.Fatal("it was not refused")
+	}
+	j.world.AddRole(world.Role{ARN: world.CIRole, Trust: mainOnly, Push: []string{"*"}})
+}
+
 // got gets a password, which is then in the cache.
 func (j *job) got(t *testing.T) {
 	t.Helper()
@@ -283,6 +293,19 @@ func TestDoctorCache(t *testing.T) {
 			}},
 		{name: "a password that has expired", in: world.Options{TokenLife: 15*time.Minute + 2*time.Second},
 			arrange: func(t *testing.T, j *job) []string { j.got(t); j.until(t, "serves no longer"); return nil }},
+		{name: "a failure, and AWS lets it pass by now", arrange: func(t *testing.T, j *job) []string { j.refused(t); return nil }},
+		{name: "a failure, and AWS says no more", arrange: func(t *testing.T, j *job) []string { j.refused(t); j.distrust(); return nil }},
+		{name: "a failure, and AWS says something else", arrange: func(t *testing.T, j *job) []string {
+			j.refused(t)
+			j.world.Fail("sts", world.Fault{Status: 403, Code: "RegionDisabledException", Message: "STS is not activated in this region"})
+			return nil
+		}},
+		{name: "a failure, and another tool's login", arrange: func(t *testing.T, j *job) []string { j.refused(t); store(t, j); return nil }},
+		{name: "RUNNER_TEMP, where nobody can make anything", arrange: func(t *testing.T, j *job) []string {
+			j.env["RUNNER_TEMP"] = "/proc/nope"
+			j.env["XDG_CACHE_HOME"] = filepath.Join(j.dir, "home", "Library", "Caches") // as on macOS
+			return nil
+		}},
 		{name: "off", arrange: func(t *testing.T, j *job) []string { j.env["ECR_OIDC_CACHE"] = "off"; return nil }},
 		{name: "open to others", arrange: func(t *testing.T, j *job) []string {
 			path := dir(t, j)

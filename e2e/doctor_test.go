@@ -162,7 +162,7 @@ var changing = []struct {
 	{regexp.MustCompile(`lives 15m\d+s`), "lives 15mNs"},
 	{regexp.MustCompile(`(tls: failed to verify certificate: x509: )[^;\n]*`), "${1}..."}, // in macOS's own words there
 	{regexp.MustCompile(`\b(\d+[hms])+ of it left`), "LEFT of it left"},
-	{regexp.MustCompile(`\bup to (\d+[hms])+ yet`), "up to LEFT yet"},
+	{regexp.MustCompile(`\b(for|up to) (\d+[hms])+ yet`), "$1 LEFT yet"},
 	{regexp.MustCompile(`\b\d+s ago`), "Ns ago"},
 	{regexp.MustCompile(`((?:job|workflow|pipeline)-id = )[0-9a-f-]{36}`), "${1}UUID"},
 	{regexp.MustCompile(`docker-credential-ecr-oidc [^"]*, commit [^"]*`), "VERSION"},

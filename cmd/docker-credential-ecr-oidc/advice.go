@@ -56,16 +56,22 @@ func distrusted(err error) bool {
 	return strings.Contains(err.Error(), "certificate signed by unknown authority") || strings.Contains(err.Error(), "certificate is not trusted")
 }
 
-// more names the verb that says more of a get's failure, where AWS or a CI refused and did not say why.
+// more names the verb that says more of a get's failure, where AWS or a CI refused and did not say why, or
+// something hung.
 func more(err error, host string) string {
 	var (
 		aws     *exchange.Error
 		request *token.RequestError
+		late    *overdue
+		get     *getError
 	)
+	if errors.As(err, &get) {
+		host = get.host
+	}
 	switch {
 	case distrusted(err):
 		return ""
-	case errors.As(err, &request):
+	case errors.As(err, &request), errors.As(err, &late):
 	case errors.As(err, &aws) && (advice(err) == "" || aws.Code == "AccessDenied"):
 		host = aws.Registry.Host
 	default:

@@ -16,6 +16,9 @@ import (
 // diagnose puts what an examination found into words, in the order of a get.
 func (d *doctor) diagnose(x helper.Examination) diagnosis {
 	found := diagnosis{Registry: x.Registry.Host, Ready: x.Err == nil && !x.Anonymous}
+	if time.Until(x.Until) <= 0 {
+		x.Repeated = nil // over by now
+	}
 	found.registry(x)
 	decided := x.Err == nil || x.Plan.SessionName != ""
 	if decided {
@@ -29,13 +32,14 @@ func (d *doctor) diagnose(x helper.Examination) diagnosis {
 	found.states(x, d.program)
 	if decided {
 		found.cache(x)
+		found.repeated(x, d.program)
 	}
 	found.docker(x, d.docker)
 	found.get(x, d.program)
 	switch {
 	case found.Token != nil && (d.policy != nil || refusedRole(x.Err)):
 		d.judge(&found, x.Plan.SessionName)
-		if found.Policy.Verdict != nil {
+		if found.Policy != nil && found.Policy.Verdict != nil {
 			found.compare(x)
 		}
 	case d.policy != nil:
@@ -54,11 +58,14 @@ func next(err error) string {
 	var (
 		request *token.RequestError
 		aws     *exchange.Error
+		late    *overdue
 	)
 	const reach = "it may pass. If it does not: can this machine reach that address? Behind a proxy, set HTTPS_PROXY, and NO_PROXY for what lies before it"
 	switch text := advice(err); {
 	case text != "":
 		return text
+	case errors.As(err, &late):
+		return "something that it opens does not answer: is the token's file, the AWS profile's or ecr-oidc.yaml a pipe, or on a mount that is gone? ECR_OIDC_DEBUG=1 shows how far it comes"
 	case errors.As(err, &request) && request.Passing, errors.As(err, &aws) && aws.Code == "":
 		return reach
 	case errors.As(err, &request):
@@ -184,7 +191,7 @@ func step(x helper.Examination) string {
 	switch {
 	case errors.As(x.Err, &missing), errors.As(x.Err, &request), errors.As(x.Err, &audience):
 		return "token"
-	case x.STS == "" && !errors.As(x.Err, &profile):
+	case x.ECR == "" && !errors.As(x.Err, &profile):
 		return "endpoints"
 	case x.Source.OIDC():
 		return "token"
@@ -212,7 +219,7 @@ func (d *diagnosis) exchange(x helper.Examination, wanted bool) {
 		return
 	case !errors.As(x.Err, &failed): // before AWS was asked
 		d.wrong(step(x), x.Err)
-		if x.STS == "" {
+		if x.ECR == "" {
 			return
 		}
 		if len(x.Plan.Roles) > 0 {
@@ -254,9 +261,9 @@ func (d *diagnosis) cache(x helper.Examination) {
 // refusal takes it away.
 func (d *diagnosis) cached(x helper.Examination, age time.Duration) {
 	e := x.Cached
-	until := e.Life
+	left := e.Left(time.Now())
 	if e.Refresh > 0 {
-		until = min(until, e.Refresh)
+		left = min(left, e.Refresh-age)
 	}
 	text := fmt.Sprintf("%s: a password made %s ago that lives %s", x.CacheDir, span(age), span(e.Life))
 	switch {
@@ -264,11 +271,22 @@ func (d *diagnosis) cached(x helper.Examination, age time.Duration) {
 		d.add("cache", good, "%s and serves no longer", text)
 	case d.Ready:
 		d.add("cache", good, "%s", text)
-	case age >= until:
+	case left <= 0:
 		d.add("cache", note, "%s; get answers with it while AWS cannot be asked", text)
 	default:
-		d.add("cache", note, "%s; get answers with it for up to %s yet, and says only then what it would say now", text, span(until-age)).Next = "to forget it: docker logout " + x.Registry.Host
+		d.add("cache", note, "%s; get answers with it for up to %s yet, and says only then what it would say now", text, span(left)).Next = "to forget it: docker logout " + x.Registry.Host
 	}
+}
+
+// repeated says that get answers with a failure that is over by now, where it would not say the same anyway.
+func (d *diagnosis) repeated(x helper.Examination, p program) {
+	host := x.Registry.Host
+	if x.Repeated == nil || x.Stored != nil || x.Err != nil && p.line(x.Err, host) == p.line(x.Repeated, host) {
+		return
+	}
+	d.Ready = false
+	left := max(time.Second, time.Until(x.Until))
+	d.add("cache", bad, "get repeats a failure of a moment ago for %s yet", span(left)).Next = "to forget it: docker logout " + host
 }
 
 // get says what a get would print.
@@ -280,6 +298,8 @@ func (d *diagnosis) get(x helper.Examination, p program) {
 	case x.Anonymous:
 		d.Ready = false
 		d.Get = "credentials not found in native keychain"
+	case x.Repeated != nil:
+		d.Get = p.line(x.Repeated, x.Registry.Host)
 	case x.Err != nil:
 		d.Get = p.line(x.Err, x.Registry.Host)
 	default:

@@ -27,24 +27,59 @@ import (
 func (d *doctor) surroundings() (s surroundings) {
 	s.path, s.err = dockerconfig.Path(d.env.Get("DOCKER_CONFIG"))
 	if s.err == nil {
-		if _, err := os.Stat(s.path); errors.Is(err, fs.ErrNotExist) {
-			s.err = fmt.Errorf("%s: %w", s.path, fs.ErrNotExist)
-		} else {
-			s.file, s.err = dockerconfig.Read(s.path)
-		}
+		s.file, s.err = soon("reading "+s.path, func() (*dockerconfig.Edit, error) { return readDocker(s.path) })
 	}
 	s.variable = authConfig(d.env.Get("DOCKER_AUTH_CONFIG"))
-	s.checks = append(s.checks, d.onPath())
+	looks := []func() check{onPath}
 	if runtime.GOOS == "darwin" {
-		s.checks = append(s.checks, d.onApplicationsPath())
+		looks = append(looks, onApplicationsPath)
 	}
-	if c, ok := dockerVersion(run("docker", "--version")); ok {
+	for _, look := range looks {
+		c, err := soon("looking along it", func() (check, error) { return look(), nil })
+		if err != nil {
+			c = check{Name: "PATH", State: note, Text: err.Error(), Next: "take the folder that does not answer off it"}
+		}
+		s.checks = append(s.checks, c)
+	}
+	version, _ := soon("asking Docker", func() (string, error) { return run("docker", "--version"), nil })
+	if c, ok := dockerVersion(version); ok {
 		s.checks = append(s.checks, c)
 	}
 	for i := range s.checks {
 		s.checks[i].common = true
 	}
 	return s
+}
+
+// moment is what a look beside a get may take, where a pipe or a dead mount would have it wait for ever.
+const moment = 5 * time.Second
+
+// soon returns what a look finds, or an error when it is not done within a moment.
+func soon[T any](what string, look func() (T, error)) (T, error) {
+	type result struct {
+		found T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		found, err := look()
+		done <- result{found, err}
+	}()
+	select {
+	case r := <-done:
+		return r.found, r.err
+	case <-time.After(moment):
+		var none T
+		return none, fmt.Errorf("%s: not done within %v", what, moment)
+	}
+}
+
+// readDocker reads Docker's file; one that is not there is an error.
+func readDocker(path string) (*dockerconfig.Edit, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+	}
+	return dockerconfig.Read(path)
 }
 
 // docker says whether Docker asks us for this registry.
@@ -95,7 +130,7 @@ func authConfig(value string) (hosts []string) {
 }
 
 // onPath says whether Docker, started from here, finds this program.
-func (d *doctor) onPath() check {
+func onPath() check {
 	path, err := exec.LookPath("docker-credential-" + name)
 	if err != nil {
 		return check{Name: "PATH", State: note, Text: "docker-credential-" + name + " is not on it, so Docker started from here does not find it", Next: "put its folder on PATH: " + folder()}
@@ -105,7 +140,7 @@ func (d *doctor) onPath() check {
 
 // onApplicationsPath is onPath for what is started from Finder or the Dock, such as Docker Desktop: those have launchd's
 // PATH and not the shell's.
-func (d *doctor) onApplicationsPath() check {
+func onApplicationsPath() check {
 	dirs := run("launchctl", "getenv", "PATH")
 	if dirs == "" {
 		dirs = "/usr/bin:/bin:/usr/sbin:/sbin"

@@ -52,7 +52,8 @@ policy with: aws iam get-role --role-name NAME
 With --claims it calls nobody: it reads a job's claims, or what "doctor --json" printed in the job, for somebody who has
 the policy and is not the job.
 
-It exits with 0 only when a get would succeed now; with --claims, when the policy admits them.`,
+It exits with 0 only when a get would succeed now; with --claims, when the policy admits them, or when there
+is none and nothing was asked.`,
 		Example: lines(
 			"docker-credential-ecr-oidc doctor "+exampleHost,
 			"docker-credential-ecr-oidc doctor --json "+exampleHost+" >job.json",
@@ -124,21 +125,23 @@ func (d *doctor) run(args []string) error {
 
 // examine looks at one registry.
 func (d *doctor) examine(reg registry.Registry) diagnosis {
-	x := d.limited(helper.Examination{Registry: reg}, func(ctx context.Context) helper.Examination {
-		return d.helper().Examine(ctx, reg)
+	h := d.helper()
+	x := limited(wholeGet, helper.Examination{Registry: reg}, func(ctx context.Context, x helper.Examination) helper.Examination {
+		return h.Examine(ctx, x.Registry)
 	})
 	if !x.Settled() {
-		x = d.limited(x, func(ctx context.Context) helper.Examination { return d.helper().Ask(ctx, x) })
+		x = limited(wholeGet, x, h.Ask)
 	}
 	return d.diagnose(x)
 }
 
 // limited takes a step of a get in the time that a get has. When it hangs in what knows no context, it is known what was
-// known before, and that get would hang there too.
-func (d *doctor) limited(before helper.Examination, step func(context.Context) helper.Examination) helper.Examination {
+// known before, and that get would hang there too. The step has a copy of that: it may still be at it then.
+func limited(limit time.Duration, before helper.Examination, step func(context.Context, helper.Examination) helper.Examination) helper.Examination {
 	after := make(chan helper.Examination, 1)
-	err := d.within("get", func(ctx context.Context) error {
-		after <- step(ctx)
+	known := before
+	err := within("get", limit, func(ctx context.Context) error {
+		after <- step(ctx, known)
 		return nil
 	})
 	if err != nil {
@@ -178,7 +181,7 @@ func (d *doctor) fromClaims(regs []registry.Registry) error {
 	found := diagnosis{Role: cmp.Or(d.role, role), Token: tokenOf(claims)}
 	found.add("token", good, "issuer %s, subject %s, audience %s", shown(found.Token.Issuer), shown(found.Token.Subject), shown(strings.Join(found.Token.Audience, ", ")))
 	d.judge(&found, "")
-	found.Ready = found.Policy.Verdict != nil && found.Policy.Verdict.Admits == trust.Yes
+	found.Ready = found.Policy != nil && found.Policy.Verdict != nil && found.Policy.Verdict.Admits == trust.Yes
 	return d.print(report{Shape: shape, Version: versionLine(), Ready: found.Ready, Registries: []diagnosis{found}}, found.Ready || d.policy == nil)
 }
 
@@ -249,7 +252,6 @@ func (d *doctor) print(r report, well bool) error {
 // known.
 func (d *doctor) judge(found *diagnosis, session string) {
 	request := trust.Request{Role: found.Role, Claims: found.Token.Claims, Now: time.Now(), Session: session}
-	found.Policy = &policyReport{}
 	if d.policy == nil {
 		if request.Role == "" {
 			found.add("policy", skipped, "none can be suggested: these claims do not say for which role").Next = "name it with --role, or take what doctor --json prints in the job"
@@ -260,7 +262,7 @@ func (d *doctor) judge(found *diagnosis, session string) {
 			found.add("policy", note, "%v", err)
 			return
 		}
-		found.Policy.Smallest = &suggestion
+		found.Policy = &policyReport{Smallest: &suggestion}
 		return
 	}
 	switch {
@@ -278,7 +280,7 @@ func (d *doctor) judge(found *diagnosis, session string) {
 	if verdict.Findings == nil { // a list in JSON
 		verdict.Findings = []trust.Finding{}
 	}
-	found.Policy.Verdict = &verdict
+	found.Policy = &policyReport{Verdict: &verdict}
 }
 
 // helpers returns credHelpers of Docker's file.

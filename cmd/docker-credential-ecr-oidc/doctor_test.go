@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -83,6 +86,56 @@ func TestTokenOf(t *testing.T) {
 	}
 }
 
+// A step that goes on after its time is up shares nothing with what is said then; the race detector would tell.
+func TestLimited(t *testing.T) {
+	ended := make(chan helper.Examination, 1)
+	x := helper.Examination{ECR: "known"}
+	x = limited(time.Millisecond, x, func(ctx context.Context, x helper.Examination) helper.Examination {
+		<-ctx.Done()
+		for range 1000 { // while the other writes down that it was too late
+			x.Passed = append(x.Passed, exchange.Outcome{Role: fmt.Sprint(x.Err, x.ECR)})
+		}
+		ended <- x
+		return x
+	})
+	var late *overdue
+	if !errors.As(x.Err, &late) || x.ECR != "known" || x.Passed != nil {
+		t.Errorf("%+v", x)
+	}
+	if x := <-ended; x.Err != nil || len(x.Passed) != 1000 {
+		t.Errorf("the step had %+v", x.Err)
+	}
+	x = limited(time.Minute, x, func(context.Context, helper.Examination) helper.Examination { return helper.Examination{STS: "found"} })
+	if x.STS != "found" || x.Err != nil {
+		t.Errorf("in time: %+v", x)
+	}
+}
+
+// How long get answers with a password yet: until it is refreshed, and never in its last 15 minutes.
+func TestCachedFor(t *testing.T) {
+	const hour = time.Hour
+	for _, tt := range []struct {
+		age, life, refresh time.Duration
+		ready              bool
+		want               string // at its end
+	}{
+		{hour, 12 * hour, 0, false, "for up to 10h45m yet, and says only then what it would say now"},
+		{0, 12 * hour, hour, false, "for up to 1h yet, and says only then what it would say now"},
+		{0, 12 * hour, 12 * hour, false, "for up to 11h45m yet, and says only then what it would say now"},
+		{0, hour, hour - time.Minute, false, "for up to 45m yet, and says only then what it would say now"},
+		{2 * hour, 12 * hour, hour, false, "that lives 12h; get answers with it while AWS cannot be asked"},
+		{2 * hour, 12 * hour, hour, true, "that lives 12h"},
+		{hour - 14*time.Minute, hour, 0, false, "and serves no longer"},
+		{hour - 14*time.Minute, hour, hour, true, "and serves no longer"},
+	} {
+		d := diagnosis{Ready: tt.ready}
+		d.cached(helper.Examination{Cached: &cache.Entry{Made: time.Now().Add(-tt.age), Life: tt.life, Refresh: tt.refresh}}, tt.age)
+		if got := d.Checks[0].Text; !strings.HasSuffix(got, tt.want) {
+			t.Errorf("%v of %v, refresh %v: %s; want %s", tt.age, tt.life, tt.refresh, got, tt.want)
+		}
+	}
+}
+
 func TestSpan(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0s", 400 * time.Millisecond: "0s", 1600 * time.Millisecond: "2s", 42 * time.Second: "42s", 10 * time.Second: "10s", time.Minute: "1m", 5 * time.Minute: "5m",
@@ -118,6 +171,7 @@ func TestNext(t *testing.T) {
 		{&token.MissingError{Place: token.Place{Name: "github"}}, "give the job `permissions: {id-token: write}`"},
 		{&token.RequestError{Who: "GitHub", Passing: true}, "it may pass. If it does not: can this machine reach that address?"},
 		{&token.RequestError{Who: "GitHub"}, "only while they run"},
+		{&overdue{"get", wholeGet}, "a pipe, or on a mount that is gone?"},
 		{&exchange.Error{Step: exchange.Role, Message: "no answer in time", Passing: true}, "can this machine reach that address?"},
 		{&exchange.Error{Step: exchange.Role, Code: "Throttling", Passing: true}, "it may pass: try again"},
 		{&exchange.Error{Step: exchange.Role, Code: "AccessDenied"}, "either there is no such role"},

@@ -32,6 +32,14 @@ In GitHub Actions the password is masked in the job's log first.`,
 	}
 }
 
+// getError is what a get for a registry failed with.
+type getError struct {
+	error
+	host string
+}
+
+func (e *getError) Unwrap() error { return e.error }
+
 // password prints what get would answer.
 func (p program) password(arg string) error {
 	reg, ok := registry.Parse(arg)
@@ -39,7 +47,7 @@ func (p program) password(arg string) error {
 		return wrong("%s", notECR(arg))
 	}
 	var secret string
-	err := p.within("password", func(ctx context.Context) (err error) {
+	err := within("password", wholeGet, func(ctx context.Context) (err error) {
 		_, secret, err = p.helper().Get(ctx, reg.Host)
 		return err
 	})
@@ -49,7 +57,7 @@ func (p program) password(arg string) error {
 	case credentials.IsErrCredentialsNotFound(err):
 		return fmt.Errorf("finding a password for %s: %w", reg.Host, config.ErrNotAllowed)
 	case err != nil:
-		return err
+		return &getError{err, reg.Host}
 	}
 	p.mask(secret)
 	fmt.Fprintln(p.stdout, secret)

@@ -24,7 +24,7 @@ const wholeGet = 28 * time.Second
 func (p program) protocol(verb string) int {
 	var answer bytes.Buffer
 	var host atomic.Value
-	err := p.within(verb, func(ctx context.Context) error {
+	err := within(verb, wholeGet, func(ctx context.Context) error {
 		return credentials.HandleCommand(adaptor{p.helper(), ctx, &host}, verb, p.stdin, &answer)
 	})
 	if err != nil {
@@ -38,10 +38,20 @@ func (p program) protocol(verb string) int {
 	return succeeded
 }
 
-// within does one thing in the time that a get has, also when it hangs in what knows no context: a pipe that nobody
+// overdue says that something was not done in time, having hung in what knows no time limit of its own.
+type overdue struct {
+	verb  string
+	limit time.Duration
+}
+
+func (e *overdue) Error() string {
+	return fmt.Sprintf("answering %s: not done within %v", e.verb, e.limit)
+}
+
+// within does one thing in the time that it has, also when it hangs in what knows no context: a pipe that nobody
 // writes to, a dead network mount.
-func (p program) within(verb string, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), wholeGet)
+func within(verb string, limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- do(ctx) }()
@@ -49,7 +59,7 @@ func (p program) within(verb string, do func(context.Context) error) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("answering %s: not done within %v", verb, wholeGet)
+		return &overdue{verb, limit}
 	}
 }
 

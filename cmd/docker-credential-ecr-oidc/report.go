@@ -198,7 +198,7 @@ func (p policyReport) text(b *strings.Builder, colour bool) {
 	case p.Smallest != nil:
 		fmt.Fprintf(b, "\n%s\n%s\n", bold("The smallest trust policy that would admit this token:", colour), harmless(p.Smallest.Policy))
 		if p.Smallest.Open != "" {
-			fmt.Fprintf(b, "  its wildcard admits %s, which is another one with each run\n", p.Smallest.Open)
+			fmt.Fprintf(b, "  %s\n", shown(p.Smallest.Open))
 		}
 		for _, w := range p.Smallest.Wider {
 			fmt.Fprintf(b, "  with StringLike on sub, %s admits %s\n", shown(w.Subject), shown(w.Who))

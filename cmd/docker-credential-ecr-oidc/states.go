@@ -83,8 +83,9 @@ func publicFork(x helper.Examination, p program) (text, next string) {
 	if x.Plan.Place.Name != "github" || !noToken(x.Err) || p.env.Get("GITHUB_EVENT_NAME") == "pull_request_target" {
 		return "", ""
 	}
-	from, to, ok := pullRequest(p.env.Get("GITHUB_EVENT_PATH"))
-	if !ok || from == to {
+	repos, err := soon("reading the event", func() ([2]string, error) { return pullRequest(p.env.Get("GITHUB_EVENT_PATH")) })
+	from, to := repos[0], repos[1]
+	if err != nil || from == to {
 		return "", ""
 	}
 	if from == "" { // and the fork is gone
@@ -94,10 +95,15 @@ func publicFork(x helper.Examination, p program) (text, next string) {
 		"push in a workflow that runs after the merge, or on workflow_run"
 }
 
-func pullRequest(path string) (from, to string, ok bool) {
+// pullRequest returns the repositories that a pull request comes from and goes to. The first is "" when it was deleted.
+func pullRequest(path string) (fromTo [2]string, err error) {
+	none := errors.New("there is no pull request in it")
+	if fi, err := os.Stat(path); err != nil || !fi.Mode().IsRegular() { // of a pipe there is no end
+		return fromTo, none
+	}
 	f, err := os.Open(path)
 	if err != nil {
-		return "", "", false
+		return fromTo, err
 	}
 	defer f.Close()
 	type branch struct {
@@ -111,9 +117,9 @@ func pullRequest(path string) (from, to string, ok bool) {
 		} `json:"pull_request"`
 	}
 	if json.NewDecoder(io.LimitReader(f, 10<<20)).Decode(&event) != nil || event.PullRequest == nil {
-		return "", "", false
+		return fromTo, none
 	}
-	return event.PullRequest.Head.Repo.FullName, event.PullRequest.Base.Repo.FullName, true
+	return [2]string{event.PullRequest.Head.Repo.FullName, event.PullRequest.Base.Repo.FullName}, nil
 }
 
 // missingPermission: GitHub sets the variables only for jobs that may have a token.

@@ -86,7 +86,7 @@ func (c *Cache) fill(ctx context.Context, id string, fill func(context.Context) 
 	return e, f
 }
 
-// Failed returns the failure that answers who asks now, and for how long yet.
+// Failed returns the failure that answers who asks now, and for how long yet. An entry that may be served goes before it.
 func (c *Cache) Failed(id string) (f Failure, left time.Duration, ok bool) {
 	var n noted
 	if c.holdsNothing() || !c.unseal(failureOf(id), &n) {

@@ -10,8 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 )
 
-// Endpoints returns the URLs at which Get would ask STS and ECR. It asks nobody: its calls are Get's own, over a client
-// that notes where they lead and goes no further. The error says which setting is wrong.
+// Endpoints returns the URLs at which Get would ask STS and ECR; STS's is "" when there is no role to assume. It asks
+// nobody: its calls are Get's own, over a client that notes where they lead and goes no further. The error says which
+// setting is wrong.
 func Endpoints(ctx context.Context, r Request) (sts, ecr string, err error) {
 	cfg, err := r.byHand(ctx)
 	if !r.Source.OIDC() && !r.Source.KeysOnly {
@@ -24,8 +25,10 @@ func Endpoints(ctx context.Context, r Request) (sts, ecr string, err error) {
 	cfg.HTTPClient = &to
 	cfg.Retryer = func() aws.Retryer { return retry.AddWithMaxAttempts(aws.NopRetryer{}, 1) }
 	cfg.Credentials = credentials.NewStaticCredentialsProvider("none", "none", "")
-	if _, err = r.link(ctx, cfg, "none", false); to == "" {
-		return "", "", err
+	if len(r.Plan.Roles) > 0 {
+		if _, err = r.link(ctx, cfg, "none", false); to == "" {
+			return "", "", err
+		}
 	}
 	sts, to = string(to), ""
 	if _, err = r.password(ctx, cfg); to == "" {

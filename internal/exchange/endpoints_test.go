@@ -44,18 +44,23 @@ sso_region = eu-west-2
 		plain, dual    = "123456789012.dkr.ecr.eu-west-2.amazonaws.com", "123456789012.dkr-ecr.eu-west-2.on.aws"
 		usFIPS, usBoth = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", "123456789012.dkr-ecr-fips.us-west-2.on.aws"
 		gov, china     = "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
-		public         = "public.ecr.aws"
+		public, euFIPS = "public.ecr.aws", "123456789012.dkr.ecr-fips.eu-west-2.amazonaws.com"
 	)
 	github := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + server.URL, "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}
 	keys := []string{"GITHUB_ACTIONS=true", "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=x"}
 	for _, tt := range []struct {
 		name, host string
 		env        []string
+		noRole     bool
 		sts, ecr   string
 		wrong      string
 	}{
 		{name: "plain", host: plain, env: github, sts: "https://sts.eu-west-2.amazonaws.com/", ecr: "https://api.ecr.eu-west-2.amazonaws.com/"},
 		{name: "keys alone", host: plain, env: keys, sts: "https://sts.eu-west-2.amazonaws.com/", ecr: "https://api.ecr.eu-west-2.amazonaws.com/"},
+		{name: "keys alone, without a role", host: plain, env: keys, noRole: true, ecr: "https://api.ecr.eu-west-2.amazonaws.com/"},
+		{name: "no role, and FIPS that STS alone has not", host: euFIPS, env: append(keys, "AWS_ENDPOINT_URL_ECR="+server.URL+"/ecr"), noRole: true, ecr: server.URL + "/ecr"},
+		{name: "a role, and FIPS that STS has not", host: euFIPS, env: append(keys, "AWS_ENDPOINT_URL_ECR="+server.URL+"/ecr"), wrong: "AWS has no FIPS endpoint"},
+		{name: "a profile without a role", host: plain, env: []string{"ECR_OIDC_PROFILE=custom"}, noRole: true, ecr: "https://ecr.example/custom/"},
 		{name: "dual-stack", host: dual, env: github, sts: "https://sts.eu-west-2.api.aws/", ecr: "https://ecr.eu-west-2.api.aws/"},
 		{name: "FIPS", host: usFIPS, env: github, sts: "https://sts-fips.us-east-1.amazonaws.com/", ecr: "https://api.ecr-fips.us-east-1.amazonaws.com/"},
 		{name: "FIPS and dual-stack", host: usBoth, env: github, sts: "https://sts-fips.us-west-2.api.aws/", ecr: "https://ecr-fips.us-west-2.api.aws/"},
@@ -93,6 +98,9 @@ sso_region = eu-west-2
 				t.Fatal(err)
 			}
 			plan := config.Plan{Registry: parse(t, tt.host), Choice: choice, Place: place, SessionName: "test", Roles: []string{role}}
+			if tt.noRole {
+				plan.Roles = nil
+			}
 			sts, ecr, err := Endpoints(t.Context(), Request{Plan: plan, Source: source, Env: env, Debug: func(string, ...any) {}})
 			if sts != tt.sts || ecr != tt.ecr || (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
 				t.Errorf("%q, %q, %v; want %q, %q, %q", sts, ecr, err, tt.sts, tt.ecr, tt.wrong)

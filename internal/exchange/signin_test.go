@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,31 @@ func refuse(rw http.ResponseWriter) {
 	rw.Header().Set("X-Amzn-Errortype", "InvalidGrantException")
 	rw.WriteHeader(http.StatusBadRequest)
 	fmt.Fprint(rw, `{"error": "invalid_grant"}`)
+}
+
+// A token that is good, or past renewing, is looked at and nothing is left beside it. On Windows a look takes the lock.
+func TestNothingToRenew(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skipf("there each look takes the lock, so that it cannot be in a renewal's way")
+	}
+	for name, tt := range map[string]struct {
+		life         time.Duration
+		refreshToken string
+		good         bool
+	}{
+		"good":                {time.Hour, "next", true},
+		"good, not renewable": {time.Hour, "", true},
+		"past renewing":       {-time.Hour, "", false},
+	} {
+		login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Errorf("%s: AWS was asked", name); refuse(rw) })
+		leave(t, login, tt.life, tt.refreshToken)
+		if err := login.fresh(t.Context()); (err == nil) != tt.good || !tt.good && !loginOver(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(login.file + ".lock"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: a lock was made: %v", name, err)
+		}
+	}
 }
 
 // Another program, which does not know our lock, has spent the refresh token and writes the new one down only after we

@@ -29,6 +29,9 @@ type Examination struct {
 	CacheErr  error
 	Cached    *cache.Entry // the entry for this question, also one that has expired
 	Stored    *cache.Entry // another tool's login, with which get answers before all else
+
+	Repeated error     // the failure of a moment ago with which get answers before it asks anybody; nil when there is none
+	Until    time.Time // and until when it does
 }
 
 // Examine does what Get does before it asks anybody: it decides who we are and whom to ask, and looks into the cache.
@@ -40,7 +43,7 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 	}
 	var noIdentity error
 	x.Source, noIdentity = token.Identify(h.Env, x.Plan.Place, x.Plan.Choice, len(x.Plan.Roles) > 0)
-	h.lookUp(&x)
+	store := h.lookUp(&x)
 	if reg.Public && len(x.Plan.Roles) == 0 {
 		x.Anonymous = x.Stored == nil
 		return x
@@ -48,12 +51,15 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 	if x.Err = noIdentity; x.Err != nil {
 		return x
 	}
+	if f, left, ok := store.Failed(h.question(x.Plan, x.Source)); ok && (x.Cached == nil || !x.Cached.Fresh(time.Now())) {
+		x.Repeated, x.Until = told(&f, x.Plan), time.Now().Add(left)
+	}
 	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, exchange.Request{Plan: x.Plan, Source: x.Source, Env: h.Env, Debug: h.Debug})
 	return x
 }
 
 // Settled says whether there is nobody to ask: the answer is there already, or cannot be had.
-func (x Examination) Settled() bool { return x.Err != nil || x.Anonymous || x.STS == "" }
+func (x Examination) Settled() bool { return x.Err != nil || x.Anonymous || x.ECR == "" }
 
 // Ask does the rest of what Get does, afresh: it asks the CI and AWS whatever is in the cache, and writes nothing there.
 // It blocks as long as a get that fills. It is not for what is settled.
@@ -69,12 +75,12 @@ func (h Helper) Ask(ctx context.Context, x Examination) Examination {
 	return x
 }
 
-// lookUp finds what the cache has, without making it.
-func (h Helper) lookUp(x *Examination) {
+// lookUp finds what the cache has, without making it, and returns the cache.
+func (h Helper) lookUp(x *Examination) *cache.Cache {
 	store, err := h.openCache(x.Plan, x.Source, cache.Find)
 	if err != nil {
 		x.CacheErr = err
-		return
+		return nil
 	}
 	x.CacheDir = store.Dir()
 	if e, ok := store.Look(h.question(x.Plan, x.Source)); ok {
@@ -83,4 +89,5 @@ func (h Helper) lookUp(x *Examination) {
 	if e, ok := store.Get(keptLogin(x.Registry)); ok {
 		x.Stored = &e
 	}
+	return store
 }

@@ -1,16 +1,20 @@
 package helper
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker-credential-helpers/credentials"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -36,7 +40,8 @@ func TestExamine(t *testing.T) {
 		sts, ecr   string
 	}{
 		{name: "GitHub", host: host, env: github, sts: "https://sts.eu-west-2.amazonaws.com/", ecr: "https://api.ecr.eu-west-2.amazonaws.com/"},
-		{name: "a machine", host: host, sts: "https://sts.eu-west-2.amazonaws.com/", ecr: "https://api.ecr.eu-west-2.amazonaws.com/"},
+		{name: "a machine", host: host, ecr: "https://api.ecr.eu-west-2.amazonaws.com/"},
+		{name: "a machine, with a role", host: host, env: []string{role}, sts: "https://sts.eu-west-2.amazonaws.com/", ecr: "https://api.ecr.eu-west-2.amazonaws.com/"},
 		{name: "public, with a role", host: "public.ecr.aws", env: append(github, "ECR_OIDC_ROLE_PUBLIC=arn:aws:iam::123456789012:role/ci"),
 			sts: "https://sts.us-east-1.amazonaws.com/", ecr: "https://api.ecr-public.us-east-1.amazonaws.com/"},
 		{name: "public", host: "public.ecr.aws", env: github, settled: true, anonymous: true},
@@ -80,6 +85,42 @@ func TestExamine(t *testing.T) {
 				t.Errorf("the cache was made: %v", err)
 			}
 		})
+	}
+}
+
+// The failure of a moment ago is found where get would answer with it, and as what it was.
+func TestExamineFindsAFailure(t *testing.T) {
+	machine(t)
+	h := helperIn()
+	reg, _ := registry.Parse(host)
+	plan, err := h.plan(reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := token.Identify(h.Env, plan.Place, plan.Choice, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := &exchange.Error{Step: exchange.Password, Code: "AccessDeniedException", Registry: reg}
+	_, failure := h.cache(plan, source).Do(t.Context(), h.question(plan, source), func(context.Context) (cache.Entry, *cache.Failure) {
+		return cache.Entry{}, noted(refused)
+	})
+	if failure == nil {
+		t.Fatal("it did not fail")
+	}
+	x := h.Examine(t.Context(), reg)
+	var got *exchange.Error
+	if left := time.Until(x.Until); !errors.As(x.Repeated, &got) || got.Error() != refused.Error() || left <= 0 || left > finalFor || x.Err != nil {
+		t.Errorf("%v for %v, %v", x.Repeated, left, x.Err)
+	}
+	if err := h.Erase(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	if x := h.Examine(t.Context(), reg); x.Repeated != nil {
+		t.Errorf("forgotten: %v", x.Repeated)
+	}
+	if x := helperIn("ECR_OIDC_CACHE=off").Examine(t.Context(), reg); x.Repeated != nil {
+		t.Errorf("without a cache: %v", x.Repeated)
 	}
 }
 

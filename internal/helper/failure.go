@@ -3,6 +3,7 @@ package helper
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
@@ -69,7 +70,7 @@ func lasts(passing, answered bool) time.Duration {
 func told(f *cache.Failure, plan config.Plan) error {
 	var m message
 	if err := json.Unmarshal(f.Said, &m); err != nil { // sealed by another version of this program
-		return errors.New("getting a password: another process of this job failed a moment ago, and does not say why to this version; try again")
+		return fmt.Errorf("getting a password: another version of this program failed a moment ago, and says why in a way that this one cannot read; try again in %v, or forget it: docker logout %s", finalFor, plan.Registry.Host)
 	}
 	switch {
 	case m.AWS != nil:
