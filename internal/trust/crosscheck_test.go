@@ -72,6 +72,7 @@ func TestAgreesWithWorld(t *testing.T) {
 var worldLacks = map[string]bool{
 	"data residency, its keys": true, "GitLab, its keys": true, "Buildkite, session tags allowed": true, "Google, azp": true, "Google, no azp": true,
 	"another role is in the token": true, "a variable": true, "a variable's default": true, "a source identity": true,
+	"tags denied": true, "Google's provider by ARN": true, "tags not allowed, and another branch's statement": true,
 }
 
 // iam-simulate is an evaluator that none of us wrote, and that takes condition keys from AWS's own list.
@@ -151,4 +152,5 @@ func TestAgreesWithIAMSimulate(t *testing.T) {
 var simulateLacks = map[string]bool{
 	"Buildkite, session tags allowed": true, "Google, azp": true, "Google, no azp": true, "the role is in the token": true, "another role is in the token": true,
 	"until a date": true, "a variable in the version of 2008": true, "a list of one audience": true, "a source identity": true,
+	"flat transitive tags": true, "tags denied": true, "tags not allowed, and another branch's statement": true,
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // ownerKeys are the claims besides sub that say whose job it is. A condition that pins one of them makes up for any
-// pattern for sub.
-var ownerKeys = []string{"repository", "repository_id", "repository_owner_id", "enterprise_id", "job_workflow_ref", "project_id", "namespace_id",
+// pattern for sub. One that pins job_workflow_ref does not: a public workflow can be called from any repository.
+var ownerKeys = []string{"repository", "repository_id", "repository_owner_id", "enterprise_id", "project_id", "namespace_id",
 	"organization_id", "organization_slug", "pipeline_id", "oidc.circleci.com/project-id"}
 
 // pins reports whether each of a condition's values leaves the owner no choice.
@@ -30,7 +30,8 @@ func (a asking) dangers(s Statement, add adder) {
 			continue
 		}
 		issuer = strings.TrimPrefix(issuer, "https://")
-		owned, audience := false, false
+		owned, audience, hides := false, false, false
+		who := "any customer's of " + show(issuer)
 		var subject *opening // what the narrowest condition on sub leaves open
 		for _, c := range s.Conditions {
 			o, ok := parseOperator(c.Operator)
@@ -50,9 +51,9 @@ func (a asking) dangers(s Statement, add adder) {
 			switch {
 			case claim == "sub":
 				for _, v := range c.Values {
-					if o.base == "StringLike" && shapeOf(issuer).swallows(v) {
-						add(Danger, BranchHides, c.at, "%s also admits every branch that has the rest of it in its own name, since a * stands for what follows too; "+
-							"for a user write 36 characters, ????????-????-????-????-????????????", quote(v))
+					if text := shapeOf(issuer).swallows(v); text != "" && o.base == "StringLike" {
+						hides = true
+						add(Danger, BranchHides, c.at, "%s", text)
 					}
 				}
 				if open := shapeOf(issuer).widest(o.base == "StringLike", c); subject == nil || open.width < subject.width {
@@ -61,16 +62,18 @@ func (a asking) dangers(s Statement, add adder) {
 			case passes:
 			case claim == "aud":
 				audience = true
+			case claim == "job_workflow_ref":
+				who = "any repository's that can call this workflow"
 			case slices.Contains(ownerKeys, claim):
 				owned = owned || pins(o, c.Values)
 			}
 		}
 		switch {
 		case subject == nil && !owned && shapeOf(issuer).shared:
-			add(Danger, NoSubject, s.at, "nothing says whose jobs: any customer's of %s can take this role; add a condition on %[1]s:sub", show(issuer))
+			add(Danger, NoSubject, s.at, "nothing says whose jobs: %s can take this role; add a condition on %s:sub", who, show(issuer))
 		case subject == nil && !owned:
 			add(Note, NoSubject, s.at, "it admits everyone to whom %s gives a token; add a condition on %[1]s:sub", show(issuer))
-		case subject == nil || subject.width == exact:
+		case subject == nil || subject.width == exact || hides && subject.width == projectsJobs: // that was said already
 		case subject.width <= ownersProjects:
 			add(Note, subject.kind, subject.at, "%s", subject.text)
 		case !owned:

@@ -191,7 +191,7 @@ func (a asking) principal(s Statement) Check {
 		case p.Name == "*": // IAM's reference tells "*" alone apart from {"AWS": "*"} for some services, and is silent on Federated
 			c.Holds = max(c.Holds, Unknown)
 			c.Why = "AWS does not say whether this wildcard stands for a web identity"
-		case p.Kind == "AWS" && s.Effect == "Deny" && a.account != "" && strings.Contains(p.Name, a.account):
+		case p.Kind == "AWS" && s.Effect == "Deny" && strings.Contains(p.Name, a.account): // any, where ours is not known
 			c.Holds = max(c.Holds, Unknown)
 			c.Why = "AWS does not say whether denying an account denies the web identities of its providers"
 		case p.Kind == "Federated" && a.names(p.Name):
@@ -209,7 +209,7 @@ func (a asking) principal(s Statement) Check {
 
 // names reports whether a Federated principal is the issuer's provider in the role's account.
 func (a asking) names(principal string) bool {
-	if part := strings.SplitN(principal, ":", 6); a.account == "" && len(part) == 6 {
+	if part := strings.SplitN(principal, ":", 6); a.account == "" && a.provider != a.issuer && len(part) == 6 {
 		return principal == providerARN(part[1], part[4], a.issuer)
 	}
 	return principal == a.provider

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -103,10 +104,13 @@ func (a asking) findings(p Policy, v Verdict) []Finding {
 
 type adder func(level Level, kind Kind, at, format string, args ...any)
 
-// nearness ranks an Allow: it names our provider, or some other, or none at all. A Deny has none.
-func nearness(s Statement, r StatementResult) int {
+// nearness ranks an Allow: it names our provider, or some other, or none at all. A Deny has none, nor has a statement
+// that is only there for the session tags or the source identity.
+func (a asking) nearness(s Statement, r StatementResult) int {
 	switch {
 	case s.Effect == "Deny":
+		return 0
+	case r.Action.Holds == No && slices.ContainsFunc(a.actions, func(action string) bool { return a.action(s, action).Holds == Yes }):
 		return 0
 	case r.Principal.Holds != No:
 		return 3
@@ -120,24 +124,28 @@ func nearness(s Statement, r StatementResult) int {
 func (a asking) causes(p Policy, v Verdict, add adder) {
 	nearest := 0
 	for i, r := range v.Statements {
-		nearest = max(nearest, nearness(p.Statements[i], r))
+		nearest = max(nearest, a.nearness(p.Statements[i], r))
 	}
 	if nearest == 0 {
-		add(Cause, WrongAction, "", "no statement allows anything")
+		add(Cause, WrongAction, "", "no statement allows %s", assume)
 	}
 	for i, r := range v.Statements {
-		s, near := p.Statements[i], nearness(p.Statements[i], r)
-		if near == 0 && r.Applies == Yes {
-			add(Cause, Denied, r.At, "this statement denies exactly such a request, and a Deny wins over every Allow")
-		}
-		if v.Admits == Unknown && r.Applies == Unknown {
+		s := p.Statements[i]
+		for _, action := range v.Actions {
+			applies := min(r.Principal.Holds, a.action(s, action.Action).Holds, all(r.Conditions))
+			if s.Effect == "Deny" && applies == Yes {
+				add(Cause, Denied, r.At, "this statement denies exactly such a request, and a Deny wins over every Allow")
+			}
+			if v.Admits != Unknown || action.Allows != Unknown || applies != Unknown {
+				continue
+			}
 			for _, c := range append([]Check{r.Principal}, r.Conditions...) {
 				if c.Holds == Unknown {
-					add(Cause, NotEvaluated, r.At, "%s: %s", strings.TrimSpace(show(c.Operator)+" "+show(c.Key)), c.Why)
+					add(Cause, NotEvaluated, r.At, "%s: %s", cmp.Or(strings.TrimSpace(show(c.Operator)+" "+show(c.Key)), "Principal"), c.Why)
 				}
 			}
 		}
-		if near == 0 || near < nearest {
+		if near := a.nearness(s, r); near == 0 || near < nearest || v.Actions[0].Allows == Yes {
 			continue
 		}
 		if r.Principal.Holds == No {
@@ -153,8 +161,8 @@ func (a asking) causes(p Policy, v Verdict, add adder) {
 		}
 	}
 	for _, action := range v.Actions[1:] {
-		if action.Allows == No {
-			add(Cause, TagSession, "", "the token carries session tags or a source identity, and no statement that applies allows %s", action.Action)
+		if action.Allows == No && v.Actions[0].Allows != No {
+			add(Cause, TagSession, "", "the token carries session tags or a source identity, so that the policy must allow %s too, and does not", action.Action)
 		}
 	}
 }
@@ -168,6 +176,8 @@ func (a asking) wrongPrincipals(s Statement, add adder) {
 		}
 		kind, text := OtherIssuer, "the token's issuer is "+show(a.issuer)
 		switch {
+		case slices.Contains(builtIn, a.issuer) && (p.Kind != "Federated" || issuer == a.issuer):
+			kind, text = WrongPrincipal, "under Federated, name it "+a.issuer+", without an ARN"
 		case p.Kind != "Federated" || issuer == "" || issuer == part[5]:
 			kind, text = WrongPrincipal, "a token needs Federated, and the ARN of the provider for "+show(a.issuer)
 		case strings.Contains(issuer, "://"):

@@ -97,7 +97,7 @@ func (a asking) lookup(key string) value {
 		return value{all: tagNames}
 	case "sts:transitivetagkeys":
 		nested, _ := a.Claims[tagsClaim].(map[string]any)
-		return value{all: texts(nested["transitive_tag_keys"])}
+		return value{all: append(texts(nested["transitive_tag_keys"]), texts(a.Claims[tagsClaim+"/transitive_tag_keys"])...)}
 	case "sts:rolesessionname":
 		if a.Session == "" {
 			break

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,8 +53,10 @@ var corrections = []correction{
 		return p.each(strings.NewReplacer("%3A", ":", "%3a", ":").Replace), reason{Encoding, "GitHub writes %3A for a colon within a name"}
 	},
 	func(p pair) (pair, reason) {
-		return p.each(strings.NewReplacer("refs/heads/", "", "refs/tags/", "").Replace),
-			reason{ShortRef, "a ref is written out, as refs/heads/main or refs/tags/v1"}
+		if strings.Contains(p.want, "refs/") != strings.Contains(p.got, "refs/") { // else a branch would be the tag of its name
+			p = p.each(strings.NewReplacer("refs/heads/", "", "refs/tags/", "").Replace)
+		}
+		return p, reason{ShortRef, "a ref is written out, as refs/heads/main or refs/tags/v1"}
 	},
 	func(p pair) (pair, reason) {
 		if strings.HasPrefix(p.got, "repo:") && !strings.Contains(p.want, "repo:") && strings.Contains(p.want, "/") {
@@ -115,13 +118,17 @@ func withoutIDs(p pair) (pair, reason) {
 		}
 		return strings.TrimSuffix("repo:"+strings.Join(parts, "/")+":"+context, ":")
 	}
-	switch fixed := p.each(names); {
-	case fixed.want == p.want:
+	ids := func(sub string) int {
+		repo, _, _ := cutRepo(sub)
+		return strings.Count(repo, "@")
+	}
+	switch fixed := p.each(names); cmp.Compare(ids(p.want), ids(p.got)) {
+	case -1:
 		return fixed, reason{ImmutableToken, "this repository's subjects carry ids, as all do that were made, renamed or transferred after 15 July 2026"}
-	case fixed.got == p.got:
-		return fixed, reason{ImmutablePolicy, "this repository's subjects carry no ids"}
+	case 1:
+		return fixed, reason{ImmutablePolicy, "the policy has ids that this repository's subjects do not carry"}
 	default:
-		return fixed, reason{OtherIDs, "the names are the same, but not the ids: another repository or owner has taken the name"}
+		return fixed, reason{OtherIDs, "the names are the same, but not the ids: another repository or owner may have taken the name"}
 	}
 }
 
@@ -218,7 +225,11 @@ func (a asking) nearMiss(c Condition, check Check, add adder) {
 		add(Cause, KeyUnknown, c.at, "AWS has no key %s for this issuer, so that this condition never holds", quote(c.Key))
 		return
 	case len(seen.all) == 0:
-		add(Cause, MissingClaim, c.at, "the policy wants %s to be %s, and nothing is there: %s", quote(c.Key), quoteAll(c.Values), check.Why)
+		wants := "to be " + quoteAll(c.Values)
+		if o.base == "Null" {
+			wants = "to be there, whatever it is"
+		}
+		add(Cause, MissingClaim, c.at, "%s", strings.TrimSuffix(fmt.Sprintf("the policy wants %s %s, and nothing is there: %s", quote(c.Key), wants, check.Why), ": "))
 		return
 	case o.negated || !strings.HasPrefix(o.base, "String"):
 		add(Cause, OtherValue, c.at, "%s", values)

@@ -137,6 +137,8 @@ func (r *reader) statement(n node) Statement {
 		r.fail(n, "its Effect must be \"Allow\" or \"Deny\"")
 	case principals != 1:
 		r.fail(n, "it must have a Principal")
+	case len(s.Principals) == 0:
+		r.fail(n, "its Principal names nobody")
 	case actions != 1:
 		r.fail(n, "it must have an Action")
 	}

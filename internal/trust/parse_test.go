@@ -81,6 +81,8 @@ func TestParseRefuses(t *testing.T) {
 		allow(`"Action": "*"`):                                                           "it must have a Principal",
 		`{"Statement": {"Effect": "allow", ` + rest + `}}`:                               "Statement, line 1: its Effect must be",
 		`{"Statement": {` + rest + `}}`:                                                  "its Effect must be",
+		allow(`"Principal": {}, "Action": "*"`):                                          "its Principal names nobody",
+		allow(`"NotPrincipal": {"AWS": []}, "Action": "*"`):                              "its Principal names nobody",
 		allow(`"Principal": "x", "Action": "*"`):                                         "Statement[0].Principal, line 1: an object is wanted",
 		allow(`"Principal": {"aws": "x"}, "Action": "*"`):                                "IAM writes it AWS",
 		allow(`"Principal": {"User": "x"}, "Action": "*"`):                               `"User" does not belong here`,

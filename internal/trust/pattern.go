@@ -84,15 +84,19 @@ func (a asking) expand(text string) (pattern, Result) {
 		p, text = append(p, runes(before)...), after
 		value := name
 		if name != "*" && name != "?" && name != "$" {
-			key, preset, hasPreset := strings.Cut(name, ", ")
+			key, rest, hasPreset := strings.Cut(name, ", '")
+			preset, ended := strings.CutSuffix(rest, "'")
+			if strings.ContainsAny(key+preset, `,'"`) || hasPreset != ended {
+				return runes(text), Unknown // AWS does not say what it makes of a default in any other form
+			}
 			seen := a.lookup(key)
 			switch {
 			case len(seen.all) == 1 && seen.unknown == "":
 				value = seen.all[0]
 			case len(seen.all) > 1 || seen.unknown != "":
 				result = min(result, Unknown)
-			case hasPreset && len(preset) > 1 && preset[0] == '\'' && preset[len(preset)-1] == '\'':
-				value = preset[1 : len(preset)-1]
+			case hasPreset:
+				value = preset
 			default:
 				return runes(text), No
 			}

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 )
 
 // Suggestion is a policy for a job, and what wider ones would let in.
 type Suggestion struct {
 	Policy string  `json:"policy"`         // a trust policy, as JSON
-	Open   string  `json:"open,omitempty"` // what its wildcard leaves open, where the exact subject would not do for the next job
+	Open   string  `json:"open,omitempty"` // a sentence on whom else it admits, or whether it admits the next run
 	Wider  []Wider `json:"wider"`
 }
 
@@ -42,16 +43,29 @@ func Smallest(r Request) (Suggestion, error) {
 		}
 		conditions[operator][a.issuer+":"+key] = value
 	}
-	if s.Open != "" {
+	literal := func(s string) string { return strings.ReplaceAll(s, "${", "${$}{") }
+	if pattern != "" {
 		on("StringLike", "sub", pattern)
 	} else {
-		on("StringEquals", "sub", strings.ReplaceAll(sub[0], "${", "${$}{"))
+		on("StringEquals", "sub", literal(sub[0]))
 	}
-	switch aud := a.lookup(a.issuer + ":aud"); {
-	case len(aud.all) == 1:
-		on("StringEquals", "aud", aud.all[0])
-	case len(aud.all) > 1:
-		on("ForAnyValue:StringEquals", "aud", aud.all)
+	if open := shapeOf(a.issuer).width(false, sub[0]); open.width > ownersProjects { // a customised subject that names no owner
+		s.Open = "it admits " + open.text
+		if repository := a.lookup(a.issuer + ":repository").all; len(repository) == 1 {
+			s.Open = ""
+			on("StringEquals", "repository", literal(repository[0]))
+		}
+	}
+	var audiences []string
+	for _, aud := range a.lookup(a.issuer + ":aud").all {
+		audiences = append(audiences, literal(aud))
+	}
+	switch len(audiences) {
+	case 0:
+	case 1:
+		on("StringEquals", "aud", audiences[0])
+	default:
+		on("ForAnyValue:StringEquals", "aud", audiences)
 	}
 	type statement struct {
 		Effect    string
@@ -75,8 +89,8 @@ func Smallest(r Request) (Suggestion, error) {
 	return s, err
 }
 
-// patterns returns a pattern for the same job's next run, what it leaves open that the exact subject does not, and
-// wider ones.
+// patterns returns a pattern for the same job's next run, none where the exact subject will do; what that leaves open;
+// and wider ones.
 func (s shape) patterns(sub string) (pattern, open string, wider []Wider) {
 	literal := strings.NewReplacer("*", "${*}", "?", "${?}", "${", "${$}{").Replace
 	if repo, context, ok := cutRepo(sub); ok && s.keys != nil && context != "" {
@@ -89,15 +103,27 @@ func (s shape) patterns(sub string) (pattern, open string, wider []Wider) {
 		if strings.HasPrefix(context, "ref:refs/tags/") {
 			wider = append(wider, Wider{repo + ":ref:refs/tags/*", "every tag of " + name + ": whoever may push one"})
 		}
-		return "", "", append(wider,
+		if context == "pull_request" {
+			open = "it admits every pull request of " + name + ", from whatever branch, with the workflow as that branch has it; " +
+				"from a fork only where the repository's settings give those a token"
+		}
+		return "", open, append(wider,
 			Wider{repo + ":*", "every branch, tag, environment and pull request of " + name},
 			Wider{owner + "/*", "the same of every repository of that owner, and of those still to be made"})
 	}
+	const each = "its wildcard admits any %s, which is another one with each run"
+	if i := strings.LastIndex(sub, ":"); s.issuer == bitbucket && i > 0 {
+		repo, _, _ := strings.Cut(sub, ":")
+		return literal(sub[:i+1]) + sameShape(sub[i+1:]), fmt.Sprintf(each, "step"), []Wider{{literal(repo) + ":*", "every step of that repository"}}
+	}
 	values := s.split(sub)
+	if values == nil && !s.github() {
+		return "", "whether the next run has the same subject is not known", nil
+	}
 	for i, value := range values {
 		mark, part := s.parts[i], literal(value)
 		if name := s.part(i); name == "user" || name == "commit" { // another one with each run
-			part, open = sameShape(value), "any "+name
+			part, open = sameShape(value), fmt.Sprintf(each, name)
 		}
 		if i > 0 {
 			who := "any " + s.part(i)
@@ -108,17 +134,17 @@ func (s shape) patterns(sub string) (pattern, open string, wider []Wider) {
 		}
 		pattern += mark + part
 	}
+	if open == "" {
+		pattern = ""
+	}
 	return pattern, open, wider
 }
 
 // sameShape is a pattern for values of the same shape, an id or a hash. It is not "*", which would stand for the parts
-// after it too, where a branch's name can hold what ends a part (Smallest would then suggest what swallows warns of).
+// after it too, where the last of them can hold what ends a part (Smallest would then suggest what swallows warns of).
 func sameShape(value string) string {
-	if len(value) < 32 {
-		return "*"
-	}
 	return strings.Map(func(r rune) rune {
-		if r == '-' {
+		if strings.ContainsRune("{-}", r) {
 			return r
 		}
 		return '?'

@@ -18,27 +18,35 @@ func TestSmallest(t *testing.T) {
 	}{
 		{"branch", gh(mainSub), "", "repo:acme/app:ref:refs/heads/* repo:acme/app:* repo:acme/*", []string{"repo:acme/app:pull_request", "repo:acme/app:ref:refs/heads/main2"}, mainSub},
 		{"tag", gh("repo:acme/app:ref:refs/tags/v1"), "", "repo:acme/app:ref:refs/tags/* repo:acme/app:* repo:acme/*", []string{mainSub}, ""},
-		{"pull request", gh("repo:acme/app:pull_request"), "", "repo:acme/app:* repo:acme/*", []string{mainSub}, ""},
+		{"pull request", gh("repo:acme/app:pull_request"), "it admits every pull request of acme/app, from whatever branch, with the workflow as that branch has it; " +
+			"from a fork only where the repository's settings give those a token", "repo:acme/app:* repo:acme/*", []string{mainSub}, ""},
 		{"immutable", gh("repo:acme@1/app@2:environment:prod"), "", "repo:acme@1/app@2:* repo:acme@1/*", []string{"repo:acme/app:environment:prod", "repo:acme@1/app@3:environment:prod"}, ""},
 		{"wildcards in a name", gh("repo:acme/app:environment:a*b?${x}<&>"), "", "repo:acme/app:* repo:acme/*", []string{"repo:acme/app:environment:aXXb?${x}<&>"}, ""},
-		{"customised", gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main"), "", "", []string{mainSub}, ""},
-		{"CircleCI", tokenOf(circle, org, circleV2), "any user", circleWider, []string{strings.Replace(circleV2, "heads/main", "heads/dev", 1), circleV1,
+		{"customised", gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main", "repository=acme/app"), "", "", []string{mainSub}, ""},
+		{"an audience with a variable's marks", tokenOf(gitHub, "a${b}", mainSub), "", "repo:acme/app:ref:refs/heads/* repo:acme/app:* repo:acme/*", []string{"repo:acme/app:pull_request"}, ""},
+		{"Bitbucket", tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "x", "{"+org+"}:{"+user+"}"), anyOf("step"), "{" + org + "}:*",
+			[]string{"{" + project + "}:{" + user + "}", "{" + org + "}:{" + project + "}:{" + user + "}"}, "{" + org + "}:{" + project + "}"},
+		{"Bitbucket, a deployment", tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "x", "{"+org+"}:{"+project+"}:{"+user+"}"), anyOf("step"), "{" + org + "}:*",
+			[]string{"{" + org + "}:{" + user + "}", "{" + org + "}:{" + user + "}:{" + user + "}"}, "{" + org + "}:{" + project + "}:{" + org + "}"},
+		{"CircleCI, a user that is no UUID", tokenOf(circle, org, strings.Replace(circleV2, user, "u-7", 1)), anyOf("user"), strings.ReplaceAll(circleWider, anyUUID, "?-?"),
+			[]string{strings.Replace(circleV2, user, "u-7", 1) + "x", strings.Replace(circleV2, "heads/main", "heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main", 1)}, strings.Replace(circleV2, user, "v-8", 1)},
+		{"Buildkite, HEAD", tokenOf("agent.buildkite.com", "x", strings.Replace(buildkite, "%s", "HEAD", 1)), anyOf("commit"), bkWider("refs/heads/main", "????"),
+			[]string{strings.Replace(buildkite, "%s", "HEAD", 1) + ":step:build", strings.Replace(buildkite, "%s", "HEAD:step:lint", 1)}, strings.Replace(buildkite, "%s", "HEAD", 1)},
+		{"CircleCI", tokenOf(circle, org, circleV2), anyOf("user"), circleWider, []string{strings.Replace(circleV2, "heads/main", "heads/dev", 1), circleV1,
 			strings.Replace(circleV2, "heads/main", "heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main", 1)},
 			strings.Replace(circleV2, user, project, 1)},
-		{"CircleCI V1", tokenOf(circle, org, circleV1), "any user", "org/" + org + "/project/" + project + "/user/* org/" + org + "/project/*", []string{strings.Replace(circleV1, project, user, 1)},
+		{"CircleCI V1", tokenOf(circle, org, circleV1), anyOf("user"), "org/" + org + "/project/" + project + "/user/* org/" + org + "/project/*", []string{strings.Replace(circleV1, project, user, 1)},
 			strings.Replace(circleV1, user, project, 1)},
-		{"Buildkite", tokenOf("agent.buildkite.com", "sts.amazonaws.com", strings.Replace(buildkite, "%s", "abc", 1)), "any commit",
-			"organization:acme:pipeline:app:ref:refs/heads/main:commit:*:step:* organization:acme:pipeline:app:ref:refs/heads/main:commit:* organization:acme:pipeline:app:ref:* organization:acme:pipeline:*",
+		{"Buildkite", tokenOf("agent.buildkite.com", "sts.amazonaws.com", strings.Replace(buildkite, "%s", "abc", 1)), anyOf("commit"), bkWider("refs/heads/main", "???"),
 			[]string{"organization:acme:pipeline:app:ref:refs/heads/dev:commit:abc:step:build"}, strings.Replace(buildkite, "%s", "def", 1)},
-		{"Buildkite, a step's name", tokenOf("agent.buildkite.com", "x", "organization:acme:pipeline:app:ref:r:commit:c:step:a*b"), "any commit",
-			"organization:acme:pipeline:app:ref:r:commit:*:step:* organization:acme:pipeline:app:ref:r:commit:* organization:acme:pipeline:app:ref:* organization:acme:pipeline:*",
+		{"Buildkite, a step's name", tokenOf("agent.buildkite.com", "x", "organization:acme:pipeline:app:ref:r:commit:c:step:a*b"), anyOf("commit"), bkWider("r", "?"),
 			[]string{"organization:acme:pipeline:app:ref:r:commit:c:step:aXb"}, "organization:acme:pipeline:app:ref:r:commit:d:step:a*b"},
-		{"Buildkite, customised", tokenOf("agent.buildkite.com", "x", "x:organization:acme:pipeline:app:ref:r:commit:c:step:s"), "", "", []string{"organization:acme:pipeline:app:ref:r:commit:d:step:s"}, ""},
+		{"Buildkite, customised", tokenOf("agent.buildkite.com", "x", "x:organization:acme:pipeline:app:ref:r:commit:c:step:s"), unknown, "", []string{"organization:acme:pipeline:app:ref:r:commit:d:step:s"}, ""},
 		{"GitLab", tokenOf("gitlab.com", "x", "project_path:g/p:ref_type:branch:ref:main"), "", "project_path:g/p:ref_type:branch:ref:* project_path:g/p:ref_type:*", []string{"project_path:g/p:ref_type:tag:ref:main"}, ""},
-		{"tags", tagged(tokenOf("idp.example.com", "a", "s", "https://aws.amazon.com/source_identity=x")), "", "", []string{"t"}, ""},
-		{"azp", tokenOf("idp.example.com", "a", "s", "azp=b"), "", "", []string{"t"}, ""},
-		{"Google", tokenOf("accounts.google.com", "a", "s", "azp=b"), "", "", []string{"t"}, ""},
-		{"two audiences", map[string]any{"iss": "https://idp.example.com", "sub": "s", "aud": []any{"a", "b"}}, "", "", []string{"t"}, ""},
+		{"tags", tagged(tokenOf("idp.example.com", "a", "s", "https://aws.amazon.com/source_identity=x")), unknown, "", []string{"t"}, ""},
+		{"azp", tokenOf("idp.example.com", "a", "s", "azp=b"), unknown, "", []string{"t"}, ""},
+		{"Google", tokenOf("accounts.google.com", "a", "s", "azp=b"), unknown, "", []string{"t"}, ""},
+		{"two audiences", map[string]any{"iss": "https://idp.example.com", "sub": "s", "aud": []any{"a", "b"}}, unknown, "", []string{"t"}, ""},
 	} {
 		r := Request{Role: role, Claims: tt.claims}
 		s, err := Smallest(r)
@@ -96,6 +104,25 @@ func TestSmallest(t *testing.T) {
 
 const circleWider = "org/" + org + "/project/" + project + "/user/" + anyUUID + "/vcs-origin/github.com/acme/app/vcs-ref/* org/" + org + "/project/" + project + "/user/" + anyUUID + "/vcs-origin/* org/" +
 	org + "/project/" + project + "/user/* org/" + org + "/project/*"
+
+func anyOf(part string) string {
+	return "its wildcard admits any " + part + ", which is another one with each run"
+}
+
+func bkWider(ref, commit string) string {
+	ref = "organization:acme:pipeline:app:ref:" + ref
+	return ref + ":commit:" + commit + ":step:* " + ref + ":commit:* organization:acme:pipeline:app:ref:* organization:acme:pipeline:*"
+}
+
+const unknown = "whether the next run has the same subject is not known"
+
+// A customised subject that names no owner, in a token that does not either, gets no narrower policy, and a word on it.
+func TestSmallestOfAnyone(t *testing.T) {
+	s, err := Smallest(Request{Role: role, Claims: gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main")})
+	if err != nil || s.Open != "it admits any repository that can call this workflow: it does not say whose jobs" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
 
 const anyUUID = "????????-????-????-????-????????????"
 

@@ -97,7 +97,7 @@ var cases = []struct {
 	{"owner and visibility", oidcDoc + "#example-allowing-repository-based-on-visibility-and-owner", sts("repository_owner:monalisa:repository_visibility:private"),
 		gh("repository_owner:monalisa:repository_visibility:private"), Yes, ""},
 	{"reusable workflow", oidcDoc + "#example-requiring-a-reusable-workflow", sts("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"),
-		gh("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"), Yes, ""},
+		gh("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"), Yes, "any-subject"},
 	{"customised, version of 2008", configure + "issues/454",
 		strings.Replace(onGitHub(`{"StringLike": {"@:sub": "repo:acme/*:job_workflow_ref:acme/ci/.github/workflows/build.yaml@*", "@:aud": "sts.amazonaws.com"}}`), "2012", "2008", 1),
 		gh("repo:acme/app:pull_request:workflow:CI:job_workflow_ref:acme/ci/.github/workflows/build.yaml@refs/pull/7/merge:repository_visibility:private"), Yes, "owner-wide"},
@@ -193,12 +193,12 @@ var cases = []struct {
 	{"a colon written as such", oidcDoc + "#filtering-for-metadata-containing-", sts("repo:octo-org/octo-repo:environment:Production:V1"), gh("repo:octo-org/octo-repo:environment:Production%3AV1"), No, "encoding"},
 	{"a space at the end", oidcDoc, sts(mainSub + " "), gh(mainSub), No, "white-space"},
 	{"another workflow file", oidcDoc + "#example-requiring-a-reusable-workflow", sts("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"),
-		gh("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/dev"), No, "other-workflow"},
+		gh("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/dev"), No, "other-workflow any-subject"},
 	{"customised, policy is not", oidcDoc + "#example-requiring-a-reusable-workflow-and-other-claims", sts("repo:octo-org/octo-repo:environment:prod"),
 		gh("repo:octo-org/octo-repo:environment:prod:job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"), No, "custom-subject"},
 	{"policy is customised, token is not", oidcDoc + "#example-allowing-access-to-all-repositories-with-a-specific-owner", sts("repository_owner:monalisa"), gh("repo:monalisa/app:pull_request"), No, "custom-subject"},
 	{"the workflow's key", configure + "issues/912", onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:job_workflow_ref": "acme/ci/.github/workflows/a.yml@refs/heads/main"}}`),
-		gh(mainSub, "job_workflow_ref=acme/ci/.github/workflows/b.yml@refs/heads/main"), No, "other-workflow"},
+		gh(mainSub, "job_workflow_ref=acme/ci/.github/workflows/b.yml@refs/heads/main"), No, "other-workflow no-subject"},
 	{"no environment", "https://sjramblings.io/aws-sts-identity-provider-claims-validation", onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:repository_id": "74", "@:environment": "prod"}}`), gh(mainSub, "repository_id=74"), No, "missing-claim"},
 	{"the preview's issuer in a key", "https://awsteele.com/blog/2021/09/15/aws-federation-comes-to-github-actions.html", onGitHub(`{"StringLike": {"vstoken.actions.githubusercontent.com:sub": "repo:acme/app:*"}}`), gh(mainSub), No, "key-prefix no-subject no-audience"},
 	{"a URL in a key", iamDoc + "reference_policies_iam-condition-keys.html", onGitHub(`{"StringEquals": {"https://token.actions.githubusercontent.com:sub": "repo:acme/app:pull_request", "@:aud": "sts.amazonaws.com"}}`), gh("repo:acme/app:pull_request"), No, "key-prefix no-subject"},
@@ -235,7 +235,7 @@ var cases = []struct {
 		"Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}, "StringEquals": {"` + gitHub + `:sub": "` + mainSub + `", "` + gitHub + `:aud": "sts.amazonaws.com"}}}]}`, gh(mainSub), No, "denied"},
 	{"a workflow of anyone's job", "https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-with-reusable-workflows",
 		onGitHub(`{"StringLike": {"@:sub": "*:job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main", "@:aud": "sts.amazonaws.com"}}`),
-		gh("repo:acme/app:pull_request:job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main"), Yes, ""},
+		gh("repo:acme/app:pull_request:job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main"), Yes, "any-subject"},
 	{"a variable, and capitals", iamDoc + "reference_policies_variables.html", onGitHub(`{"StringLike": {"@:sub": "repo:${@:repository}:ref:refs/heads/Main", "@:aud": "sts.amazonaws.com"}, "StringEquals": {"@:repository": "acme/app"}}`), gh(mainSub, "repository=acme/app"), No, "other-capitals"},
 
 	// CircleCI.
@@ -249,7 +249,7 @@ var cases = []struct {
 	{"CircleCI, GitHub's audience", "https://github.com/circleci/circleci-docs/pull/10653", trusting(circle, `{"StringEquals": {"@:aud": "sts.amazonaws.com"}, "StringLike": {"@:sub": "org/`+org+`/project/`+project+`/user/*"}}`),
 		tokenOf(circle, org, circleV1), No, "other-audience repository-wide"},
 	{"CircleCI, V1 for a policy of V2", "https://circleci.com/docs/guides/permissions-authentication/openid-connect-tokens/", trusting(circle, `{"StringLike": {"@:sub": "org/`+org+`/project/`+project+`/user/*/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main", "@:aud": "`+org+`"}}`),
-		tokenOf(circle, org, circleV1), No, "circleci-token-version branch-hides repository-wide"},
+		tokenOf(circle, org, circleV1), No, "circleci-token-version branch-hides"},
 	{"CircleCI, V2 for a policy of V1", "https://circleci.com/docs/guides/permissions-authentication/openid-connect-tokens/", trusting(circle, exactly(org, circleV1)), tokenOf(circle, org, circleV2), No, "circleci-token-version"},
 	{"CircleCI, another branch", "https://github.com/circleci/circleci-docs/pull/7801", trusting(circle, exactly(org, circleV2)), tokenOf(circle, org, strings.Replace(circleV2, "heads/main", "heads/dev", 1)), No, "other-part"},
 	{"CircleCI, another person", "https://circleci.com/docs/guides/permissions-authentication/openid-connect-tokens/", trusting(circle, exactly(org, circleV2)), tokenOf(circle, org, strings.Replace(circleV2, user, project, 1)), No, "other-part"},
@@ -295,6 +295,50 @@ var cases = []struct {
 	{"no role is in the token", "https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assume.html", trusting("idp.example.com", `{"StringEquals": {"@:aud": "a", "@:sub": "s"}, "Bool": {"sts:RoleAuthorizedByIdp": "true"}}`),
 		tokenOf("idp.example.com", "a", "s"), No, "other-value"},
 
+	// Who else gets in, and what is only nearly so.
+	{"a workflow's key and no subject", "https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-with-reusable-workflows",
+		onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:job_workflow_ref": "acme/ci/.github/workflows/a.yml@refs/heads/main"}}`), gh("repo:evil/x:pull_request", "job_workflow_ref=acme/ci/.github/workflows/a.yml@refs/heads/main"), Yes, "no-subject"},
+	{"a workflow's key and any subject", "https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-with-reusable-workflows",
+		onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:job_workflow_ref": "acme/ci/.github/workflows/a.yml@refs/heads/main"}, "StringLike": {"@:sub": "repo:*"}}`), gh("repo:evil/x:pull_request", "job_workflow_ref=acme/ci/.github/workflows/a.yml@refs/heads/main"), Yes, "any-subject"},
+	{"a workflow's key and an owner", "https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-with-reusable-workflows",
+		onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:job_workflow_ref": "acme/ci/.github/workflows/a.yml@refs/heads/main"}, "StringLike": {"@:sub": "repo:acme/*:*"}}`), gh("repo:acme/x:pull_request", "job_workflow_ref=acme/ci/.github/workflows/a.yml@refs/heads/main"), Yes, "owner-wide"},
+	{"a workflow, then a repository", oidcDoc + "#example-requiring-a-reusable-workflow-and-other-claims", sts("job_workflow_ref:acme/ci/.github/workflows/a.yml@refs/heads/main:repo:acme/app"),
+		gh("job_workflow_ref:acme/ci/.github/workflows/a.yml@refs/heads/main:repo:acme/app"), Yes, ""},
+	{"a workflow, then a pull request", oidcDoc + "#example-requiring-a-reusable-workflow-and-other-claims", sts("job_workflow_ref:acme/ci/.github/workflows/a.yml@refs/heads/main:pull_request"),
+		gh("job_workflow_ref:acme/ci/.github/workflows/a.yml@refs/heads/main:pull_request"), Yes, "any-subject"},
+	{"any id of an owner, and all that follows", oidcDoc + "#immutable-subject-claims", onGitHub(`{"StringLike": {"@:sub": "repo:acme@*", "@:aud": "sts.amazonaws.com"}}`), gh("repo:acme@1/x@2:pull_request"), Yes, "owner-wide"},
+	{"any id of a repository, and all that follows", oidcDoc + "#immutable-subject-claims", onGitHub(`{"StringLike": {"@:sub": "repo:acme@*/app@*", "@:aud": "sts.amazonaws.com"}}`), gh("repo:acme@1/app@2:pull_request"), Yes, "repository-wide"},
+	{"a branch where the tag of its name is trusted", oidcDoc, onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:repository_id": "74", "@:ref": "refs/tags/v1"}}`), gh(mainSub, "repository_id=74", "ref=refs/heads/v1"), No, "other-value"},
+	{"an id of the owner alone", oidcDoc + "#immutable-subject-claims", sts("repo:acme@1/app:pull_request"), gh("repo:acme@1/app@2:pull_request"), No, "immutable-subject"},
+	{"a variable's default without the blank", iamDoc + "reference_policies_variables.html#policy-vars-default-value", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:environment:${@:environment,'none'}", "@:aud": "sts.amazonaws.com"}}`), gh("repo:acme/app:environment:none"), Unknown, "not-evaluated repository-wide"},
+	{"a variable's default in other quotes", iamDoc + "reference_policies_variables.html#policy-vars-default-value", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:environment:${@:environment, \"none\"}", "@:aud": "sts.amazonaws.com"}}`), gh("repo:acme/app:environment:none"), Unknown, "not-evaluated repository-wide"},
+	{"flat transitive tags", iamDoc + "id_session-tags.html#id_session-tags_adding-assume-role-idp", strings.Replace(onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "Null": {"sts:TransitiveTagKeys": "true"}}`), `"sts:AssumeRoleWithWebIdentity"`, `"sts:*"`, 1),
+		func() map[string]any {
+			c := gh(mainSub, "https://aws.amazon.com/tags/principal_tags/team=a")
+			c["https://aws.amazon.com/tags/transitive_tag_keys"] = []any{"team"}
+			return c
+		}(), No, "other-value"},
+	{"tags allowed elsewhere", iamDoc + "id_session-tags.html#id_session-tags_permissions-required", `{"Version": "2012-10-17", "Statement": [` + strings.TrimSuffix(strings.SplitN(sts(mainSub), "[", 2)[1], "]}") + `, {"Effect": "Allow", "Principal": {"Federated": "` + gitHubARN + `"}, "Action": "sts:TagSession"}]}`,
+		tagged(gh("repo:acme/app:pull_request")), No, "other-context"},
+	{"tags allowed and nothing else", iamDoc + "id_session-tags.html#id_session-tags_permissions-required", statement(`"Effect": "Allow", "Principal": {"Federated": "` + gitHubARN + `"}, "Action": "sts:TagSession"`), tagged(gh(mainSub)), No, "wrong-action"},
+	{"tags allowed together, another subject", iamDoc + "id_session-tags.html#id_session-tags_permissions-required", statement(`"Effect": "Allow", "Principal": {"Federated": "` + gitHubARN + `"}, "Action": "sts:*"`), tagged(gh("repo:acme/app:pull_request")), No, "other-context"},
+	{"tags allowed, perhaps", iamDoc + "id_session-tags.html#id_session-tags_permissions-required", `{"Version": "2012-10-17", "Statement": [` + strings.TrimSuffix(strings.SplitN(sts(mainSub), "[", 2)[1], "]}") + `, {"Effect": "Allow", "Principal": {"Federated": "` + gitHubARN + `"}, "Action": "sts:TagSession", "Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}}]}`, tagged(gh(mainSub)), Unknown, "not-evaluated"},
+	{"tags not allowed, and another branch's statement", iamDoc + "id_session-tags.html#id_session-tags_permissions-required", `{"Version": "2012-10-17", "Statement": [` + strings.TrimSuffix(strings.SplitN(sts(mainSub), "[", 2)[1], "]}") + `, ` + strings.TrimSuffix(strings.SplitN(sts("repo:acme/app:pull_request"), "[", 2)[1], "]}") + `]}`, tagged(gh(mainSub)), No, "tag-session"},
+	{"tags denied", iamDoc + "id_session-tags.html#id_session-tags_permissions-required", `{"Version": "2012-10-17", "Statement": [` + strings.Replace(strings.TrimSuffix(strings.SplitN(sts(mainSub), "[", 2)[1], "]}"), `"sts:AssumeRoleWithWebIdentity"`, `"sts:*"`, 1) + `, {"Effect": "Deny", "Principal": "*", "Action": "sts:TagSession"}]}`, tagged(gh(mainSub)), No, "denied tag-session"},
+	{"Google's provider by ARN", iamDoc + "reference_policies_elements_principal.html#principal-federated-web-identity", trusting("accounts.google.com", exactly("a", "s")), tokenOf("accounts.google.com", "a", "s"), No, "wrong-principal"},
+	{"an environment, which must be there", operators + "#Conditions_Null", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "Null": {"@:environment": "false"}}`), gh(mainSub), No, "missing-claim"},
+	{"CircleCI, another origin", "https://circleci.com/docs/guides/permissions-authentication/openid-connect-tokens/", circleLike("/user/*/vcs-origin/github.com/acme/app/vcs-ref/*"), tokenOf(circle, org, circleV1+"/vcs-origin/github.com/x/y/vcs-ref/refs/heads/a/vcs-origin/github.com/acme/app/vcs-ref/b"), Yes, "branch-hides"},
+	{"CircleCI, another origin's end", "https://circleci.com/docs/guides/permissions-authentication/openid-connect-tokens/", circleLike("/user/*/vcs-origin/github.com/acme/app/*"), tokenOf(circle, org, circleV1+"/vcs-origin/github.com/x/y/vcs-ref/refs/heads/a/vcs-origin/github.com/acme/app/b"), Yes, "branch-hides"},
+	{"CircleCI, a branch's end", "https://circleci.com/docs/guides/permissions-authentication/openid-connect-tokens/", circleLike("/*refs/heads/main"), tokenOf(circle, org, strings.Replace(circleV2, "/main", "/x/refs/heads/main", 1)), Yes, "branch-hides"},
+	{"CircleCI, branches of a user", "https://circleci.com/docs/guides/permissions-authentication/openid-connect-tokens/", circleLike("/user/" + user + "/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/release-*-x"), tokenOf(circle, org, strings.Replace(circleV2, "/main", "/release-1-x", 1)), Yes, "repository-wide"},
+	{"CircleCI, all of all", "https://circleci.com/docs/guides/permissions-authentication/openid-connect-tokens/", circleLike("/user/*/vcs-origin/*/vcs-ref/*"), tokenOf(circle, org, circleV2), Yes, "repository-wide"},
+	{"Buildkite, a step", "https://buildkite.com/docs/pipelines/configure/step-types/command-step", trusting("agent.buildkite.com", `{"StringLike": {"@:sub": "organization:acme:pipeline:app:ref:refs/heads/main:commit:*:step:deploy", "@:aud": "x"}}`),
+		tokenOf("agent.buildkite.com", "x", "organization:acme:pipeline:app:ref:refs/heads/main:commit:abc:step:lint:step:deploy"), Yes, "branch-hides"},
+	{"Buildkite, a branch and every step", "https://buildkite.com/docs/pipelines/configure/step-types/command-step", trusting("agent.buildkite.com", `{"StringLike": {"@:sub": "organization:acme:pipeline:*:ref:refs/heads/main:commit:*", "@:aud": "x"}}`),
+		tokenOf("agent.buildkite.com", "x", "organization:acme:pipeline:app:ref:refs/heads/main:commit:abc:step:lint"), Yes, "owner-wide"},
+	{"Bitbucket, a repository", "https://support.atlassian.com/bitbucket-cloud/docs/deploy-on-aws-using-bitbucket-pipelines-openid-connect/", trusting("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", `{"StringLike": {"@:sub": "{r}:*", "@:aud": "a"}}`),
+		tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "a", "{r}:{s}"), Yes, ""},
+
 	// What is not known here.
 	{"the address", operators + "#Conditions_IPAddress", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}`), gh(mainSub), Unknown, "not-evaluated"},
 	{"the address, of a job that fails anyway", operators + "#Conditions_IPAddress", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}`), gh("repo:acme/app:pull_request"), No, "other-context"},
@@ -315,6 +359,11 @@ var cases = []struct {
 	{"until a date", operators + "#Conditions_Date", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "DateLessThan": {"aws:CurrentTime": "2026-12-31T00:00:00Z"}}`), gh(mainSub), Yes, ""},
 	{"until a date that is over", operators + "#Conditions_Date", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "DateLessThan": {"aws:EpochTime": "1700000000"}}`), gh(mainSub), No, "other-value"},
 	{"denied to other providers", "https://github.com/aws-samples/resource-control-policy-examples/issues/5", `{"Version": "2012-10-17", "Statement": [` + strings.TrimSuffix(strings.SplitN(sts(mainSub), "[", 2)[1], "]}") + `, {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"ArnNotLike": {"aws:FederatedProvider": "arn:aws:iam::*:oidc-provider/` + gitHub + `"}}}]}`, gh(mainSub), Yes, ""},
+}
+
+// circleLike is a policy for a project of CircleCI, whose subjects go on as the pattern does.
+func circleLike(pattern string) string {
+	return trusting(circle, `{"StringLike": {"@:sub": "org/`+org+`/project/`+project+pattern+`", "@:aud": "`+org+`"}}`)
 }
 
 func tagged(claims map[string]any) map[string]any {
@@ -392,7 +441,11 @@ func TestRoleNotKnown(t *testing.T) {
 			t.Errorf("%s: admits %v, want %v\n%s", tt.name, v.Admits, want, v)
 		}
 	}
-	v := evaluate(t, strings.Replace(sts(mainSub), "123456789012", "210987654321", 1), Request{Claims: gh(mainSub)})
+	v := evaluate(t, `{"Version": "2012-10-17", "Statement": [`+strings.TrimSuffix(strings.SplitN(sts(mainSub), "[", 2)[1], "]}")+`, {"Effect": "Deny", "Principal": {"AWS": "210987654321"}, "Action": "*"}]}`, Request{Claims: gh(mainSub)})
+	if v.Admits != Unknown {
+		t.Errorf("an account denied that may be the role's: %s", v)
+	}
+	v = evaluate(t, strings.Replace(sts(mainSub), "123456789012", "210987654321", 1), Request{Claims: gh(mainSub)})
 	if v.Admits != Yes {
 		t.Errorf("%s", v)
 	}
@@ -410,6 +463,35 @@ func TestLongValues(t *testing.T) {
 	long = strings.Repeat("a*", 300_000)
 	if got := explain(pair{want: strings.ToUpper(long), got: long}); got != nil {
 		t.Errorf("%v", got)
+	}
+}
+
+// What is said is said of the right thing.
+func TestWords(t *testing.T) {
+	for name, want := range map[string]string{
+		"a workflow's key and no subject":              "any repository's that can call this workflow",
+		"reusable workflow":                            "any repository that can call this workflow",
+		"CircleCI, V1 for a policy of V2":              "for a user write 36 characters",
+		"Buildkite, a step":                            `every step that has ":step:deploy" in its own name`,
+		"CircleCI, another origin":                     "also admits every branch",
+		"Google's provider by ARN":                     "name it accounts.google.com, without an ARN",
+		"made again":                                   "may have taken the name",
+		"an environment, which must be there":          "to be there, whatever it is",
+		"NotPrincipal":                                 "Principal: IAM supports no NotPrincipal",
+		"CircleCI, a branch's end":                     "since the * before that",
+		"tags allowed and nothing else":                "no statement allows sts:AssumeRoleWithWebIdentity",
+		"an id of the owner alone":                     "subjects carry ids",
+		"new form in the policy too early":             "ids that this repository's subjects do not carry",
+		"any id of an owner, and all that follows":     "more than one project of that owner",
+		"any id of a repository, and all that follows": "more of that project",
+	} {
+		for _, tt := range cases {
+			if text := evaluate(t, tt.policy, Request{Role: role, Claims: tt.claims, Now: noon}).String(); tt.name == name && !strings.Contains(text, want) {
+				t.Errorf("%s: it does not say %q\n%s", name, want, text)
+			} else if name == "CircleCI, a branch's end" && tt.name == name && strings.Contains(text, "36 characters") {
+				t.Errorf("%s: it is no user's *\n%s", name, text)
+			}
+		}
 	}
 }
 
