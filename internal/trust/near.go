@@ -64,9 +64,6 @@ var corrections = []correction{
 		}
 		return p, reason{RepoPrefix, `GitHub's subject begins with "repo:"`}
 	},
-	withoutIDs,
-	otherContext,
-	otherRepository,
 	func(p pair) (pair, reason) {
 		want, wanted, ok1 := strings.Cut(p.want, "job_workflow_ref:")
 		got, runs, ok2 := strings.Cut(p.got, "job_workflow_ref:")
@@ -75,6 +72,9 @@ var corrections = []correction{
 		}
 		return p, otherWorkflow(wanted, runs)
 	},
+	withoutIDs,
+	otherContext,
+	otherRepository,
 	func(p pair) (pair, reason) {
 		v1 := func(sub string) string { s, _, _ := strings.Cut(sub, "/vcs-origin/"); return s }
 		switch fixed := p.each(v1); {

@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+)
+
+// A job that calls the reusable workflow from a branch of its repository is refused, and doctor with the example's own
+// trust policies names the condition that fails, and why: nobody needs CloudTrail.
+func TestSetupReusableWorkflowDoctor(t *testing.T) {
+	t.Parallel()
+	for policy, job := range map[string]world.GitHubJob{
+		"trust-policy.json":       {SubjectOf: []string{"repo", "context", "job_workflow_ref"}},
+		"trust-policy.claim.json": {},
+	} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join("..", "examples", "reusable-workflow", policy)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j := newJob(t)
+			const role = "arn:aws:iam::123456789012:role/gha-build-and-push"
+			j.world.AddRole(world.Role{ARN: role, Trust: string(text)})
+			const workflow = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/"
+			doctor := func(ref string) (string, error) {
+				job.CalledFrom = workflow + ref
+				j.env = withJob(j.env, j.world.GitHub(job))
+				j.env["ECR_OIDC_ROLE"] = role
+				cmd, stdout, _ := j.command("doctor", "")
+				cmd.Args = append(cmd.Args, "--trust-policy", path, usual)
+				err := cmd.Run()
+				return stdout.String(), err
+			}
+			if out, err := doctor("main"); err != nil || !strings.Contains(out, "The trust policy admits this token.") {
+				t.Errorf("from main: %v\n%s", err, out)
+			}
+			out, err := doctor("feature")
+			if err == nil || !strings.Contains(out, "AccessDenied") ||
+				!strings.Contains(out, `✗ the policy trusts this workflow at "refs/heads/main", and this job runs it at "refs/heads/feature"`) {
+				t.Errorf("from a branch: %v\n%s", err, out)
+			}
+		})
+	}
+}
