@@ -27,7 +27,7 @@ type victim struct {
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	j := newJob(t)
+	j := newJobIn(t, world.Options{JobTokens: time.Minute}) // tokens that nobody keeps, so that the only entry is the password
 	return &victim{job: j, t: t, as: drop(t, j)}
 }
 

@@ -42,7 +42,7 @@ func TestRefresh(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			j := newJobIn(t, world.Options{Sessions: time.Second})
+			j := newJobIn(t, world.Options{Sessions: time.Second, JobTokens: time.Minute})
 			get := func() answered {
 				stdout, stderr, err := j.get(usual)
 				return answered{stdout, stderr, err}

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// A get writes one sealed entry and the empty lock that belongs to it, and a second one nothing more: nothing beside the
-// cache, in the home or anywhere else that it was told of. A refused get writes what it was told, sealed, in the same way.
+// A get writes two sealed entries, its password and the job's token, and the empty locks that belong to them, and a second
+// one nothing more: nothing beside the cache, in the home or anywhere else that it was told of. A refused get writes what
+// it was told, sealed, in the place of the password.
 func TestGetWritesItsEntryAlone(t *testing.T) {
 	entry := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.sealed$`)
 	lock := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.0\.lock$`)
@@ -43,8 +44,8 @@ func TestGetWritesItsEntryAlone(t *testing.T) {
 				}
 				return err
 			})
-			if err != nil || entries != 1 || locks != 1 {
-				t.Errorf("%d entries, %d locks, %v; want one each", entries, locks, err)
+			if err != nil || entries != 2 || locks != 2 {
+				t.Errorf("%d entries, %d locks, %v; want two each", entries, locks, err)
 			}
 		})
 	}

@@ -106,16 +106,21 @@ func (p plan) regionOf(host string) string {
 // asks is how many of its regions a job comes to pull from.
 func (p plan) asks() int { return min(p.pulls, len(p.regions)) }
 
-// allowed is how often a job may be answered: once by STS and once by ECR for each region. Each time it needs a token,
-// which is kept by nobody.
+// allowed is how often a job may be answered: once by STS and once by ECR for each region, and once by GitHub, whose
+// token serves for four of its five minutes: longer than a job here takes.
 func (p plan) allowed(a asked) int {
-	switch {
-	case a.job < 0:
+	if a.job < 0 {
 		return 0
-	case a.service == "oidc":
-		return p.asks()
 	}
 	return 1
+}
+
+// needs is how often a job has to ask a service.
+func (p plan) needs(service string) int {
+	if service == "oidc" {
+		return min(p.asks(), 1)
+	}
+	return p.asks()
 }
 
 func (t tally) print(out io.Writer, wall time.Duration) {
@@ -143,7 +148,7 @@ func (t tally) print(out io.Writer, wall time.Duration) {
 	fmt.Fprintln(table, "\tcalls\tthrottled, tried again\tanswered\tneeded\ta call per pull\t")
 	for _, s := range services {
 		c := t.counts[s.name]
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t\n", s.label, c.calls, c.throttled, c.calls-c.throttled, t.jobs*t.asks(), all)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t\n", s.label, c.calls, c.throttled, c.calls-c.throttled, t.jobs*t.needs(s.name), all)
 	}
 	table.Flush()
 	least := ""

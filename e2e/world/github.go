@@ -116,7 +116,7 @@ func (w *World) githubClaims(run githubRun, audience string) map[string]any {
 	now := w.now().Unix()
 	c := map[string]any{
 		"aud": or(audience, "https://github.com/"+owner),
-		"iat": now, "nbf": now - 600, "exp": now + 300,
+		"iat": now, "nbf": now - 600, "exp": now + int64(w.opts.JobTokens.Seconds()),
 		"ref": j.Ref, "ref_type": kind, "ref_protected": "true", "sha": githubSHA, "head_ref": "", "base_ref": "",
 		"repository": j.Repository, "repository_id": "456789", "repository_visibility": "private",
 		"repository_owner": owner, "repository_owner_id": "123456", "actor": "octocat", "actor_id": "583231",

@@ -23,6 +23,7 @@ type Options struct {
 	Addr      string           // TLS listener; default 127.0.0.1:0
 	PlainAddr string           // HTTP listener, which is the proxy too; default 127.0.0.1:0
 	TokenLife time.Duration    // life of ECR passwords; default 12 hours
+	JobTokens time.Duration    // life of GitHub's tokens; default 5 minutes, which is GitHub's
 	Sessions  time.Duration    // the longest life of a role session, below what AWS gives; default none
 	Clock     func() time.Time // what the servers believe and send as Date; default time.Now
 	OnCall    func(Call)       // told of each call when it is over; may be nil
@@ -69,6 +70,9 @@ func Start(o Options) (*World, error) {
 	}
 	if o.TokenLife == 0 {
 		o.TokenLife = 12 * time.Hour
+	}
+	if o.JobTokens == 0 {
+		o.JobTokens = 5 * time.Minute
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now

@@ -11,6 +11,7 @@ package cache
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -52,6 +53,7 @@ type Entry struct {
 	Made     time.Time     // by the local clock, when it was fetched
 	Life     time.Duration // from Made until it expires
 	Refresh  time.Duration // from Made until AWS is to be asked again, though the entry still serves; 0 for never
+	Spare    time.Duration // before its end, in which it is not served; 0 is 15 minutes
 }
 
 func (e Entry) String() string {
@@ -62,7 +64,7 @@ func (e Entry) GoString() string { return e.String() }
 // Fresh says whether the entry may be served at the time now.
 func (e Entry) Fresh(now time.Time) bool {
 	age := now.Sub(e.Made)
-	return 0 <= age && age < e.Life-margin
+	return 0 <= age && age < e.Life-cmp.Or(e.Spare, margin)
 }
 
 // Left returns how long the entry may be served yet at the time now, whatever becomes of a refresh.
@@ -70,7 +72,7 @@ func (e Entry) Left(now time.Time) time.Duration {
 	if !e.Fresh(now) {
 		return 0
 	}
-	return e.Life - margin - now.Sub(e.Made)
+	return e.Life - cmp.Or(e.Spare, margin) - now.Sub(e.Made)
 }
 
 // due says whether AWS is to be asked again at the time now for an entry that is fresh.

@@ -71,7 +71,7 @@ func (h Helper) Ask(ctx context.Context, x Examination) Examination {
 		}
 	}
 	h.step = func(o exchange.Outcome) { x.Passed = append(x.Passed, o) }
-	_, x.Err = h.fill(ctx, x.Plan, x.Source)
+	_, x.Err = h.fill(ctx, x.Plan, x.Source, nil)
 	return x
 }
 

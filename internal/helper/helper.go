@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 
@@ -74,7 +75,7 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	e, failure := store.Do(ctx, h.question(plan, source), func(ctx context.Context) (cache.Entry, *cache.Failure) {
 		end, ok := ctx.Deadline()
 		short := ok && time.Until(end) < filling-saying // others were waited for
-		e, err := h.fill(ctx, plan, source)
+		e, err := h.fill(ctx, plan, source, store)
 		failure := noted(err)
 		switch {
 		case failure == nil:
@@ -100,8 +101,9 @@ func (h Helper) plan(reg registry.Registry) (config.Plan, error) {
 	return c.For(reg)
 }
 
-// fill earns a password: token, role, password.
-func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source) (cache.Entry, error) {
+// fill earns a password: token, role, password. With a store, a token that another process of this job was given a
+// moment ago will do.
+func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source, store *cache.Cache) (cache.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, filling)
 	defer cancel()
 	roots, err := caBundle(h.Env)
@@ -111,7 +113,7 @@ func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source)
 	r := exchange.Request{Plan: plan, Source: source, Env: h.Env, Roots: roots, Debug: h.Debug, Done: h.step}
 	if source.OIDC() {
 		client := token.Client(roots)
-		if r.Token, err = source.Token(ctx, client, plan.Audience); err != nil {
+		if r.Token, err = h.jobToken(ctx, plan, source, store, client); err != nil {
 			return cache.Entry{}, err
 		}
 		h.observe(r.Token)
@@ -121,6 +123,9 @@ func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source)
 			return entry(login), refused
 		}
 		h.Debug("STS calls the token expired; getting a new one, once")
+		if err := store.Remove(h.tokenQuestion(plan, source)); err != nil {
+			h.Debug("%v", err)
+		}
 		if r.Token, err = source.Renew(ctx, client, plan.Audience); err != nil {
 			h.Debug("there is no new one: %v", err)
 			return cache.Entry{}, refused
@@ -129,6 +134,26 @@ func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source)
 	}
 	login, err := exchange.Get(ctx, r)
 	return entry(login), err
+}
+
+// tokenSpare is for how long a token that is kept must be good yet when it is used.
+const tokenSpare = time.Minute
+
+// jobToken gets the job's token. One that the CI makes when it is asked is kept, sealed, for as long as it lives (GitHub:
+// five minutes), so that a job asks once for its several regions, accounts and roles. Who can open it has what the CI
+// gives such tokens for.
+func (h Helper) jobToken(ctx context.Context, plan config.Plan, source token.Source, store *cache.Cache, client *http.Client) (token.Token, error) {
+	if store == nil || !source.Asked() {
+		return source.Token(ctx, client, plan.Audience)
+	}
+	e, failure := store.Do(ctx, h.tokenQuestion(plan, source), func(ctx context.Context) (cache.Entry, *cache.Failure) {
+		t, err := source.Token(ctx, client, plan.Audience)
+		return cache.Entry{Secret: t.Raw, Made: time.Now(), Life: t.Claims.Expires.Sub(t.Claims.Issued), Spare: tokenSpare}, noted(err)
+	})
+	if failure != nil {
+		return token.Token{}, told(failure, plan)
+	}
+	return token.Parse(e.Secret)
 }
 
 // observe tells Examine of a token.

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/docker/docker-credential-helpers/credentials"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
@@ -149,5 +152,23 @@ func TestCABundle(t *testing.T) {
 		if roots, err := caBundle(helperIn("AWS_CA_BUNDLE=" + path).Env); roots != nil || err == nil || !strings.HasPrefix(err.Error(), "reading AWS_CA_BUNDLE: ") || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// The token's cache key is that of one endpoint, one job of Buildkite's and one audience.
+func TestTokenQuestion(t *testing.T) {
+	seen := map[string]string{}
+	for _, tt := range []struct{ name, audience, env string }{
+		{"a job", "", "ACTIONS_ID_TOKEN_REQUEST_URL=https://a"},
+		{"another endpoint", "", "ACTIONS_ID_TOKEN_REQUEST_URL=https://b"},
+		{"another audience", "other", "ACTIONS_ID_TOKEN_REQUEST_URL=https://a"},
+		{"another job of Buildkite's", "", "BUILDKITE_JOB_ID=1"},
+	} {
+		h := helperIn(tt.env)
+		key := h.tokenQuestion(config.Plan{Audience: tt.audience}, token.Source{Place: token.Place{Name: "github"}})
+		if other, ok := seen[key]; ok {
+			t.Errorf("%s has the key of %s", tt.name, other)
+		}
+		seen[key] = tt.name
 	}
 }

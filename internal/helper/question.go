@@ -59,6 +59,12 @@ func (h Helper) question(plan config.Plan, source token.Source) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// tokenQuestion is the cache key of the job's token: everything that decides which one the CI would give.
+func (h Helper) tokenQuestion(plan config.Plan, source token.Source) string {
+	return fmt.Sprintf("token %q", append(h.values("ACTIONS_ID_TOKEN_REQUEST_URL", "BUILDKITE_AGENT_ENDPOINT", "BUILDKITE_JOB_ID"),
+		source.Name, source.Audience(plan.Audience)))
+}
+
 // keptLogin is the cache key of a login that a client stored for a registry's host.
 func keptLogin(reg registry.Registry) string { return "login " + reg.Host }
 

@@ -72,7 +72,7 @@ func (h Helper) Erase(ctx context.Context, host string) error {
 	store := h.cache(plan, source)
 	err = store.Remove(keptLogin(reg))
 	if noIdentity == nil {
-		err = errors.Join(err, store.Remove(h.question(plan, source)))
+		err = errors.Join(err, store.Remove(h.question(plan, source)), store.Remove(h.tokenQuestion(plan, source)))
 	}
 	return err
 }
