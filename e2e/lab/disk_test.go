@@ -71,7 +71,7 @@ func TestFailingCalls(t *testing.T) {
 		{"the directory cannot be listed", "getdents64:error=EIO", "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			j := newJob(t, trusted(), host)
+			j := newJob(t, circle(), host) // whose token is a variable, so that the only entry is the password
 			if tt.warm || tt.path != "" {
 				_, err := j.get(host)
 				check(t, err)
@@ -96,7 +96,7 @@ func TestFailingCalls(t *testing.T) {
 			if err != nil || json.Unmarshal([]byte(out), &a) != nil || a.Secret == "" {
 				t.Errorf("get: %v: %s", err, out)
 			}
-			asked(t, 1, 1, 1)
+			asked(t, 0, 1, 1)
 			if b, err := os.ReadFile(log); err != nil || !bytes.Contains(b, []byte("(INJECTED)")) {
 				t.Errorf("nothing failed: %v\n%s", err, b)
 			}
