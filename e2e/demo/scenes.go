@@ -118,7 +118,7 @@ func (s *stage) stored() error {
 		if len(d.Name()) > 40 {
 			rel = strings.Replace(rel, d.Name()[8:60], "...", 1)
 		}
-		what := map[string]string{".sealed": "sealed to this job's own secret", ".json": "credHelpers alone", ".pem": "the emulated AWS's CA"}
+		what := map[string]string{".sealed": "sealed to this job's own secret", ".lock": "by which processes take turns", ".json": "credHelpers alone", ".pem": "the emulated AWS's CA"}
 		s.say("  %-42s %5d bytes, %s", rel, len(b), what[filepath.Ext(path)])
 		return nil
 	})
