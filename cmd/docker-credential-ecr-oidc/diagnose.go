@@ -77,7 +77,9 @@ func next(err error) string {
 }
 
 // where shortens an endpoint's URL.
-func where(endpoint string) string { return strings.TrimSuffix(strings.TrimPrefix(endpoint, "https://"), "/") }
+func where(endpoint string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(endpoint, "https://"), "/")
+}
 
 // refusedRole says whether STS gave the one answer that it has for a role that is not there and for one whose policy
 // refuses.
