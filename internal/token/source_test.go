@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// outcome is a cell of INTERFACE.md's tables.
+// outcome is a cell of README's tables.
 type outcome int
 
 const (
