@@ -11,6 +11,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
 // diagnose puts what an examination found into words, in the order of a get.
@@ -105,8 +106,8 @@ func (d *diagnosis) registry(x helper.Examination) {
 }
 
 func (d *diagnosis) roles(x helper.Examination) {
-	for _, role := range x.Plan.Roles[:min(1, len(x.Plan.Roles))] {
-		d.Role = role
+	if len(x.Plan.Roles) > 0 {
+		d.Role = x.Plan.Roles[0]
 	}
 	var none *token.NoRoleError
 	switch {
@@ -311,10 +312,10 @@ func (d *diagnosis) get(x helper.Examination, p program) {
 
 // compare speaks of a policy and of AWS's answer when they do not agree.
 func (d *diagnosis) compare(x helper.Examination) {
-	switch admits := d.Policy.Verdict.Admits.String(); {
-	case admits == "yes" && refusedRole(x.Err):
+	switch admits := d.Policy.Verdict.Admits; {
+	case admits == trust.Yes && refusedRole(x.Err):
 		d.add("policy", note, "it would admit this token, and AWS did not: it is not the policy that this role has now, or there is no such role, or no such provider in its account, or a policy of the organisation denies")
-	case admits == "no" && x.Err == nil:
+	case admits == trust.No && x.Err == nil:
 		d.add("policy", note, "it would not admit this token, and AWS did: it is not the policy that this role has now")
 	}
 }

@@ -209,7 +209,7 @@ func claimsIn(text []byte, regs []registry.Registry) (role string, claims map[st
 		return "", nil, errors.New(`they have no "iss", and are not what doctor --json prints`)
 	}
 	if r.Shape != shape {
-		return "", nil, fmt.Errorf("they are of shape %d, and this version knows %d", r.Shape, shape)
+		return "", nil, fmt.Errorf("they are of shape %d, and this version knows %d; use the version that printed them", r.Shape, shape)
 	}
 	for _, found := range r.Registries {
 		if reg, ok := registry.Parse(found.Registry); found.Token != nil && (len(regs) == 0 || ok && slices.Contains(regs, reg)) {

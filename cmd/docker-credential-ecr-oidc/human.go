@@ -22,7 +22,7 @@ func (p program) human(args []string) int {
 	if err == nil {
 		return succeeded
 	}
-	if err == (unwell{}) {
+	if errors.Is(err, unwell{}) {
 		return failed
 	}
 	fmt.Fprintln(p.stderr, p.line(err, ""))

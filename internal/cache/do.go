@@ -88,12 +88,17 @@ func (c *Cache) fill(ctx context.Context, id string, fill func(context.Context) 
 
 // Failed returns the failure that answers who asks now, and for how long yet. An entry that may be served goes before it.
 func (c *Cache) Failed(id string) (f Failure, left time.Duration, ok bool) {
-	var n noted
-	if c.holdsNothing() || !c.unseal(failureOf(id), &n) {
-		return Failure{}, 0, false
+	n, age, ok := c.failed(id)
+	return n.Failure, n.For - age, ok && age < n.For
+}
+
+// failed returns the last failure for id, and how long ago it was.
+func (c *Cache) failed(id string) (n noted, age time.Duration, ok bool) {
+	if !c.unseal(failureOf(id), &n) {
+		return noted{}, 0, false
 	}
-	age := c.now().Sub(n.Made)
-	return n.Failure, n.For - age, age >= 0 && age < n.For
+	age = c.now().Sub(n.Made)
+	return n, age, age >= 0 // else the clock was set back, and nobody knows
 }
 
 // answer returns what there is on disk to answer somebody with who asked then.
@@ -101,12 +106,8 @@ func (c *Cache) answer(id string, asked time.Time) (Entry, *Failure, bool) {
 	if e, ok := c.Get(id); ok {
 		return e, nil, true
 	}
-	var n noted
-	if !c.unseal(failureOf(id), &n) {
-		return Entry{}, nil, false
-	}
-	age := c.now().Sub(n.Made)
-	return Entry{}, &n.Failure, age >= 0 && (age < n.For || n.Made.After(asked))
+	n, age, ok := c.failed(id)
+	return Entry{}, &n.Failure, ok && (age < n.For || n.Made.After(asked))
 }
 
 // turn waits until this process is the one to fill, or until there is an answer. What it returns ends the turn.

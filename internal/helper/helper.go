@@ -73,14 +73,13 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 		defer cancel()
 	}
 	e, failure := store.Do(ctx, h.question(plan, source), func(ctx context.Context) (cache.Entry, *cache.Failure) {
-		end, ok := ctx.Deadline()
-		short := ok && time.Until(end) < filling-saying // others were waited for
+		cutShort := short(ctx)
 		e, err := h.fill(ctx, plan, source, store)
 		failure := noted(err)
 		switch {
 		case failure == nil:
-		case short && failure.For == passingFor:
-			failure.For = -1 // others have more time
+		case cutShort && failure.For == passingFor:
+			failure.For = -1
 		case plan.Place.Name == "file" && !plan.Place.CI:
 			failure.For = 0 // the file is another one soon, and other pods may share the cache
 		}
@@ -90,6 +89,13 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 		return "", "", told(failure, plan)
 	}
 	return e.Username, e.Secret, nil
+}
+
+// short says whether there is less time than a fill may take, because others were waited for. What fails for want of time
+// then is told to nobody else, who may have more.
+func short(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ok && time.Until(end) < filling-saying
 }
 
 // plan reads what the user has set for a registry.
@@ -147,13 +153,30 @@ func (h Helper) jobToken(ctx context.Context, plan config.Plan, source token.Sou
 		return source.Token(ctx, client, plan.Audience)
 	}
 	e, failure := store.Do(ctx, h.tokenQuestion(plan, source), func(ctx context.Context) (cache.Entry, *cache.Failure) {
+		cutShort := short(ctx)
 		t, err := source.Token(ctx, client, plan.Audience)
-		return cache.Entry{Secret: t.Raw, Made: time.Now(), Life: t.Claims.Expires.Sub(t.Claims.Issued), Spare: tokenSpare}, noted(err)
+		failure := noted(err)
+		switch {
+		case failure == nil:
+		case cutShort && failure.For == passingFor:
+			failure.For = -1
+		default:
+			failure.For = 0 // who comes later is answered with the failure of the question that needed it
+		}
+		return cache.Entry{Secret: t.Raw, Made: time.Now(), Life: life(t), Spare: tokenSpare}, failure
 	})
 	if failure != nil {
 		return token.Token{}, told(failure, plan)
 	}
 	return token.Parse(e.Secret)
+}
+
+// life is how long a token lasts that was made a moment ago, whatever the clock here says; 0 where it does not say.
+func life(t token.Token) time.Duration {
+	if t.Claims.Issued.IsZero() || t.Claims.Expires.IsZero() {
+		return 0
+	}
+	return t.Claims.Expires.Sub(t.Claims.Issued)
 }
 
 // observe tells Examine of a token.

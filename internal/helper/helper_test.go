@@ -172,3 +172,20 @@ func TestTokenQuestion(t *testing.T) {
 		seen[key] = tt.name
 	}
 }
+
+// A token that does not say when it was made, or when it ends, is not kept: by its age nobody could tell when it is over.
+func TestTokenLife(t *testing.T) {
+	now := time.Now()
+	for _, tt := range []struct {
+		issued, expires time.Time
+		want            time.Duration
+	}{
+		{now, now.Add(5 * time.Minute), 5 * time.Minute},
+		{time.Time{}, now.Add(5 * time.Minute), 0},
+		{now, time.Time{}, 0},
+	} {
+		if got := life(token.Token{Claims: token.Claims{Issued: tt.issued, Expires: tt.expires}}); got != tt.want {
+			t.Errorf("%v to %v: %v, want %v", tt.issued, tt.expires, got, tt.want)
+		}
+	}
+}
