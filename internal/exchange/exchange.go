@@ -33,6 +33,7 @@ type Request struct {
 	Token  token.Token    // of an OIDC source
 	Env    token.Env      // for the access keys of a keys-only source
 	Roots  *x509.CertPool // nil: the system's
+	Ahead  *Ahead         // connections that Open has begun for this Get; may be nil
 	Debug  func(format string, args ...any)
 	Done   func(Outcome) // told of each step that AWS let pass; may be nil
 

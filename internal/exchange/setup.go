@@ -42,7 +42,7 @@ func (r Request) byHand(ctx context.Context) (aws.Config, error) {
 	}
 	cfg := aws.Config{
 		Region:           r.Plan.Registry.Region,
-		HTTPClient:       r.client(),
+		HTTPClient:       r.client().Freeze(), // else each service client has connections of its own
 		ConfigSources:    []any{env},
 		RetryMode:        env.RetryMode,
 		RetryMaxAttempts: env.RetryMaxAttempts,
@@ -61,6 +61,9 @@ func (r Request) client() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTimeout(oneTry).WithTransportOptions(func(t *http.Transport) {
 		if r.Roots != nil {
 			t.TLSClientConfig.RootCAs = r.Roots
+		}
+		if r.Ahead != nil {
+			t.DialTLSContext = r.Ahead.dial
 		}
 	})
 }

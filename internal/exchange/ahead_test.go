@@ -1,0 +1,293 @@
+package exchange
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// service is STS or ECR, which counts what it sees.
+type service struct {
+	*httptest.Server
+
+	mu       sync.Mutex
+	opened   int      // connections
+	closed   int      // of those
+	requests []string // the HTTP version of each
+}
+
+// kind says how a service talks.
+type kind struct {
+	plain, http2 bool
+	refuses      int // connections that it closes before they say anything, and does not count
+}
+
+// start starts a service that answers each action. Its answers are by the name of the action, or for any of them by "".
+func start(t *testing.T, k kind, answers map[string]string) *service {
+	t.Helper()
+	s := &service{}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.requests = append(s.requests, r.Proto)
+		s.mu.Unlock()
+		fmt.Fprint(rw, answers[r.FormValue("Action")])
+	}))
+	s.EnableHTTP2 = k.http2
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.Listener = &refusing{s.Listener, k.refuses}
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch state {
+		case http.StateNew:
+			s.opened++
+		case http.StateClosed:
+			s.closed++
+		}
+	}
+	if k.plain {
+		s.Start()
+	} else {
+		s.StartTLS()
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// startBoth starts what stands in for AWS.
+func startBoth(t *testing.T, k kind) (sts, ecr *service) {
+	t.Helper()
+	return start(t, k, map[string]string{"AssumeRoleWithWebIdentity": stsAnswer, "AssumeRole": strings.ReplaceAll(stsAnswer, "WithWebIdentity", "")}),
+		start(t, k, map[string]string{"": ecrAnswer})
+}
+
+// refusing hangs up on the first callers. One goroutine accepts.
+type refusing struct {
+	net.Listener
+	first int
+}
+
+func (l *refusing) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil || l.first == 0 {
+			return c, err
+		}
+		l.first--
+		c.Close()
+	}
+}
+
+func (s *service) saw() (opened, closed int, requests string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opened, s.closed, strings.Join(s.requests, " ")
+}
+
+const (
+	stsAnswer = `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
+	ecrAnswer = `{"authorizationData":[{"authorizationToken":"QVdTOnNlY3JldA==","expiresAt":2082758400}]}`
+)
+
+// Connections are opened before there is anything to ask, and asked over; what cannot be used is replaced, and nothing
+// is asked twice.
+func TestAhead(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		kind    kind
+		between func(a *Ahead, sts, ecr *service) // between the opening and the asking
+		opened  int                               // connections of each service
+	}{
+		{name: "HTTP/1.1", opened: 1},
+		{name: "HTTP/2", kind: kind{http2: true}, opened: 1},
+		{name: "the first connection is refused", kind: kind{refuses: 1}, opened: 1},
+		{name: "closed by AWS meanwhile", opened: 2, between: func(_ *Ahead, sts, ecr *service) {
+			sts.CloseClientConnections()
+			ecr.CloseClientConnections()
+		}},
+		{name: "too old", opened: 2, between: func(a *Ahead, _, _ *service) {
+			a.now = func() time.Time { return time.Now().Add(lasting + time.Second) }
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			sts, ecr := startBoth(t, tt.kind)
+			r := request(t, sts, ecr)
+			r.Ahead = Open(t.Context(), r)
+			opening(t, r.Ahead)
+			for _, s := range []*service{sts, ecr} {
+				if _, _, requests := s.saw(); requests != "" {
+					t.Fatalf("%s was asked before there was anything to ask: %s", s.URL, requests)
+				}
+			}
+			if tt.between != nil {
+				tt.between(r.Ahead, sts, ecr)
+			}
+			login, err := Get(t.Context(), r)
+			if err != nil || login.Password != "secret" {
+				t.Fatalf("%v, %v", login, err)
+			}
+			want := "HTTP/1.1"
+			if tt.kind.http2 {
+				want = "HTTP/2.0"
+			}
+			for _, s := range []*service{sts, ecr} {
+				if opened, _, requests := s.saw(); opened != tt.opened || requests != want {
+					t.Errorf("%s saw %d connections, and the requests %q; want %d, %q", s.URL, opened, requests, tt.opened, want)
+				}
+			}
+		})
+	}
+}
+
+// opening waits until all has been opened that is going to be, or has failed.
+func opening(t *testing.T, a *Ahead) {
+	t.Helper()
+	hung := time.After(20 * time.Second)
+	select {
+	case <-a.known:
+	case <-hung:
+		t.Fatal("it does not get to know where to connect to")
+	}
+	for addr, line := range a.lines {
+		select {
+		case c := <-line: // and back with it
+			again := make(chan fresh, 1)
+			again <- c
+			close(again)
+			a.lines[addr] = again
+		case <-hung:
+			t.Fatal("still connecting to ", addr)
+		}
+	}
+}
+
+// request asks two services that stand in for AWS.
+func request(t *testing.T, sts, ecr *service) Request {
+	t.Helper()
+	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
+	t.Setenv("AWS_ENDPOINT_URL_ECR", ecr.URL)
+	r := Request{
+		Plan:   config.Plan{Registry: parse(t, registryHost), Roles: []string{"arn:aws:iam::123456789012:role/ci"}, SessionName: "test"},
+		Source: oidc(t), Token: token.Token{Raw: "x.y.z"}, Env: environ(), Debug: func(string, ...any) {},
+	}
+	if sts.Certificate() != nil {
+		r.Roots = x509.NewCertPool()
+		r.Roots.AddCert(sts.Certificate())
+		r.Roots.AddCert(ecr.Certificate())
+	}
+	return r
+}
+
+// A chain of roles asks STS twice, over one connection.
+func TestAheadOfAChain(t *testing.T) {
+	sts, ecr := startBoth(t, kind{})
+	r := request(t, sts, ecr)
+	r.Plan.Roles = append(r.Plan.Roles, "arn:aws:iam::210987654321:role/next")
+	r.Ahead = Open(t.Context(), r)
+	if _, err := Get(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	if opened, _, requests := sts.saw(); opened != 1 || requests != "HTTP/1.1 HTTP/1.1" {
+		t.Errorf("STS saw %d connections and the requests %q", opened, requests)
+	}
+}
+
+// What was opened is closed when the get is over, used or not.
+func TestAheadCloses(t *testing.T) {
+	sts, ecr := startBoth(t, kind{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	opening(t, Open(ctx, request(t, sts, ecr)))
+	cancel()
+	for _, s := range []*service{sts, ecr} {
+		for hung := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			opened, closed, _ := s.saw()
+			if opened == 1 && closed == 1 {
+				break
+			}
+			if time.Now().After(hung) {
+				t.Fatalf("%d of %d connections are closed", closed, opened)
+			}
+		}
+	}
+}
+
+// Nothing is opened where there is no TLS, or a setting is wrong; and a certificate that is not trusted is not asked.
+func TestAheadOpensNothing(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		kind    kind
+		setting string // of AWS_USE_FIPS_ENDPOINT
+		foreign bool   // certificates
+		want    string // the error
+	}{
+		{name: "http", kind: kind{plain: true}},
+		{name: "a wrong setting", setting: "perhaps", want: "AWS_USE_FIPS_ENDPOINT"},
+		{name: "unknown authority", foreign: true, want: "certificate signed by unknown authority"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			sts, ecr := startBoth(t, tt.kind)
+			r := request(t, sts, ecr)
+			t.Setenv("AWS_USE_FIPS_ENDPOINT", tt.setting)
+			if tt.foreign {
+				r.Roots = x509.NewCertPool()
+			}
+			r.Ahead = Open(t.Context(), r)
+			opening(t, r.Ahead)
+			if opened, _, _ := sts.saw(); opened != 0 && !tt.foreign {
+				t.Errorf("%d connections", opened)
+			}
+			_, err := Get(t.Context(), r)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%v, want %s", err, tt.want)
+			}
+			opened, _, requests := sts.saw()
+			if tt.want != "" && requests != "" {
+				t.Errorf("STS was asked: %s", requests)
+			}
+			if tt.foreign && opened != 1 {
+				t.Errorf("%d connections to find out that the certificate is not AWS's", opened)
+			}
+		})
+	}
+}
+
+// A proxy's connections are its own affair.
+func TestDirect(t *testing.T) {
+	through := func(proxy string) func(*http.Request) (*url.URL, error) {
+		return func(r *http.Request) (*url.URL, error) {
+			if r.URL.Host != "sts.eu-west-2.amazonaws.com" || proxy == "" {
+				return nil, nil
+			}
+			return url.Parse(proxy)
+		}
+	}
+	for _, tt := range []struct{ url, proxy, want string }{
+		{"https://sts.eu-west-2.amazonaws.com/", "", "sts.eu-west-2.amazonaws.com:443"},
+		{"https://[::1]:8443/sts", "", "[::1]:8443"},
+		{"https://sts.eu-west-2.amazonaws.com/", "http://proxy:3128", ""},
+		{"https://sts.eu-west-2.amazonaws.com/", "https://proxy", ""},
+		{"https://sts.eu-west-2.amazonaws.com/", "socks5://proxy", ""},
+		{"https://sts.eu-west-2.amazonaws.com/", "http://[broken", ""},
+		{"https://api.ecr.eu-west-2.amazonaws.com/", "http://proxy:3128", "api.ecr.eu-west-2.amazonaws.com:443"},
+		{"http://api.ecr.eu-west-2.amazonaws.com/", "", ""},
+		{"", "", ""},
+	} {
+		if got := direct(tt.url, through(tt.proxy)); got != tt.want {
+			t.Errorf("%s through %q: %q, want %q", tt.url, tt.proxy, got, tt.want)
+		}
+	}
+}
