@@ -24,11 +24,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 )
 
 const (
@@ -43,7 +43,7 @@ const (
 )
 
 // own matches the names of our files, and of the temporary ones that atomicfile makes for them.
-var own = regexp.MustCompile(`^([0-9a-f]{64}\.(sealed|[0-9]\.lock)|\.tmp-[0-9a-f]{64}\.sealed-[0-9]+)$`)
+var own = lazyregexp.New(`^([0-9a-f]{64}\.(sealed|[0-9]\.lock)|\.tmp-[0-9a-f]{64}\.sealed-[0-9]+)$`)
 
 // Entry is a login with its life. It prints without its secret. Times are lengths and not AWS's dates, so that a clock
 // that is wrong does no harm as long as it runs evenly.

@@ -3,12 +3,12 @@ package config
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
@@ -16,7 +16,7 @@ import (
 
 // external is what AWS takes as ExternalId, and longestPolicy the longest inline policy that it takes, in characters
 // (AssumeRole, API reference).
-var external = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
+var external = lazyregexp.New(`^[\w+=,.@:/-]+$`)
 
 const longestPolicy = 2048
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -13,13 +12,14 @@ import (
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
 var (
-	accountNumber = regexp.MustCompile(`^[0-9]{12}$`)
-	regionName    = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
-	helperName    = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+	accountNumber = lazyregexp.New(`^[0-9]{12}$`)
+	regionName    = lazyregexp.New(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+	helperName    = lazyregexp.New(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 )
 
 // parse reads the file's text. It is strict: a key that is unknown or there twice, a value of another kind, an account

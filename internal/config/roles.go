@@ -2,9 +2,9 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
@@ -12,8 +12,8 @@ import (
 
 // roleARN and roleName are IAM's (AWS service authorization reference; IAM quotas). A name may have a path in front.
 var (
-	roleARN  = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[\w+=,.@/-]+$`)
-	roleName = regexp.MustCompile(`^[\w+=.@-]+(/[\w+=.@-]+)*$`)
+	roleARN  = lazyregexp.New(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[\w+=,.@/-]+$`)
+	roleName = lazyregexp.New(`^[\w+=.@-]+(/[\w+=.@-]+)*$`)
 )
 
 const (

@@ -2,16 +2,16 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 // session is what STS takes as RoleSessionName, 2 to 64 characters long (AssumeRoleWithWebIdentity, API reference).
 var (
-	session   = regexp.MustCompile(`^[\w+=,.@-]+$`)
-	unsession = regexp.MustCompile(`[^\w+=,.@-]+`)
+	session   = lazyregexp.New(`^[\w+=,.@-]+$`)
+	unsession = lazyregexp.New(`[^\w+=,.@-]+`)
 )
 
 // sessionName is the role session name: what CloudTrail shows beside each call. Unless AWS's own variable says otherwise it is
@@ -50,7 +50,7 @@ func job(env token.Env) (repository, run string) {
 	return "", ""
 }
 
-func clean(s string) string { return strings.Trim(unsession.ReplaceAllString(s, "-"), "-") }
+func clean(s string) string { return strings.Trim(unsession.ReplaceAllLiteralString(s, "-"), "-") }
 
 func tail(s string, n int) string {
 	if len(s) > n {

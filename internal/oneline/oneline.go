@@ -2,9 +2,10 @@
 package oneline
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 )
 
 // Max is the most that is shown of one piece of outside text, in bytes.
@@ -38,7 +39,7 @@ func cut(s string) string {
 }
 
 // jwt matches what looks like a signed token, whoever's it is.
-var jwt = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.[\w-]*`)
+var jwt = lazyregexp.New(`eyJ[\w-]{8,}\.[\w-]+\.[\w-]*`)
 
 // Strike returns s with every secret in it, and every token, replaced by "***". Secrets shorter than eight bytes are passed over: they
 // are no secrets, and striking them out would garble the line.

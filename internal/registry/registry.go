@@ -2,8 +2,9 @@
 package registry
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 )
 
 // Registry is one Amazon ECR registry. It is a plain value; two that are equal are the same registry.
@@ -24,24 +25,24 @@ type Registry struct {
 // the other dual-stack names and which AWS has not documented for ECR.
 var partitions = []struct {
 	name      string
-	region    *regexp.Regexp
+	region    *lazyregexp.Regexp
 	suffix    string
 	dualStack string // suffix of dual-stack hosts; empty where none is known
 }{
-	{"aws", regexp.MustCompile(`^[a-z]{2}-[a-z]+-[0-9]{1,2}$`), "amazonaws.com", "on.aws"},
-	{"aws-us-gov", regexp.MustCompile(`^us-gov-[a-z]+-[0-9]{1,2}$`), "amazonaws.com", "on.aws"},
-	{"aws-cn", regexp.MustCompile(`^cn-[a-z]+-[0-9]{1,2}$`), "amazonaws.com.cn", "on.amazonwebservices.com.cn"},
-	{"aws-eusc", regexp.MustCompile(`^eusc-[a-z]{2}-[a-z]+-[0-9]{1,2}$`), "amazonaws.eu", "on.amazonwebservices.eu"},
-	{"aws-iso", regexp.MustCompile(`^us-iso-[a-z]+-[0-9]{1,2}$`), "c2s.ic.gov", ""},
-	{"aws-iso-b", regexp.MustCompile(`^us-isob-[a-z]+-[0-9]{1,2}$`), "sc2s.sgov.gov", ""},
-	{"aws-iso-e", regexp.MustCompile(`^eu-isoe-[a-z]+-[0-9]{1,2}$`), "cloud.adc-e.uk", ""},
-	{"aws-iso-f", regexp.MustCompile(`^us-isof-[a-z]+-[0-9]{1,2}$`), "csp.hci.ic.gov", ""},
+	{"aws", lazyregexp.New(`^[a-z]{2}-[a-z]+-[0-9]{1,2}$`), "amazonaws.com", "on.aws"},
+	{"aws-us-gov", lazyregexp.New(`^us-gov-[a-z]+-[0-9]{1,2}$`), "amazonaws.com", "on.aws"},
+	{"aws-cn", lazyregexp.New(`^cn-[a-z]+-[0-9]{1,2}$`), "amazonaws.com.cn", "on.amazonwebservices.com.cn"},
+	{"aws-eusc", lazyregexp.New(`^eusc-[a-z]{2}-[a-z]+-[0-9]{1,2}$`), "amazonaws.eu", "on.amazonwebservices.eu"},
+	{"aws-iso", lazyregexp.New(`^us-iso-[a-z]+-[0-9]{1,2}$`), "c2s.ic.gov", ""},
+	{"aws-iso-b", lazyregexp.New(`^us-isob-[a-z]+-[0-9]{1,2}$`), "sc2s.sgov.gov", ""},
+	{"aws-iso-e", lazyregexp.New(`^eu-isoe-[a-z]+-[0-9]{1,2}$`), "cloud.adc-e.uk", ""},
+	{"aws-iso-f", lazyregexp.New(`^us-isof-[a-z]+-[0-9]{1,2}$`), "csp.hci.ic.gov", ""},
 }
 
 // private matches ACCOUNT.dkr.ecr.REGION.SUFFIX and ACCOUNT.dkr-ecr.REGION.DUALSTACKSUFFIX, each with an optional
 // "-fips" (https://docs.aws.amazon.com/general/latest/gr/ecr.html). ASCII only: \d would be ASCII too in RE2, and
 // [0-9] says so.
-var private = regexp.MustCompile(`^([0-9]{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.([a-z0-9.-]+)$`)
+var private = lazyregexp.New(`^([0-9]{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.([a-z0-9.-]+)$`)
 
 // Parse reads a registry as any client writes it: a host, or an http or https URL, with or without ":443" and a path,
 // in any case. It returns false for everything that is not ECR, and for names that only look like it; it does no I/O.
