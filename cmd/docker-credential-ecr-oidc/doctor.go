@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -100,12 +101,12 @@ func (d *doctor) run(args []string) error {
 	}
 	d.docker = d.surroundings()
 	if len(regs) == 0 {
-		for host, helper := range d.docker.helpers() {
-			if reg, ok := registry.Parse(host); ok && helper == name {
+		helpers := d.docker.helpers()
+		for _, host := range slices.Sorted(maps.Keys(helpers)) {
+			if reg, ok := registry.Parse(host); ok && helpers[host] == name {
 				regs = append(regs, reg)
 			}
 		}
-		slices.SortFunc(regs, func(a, b registry.Registry) int { return strings.Compare(a.Host, b.Host) })
 	}
 	if len(regs) == 0 {
 		why := "Docker's file " + d.docker.path + " names no registry for this helper"
