@@ -32,7 +32,7 @@ func helperIn(pairs ...string) Helper {
 	}
 }
 
-func planFor(t *testing.T, h Helper, host string) (config.Plan, token.Source) {
+func planFor(t testing.TB, h Helper, host string) (config.Plan, token.Source) {
 	t.Helper()
 	reg, ok := registry.Parse(host)
 	if !ok {

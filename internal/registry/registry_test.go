@@ -140,3 +140,15 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkParse is done twice by every get, and decides that a registry is not ours at once.
+func BenchmarkParse(b *testing.B) {
+	for _, host := range []string{"123456789012.dkr.ecr.eu-west-2.amazonaws.com", "ghcr.io"} {
+		b.Run(host, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Parse(host)
+			}
+		})
+	}
+}

@@ -1,0 +1,28 @@
+package helper
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
+)
+
+// BenchmarkGet is all that a get does which the cache answers, but for being a process: registry, plan, source, question,
+// entry. The process is measured by e2e/bench.
+func BenchmarkGet(b *testing.B) {
+	const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+	h := helperIn("GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=acme/app", "GITHUB_RUN_ID=1", "RUNNER_TEMP="+b.TempDir(), "ECR_OIDC_ROLE=ci",
+		"ACTIONS_ID_TOKEN_REQUEST_URL=https://localhost:1/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=the-request-token-of-this-job")
+	plan, source := planFor(b, h, host)
+	e := cache.Entry{Username: "AWS", Secret: strings.Repeat("x", 2500), Made: time.Now(), Life: 12 * time.Hour}
+	if err := h.cache(plan, source).Put(h.question(plan, source), e); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, secret, err := h.Get(b.Context(), host); err != nil || secret != e.Secret {
+			b.Fatal(err)
+		}
+	}
+}
