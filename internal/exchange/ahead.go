@@ -12,13 +12,13 @@ import (
 )
 
 // lasting is for how long a connection that was opened ahead is good. net/http sends a request again when a kept
-// connection turns out to be dead, but not on one that is new to it, as these are.
+// connection turns out to be dead, but not on one that is new to it, as these are: the SDK then tries again, a moment later.
 const lasting = 4 * time.Second
 
 // Ahead has connections to AWS opened before there is anything to ask. The handshakes of TCP and TLS are two round trips
-// each time, which can pass while the job's token is fetched, and while STS answers. What it opens is what will be used,
-// and nothing is sent on it. A connection that could not be opened, or is too old, is no loss: another is opened then,
-// as it would have been anyway.
+// each time, which can pass while the job's token is fetched, and while STS answers. It opens what a get uses that goes
+// well, and sends nothing. A connection that could not be opened, or is too old, is no loss: another is opened then, as
+// it would have been anyway.
 type Ahead struct {
 	tls   *tls.Config
 	known chan struct{}         // closed when lines is complete
@@ -38,9 +38,11 @@ type fresh struct {
 func Open(ctx context.Context, r Request) *Ahead {
 	transport := r.client().GetTransport()
 	a := &Ahead{tls: transport.TLSClientConfig, known: make(chan struct{}), lines: map[string]chan fresh{}, now: time.Now}
-	a.tls.NextProtos = []string{"h2", "http/1.1"} // which net/http sets where it dials itself
 	go func() {
 		defer close(a.known)
+		if r.Env.Get("AWS_MAX_ATTEMPTS") == "1" {
+			return // there would be no other try if one were dead
+		}
 		r.Debug = func(string, ...any) {}
 		sts, ecr, err := Endpoints(ctx, r)
 		if err != nil {
@@ -93,8 +95,8 @@ func (a *Ahead) dial(ctx context.Context, network, addr string) (net.Conn, error
 	return a.connect(ctx, network, addr)
 }
 
-// take returns what was opened to addr, if anything was. One that is being opened is waited for: it is further on than a
-// new one.
+// take returns what was opened to addr, if anything was. One that is being opened is waited for: as a rule it is further
+// on than a new one.
 func (a *Ahead) take(ctx context.Context, addr string) (c fresh) {
 	select {
 	case <-a.known:
@@ -112,7 +114,7 @@ func (a *Ahead) take(ctx context.Context, addr string) (c fresh) {
 	return c
 }
 
-// connect opens a connection as net/http does, where it is not told how.
+// connect opens a connection, with what net/http would offer and trust if it dialled itself.
 func (a *Ahead) connect(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: oneTry}, Config: a.tls}
 	return d.DialContext(ctx, network, addr)

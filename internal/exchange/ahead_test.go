@@ -108,13 +108,15 @@ func TestAhead(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		kind    kind
+		setting string                            // of the environment
 		between func(a *Ahead, sts, ecr *service) // between the opening and the asking
 		opened  int                               // connections of each service
 	}{
 		{name: "HTTP/1.1", opened: 1},
 		{name: "HTTP/2", kind: kind{http2: true}, opened: 1},
+		{name: "HTTP/2 switched off", kind: kind{http2: true}, setting: "GODEBUG=http2client=0", opened: 1},
 		{name: "the first connection is refused", kind: kind{refuses: 1}, opened: 1},
-		{name: "closed by AWS meanwhile", opened: 2, between: func(_ *Ahead, sts, ecr *service) {
+		{name: "closed by AWS meanwhile, and tried again by the SDK", opened: 2, between: func(_ *Ahead, sts, ecr *service) {
 			sts.CloseClientConnections()
 			ecr.CloseClientConnections()
 		}},
@@ -123,6 +125,9 @@ func TestAhead(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if name, value, ok := strings.Cut(tt.setting, "="); ok {
+				t.Setenv(name, value)
+			}
 			sts, ecr := startBoth(t, tt.kind)
 			r := request(t, sts, ecr)
 			r.Ahead = Open(t.Context(), r)
@@ -140,7 +145,7 @@ func TestAhead(t *testing.T) {
 				t.Fatalf("%v, %v", login, err)
 			}
 			want := "HTTP/1.1"
-			if tt.kind.http2 {
+			if tt.kind.http2 && tt.setting == "" {
 				want = "HTTP/2.0"
 			}
 			for _, s := range []*service{sts, ecr} {
@@ -232,10 +237,12 @@ func TestAheadOpensNothing(t *testing.T) {
 		kind    kind
 		setting string // of AWS_USE_FIPS_ENDPOINT
 		foreign bool   // certificates
+		once    bool   // AWS_MAX_ATTEMPTS is 1
 		want    string // the error
 	}{
 		{name: "http", kind: kind{plain: true}},
 		{name: "a wrong setting", setting: "perhaps", want: "AWS_USE_FIPS_ENDPOINT"},
+		{name: "one try", once: true},
 		{name: "unknown authority", foreign: true, want: "certificate signed by unknown authority"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -244,6 +251,10 @@ func TestAheadOpensNothing(t *testing.T) {
 			t.Setenv("AWS_USE_FIPS_ENDPOINT", tt.setting)
 			if tt.foreign {
 				r.Roots = x509.NewCertPool()
+			}
+			if tt.once {
+				t.Setenv("AWS_MAX_ATTEMPTS", "1")
+				r.Env = environ("AWS_MAX_ATTEMPTS=1")
 			}
 			r.Ahead = Open(t.Context(), r)
 			opening(t, r.Ahead)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -206,7 +205,7 @@ func reason(err error) string {
 		return host(sent.URL) + ": " + sent.Err.Error()
 	case errors.As(err, &tooLong):
 		return fmt.Sprintf("the answer is longer than %d bytes", tooLong.Limit)
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, errCutOff):
 		return "the connection was closed before the answer was complete"
 	case errors.As(err, &response) && response.HTTPStatusCode() >= 300:
 		return fmt.Sprintf("HTTP %d", response.HTTPStatusCode())

@@ -192,7 +192,8 @@ func TestReason(t *testing.T) {
 		{"a proxy's page", answer(502, errors.New("<html>secret")), "HTTP 502"},
 		{"a redirect", answer(302, errors.New("secret")), "HTTP 302"},
 		{"a portal's page", answer(200, errors.New("deserialization failed: <html>secret")), "the answer is not AWS's (is there a proxy in between?)"},
-		{"an answer that was cut off", answer(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)), "the connection was closed before the answer was complete"},
+		{"an answer that was cut off", answer(200, fmt.Errorf("deserialization failed: %w", errCutOff)), "the connection was closed before the answer was complete"},
+		{"half of a text", answer(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)), "the answer is not AWS's (is there a proxy in between?)"},
 		{"too much", answer(500, fmt.Errorf("failed to copy error response body, %w", &http.MaxBytesError{Limit: maxReply})), "the answer is longer than 1048576 bytes"},
 		{"something else", errors.New("something else"), "something else"},
 	}
@@ -270,7 +271,8 @@ func TestOnTheWire(t *testing.T) {
 	}{
 		{"certificate", sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false, false},
 		{"connection", sent(syscall.ECONNREFUSED), true, true},
-		{"cut off", answer(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF)}), true, true},
+		{"cut off", answer(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", errCutOff)}), true, true},
+		{"half of a text", answer(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF)}), false, true},
 		{"a portal's page", answer(200, &smithy.DeserializationError{Err: errors.New("x")}), false, true},
 	} {
 		if again := retryer(t.Context(), "", 0)().IsErrorRetryable(tt.err); again != tt.again {

@@ -78,10 +78,25 @@ func bounded(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("BoundedBody", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleDeserialize(ctx, in)
 		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok {
-			answer.Body = http.MaxBytesReader(nil, answer.Body, maxReply)
+			answer.Body = http.MaxBytesReader(nil, wire{answer.Body}, maxReply)
 		}
 		return out, metadata, err
 	}), middleware.After)
+}
+
+// errCutOff is what a connection that was closed too early says of an answer. net/http's word for it is encoding/json's,
+// too, for a text that ends too early, however complete it came.
+var errCutOff = errors.New("the answer was cut off")
+
+// wire is an answer's body as it comes.
+type wire struct{ io.ReadCloser }
+
+func (w wire) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errCutOff
+	}
+	return n, err
 }
 
 // readOnly keeps smithy-go from breaking good answers. Its request body is closed once the answer's headers are there,
@@ -153,7 +168,7 @@ func onTheWire(err error) aws.Ternary {
 	switch {
 	case errors.As(err, &certificate):
 		return aws.FalseTernary
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, errCutOff):
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
