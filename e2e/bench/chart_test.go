@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+var drawn = chart{60 * time.Millisecond, []group{
+	{"A cold login", []bar{{"ours & <yours>", 315 * time.Millisecond, true}, {"theirs", 377 * time.Millisecond, false}}},
+	{"Ten pulls", []bar{{"ours & <yours>", 375 * time.Millisecond, true}, {"theirs", 3750 * time.Millisecond, false}}},
+}}
+
+// The chart is XML without any outside part, says each figure in words and in numbers, and has all bars on one scale.
+func TestChart(t *testing.T) {
+	for name, colours := range themes {
+		svg := string(draw(drawn, colours))
+		var words, bars []string
+		for d := xml.NewDecoder(strings.NewReader(svg)); ; {
+			token, err := d.Token()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			switch e := token.(type) {
+			case xml.CharData:
+				words = append(words, string(e))
+			case xml.StartElement:
+				for _, a := range e.Attr {
+					switch {
+					case e.Name.Local == "rect" && a.Name.Local == "width":
+						bars = append(bars, a.Value)
+					case a.Name.Local == "href" || strings.Contains(a.Value, "url("):
+						t.Errorf("%s: %s has %s", name, e.Name.Local, a.Value)
+					}
+				}
+			}
+		}
+		text := strings.Join(words, "\n")
+		for _, want := range []string{
+			"a round trip of 60 ms", "\nours & <yours>\n", "\n315 ms\n", "\n377 ms\n", "\n375 ms\n", "\n3.8 s\n",
+			"Ten pulls: ours & <yours> 375 ms, theirs 3.8 s.", colours.text, colours.muted, colours.ours, colours.peer,
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: the chart lacks %q:\n%s", name, want, svg)
+			}
+		}
+		if want := fmt.Sprint([]string{"37.0", "44.2", "44.0", "440.0"}); fmt.Sprint(bars) != want {
+			t.Errorf("%s: bars of %v, want %v", name, bars, want)
+		}
+		if !strings.Contains(svg, `role="img"`) || strings.Contains(svg, "@import") {
+			t.Errorf("%s:\n%s", name, svg)
+		}
+	}
+}
+
+// What is written can be read on GitHub's backgrounds, and bars can be told from them.
+// https://www.w3.org/TR/WCAG22/#contrast-minimum, #non-text-contrast
+func TestContrast(t *testing.T) {
+	for name, background := range map[string]string{"light": "#ffffff", "dark": "#0d1117"} {
+		c := themes[name]
+		for colour, least := range map[string]float64{c.text: 4.5, c.muted: 4.5, c.ours: 3, c.peer: 3} {
+			if got := contrast(colour, background); got < least {
+				t.Errorf("%s: %s on %s: %.2f, want %g", name, colour, background, got, least)
+			}
+		}
+	}
+}
+
+func contrast(a, b string) float64 {
+	x, y := luminance(a), luminance(b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+func luminance(colour string) (sum float64) {
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		n, err := strconv.ParseUint(colour[1+2*i:][:2], 16, 8)
+		if err != nil {
+			panic(err)
+		}
+		v := float64(n) / 255
+		if v <= 0.04045 {
+			v /= 12.92
+		} else {
+			v = math.Pow((v+0.055)/1.055, 2.4)
+		}
+		sum += weight * v
+	}
+	return sum
+}

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+)
+
+func enter(context.Context, string) error {
+	return fmt.Errorf("%w: it is made of Linux's namespaces, and this is %s; docker run --privileged with Go's image has them", errNoWire, runtime.GOOS)
+}
+
+func layWire(time.Duration, string) (*world.World, error) { return nil, errNoWire }
