@@ -4,15 +4,15 @@ go 1.25.0
 
 require (
 	github.com/aws/aws-sdk-go-v2 v1.47.6
-	github.com/aws/aws-sdk-go-v2/config v1.33.14
-	github.com/aws/aws-sdk-go-v2/credentials v1.20.14
-	github.com/aws/aws-sdk-go-v2/feature/ec2/imds v1.20.6
-	github.com/aws/aws-sdk-go-v2/service/ecr v1.67.3
-	github.com/aws/aws-sdk-go-v2/service/ecrpublic v1.47.9
-	github.com/aws/aws-sdk-go-v2/service/signin v1.12.2
-	github.com/aws/aws-sdk-go-v2/service/sso v1.39.2
-	github.com/aws/aws-sdk-go-v2/service/ssooidc v1.44.2
-	github.com/aws/aws-sdk-go-v2/service/sts v1.51.7
+	github.com/aws/aws-sdk-go-v2/config v1.33.11 // held back, see docs/performance.md
+	github.com/aws/aws-sdk-go-v2/credentials v1.20.11 // held back, see docs/performance.md
+	github.com/aws/aws-sdk-go-v2/feature/ec2/imds v1.20.4
+	github.com/aws/aws-sdk-go-v2/service/ecr v1.65.0 // held back, see docs/performance.md
+	github.com/aws/aws-sdk-go-v2/service/ecrpublic v1.43.1 // held back, see docs/performance.md
+	github.com/aws/aws-sdk-go-v2/service/signin v1.11.0 // held back, see docs/performance.md
+	github.com/aws/aws-sdk-go-v2/service/sso v1.38.5 // held back, see docs/performance.md
+	github.com/aws/aws-sdk-go-v2/service/ssooidc v1.43.5 // held back, see docs/performance.md
+	github.com/aws/aws-sdk-go-v2/service/sts v1.51.5
 	github.com/aws/smithy-go v1.28.8
 	github.com/docker/docker-credential-helpers v0.9.12
 	github.com/goccy/go-yaml v1.19.2
