@@ -8,17 +8,16 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// external is what AWS takes as ExternalId, and longestPolicy the longest inline policy that it takes, in characters
-// (AssumeRole, API reference).
-var external = lazyregexp.New(`^[\w+=,.@:/-]+$`)
-
-const longestPolicy = 2048
+// What AWS takes (AssumeRole, API reference).
+const (
+	inExternalID  = "_+=,.@:/-" // beside letters and digits
+	longestPolicy = 2048        // characters of an inline policy
+)
 
 // variables are ours that hold a setting, by the key that it has in the file.
 var variables = []struct{ name, key string }{
@@ -31,7 +30,7 @@ func checkVariables(env token.Env, environ []string) error {
 	all := variables
 	for _, name := range environ {
 		name, _, _ = strings.Cut(name, "=")
-		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && accountNumber.MatchString(account) {
+		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && isAccount(account) {
 			all = append(all[:len(all):len(all)], struct{ name, key string }{name, "role"})
 		}
 	}
@@ -66,7 +65,7 @@ func check(key string, texts []string) error {
 			return fmt.Errorf("is %q; allowed are %s", oneline.Clean(text), strings.Join(token.Names, ", "))
 		}
 	case "session_name":
-		if !session.MatchString(text) || len(text) < 2 || len(text) > 64 {
+		if !made(text, inSession) || len(text) < 2 || len(text) > 64 {
 			return fmt.Errorf("is %q; allowed are 2 to 64 letters, digits and _ + = , . @ -", oneline.Clean(text))
 		}
 	case "session_duration":
@@ -76,7 +75,7 @@ func check(key string, texts []string) error {
 	case "session_policy":
 		return checkPolicy(text)
 	case "external_id":
-		if !external.MatchString(text) || len(text) < 2 || len(text) > 1224 {
+		if !made(text, inExternalID) || len(text) < 2 || len(text) > 1224 {
 			return fmt.Errorf("is %q; allowed are 2 to 1224 letters, digits and _ + = , . @ : / -", oneline.Clean(text))
 		}
 	}

@@ -44,7 +44,7 @@ type Config struct {
 func Read(env token.Env, environ []string) (Config, error) {
 	for _, name := range environ {
 		name, value, _ := strings.Cut(name, "=")
-		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && strings.TrimSpace(value) != "" && account != "PUBLIC" && !accountNumber.MatchString(account) {
+		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && strings.TrimSpace(value) != "" && account != "PUBLIC" && !isAccount(account) {
 			return Config{}, fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or ECR_OIDC_ROLE_PUBLIC", name)
 		}
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,9 @@ func TestSessionName(t *testing.T) {
 }
 
 // FuzzSessionName holds that whatever a CI calls its repository and run, STS takes the name that is made of it.
+// sessionNames are those that STS takes (AssumeRoleWithWebIdentity, API reference).
+var sessionNames = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+
 func FuzzSessionName(f *testing.F) {
 	f.Add("acme", "app", "1")
 	f.Add("", "", "")
@@ -136,10 +140,44 @@ func FuzzSessionName(f *testing.F) {
 		} {
 			for _, place := range token.Names[1:] {
 				got, err := sessionName(env, token.Place{Name: place})
-				if err != nil || !session.MatchString(got) {
+				if err != nil || !sessionNames.MatchString(got) {
 					t.Errorf("session name of %q, %q, %q in %s: %q, %v", owner, repository, run, place, got, err)
 				}
 			}
+		}
+	})
+}
+
+// FuzzRole holds that roles, accounts and what a session's name is made of are read by hand as IAM's patterns have it.
+func FuzzRole(f *testing.F) {
+	for _, s := range []string{
+		"ci", "path/to/ci", "/ci", "ci/", "a//b", "", "é", "\xff", "with space", "arn:aws:iam::123456789012:role/ci", "arn:aws-us-gov:iam::123456789012:role/path/ci", "arn:awsé:iam::123456789012:role/ci",
+		"arn:aws:iam::123456789012:role/", "arn:aws:iam::12345678901:role/ci", "arn:aws:iam:eu-west-2:123456789012:role/ci", "arn:aws:sts::123456789012:role/ci", "arn:aws:iam::123456789012:user/ci", "arn:aws:iam::123456789012:role/a:b",
+		"arn:gcp:iam::123456789012:role/ci", "ARN:aws:iam::123456789012:role/ci", "arn:aws:iam::123456789012:role/ci\n", "123456789012", "12345678901２",
+	} {
+		f.Add(s)
+	}
+	roleARN := regexp.MustCompile(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[\w+=,.@/-]+$`)
+	roleName := regexp.MustCompile(`^[\w+=.@-]+(/[\w+=.@-]+)*$`)
+	account := regexp.MustCompile(`^[0-9]{12}$`)
+	unsession := regexp.MustCompile(`[^\w+=,.@-]+`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if want := roleARN.MatchString(s) && len(s) <= 2048; isRoleARN(s) != want {
+			t.Errorf("isRoleARN(%q) = %v", s, !want)
+		}
+		if m := roleARN.FindStringSubmatch(s); m != nil {
+			if partition, ok := partitionOf(s); !ok || partition != m[1] {
+				t.Errorf("partitionOf(%q) = %q, %v", s, partition, ok)
+			}
+		}
+		if want := roleName.MatchString(s) && len(s) <= 512; isRoleName(s) != want {
+			t.Errorf("isRoleName(%q) = %v", s, !want)
+		}
+		if want := account.MatchString(s); isAccount(s) != want {
+			t.Errorf("isAccount(%q) = %v", s, !want)
+		}
+		if got, want := clean(s), strings.Trim(unsession.ReplaceAllString(s, "-"), "-"); got != want {
+			t.Errorf("clean(%q) = %q, want %q", s, got, want)
 		}
 	})
 }

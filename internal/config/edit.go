@@ -63,7 +63,7 @@ func SetAccounts(path string, accounts []string, s Settings) error {
 		entry[set.Key] = Value{Texts: set.Texts}
 	}
 	for _, number := range s.Allowed {
-		if !accountNumber.MatchString(number) {
+		if !isAccount(number) {
 			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; one has twelve digits", oneline.Clean(number))
 		}
 	}
@@ -326,7 +326,7 @@ func keyOf(pair *ast.MappingValueNode) string {
 }
 
 func quoteKey(key string) string {
-	if accountNumber.MatchString(key) {
+	if isAccount(key) {
 		return strconv.Quote(key)
 	}
 	return key

@@ -17,9 +17,8 @@ import (
 )
 
 var (
-	accountNumber = lazyregexp.New(`^[0-9]{12}$`)
-	regionName    = lazyregexp.New(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
-	helperName    = lazyregexp.New(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+	regionName = lazyregexp.New(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+	helperName = lazyregexp.New(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 )
 
 // parse reads the file's text. It is strict: a key that is unknown or there twice, a value of another kind, an account
@@ -147,7 +146,7 @@ func (r reader) pairs(n ast.Node, what string, f func(key string, at, value ast.
 func (r reader) accounts(n ast.Node) (map[string]Account, error) {
 	accounts := map[string]Account{}
 	err := r.pairs(n, "accounts", func(number string, at, value ast.Node) error {
-		if !accountNumber.MatchString(number) {
+		if !isAccount(number) {
 			return r.errorf(at, "%q is not an account number, which has twelve digits", number)
 		}
 		var regions map[string]Entry
@@ -250,7 +249,7 @@ func (r reader) allowed(n ast.Node) (map[string]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !accountNumber.MatchString(number) {
+		if !isAccount(number) {
 			return nil, r.errorf(item, "%q is not an account number, which has twelve digits", number)
 		}
 		allowed[number] = true

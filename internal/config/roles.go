@@ -4,16 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
-)
-
-// roleARN and roleName are IAM's (AWS service authorization reference; IAM quotas). A name may have a path in front.
-var (
-	roleARN  = lazyregexp.New(`^arn:(aws[a-z-]*):iam::([0-9]{12}):role/[\w+=,.@/-]+$`)
-	roleName = lazyregexp.New(`^[\w+=.@-]+(/[\w+=.@-]+)*$`)
 )
 
 const (
@@ -21,8 +14,46 @@ const (
 	wantName = "the name of a role in the registry's account"
 )
 
-func isRoleARN(text string) bool  { return roleARN.MatchString(text) && len(text) <= 2048 }
-func isRoleName(text string) bool { return roleName.MatchString(text) && len(text) <= 512 }
+// isRoleARN and isRoleName are IAM's (AWS service authorization reference; IAM quotas). A name may have a path in front.
+func isRoleARN(text string) bool {
+	_, ok := partitionOf(text)
+	return ok && len(text) <= 2048
+}
+
+func isRoleName(text string) bool {
+	for label := range strings.SplitSeq(text, "/") {
+		if !made(label, "_+=.@-") {
+			return false
+		}
+	}
+	return len(text) <= 512
+}
+
+// partitionOf reads a role's ARN.
+func partitionOf(text string) (partition string, ok bool) {
+	part := strings.SplitN(text, ":", 6)
+	if len(part) < 6 || part[0] != "arn" || part[2] != "iam" || part[3] != "" || !isAccount(part[4]) {
+		return "", false
+	}
+	role, isRole := strings.CutPrefix(part[5], "role/")
+	further, isAWS := strings.CutPrefix(part[1], "aws")
+	notIn := func(r rune) bool { return r != '-' && (r < 'a' || 'z' < r) }
+	return part[1], isRole && isAWS && made(role, "_+=,.@/-") && !strings.ContainsFunc(further, notIn)
+}
+
+// made says whether a text is made of letters, digits and some others, and is not empty. It is no regular expression,
+// because every get comes here, and would have to compile it.
+func made(text, others string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune(others, r) })
+}
+
+func alphanumeric(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
+
+func isAccount(text string) bool {
+	return len(text) == 12 && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || '9' < r })
+}
 
 // roles says which roles lead to a registry, and what said so. What names the account beats what names all; ours beat
 // the standard variables; of the two standard ones neither beats the other, so they must agree.
@@ -89,11 +120,11 @@ func links(text string) []string {
 func chain(value Value, reg registry.Registry) ([]string, error) {
 	var arns []string
 	for _, text := range value.Texts {
-		m := roleARN.FindStringSubmatch(text)
+		partition, isARN := partitionOf(text)
 		switch {
-		case m != nil && m[1] != reg.Partition:
-			return nil, fmt.Errorf("%s has a role in partition %q, and registry %s is in %q", value.From, m[1], reg.Host, reg.Partition)
-		case m != nil:
+		case isARN && partition != reg.Partition:
+			return nil, fmt.Errorf("%s has a role in partition %q, and registry %s is in %q", value.From, partition, reg.Host, reg.Partition)
+		case isARN:
 			arns = append(arns, text)
 		case reg.Public:
 			return nil, fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From, oneline.Clean(text), wantARN)

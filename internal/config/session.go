@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// session is what STS takes as RoleSessionName, 2 to 64 characters long (AssumeRoleWithWebIdentity, API reference).
-var (
-	session   = lazyregexp.New(`^[\w+=,.@-]+$`)
-	unsession = lazyregexp.New(`[^\w+=,.@-]+`)
-)
+// inSession are the characters that STS takes in a RoleSessionName beside letters and digits, 2 to 64 in all
+// (AssumeRoleWithWebIdentity, API reference).
+const inSession = "_+=,.@-"
 
 // sessionName is the role session name: what CloudTrail shows beside each call. Unless AWS's own variable says otherwise it is
 // the CI, the repository and the run, shortened in the repository so that the run can still be found.
@@ -50,7 +47,11 @@ func job(env token.Env) (repository, run string) {
 	return "", ""
 }
 
-func clean(s string) string { return strings.Trim(unsession.ReplaceAllLiteralString(s, "-"), "-") }
+// clean makes a hyphen of each run of characters that a session's name may not have.
+func clean(s string) string {
+	words := strings.FieldsFunc(s, func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune(inSession, r) })
+	return strings.Trim(strings.Join(words, "-"), "-")
+}
 
 func tail(s string, n int) string {
 	if len(s) > n {

@@ -1,11 +1,7 @@
 // Package registry reads what Docker calls a registry and says which ECR it is, or that it is none.
 package registry
 
-import (
-	"strings"
-
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
-)
+import "strings"
 
 // Registry is one Amazon ECR registry. It is a plain value; two that are equal are the same registry.
 type Registry struct {
@@ -18,31 +14,56 @@ type Registry struct {
 	Public    bool   // public.ecr.aws or ecr-public.aws.com
 }
 
-// partitions lists who owns which names. The region patterns are those of the AWS SDK's partitions.json, so that a
-// region that opens tomorrow works today; only the commercial one is wider (any two letters, for a new country), and
-// that is safe, because every suffix below belongs to Amazon. The suffixes are those of AWS's own helper
+// partitions lists who owns which names. The regions' forms are those of the AWS SDK's partitions.json, so that a region
+// that opens tomorrow works today; only the commercial one is wider (any two letters, for a new country), and that is
+// safe, because every suffix below belongs to Amazon. The suffixes are those of AWS's own helper
 // (amazon-ecr-credential-helper, ecr-login/api/client.go), plus on.amazonwebservices.eu, which follows the pattern of
 // the other dual-stack names and which AWS has not documented for ECR.
 var partitions = []struct {
 	name      string
-	region    *lazyregexp.Regexp
+	region    string // its form, see fits
 	suffix    string
 	dualStack string // suffix of dual-stack hosts; empty where none is known
 }{
-	{"aws", lazyregexp.New(`^[a-z]{2}-[a-z]+-[0-9]{1,2}$`), "amazonaws.com", "on.aws"},
-	{"aws-us-gov", lazyregexp.New(`^us-gov-[a-z]+-[0-9]{1,2}$`), "amazonaws.com", "on.aws"},
-	{"aws-cn", lazyregexp.New(`^cn-[a-z]+-[0-9]{1,2}$`), "amazonaws.com.cn", "on.amazonwebservices.com.cn"},
-	{"aws-eusc", lazyregexp.New(`^eusc-[a-z]{2}-[a-z]+-[0-9]{1,2}$`), "amazonaws.eu", "on.amazonwebservices.eu"},
-	{"aws-iso", lazyregexp.New(`^us-iso-[a-z]+-[0-9]{1,2}$`), "c2s.ic.gov", ""},
-	{"aws-iso-b", lazyregexp.New(`^us-isob-[a-z]+-[0-9]{1,2}$`), "sc2s.sgov.gov", ""},
-	{"aws-iso-e", lazyregexp.New(`^eu-isoe-[a-z]+-[0-9]{1,2}$`), "cloud.adc-e.uk", ""},
-	{"aws-iso-f", lazyregexp.New(`^us-isof-[a-z]+-[0-9]{1,2}$`), "csp.hci.ic.gov", ""},
+	{"aws", "??-*-#", "amazonaws.com", "on.aws"},
+	{"aws-us-gov", "us-gov-*-#", "amazonaws.com", "on.aws"},
+	{"aws-cn", "cn-*-#", "amazonaws.com.cn", "on.amazonwebservices.com.cn"},
+	{"aws-eusc", "eusc-??-*-#", "amazonaws.eu", "on.amazonwebservices.eu"},
+	{"aws-iso", "us-iso-*-#", "c2s.ic.gov", ""},
+	{"aws-iso-b", "us-isob-*-#", "sc2s.sgov.gov", ""},
+	{"aws-iso-e", "eu-isoe-*-#", "cloud.adc-e.uk", ""},
+	{"aws-iso-f", "us-isof-*-#", "csp.hci.ic.gov", ""},
 }
 
-// private matches ACCOUNT.dkr.ecr.REGION.SUFFIX and ACCOUNT.dkr-ecr.REGION.DUALSTACKSUFFIX, each with an optional
-// "-fips" (https://docs.aws.amazon.com/general/latest/gr/ecr.html). ASCII only: \d would be ASCII too in RE2, and
-// [0-9] says so.
-var private = lazyregexp.New(`^([0-9]{12})\.dkr([.-])ecr(-fips)?\.([a-z0-9-]+)\.([a-z0-9.-]+)$`)
+// fits says whether a region has a form: labels between hyphens, each as it stands, or "??" for two letters, "*" for
+// letters, "#" for one or two digits. It is no regular expression, because every get comes here, and would have to
+// compile it.
+func fits(region, form string) bool {
+	labels, forms := strings.Split(region, "-"), strings.Split(form, "-")
+	if len(labels) != len(forms) {
+		return false
+	}
+	for i, label := range labels {
+		ok := label == forms[i]
+		switch forms[i] {
+		case "??":
+			ok = len(label) == 2 && only(label, 'a', 'z')
+		case "*":
+			ok = label != "" && only(label, 'a', 'z')
+		case "#":
+			ok = 1 <= len(label) && len(label) <= 2 && only(label, '0', '9')
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// only says whether s has no other characters than those from first to last.
+func only(s string, first, last rune) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < first || last < r })
+}
 
 // Parse reads a registry as any client writes it: a host, or an http or https URL, with or without ":443" and a path,
 // in any case. It returns false for everything that is not ECR, and for names that only look like it; it does no I/O.
@@ -57,20 +78,24 @@ func Parse(s string) (Registry, bool) {
 	case "ecr-public.aws.com":
 		return Registry{Host: host, Region: "us-east-1", Partition: "aws", Public: true, DualStack: true}, true
 	}
-	m := private.FindStringSubmatch(host)
-	if m == nil {
+	// ACCOUNT.dkr.ecr.REGION.SUFFIX and ACCOUNT.dkr-ecr.REGION.DUALSTACKSUFFIX, each with an optional "-fips"
+	// (https://docs.aws.amazon.com/general/latest/gr/ecr.html).
+	account, rest, _ := strings.Cut(host, ".dkr")
+	r := Registry{Host: host, Account: account, DualStack: strings.HasPrefix(rest, "-")}
+	if len(account) != 12 || !only(account, '0', '9') || !strings.HasPrefix(rest, ".ecr") && !strings.HasPrefix(rest, "-ecr") {
 		return Registry{}, false
 	}
-	r := Registry{Host: host, Account: m[1], Region: m[4], FIPS: m[3] != "", DualStack: m[2] == "-"}
-	suffix := m[5]
+	rest, r.FIPS = strings.CutPrefix(rest[len(".ecr"):], "-fips")
+	rest, ok = strings.CutPrefix(rest, ".")
+	region, suffix, _ := strings.Cut(rest, ".")
 	for _, p := range partitions {
 		want := p.suffix
 		if r.DualStack {
 			want = p.dualStack
 		}
-		// "cn-north-1" fits the commercial pattern too, but its suffix does not.
-		if suffix == want && p.region.MatchString(r.Region) && !(p.name == "aws" && strings.HasPrefix(r.Region, "cn-")) {
-			r.Partition = p.name
+		// "cn-north-1" has the commercial form too, but its suffix has not.
+		if ok && want != "" && suffix == want && fits(region, p.region) && !(p.name == "aws" && strings.HasPrefix(region, "cn-")) {
+			r.Region, r.Partition = region, p.name
 			return r, true
 		}
 	}
@@ -81,7 +106,7 @@ func Parse(s string) (Registry, bool) {
 // it has. It returns false for what is no account or no region.
 func Host(account, region string) (string, bool) {
 	for _, p := range partitions {
-		if !p.region.MatchString(region) {
+		if !fits(region, p.region) {
 			continue
 		}
 		host := account + ".dkr.ecr." + region + "." + p.suffix
@@ -106,7 +131,7 @@ func hostOf(s string) (string, bool) {
 	if strings.ContainsAny(path, "?#@\\") || strings.ContainsFunc(path, notPrintable) {
 		return "", false
 	}
-	return host, host != "" // any other character that does not belong in a host fails the patterns above
+	return host, host != "" // any other character that does not belong in a host fails in Parse
 }
 
 // lower maps A-Z only: strings.ToLower would turn the Kelvin sign into a k.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -104,18 +105,35 @@ func TestHost(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that whatever is accepted is a name that only Amazon can own, and that reading the answer's host
-// again gives the same registry.
+// private is what Parse reads by hand.
+var private = regexp.MustCompile(`^[0-9]{12}\.dkr(` +
+	`\.ecr(-fips)?\.([a-z]{2}|us-gov)-[a-z]+-[0-9]{1,2}\.amazonaws\.com|-ecr(-fips)?\.([a-z]{2}|us-gov)-[a-z]+-[0-9]{1,2}\.on\.aws|` +
+	`\.ecr(-fips)?\.cn-[a-z]+-[0-9]{1,2}\.amazonaws\.com\.cn|-ecr(-fips)?\.cn-[a-z]+-[0-9]{1,2}\.on\.amazonwebservices\.com\.cn|` +
+	`\.ecr(-fips)?\.eusc-[a-z]{2}-[a-z]+-[0-9]{1,2}\.amazonaws\.eu|-ecr(-fips)?\.eusc-[a-z]{2}-[a-z]+-[0-9]{1,2}\.on\.amazonwebservices\.eu|` +
+	`\.ecr(-fips)?\.us-iso-[a-z]+-[0-9]{1,2}\.c2s\.ic\.gov|\.ecr(-fips)?\.us-isob-[a-z]+-[0-9]{1,2}\.sc2s\.sgov\.gov|` +
+	`\.ecr(-fips)?\.eu-isoe-[a-z]+-[0-9]{1,2}\.cloud\.adc-e\.uk|\.ecr(-fips)?\.us-isof-[a-z]+-[0-9]{1,2}\.csp\.hci\.ic\.gov` +
+	`)$`)
+
+// notChina are names that private lets pass: China's regions have the commercial form.
+var notChina = regexp.MustCompile(`\.cn-[a-z]+-[0-9]+\.(amazonaws\.com|on\.aws)$`)
+
+// FuzzParse holds that whatever is accepted is a name that only Amazon can own, by a second reading of it too, and that
+// reading the answer's host again gives the same registry.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{
 		"123456789012.dkr.ecr.eu-west-2.amazonaws.com", "https://123456789012.dkr-ecr-fips.us-west-2.on.aws:443/x", "PUBLIC.ecr.aws", "ecr-public.aws.com",
-		"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "https://evil.com@123456789012.dkr.ecr.eu-west-2.amazonaws.com", "\u212A",
+		"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "123456789012.dkr.ecr.cn-north-1.amazonaws.com", "123456789012.dkr-ecr.cn-north-1.on.aws",
+		"123456789012.dkr.ecr.us-gov-west-1.amazonaws.com", "123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov",
+		"123456789012.dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu", "123456789012.dkr-ecr.us-iso-east-1.", "123456789012.dkr-ecr.us-iso-east-1", "https://evil.com@123456789012.dkr.ecr.eu-west-2.amazonaws.com", "\u212A",
 	} {
 		f.Add(s)
 	}
 	suffixes := []string{".amazonaws.com", ".on.aws", ".amazonaws.com.cn", ".on.amazonwebservices.com.cn", ".amazonaws.eu", ".on.amazonwebservices.eu", ".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov"}
 	f.Fuzz(func(t *testing.T, s string) {
 		r, ok := Parse(s)
+		if host, isHost := hostOf(s); isHost && !r.Public && ok != (private.MatchString(host) && !notChina.MatchString(host)) {
+			t.Errorf("Parse(%q) = %v, and a regular expression says %v", s, ok, !ok)
+		}
 		if !ok {
 			if r != (Registry{}) {
 				t.Errorf("Parse(%q) refused and returned %+v", s, r)
