@@ -24,7 +24,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
@@ -209,11 +208,11 @@ func (c *Cache) unseal(id string, v any) bool {
 	if err != nil {
 		return false
 	}
-	ciphertext, ok := strings.CutPrefix(string(sealed), format)
+	ciphertext, ok := bytes.CutPrefix(sealed, []byte(format))
 	if !ok {
 		return false
 	}
-	plain, err := c.aead.Open(nil, nil, []byte(ciphertext), []byte(format+id))
+	plain, err := c.aead.Open(nil, nil, ciphertext, []byte(format+id))
 	return err == nil && json.Unmarshal(plain, v) == nil
 }
 
@@ -238,7 +237,12 @@ func read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxEntry))
+	if fi, err = f.Stat(); err != nil { // it may be another one by now
+		return nil, err
+	}
+	entry := make([]byte, min(fi.Size(), maxEntry))
+	_, err = io.ReadFull(f, entry)
+	return entry, err
 }
 
 // prune removes entries, and temporary files of writers that died, which nobody can be using any more.
