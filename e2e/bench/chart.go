@@ -22,7 +22,13 @@ type group struct {
 type bar struct {
 	label string
 	took  time.Duration
+	calls calls
 	ours  bool
+}
+
+// String is what a bar says: how long, and how many requests that took.
+func (b bar) String() string {
+	return fmt.Sprintf("%s, %d calls", whole(b.took), b.calls.oidc+b.calls.sts+b.calls.ecr)
 }
 
 // theme has the colours for one of GitHub's backgrounds: of what is said, of what explains it, and of the bars.
@@ -37,7 +43,7 @@ var themes = map[string]theme{
 const (
 	width   = 720
 	origin  = 204 // where bars begin
-	longest = 440 // the longest bar
+	longest = 400 // the longest bar
 	thick   = 16
 	step    = 23 // from bar to bar
 	below   = 10 // from a group's name to its first bar
@@ -52,7 +58,7 @@ func draw(c chart, t theme) []byte {
 		var bars []string
 		for _, b := range g.bars {
 			slowest = max(slowest, b.took)
-			bars = append(bars, b.label+" "+whole(b.took))
+			bars = append(bars, b.label+" "+b.String())
 		}
 		said = append(said, g.name+": "+strings.Join(bars, ", ")+".")
 	}
@@ -62,7 +68,7 @@ func draw(c chart, t theme) []byte {
 		fmt.Fprintf(&body, "<text x=\"%d\" y=\"%d\" class=\"%s\">%s</text>\n", x, y, class, html.EscapeString(words))
 	}
 	text(0, 20, "title", title)
-	text(0, 42, "muted", "Median time until every pull has its login. Shorter is better.")
+	text(0, 42, "muted", "Median time until every pull has its login, and calls to the CI, STS and ECR. Shorter is better.")
 	y := 80
 	for _, g := range c.groups {
 		text(0, y, "group", g.name)
@@ -74,7 +80,7 @@ func draw(c chart, t theme) []byte {
 			}
 			text(0, y+thick-4, "name", b.label)
 			fmt.Fprintf(&body, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\" class=\"%s\"/>\n", origin, y, long, thick, class)
-			text(origin+int(long)+8, y+thick-4, class, whole(b.took))
+			text(origin+int(long)+8, y+thick-4, class, b.String())
 			y += step
 		}
 		y += apart

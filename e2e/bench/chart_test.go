@@ -12,8 +12,8 @@ import (
 )
 
 var drawn = chart{60 * time.Millisecond, []group{
-	{"A cold login", []bar{{"ours & <yours>", 315 * time.Millisecond, true}, {"theirs", 377 * time.Millisecond, false}}},
-	{"Ten pulls", []bar{{"ours & <yours>", 375 * time.Millisecond, true}, {"theirs", 3750 * time.Millisecond, false}}},
+	{"A cold login", []bar{{"ours & <yours>", 315 * time.Millisecond, calls{1, 1, 1}, true}, {"theirs", 377 * time.Millisecond, calls{0, 1, 1}, false}}},
+	{"Ten pulls", []bar{{"ours & <yours>", 375 * time.Millisecond, calls{1, 1, 1}, true}, {"theirs", 3750 * time.Millisecond, calls{0, 10, 10}, false}}},
 }}
 
 // The chart is XML without any outside part, says each figure in words and in numbers, and has all bars on one scale.
@@ -45,14 +45,14 @@ func TestChart(t *testing.T) {
 		}
 		text := strings.Join(words, "\n")
 		for _, want := range []string{
-			"a round trip of 60 ms", "\nours & <yours>\n", "\n315 ms\n", "\n377 ms\n", "\n375 ms\n", "\n3.8 s\n",
-			"Ten pulls: ours & <yours> 375 ms, theirs 3.8 s.", colours.text, colours.muted, colours.ours, colours.peer,
+			"a round trip of 60 ms", "\nours & <yours>\n", "\n315 ms, 3 calls\n", "\n377 ms, 2 calls\n", "\n375 ms, 3 calls\n", "\n3.8 s, 20 calls\n",
+			"Ten pulls: ours & <yours> 375 ms, 3 calls, theirs 3.8 s, 20 calls.", colours.text, colours.muted, colours.ours, colours.peer,
 		} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: the chart lacks %q:\n%s", name, want, svg)
 			}
 		}
-		if want := fmt.Sprint([]string{"37.0", "44.2", "44.0", "440.0"}); fmt.Sprint(bars) != want {
+		if want := fmt.Sprint([]string{"33.6", "40.2", "40.0", "400.0"}); fmt.Sprint(bars) != want {
 			t.Errorf("%s: bars of %v, want %v", name, bars, want)
 		}
 		if !strings.Contains(svg, `role="img"`) || strings.Contains(svg, "@import") {

@@ -260,7 +260,9 @@ func (b *bench) compare(name, title string, runs int, f gets, github, circle flo
 		b.times(name+", GitHub", got[0], got[2], b.inTrips(got[0], github))
 		b.times(name+", CircleCI", got[1], got[2], b.inTrips(got[1], circle))
 		b.chart.groups = append(b.chart.groups, group{title, []bar{
-			{"ecr-oidc on GitHub", got[0].median(), true}, {"ecr-oidc on CircleCI", got[1].median(), true}, {peerName, got[2].median(), false},
+			{"ecr-oidc on GitHub", got[0].median(), got[0].odd(githubCalls), true},
+			{"ecr-oidc on CircleCI", got[1].median(), got[1].odd(circleCalls), true},
+			{peerName, got[2].median(), got[2].odd(got[2][0].calls), false},
 		}})
 	}
 	b.asked("  calls of "+name+", GitHub", got[0], got[2], githubCalls)
@@ -342,6 +344,6 @@ func (p plan) inTrips(s series, most float64) bound {
 }
 
 // many and few are how often the quickest and the longest things are measured.
-func (p plan) many() int { return 20 * p.runs }
+func (p plan) many() int { return 50 * p.runs }
 
 func (p plan) few() int { return (p.runs + 1) / 2 }

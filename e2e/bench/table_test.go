@@ -24,7 +24,7 @@ func TestTable(t *testing.T) {
 	tab.print(&out)
 	for _, want := range []string{
 		`round trip \(rt\) 60ms; the wire itself: TCP connect 60.4 ms \(1.01 rt\)\n`,
-		`medians of 3 runs, taken in turn, and of 60 cached gets; of 2 for ten pulls`,
+		`medians of 3 runs, taken in turn, and of 150 cached gets; of 2 for ten pulls`,
 		`\n +ours +peer +ratio +bound\n`,
 		`cold get +330 ms, 5.50 rt +660 ms, 11.00 rt +0.50 +≤ 5.7 rt +ok\n`,
 		`cached get +4.0 ms +5.0 ms +0.80 +≤ 1 +BROKEN\n`,
