@@ -19,19 +19,18 @@ const module = "github.com/ecr-oidc/docker-credential-ecr-oidc"
 
 // level says how high each package stands. A package imports lower ones only.
 var level = map[string]int{
-	"cmd/docker-credential-ecr-oidc": 8,
-	"internal/helper":                7,
-	"internal/exchange":              6,
-	"internal/cache":                 6,
-	"internal/dockerconfig":          6,
-	"internal/trust":                 6,
-	"internal/config":                5,
-	"internal/token":                 4,
-	"internal/registry":              3,
-	"internal/oneline":               2,
-	"internal/atomicfile":            2,
-	"internal/lockfile":              2,
-	"internal/lazyregexp":            1,
+	"cmd/docker-credential-ecr-oidc": 7,
+	"internal/helper":                6,
+	"internal/exchange":              5,
+	"internal/cache":                 5,
+	"internal/dockerconfig":          5,
+	"internal/trust":                 5,
+	"internal/config":                4,
+	"internal/token":                 3,
+	"internal/registry":              2,
+	"internal/oneline":               1,
+	"internal/atomicfile":            1,
+	"internal/lockfile":              1,
 }
 
 // fences say who alone may import a module that is not ours.

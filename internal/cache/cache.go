@@ -24,10 +24,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"sync"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 )
 
 const (
@@ -42,7 +43,9 @@ const (
 )
 
 // own matches the names of our files, and of the temporary ones that atomicfile makes for them.
-var own = lazyregexp.New(`^([0-9a-f]{64}\.(sealed|[0-9]\.lock)|\.tmp-[0-9a-f]{64}\.sealed-[0-9]+)$`)
+var own = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([0-9a-f]{64}\.(sealed|[0-9]\.lock)|\.tmp-[0-9a-f]{64}\.sealed-[0-9]+)$`)
+})
 
 // Entry is a login with its life. It prints without its secret. Times are lengths and not AWS's dates, so that a clock
 // that is wrong does no harm as long as it runs evenly.
@@ -252,7 +255,7 @@ func (c *Cache) prune() {
 		return
 	}
 	for _, f := range files {
-		if !own.MatchString(f.Name()) { // the user may have given us a directory that holds other things
+		if !own().MatchString(f.Name()) { // the user may have given us a directory that holds other things
 			continue
 		}
 		if fi, err := f.Info(); err == nil && fi.Mode().IsRegular() && c.now().Sub(fi.ModTime()) > stale {

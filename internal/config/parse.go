@@ -4,21 +4,22 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
 var (
-	regionName = lazyregexp.New(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
-	helperName = lazyregexp.New(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+	regionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`) })
+	helperName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`) })
 )
 
 // parse reads the file's text. It is strict: a key that is unknown or there twice, a value of another kind, an account
@@ -160,7 +161,7 @@ func (r reader) accounts(n ast.Node) (map[string]Account, error) {
 func (r reader) regions(n ast.Node) (map[string]Entry, error) {
 	regions := map[string]Entry{}
 	err := r.pairs(n, "regions", func(region string, at, value ast.Node) (err error) {
-		if !regionName.MatchString(region) {
+		if !regionName().MatchString(region) {
 			return r.errorf(at, "%q is not a region, such as eu-west-2", region)
 		}
 		regions[region], err = r.entry(value, nil)
@@ -268,7 +269,7 @@ func (r reader) store(n ast.Node) (string, error) {
 }
 
 // IsHelperName says whether name can be a helper's, which becomes part of a command's.
-func IsHelperName(name string) bool { return helperName.MatchString(name) }
+func IsHelperName(name string) bool { return helperName().MatchString(name) }
 
 // checkStore says what is wrong with a creds_store, in words that follow that.
 func checkStore(name string) error {

@@ -2,10 +2,10 @@
 package oneline
 
 import (
+	"regexp"
 	"strings"
+	"sync"
 	"unicode"
-
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lazyregexp"
 )
 
 // Max is the most that is shown of one piece of outside text, in bytes.
@@ -39,7 +39,7 @@ func cut(s string) string {
 }
 
 // jwt matches what looks like a signed token, whoever's it is.
-var jwt = lazyregexp.New(`eyJ[\w-]{8,}\.[\w-]+\.[\w-]*`)
+var jwt = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.[\w-]*`) })
 
 // Strike returns s with every secret in it, and every token, replaced by "***". Secrets shorter than eight bytes are passed over: they
 // are no secrets, and striking them out would garble the line.
@@ -49,5 +49,5 @@ func Strike(s string, secrets ...string) string {
 			s = strings.ReplaceAll(s, secret, "***")
 		}
 	}
-	return jwt.ReplaceAllLiteralString(s, "***")
+	return jwt().ReplaceAllLiteralString(s, "***")
 }
