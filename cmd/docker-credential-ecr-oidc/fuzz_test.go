@@ -1,0 +1,69 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
+)
+
+// Whatever is handed to doctor as claims is read or refused, and what it says of them is lines of its own making.
+func FuzzClaimsIn(f *testing.F) {
+	for _, s := range []string{
+		`{"iss": "https://token.actions.githubusercontent.com", "sub": "repo:acme/app:ref:refs/heads/main", "aud": ["sts.amazonaws.com"], "n": 19521337042123456789}`,
+		`{"shape": 1, "registries": [{"registry": "123456789012.dkr.ecr.eu-west-2.amazonaws.com", "role": "r", "token": {"claims": {"iss": "x", "aud": 5}}}]}`,
+		`{"shape": 1, "registries": [{"token": {}}]}`, `{"iss": null}`, `{"iss": {"a": [1e400]}, "sub": "\u0007\n::error::x"}`, `null`, `[]`, `{"shape": 2}`, ``,
+	} {
+		f.Add([]byte(s))
+	}
+	policy, err := trust.Parse([]byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+		"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"},
+		"Condition": {"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:acme/app:ref:refs/heads/main"}}}]}`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	path := filepath.Join(f.TempDir(), "claims")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if _, claims, err := claimsIn(text, nil); err != nil && claims != nil || err != nil && strings.ContainsAny(err.Error(), "\r\n") {
+			t.Errorf("%q: %v, %v", text, claims, err)
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, complaints strings.Builder
+		d := doctor{program: program{stdout: &out, stderr: &complaints, env: func(string) (string, bool) { return "", false }}, claimsFile: path, policy: &policy}
+		if err := d.fromClaims(nil); err != nil && strings.ContainsAny(err.Error(), "\r\n") {
+			t.Errorf("%q: %v", text, err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if strings.HasPrefix(line, "::") || strings.ContainsAny(line, "\a\b\r\x1b") {
+				t.Errorf("%q: it says %q", text, line)
+			}
+		}
+	})
+}
+
+// GitHub's event is a file that anybody in the job may have written.
+func FuzzPullRequest(f *testing.F) {
+	for _, s := range []string{
+		`{"pull_request": {"head": {"repo": {"full_name": "fork/app"}}, "base": {"repo": {"full_name": "acme/app"}}}}`,
+		`{"pull_request": {"head": {"repo": null}, "base": {"repo": {"full_name": "acme/app"}}}}`, `{"pull_request": null}`, `{"pull_request": 5}`, `[`, ``,
+	} {
+		f.Add([]byte(s))
+	}
+	path := filepath.Join(f.TempDir(), "event.json")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fromTo, err := pullRequest(path)
+		if err != nil && fromTo != [2]string{} {
+			t.Errorf("%q: %q, %v", text, fromTo, err)
+		}
+		if said := shown(fromTo[0]); strings.ContainsAny(said, "\r\n\a\x1b") {
+			t.Errorf("%q: it would say %q", text, said)
+		}
+	})
+}
