@@ -4,6 +4,11 @@
 //	go run ./e2e/bench/linked
 //
 // Package initialisation is what GODEBUG=inittrace=1 says; the time is that of a whole process, from its start to its end.
+//
+// What a change is worth is seen beside a tree without it, and what a setting is worth beside a get without it:
+//
+//	git worktree add ../before COMMIT
+//	go run ./e2e/bench/linked -also ../before GOMAXPROCS=1 GODEBUG=containermaxprocs=0
 package main
 
 import (
@@ -13,6 +18,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +56,9 @@ var steps = []struct {
 // measured is one program, and what came of it.
 type measured struct {
 	name  string
-	cmd   func() *exec.Cmd
+	run   int // so many have been
+	cmd   func(binary string) *exec.Cmd
+	file  func(copy int) string
 	inits []time.Duration // all packages' together, of each run
 	bytes int             // that they allocate
 	took  []time.Duration
@@ -58,45 +66,55 @@ type measured struct {
 
 func main() {
 	runs := flag.Int("runs", 200, "`N` runs of each program")
+	also := flag.String("also", "", "`folder` of another tree of this program, to be measured too")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: linked [-runs N] [-also folder] [NAME=value ...]")
+		flag.PrintDefaults()
+	}
 	flag.Parse()
-	if flag.NArg() > 0 || *runs < 1 {
+	if *runs < 1 || slices.ContainsFunc(flag.Args(), func(arg string) bool { return strings.Index(arg, "=") < 1 }) {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(*runs, os.Stdout); err != nil {
+	if err := run(*runs, *also, flag.Args(), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "linked:", err)
 		os.Exit(1)
 	}
 }
 
-func run(runs int, out io.Writer) (err error) {
+func run(runs int, also string, settings []string, out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "ecr-oidc-linked-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	programs, err := build(dir)
+	programs, err := build(dir, also, settings)
 	if err != nil {
 		return err
 	}
+	random := rand.New(rand.NewPCG(0, 0)) // who comes first, and who after whom, is measurable
 	for range runs {
-		for i := range programs {
+		for _, i := range random.Perm(len(programs)) {
 			if err := programs[i].once(); err != nil {
 				return err
 			}
 		}
 	}
-	fmt.Fprintf(out, "%s, %s/%s; medians of %d runs each, in turn\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runs)
+	fmt.Fprintf(out, "%s, %s/%s; medians of %d runs each, in random turns\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runs)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "a process that\tinitialises packages in\tallocating\tand lasts")
 	for _, p := range programs {
-		fmt.Fprintf(table, "%s\t%.2f ms\t%d kB\t%.2f ms\n", p.name, ms(median(p.inits)), p.bytes/1000, ms(median(p.took)))
+		inits := "\t"
+		if len(p.inits) > 0 {
+			inits = fmt.Sprintf("%.2f ms\t%d kB", ms(median(p.inits)), p.bytes/1000)
+		}
+		fmt.Fprintf(table, "%s\t%s\t%.2f ms\n", p.name, inits, ms(median(p.took)))
 	}
 	return table.Flush()
 }
 
 // build builds the programs, the last of them this one, with a login in its cache that it can answer with.
-func build(dir string) ([]measured, error) {
+func build(dir, also string, settings []string) ([]measured, error) {
 	var programs []measured
 	var source strings.Builder
 	source.WriteString("package main\n")
@@ -104,46 +122,77 @@ func build(dir string) ([]measured, error) {
 		for _, p := range step.packages {
 			fmt.Fprintf(&source, "import _ %q\n", p)
 		}
-		folder := filepath.Join(dir, strconv.Itoa(i))
-		file, binary := filepath.Join(folder, "main.go"), filepath.Join(folder, "linked.exe")
-		if err := errors.Join(os.Mkdir(folder, 0o700), os.WriteFile(file, []byte(source.String()+"func main() {}\n"), 0o600), compile(binary, file)); err != nil {
+		file := filepath.Join(dir, strconv.Itoa(i)+".go")
+		if err := os.WriteFile(file, []byte(source.String()+"func main() {}\n"), 0o600); err != nil {
 			return nil, err
 		}
-		programs = append(programs, measured{name: "links " + step.name, cmd: func() *exec.Cmd { return bare(exec.Command(binary), dir) }})
+		linked, err := compile(dir, strconv.Itoa(i), ".", file)
+		if err != nil {
+			return nil, err
+		}
+		programs = append(programs, measured{name: "links " + step.name, file: linked, cmd: func(binary string) *exec.Cmd { return job(dir, binary, "") }})
 	}
-	binary := filepath.Join(dir, program+".exe")
-	if err := compile(binary, "./cmd/"+program); err != nil {
+	ours, err := compile(dir, program, ".", "./cmd/"+program)
+	if err != nil {
 		return nil, err
-	}
-	ours := func(stdin string, args ...string) *exec.Cmd {
-		cmd := bare(exec.Command(binary, args...), dir)
-		cmd.Stdin = strings.NewReader(stdin)
-		return cmd
 	}
 	login, err := json.Marshal(map[string]string{"ServerURL": host, "Username": "AWS", "Secret": strings.Repeat("a password is long ", 120)})
 	if err != nil {
 		return nil, err
 	}
-	if text, err := ours(string(login), "store").CombinedOutput(); err != nil {
+	if text, err := job(dir, ours(0), string(login), "store").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("storing a login: %w: %s", err, text)
 	}
-	return append(programs,
-		measured{name: "is " + program + " version", cmd: func() *exec.Cmd { return ours("", "version") }},
-		measured{name: "is " + program + " get, answered from the cache", cmd: func() *exec.Cmd { return ours(host, "get") }}), nil
-}
-
-// compile builds as releases are built.
-func compile(binary, what string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, what)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", what, err, text)
+	get := func(more ...string) func(string) *exec.Cmd {
+		return func(binary string) *exec.Cmd {
+			cmd := job(dir, binary, host, "get")
+			cmd.Env = append(cmd.Env, more...)
+			return cmd
+		}
 	}
-	return nil
+	programs = append(programs,
+		measured{name: "is " + program + " version", file: ours, cmd: func(binary string) *exec.Cmd { return job(dir, binary, "", "version") }},
+		measured{name: "is " + program + " get, answered from the cache", file: ours, cmd: get()})
+	for _, setting := range settings {
+		programs = append(programs, measured{name: "is that, with " + setting, file: ours, cmd: get(setting)})
+	}
+	if also != "" {
+		other, err := compile(dir, "also", also, "./cmd/"+program)
+		if err != nil {
+			return nil, err
+		}
+		programs = append(programs, measured{name: "is that, of " + also, file: other, cmd: get()})
+	}
+	return programs, nil
 }
 
-// bare gives a process the environment of a job, and nothing else.
-func bare(cmd *exec.Cmd, dir string) *exec.Cmd {
+// copies of each program are run by turns, all written alike: how the kernel keeps a file in memory is worth up to half a
+// millisecond of what a process of it takes.
+const copies = 4
+
+// compile builds as releases are built, in a tree, and returns where each copy lies.
+func compile(dir, name, tree, what string) (file func(copy int) string, err error) {
+	built := filepath.Join(dir, "built", name+".exe")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built, what)
+	cmd.Dir, cmd.Env = tree, append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building %s in %s: %w\n%s", what, tree, err, text)
+	}
+	text, err := os.ReadFile(built)
+	if err != nil {
+		return nil, err
+	}
+	file = func(copy int) string { return filepath.Join(dir, fmt.Sprintf("%s-%d.exe", name, copy%copies)) }
+	for n := range copies {
+		err = errors.Join(err, os.WriteFile(file(n), text, 0o700))
+	}
+	return file, err
+}
+
+// job is a process with the environment of a job, and nothing else.
+func job(dir, binary, stdin string, args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Env = []string{
 		"HOME=" + dir, "RUNNER_TEMP=" + dir, "GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=acme/app", "GITHUB_RUN_ID=1",
 		"ACTIONS_ID_TOKEN_REQUEST_URL=https://localhost/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=the-request-token-of-this-job",
@@ -154,14 +203,19 @@ func bare(cmd *exec.Cmd, dir string) *exec.Cmd {
 
 // once runs a program twice: for its time, and with the trace of its initialisation, which takes time itself.
 func (m *measured) once() error {
-	cmd := m.cmd()
+	binary := m.file(m.run)
+	m.run++
+	cmd := m.cmd(binary)
 	start := time.Now()
 	err := cmd.Run()
 	m.took = append(m.took, time.Since(start))
 	if err != nil {
 		return fmt.Errorf("running what %s: %w", m.name, err)
 	}
-	traced := m.cmd()
+	traced := m.cmd(binary)
+	if slices.ContainsFunc(traced.Env, func(v string) bool { return strings.HasPrefix(v, "GODEBUG=") }) {
+		return nil // it has one setting of that name already
+	}
 	var trace bytes.Buffer
 	traced.Env, traced.Stderr = append(traced.Env, "GODEBUG=inittrace=1"), &trace
 	if err := traced.Run(); err != nil {
