@@ -9,58 +9,73 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-// Held is a lock that this process has.
+// Held is a lock that this process holds.
 type Held struct{ file *lockedfile.File }
 
-// Lock takes the lock that the file at path is. It makes the file, for its owner alone, and follows no symlink there. It
-// blocks until nobody else holds the lock or ctx is done, whichever is first, and the error is then ctx's. The kernel
-// releases the lock when its holder dies. Any number of processes and goroutines may call it; who is next is not said.
+// Lock takes the lock on the file at path. It creates a missing file with mode 0600 and does not follow a symlink there.
+// It blocks until no other process holds the lock, or ctx is done; the error is then ctx's. The kernel releases the lock
+// when its holder dies. Any number of processes and goroutines may call it; they get the lock in no particular order.
+//
+// Another process may remove the file at any time. The lock is always on the file that is at path when Lock returns: a
+// process that has waited for a file that was removed meanwhile opens the new one.
 func Lock(ctx context.Context, path string) (*Held, error) {
-	type locked struct {
-		file *lockedfile.File
+	type result struct {
+		held *Held
 		err  error
 	}
-	done := make(chan locked)
-	go func() { // the system's call knows no context
-		file, err := lockedfile.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
-		if err == nil {
-			readable(file.File)
-		}
+	done := make(chan result)
+	go func() { // the system call does not know the context
+		held, err := lock(ctx, path)
 		select {
-		case done <- locked{file, err}:
+		case done <- result{held, err}:
 		case <-ctx.Done():
-			if err == nil {
-				file.Close()
-			}
+			held.Unlock()
 		}
 	}()
 	select {
-	case l := <-done:
-		if l.err != nil {
-			return nil, l.err
-		}
-		return &Held{l.file}, nil
+	case r := <-done:
+		return r.held, r.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// Unlock releases the lock. The file stays.
-func (h *Held) Unlock() { h.file.Close() }
-
-// Gone says whether the file that is locked is no longer the one at its path: who held the lock before removed it.
-func (h *Held) Gone() bool {
-	mine, err := h.file.Stat()
-	if err != nil {
-		return true
+func lock(ctx context.Context, path string) (*Held, error) {
+	for ctx.Err() == nil {
+		file, err := lockedfile.OpenFile(path, os.O_RDWR|os.O_CREATE|noFollow, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if isAt(file, path) {
+			repairMode(file.File)
+			return &Held{file}, nil
+		}
+		file.Close()
 	}
-	there, err := os.Lstat(h.file.Name())
-	return err != nil || !os.SameFile(mine, there)
+	return nil, ctx.Err()
 }
 
-// readable mends the mode of a file that was made under a umask which takes its owner's rights: the next process could
-// not open it. That it cannot be mended is no matter; that process then has no lock.
-func readable(f *os.File) {
+// isAt reports whether path still names the open file.
+func isAt(file *lockedfile.File, path string) bool {
+	opened, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Lstat(path)
+	return err == nil && os.SameFile(opened, named)
+}
+
+// Unlock releases the lock. The file stays. Unlock does nothing for a nil lock and when it is called again.
+func (h *Held) Unlock() {
+	if h != nil && h.file != nil {
+		h.file.Close()
+		h.file = nil
+	}
+}
+
+// repairMode gives the file its mode when an unusual umask removed its owner's rights: the next process could not open
+// it. If that fails, the next process has no lock.
+func repairMode(f *os.File) {
 	if fi, err := f.Stat(); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
 		_ = f.Chmod(0o600)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func TestLockFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		readable(f)
+		repairMode(f)
 		if fi, err := os.Stat(f.Name()); err != nil || fi.Mode().Perm() != 0o600 {
 			t.Errorf("after a strange umask: %v, %v", fi.Mode(), err)
 		}
@@ -103,32 +104,54 @@ func TestLockFile(t *testing.T) {
 	}
 }
 
-// A lock whose file was removed is still a lock for those that wait for it, and says so.
-func TestGone(t *testing.T) {
+// A process that has waited for a file which was removed meanwhile locks the new file: two never hold the lock of one
+// path at the same time.
+func TestLockFileRemoved(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows does not remove a file that is open")
 	}
 	path := filepath.Join(t.TempDir(), "lock")
-	first, err := Lock(t.Context(), path)
+	for range 50 {
+		first, err := Lock(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var holders, most atomic.Int32
+		var waiters sync.WaitGroup
+		for range 4 { // some have the file open before it is removed, and some open the new one
+			waiters.Go(func() {
+				held, err := Lock(t.Context(), path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				most.Store(max(most.Load(), holders.Add(1)))
+				runtime.Gosched()
+				time.Sleep(time.Millisecond) // long enough for a second holder to be seen
+				holders.Add(-1)
+				held.Unlock()
+			})
+		}
+		time.Sleep(time.Millisecond) // so that some are waiting; it does not matter how many
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		first.Unlock()
+		waiters.Wait()
+		if n := most.Load(); n != 1 {
+			t.Fatalf("%d processes held the lock at the same time", n)
+		}
+	}
+}
+
+// Unlock may be called twice, and without a lock.
+func TestUnlock(t *testing.T) {
+	held, err := Lock(t.Context(), filepath.Join(t.TempDir(), "lock"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first.Gone() {
-		t.Error("gone while it is there")
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if !first.Gone() {
-		t.Error("not gone after it was removed")
-	}
-	second, err := Lock(t.Context(), path) // another file
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Unlock()
-	if !first.Gone() || second.Gone() {
-		t.Error("the old lock takes the new file for its own, or the new one not")
-	}
-	first.Unlock()
+	held.Unlock()
+	held.Unlock()
+	held = nil
+	held.Unlock()
 }
