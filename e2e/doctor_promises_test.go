@@ -651,7 +651,7 @@ func TestDoctorHangs(t *testing.T) {
 	onUnix(t)
 	var all sync.WaitGroup
 	for variable, want := range map[string]string{
-		"ECR_OIDC_TOKEN_FILE": "✗ token     answering get: not done within 28s\n            → something that it opens does not answer: ",
+		"ECR_OIDC_TOKEN_FILE": "✗ settings  answering get: not done within 28s\n            → something that it opens does not answer: ",
 		"ECR_OIDC_CONFIG":     "✗ settings  answering get: not done within 28s\n            → something that it opens does not answer: ",
 	} {
 		j := patient(t, world.Options{})

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -154,7 +153,7 @@ func TestAnotherJobsCache(t *testing.T) {
 	if len(entries) != 2 {
 		t.Fatalf("%v, want an entry and a failure", entries)
 	}
-	name := regexp.MustCompile(`^[0-9a-f]{64}\.(sealed|0\.lock)$`)
+	name := regexp.MustCompile(`^[0-9a-f]{64}\.(sealed|lock)$`)
 	tell := append(forms(password), "123456789012", "eu-west-2", "amazonaws", "no-such-role", "role/ci", "acme", "refs/heads", "AccessDenied", "AWS", "github")
 	var sizes []int
 	for _, path := range v.cached("") {
@@ -279,9 +278,9 @@ func TestCleanUp(t *testing.T) {
 	v.misses("an empty cache")
 	dir := filepath.Dir(v.entry())
 	id := strings.Repeat("0123456789abcdef", 4)
-	old := []string{id + ".sealed", id + ".0.lock", id + ".2.lock", ".tmp-" + id + ".sealed-1234567890"}
-	foreign := []string{"notes", "notes.sealed", id[1:] + ".sealed", id + "0.sealed", strings.Repeat("ABCD", 16) + ".sealed", ".tmp-notes-12", id + ".lock", id + ".sealed.bak"}
-	young := []string{strings.Repeat("f", 64) + ".sealed", ".tmp-" + strings.Repeat("f", 64) + ".sealed-1", strings.Repeat("f", 64) + ".0.lock"}
+	old := []string{id + ".sealed", id + ".lock", ".tmp-entry-1234567890"}
+	foreign := []string{"notes", "notes.sealed", id[1:] + ".sealed", id + "0.sealed", strings.Repeat("ABCD", 16) + ".sealed", ".tmp-notes-12", ".tmp-entry-x", id + ".lock2", id + ".sealed.bak"}
+	young := []string{strings.Repeat("f", 64) + ".sealed", ".tmp-entry-1", strings.Repeat("f", 64) + ".lock"}
 	for i := range 3000 { // and a crowd that has nothing to do with us
 		foreign = append(foreign, fmt.Sprintf("crowd-%d.sealed", i))
 	}
@@ -316,35 +315,26 @@ func TestCleanUp(t *testing.T) {
 	v.hits("after that")
 }
 
-// Somebody who holds a lock for ever costs a get eight seconds for each, and not its answer.
-func TestForeignLock(t *testing.T) {
+// A lock that a process has held for longer than a fetch may take delays a get by a few seconds at most, and later gets
+// not at all. TestHeldLocks has the process that keeps its lock looking new.
+func TestStuckLock(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("waits for the program's own limits, up to 16 seconds")
+	v := newVictim(t)
+	v.misses("an empty cache")
+	entry := v.entry()
+	path := strings.TrimSuffix(entry, ".sealed") + ".lock"
+	unlock, err := lockedfile.MutexAt(path).Lock()
+	v.must(err)
+	defer unlock()
+	give(v.job, path)
+	v.must(os.Chtimes(path, time.Now(), time.Now().Add(-time.Hour)))
+	v.must(os.Remove(entry))
+	start := time.Now()
+	v.misses("the lock is held")
+	if took := time.Since(start); took > 14*time.Second { // a guard: without the lock's time it would be 15 to 18 s
+		t.Errorf("get took %v", took)
 	}
-	var all sync.WaitGroup
-	for held, bound := range map[int]time.Duration{1: 16 * time.Second, 2: 28 * time.Second} {
-		v := newVictim(t)
-		v.misses("an empty cache")
-		entry := v.entry()
-		for n := range held {
-			path := fmt.Sprintf("%s.%d.lock", strings.TrimSuffix(entry, ".sealed"), n)
-			unlock, err := lockedfile.MutexAt(path).Lock()
-			v.must(err)
-			defer unlock()
-			give(v.job, path)
-		}
-		v.must(os.Remove(entry))
-		all.Go(func() {
-			start := time.Now()
-			v.misses(fmt.Sprintf("%d locks are held", held))
-			if took := time.Since(start); took > bound || took < time.Duration(held)*8*time.Second {
-				t.Errorf("%d locks are held: get took %v, want %d times 8 seconds and a moment", held, took, held)
-			}
-			v.hits("after that")
-		})
-	}
-	all.Wait()
+	v.hits("after that")
 }
 
 // list names all that is below a directory.

@@ -98,7 +98,7 @@ func TestDamagedLocks(t *testing.T) {
 	v := newVictim(t)
 	v.misses("an empty cache")
 	entry := v.entry()
-	lock := strings.TrimSuffix(entry, ".sealed") + ".0.lock"
+	lock := strings.TrimSuffix(entry, ".sealed") + ".lock"
 	file, nothing := filepath.Join(v.dir, "somebody's-file"), filepath.Join(v.dir, "nothing")
 	v.must(os.WriteFile(file, []byte("somebody's"), 0o644))
 	give(v.job, file)

@@ -253,24 +253,21 @@ func (d *diagnosis) cache(x helper.Examination) {
 	case x.Cached == nil:
 		d.add("cache", good, "%s: nothing for this registry", x.CacheDir)
 	default:
-		d.cached(x, time.Since(x.Cached.Made))
+		d.cached(x, time.Since(x.Cached.CreatedAt))
 	}
 	if x.Stored != nil {
-		d.add("login", note, "another tool's docker login of %s ago is kept, and get answers with that before all else", span(time.Since(x.Stored.Made))).Next = "to forget it: docker logout " + x.Registry.Host
+		d.add("login", note, "another tool's docker login of %s ago is kept, and get answers with that before all else", span(time.Since(x.Stored.CreatedAt))).Next = "to forget it: docker logout " + x.Registry.Host
 	}
 }
 
-// cached says of the entry that there is how long get will answer with it. From Refresh on AWS is asked again, and a
-// refusal takes it away.
+// cached reports how long get will return the entry. When it is no longer fresh, AWS is asked again, and a refusal
+// deletes it.
 func (d *diagnosis) cached(x helper.Examination, age time.Duration) {
 	e := x.Cached
-	left := e.Left(time.Now())
-	if e.Refresh > 0 {
-		left = min(left, e.Refresh-age)
-	}
-	text := fmt.Sprintf("%s: a password made %s ago that lives %s", x.CacheDir, span(age), span(e.Life))
+	left := min(e.Remaining(time.Now()), e.FreshFor-age)
+	text := fmt.Sprintf("%s: a password made %s ago that lives %s", x.CacheDir, span(age), span(e.TTL))
 	switch {
-	case !e.Fresh(time.Now()):
+	case !e.IsUsable(time.Now()):
 		d.add("cache", good, "%s and serves no longer", text)
 	case d.Ready:
 		d.add("cache", good, "%s", text)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -129,7 +130,7 @@ func TestCachedFor(t *testing.T) {
 		{hour - 14*time.Minute, hour, hour, true, "and serves no longer"},
 	} {
 		d := diagnosis{Ready: tt.ready}
-		d.cached(helper.Examination{Cached: &cache.Entry{Made: time.Now().Add(-tt.age), Life: tt.life, Refresh: tt.refresh}}, tt.age)
+		d.cached(helper.Examination{Cached: &cache.Entry{CreatedAt: time.Now().Add(-tt.age), TTL: tt.life, FreshFor: cmp.Or(tt.refresh, tt.life)}}, tt.age)
 		if got := d.Checks[0].Text; !strings.HasSuffix(got, tt.want) {
 			t.Errorf("%v of %v, refresh %v: %s; want %s", tt.age, tt.life, tt.refresh, got, tt.want)
 		}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,13 +21,28 @@ import (
 // wholeGet is the time limit of one call by Docker. It bounds what the steps inside bound already.
 const wholeGet = 28 * time.Second
 
+// maxInput is the most that is read of stdin, in bytes. A login, which is the most that a client writes there, has about
+// five thousand.
+const maxInput = 64 << 10
+
 // protocol answers one call in docker-credential-helpers' protocol. Nothing is written before the whole answer is
 // known, and a success writes nothing to stderr.
 func (p program) protocol(verb string) int {
 	var answer bytes.Buffer
 	var host atomic.Value
 	err := within(verb, wholeGet, func(ctx context.Context) error {
-		return credentials.HandleCommand(adaptor{p.helper(), ctx, &host}, verb, p.stdin, &answer)
+		var input io.Reader = strings.NewReader("") // which list does not read
+		if verb != "list" {
+			text, err := io.ReadAll(io.LimitReader(p.stdin, maxInput+1))
+			if err != nil {
+				return fmt.Errorf("reading stdin: %w", err)
+			}
+			if len(text) > maxInput { // docker-credential-helpers would read all of it into memory
+				return fmt.Errorf("reading stdin: it is longer than %d KiB", maxInput>>10)
+			}
+			input = bytes.NewReader(text)
+		}
+		return credentials.HandleCommand(adaptor{p.helper(), ctx, &host}, verb, input, &answer)
 	})
 	if err != nil {
 		asked, _ := host.Load().(string)

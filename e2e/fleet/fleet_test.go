@@ -23,10 +23,7 @@ func TestFleet(t *testing.T) {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	for _, s := range services {
-		want := 15
-		if s.name == "oidc" {
-			want = 5
-		}
+		const want = 15
 		if c := got.counts[s.name]; c.throttled == 0 && s.name != "oidc" || c.calls-c.throttled != want {
 			t.Errorf("%s: %+v; want %d answered, after some that were throttled", s.label, c, want)
 		}

@@ -106,21 +106,16 @@ func (p plan) regionOf(host string) string {
 // asks is how many of its regions a job comes to pull from.
 func (p plan) asks() int { return min(p.pulls, len(p.regions)) }
 
-// allowed is how often a job may be answered: once by STS and once by ECR for each region, and once by GitHub, whose
-// token serves for four of its five minutes: longer than a job here takes.
+// allowed is how often a job may be answered by a service: once by STS and once by ECR for each region, and by GitHub
+// once for each region too, whose requests do not name it.
 func (p plan) allowed(a asked) int {
-	if a.job < 0 {
+	switch {
+	case a.job < 0:
 		return 0
+	case a.service == "oidc":
+		return p.asks()
 	}
 	return 1
-}
-
-// needs is how often a job has to ask a service.
-func (p plan) needs(service string) int {
-	if service == "oidc" {
-		return min(p.asks(), 1)
-	}
-	return p.asks()
 }
 
 func (t tally) print(out io.Writer, wall time.Duration) {
@@ -148,7 +143,7 @@ func (t tally) print(out io.Writer, wall time.Duration) {
 	fmt.Fprintln(table, "\tcalls\tthrottled, tried again\tanswered\tneeded\ta call per pull\t")
 	for _, s := range services {
 		c := t.counts[s.name]
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t\n", s.label, c.calls, c.throttled, c.calls-c.throttled, t.jobs*t.needs(s.name), all)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t\n", s.label, c.calls, c.throttled, c.calls-c.throttled, t.jobs*t.asks(), all)
 	}
 	table.Flush()
 	least := ""

@@ -13,6 +13,7 @@ type BuildkiteJob struct {
 	Ref                    string // refs/heads/main
 	Step                   string // the step's key; a step without one leaves it empty in the subject
 	NoToken                bool   // a process to which the agent's variables were not passed on
+	AgentToken             bool   // BUILDKITE_AGENT_ACCESS_TOKEN is the agent's own, as for agents before job tokens
 }
 
 // BuildkiteIssuer is the issuer of Buildkite's tokens, for all organisations.
@@ -49,13 +50,20 @@ func (w *World) buildkiteJob(j BuildkiteJob, base string) map[string]string {
 	if j.NoToken {
 		return env
 	}
-	access := randomHex(20)
-	env["BUILDKITE_AGENT_ACCESS_TOKEN"] = access
+	// https://buildkite.com/docs/platform/security/tokens: the prefix of a job token, and of an agent session token.
+	access := "bkaj_" + randomHex(20)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.builds[access] = run
+	if j.AgentToken {
+		access = buildkiteAgentToken
+	}
+	env["BUILDKITE_AGENT_ACCESS_TOKEN"] = access
+	w.builds[access] = append(w.builds[access], run)
 	return env
 }
+
+// buildkiteAgentToken is the session token of the one agent that runs every job with AgentToken.
+const buildkiteAgentToken = "bkaa_0123456789abcdef0123456789abcdef01234567"
 
 // buildkite is the one call of the agent API that "buildkite-agent oidc
 // request-token" makes.
@@ -63,8 +71,14 @@ func (w *World) buildkiteJob(j BuildkiteJob, base string) map[string]string {
 func (v *visit) buildkite() {
 	access, ok := strings.CutPrefix(v.r.Header.Get("Authorization"), "Token ")
 	v.w.mu.Lock()
-	run, known := v.w.builds[access]
+	runs, known := v.w.builds[access]
 	v.w.mu.Unlock()
+	var run buildkiteRun
+	for _, run = range runs { // an agent's token is good for each of its jobs
+		if v.at.path == "/v3/jobs/"+run.id+"/oidc/tokens" {
+			break
+		}
+	}
 	var in struct {
 		Audience string
 		Lifetime int64

@@ -63,7 +63,11 @@ func (v *visit) session(role Role, life time.Duration, r assumedResult) {
 	r.XMLName.Local = action + "Result"
 	r.Role.Arn, r.Role.AssumedRoleId = p.arn, p.id
 	r.Credentials.AccessKeyId, r.Credentials.SecretAccessKey, r.Credentials.SessionToken = p.keyID, p.secret, p.token
-	r.Credentials.Expiration = p.expires.UTC().Format(time.RFC3339)
+	expires := p.expires
+	if v.w.opts.Sessions < 0 {
+		expires = v.w.now().Add(v.w.opts.Sessions)
+	}
+	r.Credentials.Expiration = expires.UTC().Format(time.RFC3339)
 	v.xml(http.StatusOK, assumed{XMLName: xml.Name{Space: stsSpace, Local: action + "Response"}, Result: r, Metadata: metadata{guid()}})
 }
 

@@ -24,7 +24,7 @@ type Options struct {
 	PlainAddr string           // HTTP listener, which is the proxy too; default 127.0.0.1:0
 	TokenLife time.Duration    // life of ECR passwords; default 12 hours
 	JobTokens time.Duration    // life of GitHub's tokens; default 5 minutes, which is GitHub's
-	Sessions  time.Duration    // the longest life of a role session, below what AWS gives; default none
+	Sessions  time.Duration    // the longest life of a role session, below what AWS gives; negative: STS reports that it is over already; default none
 	Clock     func() time.Time // what the servers believe and send as Date; default time.Now
 	OnCall    func(Call)       // told of each call when it is over; may be nil
 }
@@ -53,7 +53,7 @@ type World struct {
 	logins      map[string]consoleLogin        // by refresh token
 	proofs      map[string]bool                // ids of the proofs of possession that were used
 	jobs        map[string]githubRun           // by request token
-	builds      map[string]buildkiteRun        // by access token
+	builds      map[string][]buildkiteRun      // by access token
 	passwords   map[string]grant               // ECR passwords given out
 	stores      map[string]*store              // registries, by account and region
 	buckets     map[string]*bucket             // what is left of each service's calls; none: as many as one likes
@@ -86,7 +86,7 @@ func Start(o Options) (*World, error) {
 		faults: map[string][]Fault{}, roles: map[string]Role{}, policies: map[string]*policy{}, permissions: map[string]*policy{},
 		providers: map[string]map[string][]string{}, users: map[string]User{}, keys: map[string]principal{},
 		sso: map[ssoGrant]string{}, refresh: map[string]string{}, logins: map[string]consoleLogin{}, proofs: map[string]bool{},
-		jobs: map[string]githubRun{}, builds: map[string]buildkiteRun{},
+		jobs: map[string]githubRun{}, builds: map[string][]buildkiteRun{},
 		passwords: map[string]grant{}, stores: map[string]*store{}, buckets: map[string]*bucket{},
 	}
 	if err := w.listen(); err != nil {

@@ -13,47 +13,80 @@ import (
 // ("a zero-length file is a valid and possible outcome after the rename", see github.com/google/renameio). When it
 // fails, the old file is as it was and no temporary file stays behind. It follows no symlink: path itself is replaced.
 func Write(path string, data []byte, perm fs.FileMode, sync bool) error {
-	return write(path, data, sync, func(f *os.File) error { return f.Chmod(perm) })
+	f, err := Create(path, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	return f.Commit(path, data, perm, sync)
 }
 
 // Replace is Write, with sync, for a file that is there: the new one has old's mode, and its owner and group as far as
 // this process may give files away. Where it may not keep the group, the new group gets no rights.
 func Replace(path string, data []byte, old fs.FileInfo) error {
-	return write(path, data, true, func(f *os.File) error {
-		perm := old.Mode().Perm()
-		if !keepOwner(f, old) {
-			perm &^= 0o070
-		}
-		return f.Chmod(perm)
-	})
-}
-
-func write(path string, data []byte, sync bool, prepare func(*os.File) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-"+filepath.Base(path)+"-*") // O_EXCL, 0600
+	f, err := Create(path, 0)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if _, err := f.Write(data); err != nil {
+	defer f.Discard()
+	perm := old.Mode().Perm()
+	if !keepOwner(f.temp, old) {
+		perm &^= 0o070
+	}
+	return f.Commit(path, data, perm, true)
+}
+
+// File is a temporary file that is going to be a file of the same directory.
+type File struct{ temp *os.File }
+
+// Create creates a temporary file beside path, for its owner alone, and writes size bytes to it, so that a disk without
+// room for them is an error now.
+func Create(path string, size int) (*File, error) {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".tmp-"+filepath.Base(path)+"-*") // O_EXCL, 0600
+	if err != nil {
+		return nil, err
+	}
+	f := &File{temp}
+	if _, err := temp.Write(make([]byte, size)); err != nil {
+		f.Discard()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Commit makes data the file's content and renames it to path, as Write does.
+func (f *File) Commit(path string, data []byte, perm fs.FileMode, sync bool) error {
+	if _, err := f.temp.WriteAt(data, 0); err != nil {
 		return err
 	}
-	if err := prepare(f); err != nil {
+	if err := f.temp.Truncate(int64(len(data))); err != nil {
+		return err
+	}
+	if err := f.temp.Chmod(perm); err != nil {
 		return err
 	}
 	if sync {
-		if err := f.Sync(); err != nil {
+		if err := f.temp.Sync(); err != nil {
 			return err
 		}
 	}
-	if err := f.Close(); err != nil {
+	if err := f.temp.Close(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.temp.Name(), path); err != nil {
+		return err
+	}
+	f.temp = nil
+	return nil
+}
+
+// Discard removes the temporary file unless it was committed. It may be called again.
+func (f *File) Discard() {
+	if f.temp != nil {
+		f.temp.Close()
+		os.Remove(f.temp.Name())
+		f.temp = nil
+	}
 }
 
 // Target follows symlinks at path, also one whose target is still to be made: for a file that a person has linked to

@@ -38,36 +38,42 @@ func filled(t testing.TB) *Cache {
 }
 
 func login() Entry {
-	return Entry{Username: "AWS", Secret: "the-password", Made: noon, Life: 12 * time.Hour}
+	return Entry{Username: "AWS", Secret: "the-password", CreatedAt: noon, TTL: 12 * time.Hour, FreshFor: 12 * time.Hour}
 }
 
-func TestFresh(t *testing.T) {
+func TestEntryTimes(t *testing.T) {
 	const second = time.Second
 	for _, tt := range []struct {
-		age, life time.Duration
-		want      bool
+		age, ttl, freshFor time.Duration
+		fresh              bool
+		remaining          time.Duration
 	}{
-		{0, 12 * time.Hour, true},
-		{12*time.Hour - margin - second, 12 * time.Hour, true},
-		{12*time.Hour - margin, 12 * time.Hour, false},
-		{12 * time.Hour, 12 * time.Hour, false},
-		{1000 * time.Hour, 12 * time.Hour, false},
-		{-second, 12 * time.Hour, false}, // the clock was set back: who knows how long ago it was made
-		{0, margin + second, true},
-		{0, margin, false},
-		{0, 0, false},
-		{0, -time.Hour, false},
+		{0, 12 * time.Hour, 12 * time.Hour, true, 12*time.Hour - margin},
+		{12*time.Hour - margin - second, 12 * time.Hour, 12 * time.Hour, true, second},
+		{12*time.Hour - margin, 12 * time.Hour, 12 * time.Hour, false, 0},
+		{12 * time.Hour, 12 * time.Hour, 12 * time.Hour, false, 0},
+		{1000 * time.Hour, 12 * time.Hour, 12 * time.Hour, false, 0},
+		{-second, 12 * time.Hour, 12 * time.Hour, false, 0}, // the clock was set back
+		{0, margin + second, 12 * time.Hour, true, second},
+		{0, margin, 12 * time.Hour, false, 0},
+		{0, 0, 12 * time.Hour, false, 0},
+		{0, -time.Hour, 12 * time.Hour, false, 0},
+		{time.Hour - second, 12 * time.Hour, time.Hour, true, 11*time.Hour - margin + second},
+		{time.Hour, 12 * time.Hour, time.Hour, false, 11*time.Hour - margin}, // the role session is over
+		{0, 12 * time.Hour, 0, false, 12*time.Hour - margin},
+		{0, 12 * time.Hour, -second, false, 12*time.Hour - margin},
 	} {
-		e := Entry{Made: noon, Life: tt.life}
-		if got := e.Fresh(noon.Add(tt.age)); got != tt.want {
-			t.Errorf("an entry that lives %v is fresh after %v: %v", tt.life, tt.age, got)
+		e := Entry{CreatedAt: noon, TTL: tt.ttl, FreshFor: tt.freshFor}
+		now := noon.Add(tt.age)
+		if e.IsFresh(now) != tt.fresh || e.Remaining(now) != tt.remaining || e.IsUsable(now) != (tt.remaining > 0) {
+			t.Errorf("TTL %v, fresh for %v, after %v: fresh %v, remaining %v", tt.ttl, tt.freshFor, tt.age, e.IsFresh(now), e.Remaining(now))
 		}
 	}
 }
 
 func TestPutGetRemove(t *testing.T) {
 	c := filled(t)
-	if got, ok := c.Get("id"); !ok || got.Username != "AWS" || got.Secret != "the-password" || !got.Made.Equal(noon) || got.Life != 12*time.Hour {
+	if got, ok := c.Get("id"); !ok || got.Username != "AWS" || got.Secret != "the-password" || !got.CreatedAt.Equal(noon) || got.TTL != 12*time.Hour {
 		t.Errorf("Get = %+v, %v", got, ok)
 	}
 	for _, other := range []string{"", "i", "id ", "ID", "id\n", "other"} {
@@ -121,10 +127,10 @@ func TestSealed(t *testing.T) {
 		if got, ok := next.Get("id"); ok {
 			t.Errorf("with the secret %q: %+v", other, got)
 		}
-		if next.path("id", suffix) == c.path("id", suffix) {
+		if next.path("id", entrySuffix) == c.path("id", entrySuffix) {
 			t.Errorf("with the secret %q the entry has the same name", other)
 		}
-		if err := os.WriteFile(next.path("id", suffix), content(t, c.path("id", suffix)), 0o600); err != nil {
+		if err := os.WriteFile(next.path("id", entrySuffix), content(t, c.path("id", entrySuffix)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, ok := next.Get("id"); ok {
@@ -134,7 +140,7 @@ func TestSealed(t *testing.T) {
 	if got, ok := opened(t, c.Dir(), secret).Get("id"); !ok || got.Secret != "the-password" {
 		t.Errorf("with the same secret: %+v, %v", got, ok)
 	}
-	sealed := content(t, c.path("id", suffix))
+	sealed := content(t, c.path("id", entrySuffix))
 	for _, plain := range []string{"the-password", "Username", "AWS"} {
 		if bytes.Contains(sealed, []byte(plain)) {
 			t.Errorf("%q can be read in the entry", plain)
@@ -143,7 +149,7 @@ func TestSealed(t *testing.T) {
 	if err := c.Put("id", login()); err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Equal(sealed, content(t, c.path("id", suffix))) {
+	if bytes.Equal(sealed, content(t, c.path("id", entrySuffix))) {
 		t.Error("the same entry seals to the same bytes: the nonce is not random")
 	}
 }
@@ -151,7 +157,7 @@ func TestSealed(t *testing.T) {
 // Two entries cannot be swapped.
 func TestRenamedEntry(t *testing.T) {
 	c := filled(t)
-	if err := os.Rename(c.path("id", suffix), c.path("other", suffix)); err != nil {
+	if err := os.Rename(c.path("id", entrySuffix), c.path("other", entrySuffix)); err != nil {
 		t.Fatal(err)
 	}
 	if got, ok := c.Get("other"); ok {
@@ -162,29 +168,37 @@ func TestRenamedEntry(t *testing.T) {
 // Whatever part of an entry is lost or changed, it is a miss.
 func TestDamagedEntry(t *testing.T) {
 	c := filled(t)
-	path := c.path("id", suffix)
+	path := c.path("id", entrySuffix)
 	good := content(t, path)
-	miss := func(what string, b []byte) {
-		t.Helper()
+	var e Entry
+	for i := range good {
+		flipped := slices.Clone(good)
+		flipped[i] ^= 1
+		if c.decrypt("id", good[:i], &e) || c.decrypt("id", flipped, &e) {
+			t.Fatalf("byte %d: %+v", i, e)
+		}
+	}
+	if !c.decrypt("id", good, &e) {
+		t.Fatal("the entry itself does not decrypt")
+	}
+	for what, b := range map[string][]byte{
+		"cut short":                 good[:len(good)-1],
+		"empty":                     nil,
+		"one byte more":             append(slices.Clone(good), 0),
+		"another format":            bytes.Replace(good, []byte(format), []byte("ecr-oidc 1\n"), 1),
+		"not sealed":                []byte(`{"Username":"AWS","Secret":"x","TTL":43200000000000,"FreshFor":43200000000000}`),
+		"zeros":                     make([]byte, len(good)), // as a power failure leaves them
+		"larger than an entry":      make([]byte, maxSealed+1),
+		"an entry and much more":    append(slices.Clone(good), make([]byte, maxSealed)...),
+		"an entry of another cache": content(t, filled(t).path("id", entrySuffix))[:100],
+	} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, ok := c.Get("id"); ok {
-			t.Fatalf("%s: Get = %+v", what, got)
+			t.Errorf("%s: Get = %+v", what, got)
 		}
 	}
-	for i := range good {
-		miss("cut short", good[:i])
-		flipped := slices.Clone(good)
-		flipped[i] ^= 1
-		miss("one bit", flipped)
-	}
-	miss("one byte more", append(slices.Clone(good), 0))
-	miss("another format", bytes.Replace(good, []byte("ecr-oidc 1\n"), []byte("ecr-oidc 2\n"), 1))
-	miss("as if it were not sealed", []byte(`{"Username":"AWS","Secret":"x","Life":43200000000000}`))
-	miss("zeros, as a power cut leaves them", make([]byte, len(good)))
-	miss("larger than an entry can be", make([]byte, maxEntry+1))
-	miss("an entry and much more", append(slices.Clone(good), make([]byte, maxEntry)...))
 	if err := c.Put("id", login()); err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +212,7 @@ func TestEntryThatIsNoFile(t *testing.T) {
 	good := filled(t)
 	for name, make := range map[string]func(path string) error{
 		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
-		"a symlink":   func(path string) error { return os.Symlink(good.path("id", suffix), path) },
+		"a symlink":   func(path string) error { return os.Symlink(good.path("id", entrySuffix), path) },
 		"a huge file": func(path string) error {
 			if err := os.WriteFile(path, nil, 0o600); err != nil {
 				return err
@@ -209,7 +223,7 @@ func TestEntryThatIsNoFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-			if err := make(c.path("id", suffix)); err != nil {
+			if err := make(c.path("id", entrySuffix)); err != nil {
 				t.Skip(err)
 			}
 			if got, ok := c.Get("id"); ok {
@@ -231,16 +245,15 @@ func TestEntryThatIsNoFile(t *testing.T) {
 
 // Without a cache nothing is found and nothing is kept, and Put says so.
 func TestNoCache(t *testing.T) {
-	for name, c := range map[string]*Cache{"nil": nil, "zero": {}} {
-		if got, ok := c.Get("id"); ok {
-			t.Errorf("%s: Get = %+v", name, got)
-		}
-		if err := c.Put("id", login()); err == nil {
-			t.Errorf("%s: Put keeps something, somewhere", name)
-		}
-		if err := c.Remove("id"); err != nil {
-			t.Errorf("%s: Remove: %v", name, err)
-		}
+	var c *Cache
+	if got, ok := c.Read("id"); ok {
+		t.Errorf("Read = %+v", got)
+	}
+	if err := c.Put("id", login()); err == nil {
+		t.Error("Put returns no error")
+	}
+	if err := c.Remove("id"); err != nil {
+		t.Errorf("Remove: %v", err)
 	}
 }
 
@@ -268,15 +281,19 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// Every Put removes what expired long ago, and nothing else that lies there.
+// Every Put removes what expired long ago, locks included, and no other file of the directory.
 func TestPrune(t *testing.T) {
 	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-	old, young := noon.Add(-stale-time.Minute), noon.Add(-stale+time.Minute)
-	entry := func(n string) string { return filepath.Base(c.path(n, suffix)) }
-	files := map[string]time.Time{entry("old"): old, ".tmp-" + entry("old") + "-123": old, entry("young"): young, ".tmp-" + entry("young") + "-9": young}
-	keep := []string{entry("young"), ".tmp-" + entry("young") + "-9"}
-	for _, name := range []string{"README", "thesis.sealed", ".tmp-mywork", entry("x") + ".bak", "x" + entry("x"), ".tmp-" + entry("x") + "-x"} {
-		keep, files[name] = append(keep, name), old // somebody else's
+	old, young := noon.Add(-maxFileAge-time.Minute), noon.Add(-maxFileAge+time.Minute)
+	entry := func(n string) string { return filepath.Base(c.path(n, entrySuffix)) }
+	lock := func(n string) string { return filepath.Base(c.path(n, lockSuffix)) }
+	files := map[string]time.Time{
+		entry("old"): old, lock("old"): old, ".tmp-entry-123": old,
+		entry("young"): young, lock("young"): young, ".tmp-entry-9": young,
+	}
+	keep := []string{entry("young"), lock("young"), ".tmp-entry-9"}
+	for _, name := range []string{"README", "thesis.sealed", "my.lock", ".tmp-mywork", entry("x") + ".bak", "x" + entry("x"), ".tmp-entry-x"} {
+		keep, files[name] = append(keep, name), old // another program's
 	}
 	for name, at := range files {
 		path := filepath.Join(c.Dir(), name)
@@ -297,7 +314,7 @@ func TestPrune(t *testing.T) {
 	if err := c.Put("id", login()); err != nil {
 		t.Fatal(err)
 	}
-	want := append(keep, filepath.Base(folder), filepath.Base(c.path("id", suffix)))
+	want := append(keep, filepath.Base(folder), filepath.Base(c.path("id", entrySuffix)))
 	slices.Sort(want)
 	if got := names(t, c.Dir()); !slices.Equal(got, want) {
 		t.Errorf("left are %q, want %q", got, want)
@@ -317,7 +334,7 @@ func TestManyAtOnce(t *testing.T) {
 				return
 			}
 			for range 12 {
-				e := Entry{Username: "AWS", Secret: strings.Repeat("x", 2000), Made: time.Now(), Life: 12 * time.Hour}
+				e := Entry{Username: "AWS", Secret: strings.Repeat("x", 2000), CreatedAt: time.Now(), TTL: 12 * time.Hour, FreshFor: 12 * time.Hour}
 				if err := c.Put("id", e); err != nil && runtime.GOOS != "windows" {
 					done <- err.Error()
 					return
@@ -344,11 +361,11 @@ func FuzzEntry(f *testing.F) {
 	if err := foreign.Put("id", login()); err != nil {
 		f.Fatal(err)
 	}
-	good, err := os.ReadFile(c.path("id", suffix))
+	good, err := os.ReadFile(c.path("id", entrySuffix))
 	if err != nil {
 		f.Fatal(err)
 	}
-	theirs, err := os.ReadFile(foreign.path("id", suffix))
+	theirs, err := os.ReadFile(foreign.path("id", entrySuffix))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -362,7 +379,7 @@ func FuzzEntry(f *testing.F) {
 		if bytes.Equal(b, good) {
 			return
 		}
-		if err := os.WriteFile(c.path("id", suffix), b, 0o600); err != nil {
+		if err := os.WriteFile(c.path("id", entrySuffix), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, ok := c.Get("id"); ok {

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-func ours(fi fs.FileInfo) error {
+func checkOwner(_ string, fi fs.FileInfo) error {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
 		return fmt.Errorf("it belongs to user %d, not to %d", st.Uid, os.Geteuid())
 	}
@@ -20,7 +20,7 @@ func ours(fi fs.FileInfo) error {
 	return nil
 }
 
-// writable asks the kernel, and the mode too: for root the kernel says yes of /proc, where nobody can make anything.
+// writable asks the kernel, and checks the mode too: for root the kernel says yes of /proc, where nothing can be created.
 func writable(dir string, fi fs.FileInfo) bool {
 	const w = 2 // W_OK
 	return fi.Mode().Perm()&0o222 != 0 && syscall.Access(dir, w) == nil

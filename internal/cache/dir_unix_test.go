@@ -30,7 +30,7 @@ func TestModes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("umask %03o: %v", umask, err)
 		}
-		for path, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Dir(dir): os.ModeDir | 0o700, c.path("id", suffix): 0o600} {
+		for path, want := range map[string]os.FileMode{dir: os.ModeDir | 0o700, filepath.Dir(dir): os.ModeDir | 0o700, c.path("id", entrySuffix): 0o600} {
 			if fi, err := os.Lstat(path); err != nil || fi.Mode() != want {
 				t.Errorf("umask %03o: %s has mode %v, %v, want %v", umask, path, fi.Mode(), err, want)
 			}

@@ -19,11 +19,11 @@ import (
 type Login struct {
 	Username string
 	Password string
-	Life     time.Duration // from now until AWS lets it expire, by AWS's clock
-	Session  time.Duration // from now until the role session behind it is over; 0 for credentials that last
+	TTL      time.Duration // from now until AWS's expiry, by AWS's clock
+	FreshFor time.Duration // from now until the role session behind it is over, or TTL for credentials that do not expire
 }
 
-func (l Login) String() string   { return fmt.Sprintf("login of %q for %v", l.Username, l.Life) }
+func (l Login) String() string   { return fmt.Sprintf("login of %q for %v", l.Username, l.TTL) }
 func (l Login) GoString() string { return l.String() }
 
 // Request says who asks for which registry's password.
@@ -66,13 +66,16 @@ func Get(ctx context.Context, r Request) (Login, error) {
 	r.secrets = append(r.secrets, s.keys.SecretAccessKey, s.keys.SessionToken)
 	start := time.Now()
 	login, err := r.password(ctx, cfg)
-	login.Session = s.life
-	if r.Plan.Registry.Public && s.life > 0 {
-		// There is reason to think that public.ecr.aws's password dies with the role session (kaniko#3199).
-		login.Life = min(login.Life, s.life)
+	login.FreshFor = login.TTL
+	if s.expires {
+		login.FreshFor = s.life
+	}
+	if r.Plan.Registry.Public {
+		// There is reason to think that public.ecr.aws's password expires with the role session (kaniko#3199).
+		login.TTL = min(login.TTL, login.FreshFor)
 	}
 	if err == nil {
-		r.done(Outcome{Step: Password, Life: login.Life, Took: time.Since(start)})
+		r.done(Outcome{Step: Password, Life: login.TTL, Took: time.Since(start)})
 	}
 	return login, err
 }
@@ -91,11 +94,12 @@ func (r Request) done(o Outcome) {
 	}
 }
 
-// session is a set of AWS credentials and how long they last from now; 0 for those that last.
+// session is a set of AWS credentials, and how long they last from now if they expire.
 type session struct {
-	step Step // that gave them
-	keys aws.Credentials
-	life time.Duration
+	step    Step // that gave them
+	keys    aws.Credentials
+	expires bool
+	life    time.Duration
 }
 
 // config is the SDK's configuration for this request, and the credentials in it: by hand for a token or for keys
@@ -115,7 +119,7 @@ func (r Request) config(ctx context.Context) (cfg aws.Config, s session, err err
 	}
 	cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
 	if s.keys.CanExpire {
-		s.life = time.Until(s.keys.Expires)
+		s.expires, s.life = true, time.Until(s.keys.Expires)
 	}
 	return cfg, s, err
 }

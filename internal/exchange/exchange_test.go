@@ -369,7 +369,7 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestLoginPrintsRedacted(t *testing.T) {
-	l := Login{Username: "AWS", Password: "the-password", Life: 12 * time.Hour}
+	l := Login{Username: "AWS", Password: "the-password", TTL: 12 * time.Hour}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		for _, v := range []any{l, []Login{l}, map[string]Login{"l": l}, struct{ Login Login }{l}} {
 			got := fmt.Sprintf(verb, v)
@@ -389,8 +389,8 @@ func TestLogin(t *testing.T) {
 	b64 := base64.StdEncoding.EncodeToString
 	expires := aws.Time(now.Add(12 * time.Hour))
 	got, err := r.login(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
-	if want := (Login{Username: "AWS", Password: "pass:with:colons", Life: 12 * time.Hour}); err != nil || got != want {
-		t.Errorf("login of %q with %q for %v, %v", got.Username, got.Password, got.Life, err)
+	if want := (Login{Username: "AWS", Password: "pass:with:colons", TTL: 12 * time.Hour}); err != nil || got != want {
+		t.Errorf("login of %q with %q for %v, %v", got.Username, got.Password, got.TTL, err)
 	}
 	for name, encoded := range map[string]*string{
 		"none": nil, "empty": aws.String(""), "not base64": aws.String("AWS:secret"), "no colon": aws.String(b64([]byte("secret"))), "no user": aws.String(b64([]byte(":secret"))), "no password": aws.String(b64([]byte("AWS:"))),

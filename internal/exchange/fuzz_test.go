@@ -23,7 +23,7 @@ func FuzzLogin(f *testing.F) {
 		switch {
 		case err != nil && (got != Login{} || !strings.HasSuffix(err.Error(), "ECR's answer has no password in it")):
 			t.Errorf("%q: %v, %v", encoded, got, err)
-		case err == nil && (got.Username == "" || got.Password == "" || strings.Contains(got.Username, ":") || got.Life != time.Duration(life)):
+		case err == nil && (got.Username == "" || got.Password == "" || strings.Contains(got.Username, ":") || got.TTL != time.Duration(life)):
 			t.Errorf("%q for %d: %#v", encoded, life, got)
 		}
 		if _, err := (Request{}).login(aws.String(encoded), nil, now); err == nil {

@@ -64,5 +64,5 @@ func (r Request) login(encoded *string, expires *time.Time, now time.Time) (Logi
 	if err != nil || !ok || username == "" || password == "" || expires == nil {
 		return Login{}, r.failed(Password, "", "ECR's answer has no password in it")
 	}
-	return Login{Username: username, Password: password, Life: expires.Sub(now)}, nil
+	return Login{Username: username, Password: password, TTL: expires.Sub(now)}, nil
 }

@@ -74,7 +74,7 @@ func (r Request) session(step Step, role string, c *types.Credentials, metadata 
 		return session{}, r.failed(step, role, "STS's answer has no credentials in it")
 	}
 	keys := aws.Credentials{AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey, SessionToken: aws.ToString(c.SessionToken)}
-	return session{step: step, keys: keys, life: c.Expiration.Sub(serverTime(metadata))}, nil
+	return session{step: step, keys: keys, expires: true, life: c.Expiration.Sub(serverTime(metadata))}, nil
 }
 
 // serverTime is AWS's own time of an answer, from its Date header; ours where it sent none.

@@ -51,8 +51,11 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 	if x.Err = noIdentity; x.Err != nil {
 		return x
 	}
-	if f, left, ok := store.Failed(h.question(x.Plan, x.Source)); ok && (x.Cached == nil || !x.Cached.Fresh(time.Now())) {
-		x.Repeated, x.Until = told(&f, x.Plan), time.Now().Add(left)
+	if f, left, ok := store.Failure(h.cacheKey(x.Plan, x.Source)); ok && (x.Cached == nil || !x.Cached.IsFresh(time.Now())) {
+		x.Repeated, x.Until = decodeError(&f, x.Plan), time.Now().Add(left)
+	}
+	if _, x.Err = caBundle(h.Env); x.Err != nil { // before the SDK reads all of it
+		return x
 	}
 	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, exchange.Request{Plan: x.Plan, Source: x.Source, Env: h.Env, Debug: h.Debug})
 	return x
@@ -70,8 +73,10 @@ func (h Helper) Ask(ctx context.Context, x Examination) Examination {
 			x.Skew = time.Since(t.Claims.Issued)
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, cache.FetchTimeout)
+	defer cancel()
 	h.step = func(o exchange.Outcome) { x.Passed = append(x.Passed, o) }
-	_, x.Err = h.fill(ctx, x.Plan, x.Source, nil)
+	_, x.Err = h.fetch(ctx, x.Plan, x.Source)
 	return x
 }
 
@@ -83,10 +88,10 @@ func (h Helper) lookUp(x *Examination) *cache.Cache {
 		return nil
 	}
 	x.CacheDir = store.Dir()
-	if e, ok := store.Look(h.question(x.Plan, x.Source)); ok {
+	if e, ok := store.Read(h.cacheKey(x.Plan, x.Source)); ok {
 		x.Cached = &e
 	}
-	if e, ok := store.Get(keptLogin(x.Registry)); ok {
+	if e, ok := store.Get(loginKey(x.Registry)); ok {
 		x.Stored = &e
 	}
 	return store

@@ -102,15 +102,15 @@ func TestExamineFindsAFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := &exchange.Error{Step: exchange.Password, Code: "AccessDeniedException", Registry: reg}
-	_, failure := h.cache(plan, source).Do(t.Context(), h.question(plan, source), func(context.Context) (cache.Entry, *cache.Failure) {
-		return cache.Entry{}, noted(refused)
+	_, failure := h.cache(plan, source).GetOrFetch(t.Context(), h.cacheKey(plan, source), func(context.Context) (cache.Entry, *cache.Failure) {
+		return cache.Entry{}, encodeError(refused)
 	})
 	if failure == nil {
 		t.Fatal("it did not fail")
 	}
 	x := h.Examine(t.Context(), reg)
 	var got *exchange.Error
-	if left := time.Until(x.Until); !errors.As(x.Repeated, &got) || got.Error() != refused.Error() || left <= 0 || left > finalFor || x.Err != nil {
+	if left := time.Until(x.Until); !errors.As(x.Repeated, &got) || got.Error() != refused.Error() || left <= 0 || left > finalTTL || x.Err != nil {
 		t.Errorf("%v for %v, %v", x.Repeated, left, x.Err)
 	}
 	if err := h.Erase(t.Context(), host); err != nil {

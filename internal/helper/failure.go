@@ -12,12 +12,12 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// How long a failure answers those that ask the same a little later. AWS's word is the same for the many pulls of one
-// job, and for the six forms of a name in which nerdctl asks; what may pass is asked again sooner, and what a person is
-// about to mend on this machine at once.
+// How long a failure is returned to later callers. AWS's refusal is the same for the many pulls of one job, and for the
+// six forms of a name that nerdctl requests; a failure that may be over soon is retried earlier. Other failures, which a
+// person is about to correct on this machine, are only for those that were waiting.
 const (
-	finalFor   = 10 * time.Second
-	passingFor = 2 * time.Second
+	finalTTL     = 10 * time.Second
+	retryableTTL = 2 * time.Second
 )
 
 // message is an error on its way to another process. The kinds that an adviser looks for arrive as what they were;
@@ -34,8 +34,8 @@ type message struct {
 	Audience *token.AudienceError         `json:",omitempty"`
 }
 
-// noted makes of a fill's error what the cache can tell other processes; nil of nil.
-func noted(err error) *cache.Failure {
+// encodeError encodes the error of a fetch for other processes; nil for nil.
+func encodeError(err error) *cache.Failure {
 	if err == nil {
 		return nil
 	}
@@ -43,34 +43,34 @@ func noted(err error) *cache.Failure {
 	f := &cache.Failure{}
 	switch {
 	case errors.As(err, &m.AWS):
-		f.Refused, f.For = m.AWS.Refused(), lasts(m.AWS.Passing, m.AWS.Code != "")
+		f.Refused, f.TTL = m.AWS.Refused(), failureTTL(m.AWS.Passing, m.AWS.Code != "")
 	case errors.As(err, &m.Request):
-		f.For = lasts(m.Request.Passing, m.Request.Answered)
+		f.TTL = failureTTL(m.Request.Passing, m.Request.Answered)
 	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process),
 		errors.As(err, &m.Missing), errors.As(err, &m.Audience):
 	}
-	f.Said, err = json.Marshal(m)
+	f.Payload, err = json.Marshal(m)
 	if err != nil { // strings and booleans
 		panic(err)
 	}
 	return f
 }
 
-func lasts(passing, answered bool) time.Duration {
+func failureTTL(retryable, answered bool) time.Duration {
 	switch {
-	case passing:
-		return passingFor
+	case retryable:
+		return retryableTTL
 	case answered:
-		return finalFor
+		return finalTTL
 	}
 	return 0 // a certificate that is not trusted here, say
 }
 
-// told makes an error again of what a fill failed with, here or in another process, for who asks with this plan.
-func told(f *cache.Failure, plan config.Plan) error {
+// decodeError decodes the error that a fetch failed with, in this process or another one, for a caller with this plan.
+func decodeError(f *cache.Failure, plan config.Plan) error {
 	var m message
-	if err := json.Unmarshal(f.Said, &m); err != nil { // sealed by another version of this program
-		return fmt.Errorf("getting a password: another version of this program failed a moment ago, and says why in a way that this one cannot read; try again in %v, or forget it: docker logout %s", finalFor, plan.Registry.Host)
+	if err := json.Unmarshal(f.Payload, &m); err != nil { // sealed by another version of this program
+		return fmt.Errorf("getting a password: another version of this program failed a moment ago, and says why in a way that this one cannot read; try again in %v, or forget it: docker logout %s", finalTTL, plan.Registry.Host)
 	}
 	switch {
 	case m.AWS != nil:

@@ -48,17 +48,17 @@ func TestFailureTravels(t *testing.T) {
 		{"a setting", errors.New("reading AWS_CA_BUNDLE: no such file"), 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := noted(tt.err)
-			if f.For != tt.lasts || f.Refused != tt.refused {
-				t.Errorf("for %v, refused %v", f.For, f.Refused)
+			f := encodeError(tt.err)
+			if f.TTL != tt.lasts || f.Refused != tt.refused {
+				t.Errorf("for %v, refused %v", f.TTL, f.Refused)
 			}
-			got := told(f, config.Plan{Registry: reg, RolesFrom: "ECR_OIDC_ROLE"})
+			got := decodeError(f, config.Plan{Registry: reg, RolesFrom: "ECR_OIDC_ROLE"})
 			if got.Error() != tt.err.Error() || !reflect.DeepEqual(got, tt.err) {
 				t.Errorf("%T %v\nwant %T %v", got, got, tt.err, tt.err)
 			}
 		})
 	}
-	if noted(nil) != nil {
+	if encodeError(nil) != nil {
 		t.Error("a failure of nothing")
 	}
 }
@@ -67,8 +67,8 @@ func TestFailureTravels(t *testing.T) {
 func TestFailureNamesTheHostAtHand(t *testing.T) {
 	first, _ := registry.Parse(host)
 	second, _ := registry.Parse("210987654321" + strings.TrimPrefix(host, "123456789012"))
-	f := noted(&exchange.Error{Step: exchange.Password, Registry: first, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE_123456789012", Source: "github", Code: "AccessDeniedException"})
-	got := told(f, config.Plan{Registry: second, RolesFrom: "ECR_OIDC_ROLE_210987654321"}).Error()
+	f := encodeError(&exchange.Error{Step: exchange.Password, Registry: first, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE_123456789012", Source: "github", Code: "AccessDeniedException"})
+	got := decodeError(f, config.Plan{Registry: second, RolesFrom: "ECR_OIDC_ROLE_210987654321"}).Error()
 	if !strings.Contains(got, second.Host) || strings.Contains(got, first.Host) || !strings.Contains(got, "from ECR_OIDC_ROLE_210987654321") {
 		t.Error(got)
 	}
@@ -77,7 +77,7 @@ func TestFailureNamesTheHostAtHand(t *testing.T) {
 // What another version sealed is a failure still.
 func TestFailureOfAnotherVersion(t *testing.T) {
 	for _, said := range []string{"", "noise", "[]", `{"AWS": 7}`} {
-		if err := told(&cache.Failure{Said: []byte(said)}, config.Plan{}); err == nil || err.Error() == "" {
+		if err := decodeError(&cache.Failure{Payload: []byte(said)}, config.Plan{}); err == nil || err.Error() == "" {
 			t.Errorf("%q: %v", said, fmt.Sprint(err))
 		}
 	}

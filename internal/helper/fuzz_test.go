@@ -17,12 +17,12 @@ func FuzzEntryOf(f *testing.F) {
 	now := time.Unix(1700000000, 0)
 	f.Fuzz(func(t *testing.T, secret string) {
 		e := entryOf(&credentials.Credentials{Username: "u", Secret: secret}, now)
-		if e.Username != "u" || e.Secret != secret || !e.Made.Equal(now) || e.Refresh != 0 || e.Life > longestLogin {
-			t.Errorf("%q: %#v for %v", secret, e, e.Life)
+		if e.Username != "u" || e.Secret != secret || !e.CreatedAt.Equal(now) || e.FreshFor != e.TTL || e.TTL > longestLogin {
+			t.Errorf("%q: %#v for %v", secret, e, e.TTL)
 		}
 		// A life that wraps around would be a password that never expires.
-		if expired := now.Add(e.Life).Unix(); e.Life < 0 && expired > now.Unix() {
-			t.Errorf("%q: for %v", secret, e.Life)
+		if expired := now.Add(e.TTL).Unix(); e.TTL < 0 && expired > now.Unix() {
+			t.Errorf("%q: for %v", secret, e.TTL)
 		}
 	})
 }

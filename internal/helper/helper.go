@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
+	"io"
 	"os"
 	"time"
 
@@ -19,12 +19,11 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// filling is how long a get may spend on earning a password, the wait for another process not counted. BuildKit asks
-// for one host after another, and gives up on all of them after 60 seconds (moby/buildkit session/auth/auth.go).
-const filling = 20 * time.Second
+// errorReserve is kept free at the end of a get so that the error can still be reported.
+const errorReserve = time.Second
 
-// saying is what is left of a get's time to say why there was none.
-const saying = time.Second
+// maxCABundle is the most that is read of AWS_CA_BUNDLE, in bytes. A system's bundle has about 250 KiB.
+const maxCABundle = 16 << 20
 
 // Helper answers for one process and its environment.
 type Helper struct {
@@ -57,7 +56,7 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region, reg.Partition)
 	h.Debug("source %s, decided by %q; roles %q from %q", source.Name, plan.Place.By, plan.Roles, plan.RolesFrom)
 	store := h.cache(plan, source)
-	if e, ok := store.Get(keptLogin(reg)); ok { // somebody's docker login: the last one wins
+	if e, ok := store.Get(loginKey(reg)); ok { // somebody's docker login: the last one wins
 		h.Debug("answering with the login that was stored for %s", reg.Host)
 		return e.Username, e.Secret, nil
 	}
@@ -69,33 +68,17 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	}
 	if end, ok := ctx.Deadline(); ok {
 		var cancel func()
-		ctx, cancel = context.WithDeadline(ctx, end.Add(-saying))
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-errorReserve))
 		defer cancel()
 	}
-	e, failure := store.Do(ctx, h.question(plan, source), func(ctx context.Context) (cache.Entry, *cache.Failure) {
-		cutShort := short(ctx)
-		e, err := h.fill(ctx, plan, source, store)
-		failure := noted(err)
-		switch {
-		case failure == nil:
-		case cutShort && failure.For == passingFor:
-			failure.For = -1
-		case plan.Place.Name == "file" && !plan.Place.CI:
-			failure.For = 0 // the file is another one soon, and other pods may share the cache
-		}
-		return e, failure
+	e, failure := store.GetOrFetch(ctx, h.cacheKey(plan, source), func(ctx context.Context) (cache.Entry, *cache.Failure) {
+		login, err := h.fetch(ctx, plan, source)
+		return entry(login), encodeError(err)
 	})
 	if failure != nil {
-		return "", "", told(failure, plan)
+		return "", "", decodeError(failure, plan)
 	}
 	return e.Username, e.Secret, nil
-}
-
-// short says whether there is less time than a fill may take, because others were waited for. What fails for want of time
-// then is told to nobody else, who may have more.
-func short(ctx context.Context) bool {
-	end, ok := ctx.Deadline()
-	return ok && time.Until(end) < filling-saying
 }
 
 // plan reads what the user has set for a registry.
@@ -107,77 +90,36 @@ func (h Helper) plan(reg registry.Registry) (config.Plan, error) {
 	return c.For(reg)
 }
 
-// fill earns a password: token, role, password. With a store, a token that another process of this job was given a
-// moment ago will do.
-func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source, store *cache.Cache) (cache.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, filling)
-	defer cancel()
+// fetch requests a login: OIDC token, roles, password. It blocks until ctx is done at the latest.
+func (h Helper) fetch(ctx context.Context, plan config.Plan, source token.Source) (exchange.Login, error) {
 	roots, err := caBundle(h.Env)
 	if err != nil {
-		return cache.Entry{}, err
+		return exchange.Login{}, err
 	}
 	r := exchange.Request{Plan: plan, Source: source, Env: h.Env, Roots: roots, Debug: h.Debug, Done: h.step}
-	if source.OIDC() {
-		client := token.Client(roots)
-		r.Ahead = exchange.Open(ctx, r) // while the token is fetched
-		if r.Token, err = h.jobToken(ctx, plan, source, store, client); err != nil {
-			return cache.Entry{}, err
-		}
-		h.observe(r.Token)
-		h.Debug("have a %v, issuer %q, audience %q, until %v", r.Token, r.Token.Claims.Issuer, r.Token.Claims.Audience, r.Token.Claims.Expires)
-		login, refused := exchange.Get(ctx, r)
-		if exchange.Code(refused) != "ExpiredTokenException" || !source.Renewable() {
-			return entry(login), refused
-		}
-		h.Debug("STS calls the token expired; getting a new one, once")
-		if err := store.Remove(h.tokenQuestion(plan, source)); err != nil {
-			h.Debug("%v", err)
-		}
-		if r.Token, err = source.Renew(ctx, client, plan.Audience); err != nil {
-			h.Debug("there is no new one: %v", err)
-			return cache.Entry{}, refused
-		}
-		h.observe(r.Token)
+	if !source.OIDC() {
+		return exchange.Get(ctx, r)
 	}
-	login, err := exchange.Get(ctx, r)
-	return entry(login), err
-}
-
-// tokenSpare is for how long a token that is kept must be good yet when it is used.
-const tokenSpare = time.Minute
-
-// jobToken gets the job's token. One that the CI makes when it is asked is kept, sealed, for as long as it lives (GitHub:
-// five minutes), so that a job asks once for its several regions, accounts and roles. Who can open it has what the CI
-// gives such tokens for.
-func (h Helper) jobToken(ctx context.Context, plan config.Plan, source token.Source, store *cache.Cache, client *http.Client) (token.Token, error) {
-	if store == nil || !source.Asked() {
-		return source.Token(ctx, client, plan.Audience)
+	ctx, cancel := context.WithCancel(ctx) // which closes the connections that were opened and not used
+	defer cancel()
+	client := token.Client(roots)
+	r.Ahead = exchange.Open(ctx, r) // while the token is requested
+	if r.Token, err = source.Token(ctx, client, plan.Audience); err != nil {
+		return exchange.Login{}, err
 	}
-	e, failure := store.Do(ctx, h.tokenQuestion(plan, source), func(ctx context.Context) (cache.Entry, *cache.Failure) {
-		cutShort := short(ctx)
-		t, err := source.Token(ctx, client, plan.Audience)
-		failure := noted(err)
-		switch {
-		case failure == nil:
-		case cutShort && failure.For == passingFor:
-			failure.For = -1
-		default:
-			failure.For = 0 // who comes later is answered with the failure of the question that needed it
-		}
-		return cache.Entry{Secret: t.Raw, Made: time.Now(), Life: life(t), Spare: tokenSpare}, failure
-	})
-	if failure != nil {
-		return token.Token{}, told(failure, plan)
+	h.observe(r.Token)
+	h.Debug("have a %v, issuer %q, audience %q, until %v", r.Token, r.Token.Claims.Issuer, r.Token.Claims.Audience, r.Token.Claims.Expires)
+	login, refused := exchange.Get(ctx, r)
+	if exchange.Code(refused) != "ExpiredTokenException" || !source.Renewable() {
+		return login, refused
 	}
-	return token.Parse(e.Secret)
-}
-
-// life is how long a token lasts that was made a moment ago, whatever the clock here says; 0 where it does not say.
-func life(t token.Token) time.Duration {
-	if t.Claims.Issued.IsZero() || t.Claims.Expires.IsZero() {
-		return 0
+	h.Debug("STS calls the token expired; getting a new one, once")
+	if r.Token, err = source.Renew(ctx, client, plan.Audience); err != nil {
+		h.Debug("there is no new one: %v", err)
+		return exchange.Login{}, refused
 	}
-	return t.Claims.Expires.Sub(t.Claims.Issued)
+	h.observe(r.Token)
+	return exchange.Get(ctx, r)
 }
 
 // observe tells Examine of a token.
@@ -188,7 +130,7 @@ func (h Helper) observe(t token.Token) {
 }
 
 func entry(l exchange.Login) cache.Entry {
-	return cache.Entry{Username: l.Username, Secret: l.Password, Made: time.Now(), Life: l.Life, Refresh: l.Session}
+	return cache.Entry{Username: l.Username, Secret: l.Password, CreatedAt: time.Now(), TTL: l.TTL, FreshFor: l.FreshFor}
 }
 
 // caBundle reads AWS_CA_BUNDLE, which replaces the system's roots, as it does for the SDK; nil when it is unset. The
@@ -198,9 +140,17 @@ func caBundle(env token.Env) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading AWS_CA_BUNDLE: %w", err)
+	}
+	defer f.Close()
+	pem, err := io.ReadAll(io.LimitReader(f, maxCABundle+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading AWS_CA_BUNDLE: %w", err)
+	}
+	if len(pem) > maxCABundle {
+		return nil, fmt.Errorf("reading AWS_CA_BUNDLE: it is larger than %d MiB", maxCABundle>>20)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {

@@ -10,9 +10,6 @@ import (
 	"time"
 
 	"github.com/docker/docker-credential-helpers/credentials"
-
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
@@ -132,7 +129,7 @@ func TestEntryOf(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := entryOf(&credentials.Credentials{Username: "AWS", Secret: tt.secret}, now)
-			if got.Life != tt.want || got.Username != "AWS" || got.Secret != tt.secret || !got.Made.Equal(now) {
+			if got.TTL != tt.want || got.Username != "AWS" || got.Secret != tt.secret || !got.CreatedAt.Equal(now) {
 				t.Errorf("%+v, want a life of %v", got, tt.want)
 			}
 		})
@@ -151,41 +148,6 @@ func TestCABundle(t *testing.T) {
 	for _, path := range []string{noise, filepath.Join(dir, "none.pem"), dir} {
 		if roots, err := caBundle(helperIn("AWS_CA_BUNDLE=" + path).Env); roots != nil || err == nil || !strings.HasPrefix(err.Error(), "reading AWS_CA_BUNDLE: ") || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", path, err)
-		}
-	}
-}
-
-// The token's cache key is that of one endpoint, one job of Buildkite's and one audience.
-func TestTokenQuestion(t *testing.T) {
-	seen := map[string]string{}
-	for _, tt := range []struct{ name, audience, env string }{
-		{"a job", "", "ACTIONS_ID_TOKEN_REQUEST_URL=https://a"},
-		{"another endpoint", "", "ACTIONS_ID_TOKEN_REQUEST_URL=https://b"},
-		{"another audience", "other", "ACTIONS_ID_TOKEN_REQUEST_URL=https://a"},
-		{"another job of Buildkite's", "", "BUILDKITE_JOB_ID=1"},
-	} {
-		h := helperIn(tt.env)
-		key := h.tokenQuestion(config.Plan{Audience: tt.audience}, token.Source{Place: token.Place{Name: "github"}})
-		if other, ok := seen[key]; ok {
-			t.Errorf("%s has the key of %s", tt.name, other)
-		}
-		seen[key] = tt.name
-	}
-}
-
-// A token that does not say when it was made, or when it ends, is not kept: by its age nobody could tell when it is over.
-func TestTokenLife(t *testing.T) {
-	now := time.Now()
-	for _, tt := range []struct {
-		issued, expires time.Time
-		want            time.Duration
-	}{
-		{now, now.Add(5 * time.Minute), 5 * time.Minute},
-		{time.Time{}, now.Add(5 * time.Minute), 0},
-		{now, time.Time{}, 0},
-	} {
-		if got := life(token.Token{Claims: token.Claims{Issued: tt.issued, Expires: tt.expires}}); got != tt.want {
-			t.Errorf("%v to %v: %v, want %v", tt.issued, tt.expires, got, tt.want)
 		}
 	}
 }

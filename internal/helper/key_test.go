@@ -49,22 +49,22 @@ func planFor(t testing.TB, h Helper, host string) (config.Plan, token.Source) {
 func idOf(t *testing.T, h Helper, host string) string {
 	t.Helper()
 	plan, source := planFor(t, h, host)
-	return h.question(plan, source)
+	return h.cacheKey(plan, source)
 }
 
 // A profile is a question to the "aws" source alone, and an external id where somebody is asked with it.
-func TestQuestionOfWhatDecides(t *testing.T) {
+func TestKeyOfWhatDecides(t *testing.T) {
 	h := helperIn("ECR_OIDC_TOKEN=x.y.z-long-enough-to-be-a-token")
 	aws := token.Source{Place: token.Place{Name: "aws"}}
 	one, two := config.Plan{Roles: []string{"one"}}, config.Plan{Roles: []string{"one", "two"}}
 	chosen := one
 	chosen.Place.Chosen = true
-	if h.question(chosen, aws) == h.question(one, aws) {
+	if h.cacheKey(chosen, aws) == h.cacheKey(one, aws) {
 		t.Error("opening the machine's own credentials is the same question to the aws source")
 	}
 	profile := one
 	profile.Choice.Profile = "dev"
-	if h.question(profile, aws) == h.question(one, aws) {
+	if h.cacheKey(profile, aws) == h.cacheKey(one, aws) {
 		t.Error("another profile is the same question to the aws source")
 	}
 	oidc, err := token.Identify(h.Env, token.Place{Name: "env"}, token.Choice{}, true)
@@ -72,26 +72,26 @@ func TestQuestionOfWhatDecides(t *testing.T) {
 		t.Fatal(err)
 	}
 	external := func(p config.Plan) config.Plan { p.ExternalID = "x"; return p }
-	if h.question(external(one), oidc) != h.question(one, oidc) {
+	if h.cacheKey(external(one), oidc) != h.cacheKey(one, oidc) {
 		t.Error("an external id that nobody is asked with is another question")
 	}
-	if h.question(external(two), oidc) == h.question(two, oidc) || h.question(external(one), aws) == h.question(one, aws) {
+	if h.cacheKey(external(two), oidc) == h.cacheKey(two, oidc) || h.cacheKey(external(one), aws) == h.cacheKey(one, aws) {
 		t.Error("an external id for a link is no question")
 	}
 }
 
 // Every field of a plan that is not marked as no part of the question changes the key by itself, those that are added
 // tomorrow included; the registry's host and account do not, since one password serves a region.
-func TestQuestionIsTheWholePlan(t *testing.T) {
+func TestKeyHasTheWholePlan(t *testing.T) {
 	full := config.Plan{
 		Registry: registry.Registry{Host: "h", Account: "a", Region: "r", Partition: "p"},
 		Roles:    []string{"one", "two"}, Audience: "aud",
 	}
-	without := []string{"Plan.Registry.Host", "Plan.Registry.Account", "Plan.Choice.Source", "Plan.Choice.OneAccount", "Plan.Choice.Profile"}
+	without := []string{"Plan.Registry.Host", "Plan.Registry.Account", "Plan.Choice.Source", "Plan.Choice.OneAccount", "Plan.Choice.Profile", "Plan.Place.Name"}
 	h := helperIn()
 	source := token.Source{Place: token.Place{Name: "github"}}
-	before := h.question(full, source)
-	if again := h.question(full, source); again != before || len(before) != 64 {
+	before := h.cacheKey(full, source)
+	if again := h.cacheKey(full, source); again != before || len(before) != 64 {
 		t.Fatalf("one question, two keys: %s and %s", before, again)
 	}
 	var walk func(v reflect.Value, path string, part bool)
@@ -111,19 +111,19 @@ func TestQuestionIsTheWholePlan(t *testing.T) {
 		old := reflect.New(v.Type()).Elem()
 		old.Set(v)
 		change(t, v, path)
-		if changed := h.question(full, source) != before; changed != part {
+		if changed := h.cacheKey(full, source) != before; changed != part {
 			t.Errorf("%s changes the key: %v, want %v", path, changed, part)
 		}
 		v.Set(old)
 	}
 	walk(reflect.ValueOf(&full).Elem(), "Plan", true)
-	if h.question(full, source) != before {
+	if h.cacheKey(full, source) != before {
 		t.Error("the plan was not put back")
 	}
 	for _, roles := range [][]string{nil, {"two", "one"}, {"one"}, {"one", "two", "two"}, {"onetwo"}, {"one,two"}} {
 		other := full
 		other.Roles = roles
-		if h.question(other, source) == before {
+		if h.cacheKey(other, source) == before {
 			t.Errorf("the roles %q have the same key", roles)
 		}
 	}
@@ -149,7 +149,7 @@ func change(t *testing.T, v reflect.Value, path string) {
 	}
 }
 
-func TestQuestionForOneRegion(t *testing.T) {
+func TestKeyForOneRegion(t *testing.T) {
 	github := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token", "ECR_OIDC_ROLE=arn:aws:iam::123456789012:role/ci"}
 	h := helperIn(github...)
 	const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
@@ -176,7 +176,7 @@ func TestQuestionForOneRegion(t *testing.T) {
 }
 
 // Each variable that decides what is asked, or of whom, changes the key; others do not.
-func TestQuestionAndTheEnvironment(t *testing.T) {
+func TestKeyAndTheEnvironment(t *testing.T) {
 	const host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 	home := t.TempDir()
 	t.Setenv("HOME", home)
@@ -206,9 +206,17 @@ func TestQuestionAndTheEnvironment(t *testing.T) {
 		{"github", github, "AWS_PROFILE=x", false},
 		{"github", github, "AWS_ACCESS_KEY_ID=x", false},
 		{"github", github, "AWS_MAX_ATTEMPTS=9", false},
+		{"github", github, "HTTPS_PROXY=http://proxy", true},
+		{"github", github, "https_proxy=http://proxy", true},
+		{"github", github, "HTTP_PROXY=http://proxy", true},
+		{"github", github, "NO_PROXY=amazonaws.com", true},
+		{"github", github, "AWS_CA_BUNDLE=/ca.pem", true},
+		{"github", github, "SSL_CERT_FILE=/ca.pem", true},
+		{"github", github, "SSL_CERT_DIR=/ca", true},
 		{"keys", keys, "AWS_ACCESS_KEY_ID=ASIA2", true},
 		{"keys", keys, "AWS_PROFILE=x", false},
 		{"pod", pod, "AWS_WEB_IDENTITY_TOKEN_FILE=/t2", true},
+		{"machine", nil, "AWS_ENDPOINT_URL_SSO=http://x", true},
 		{"pod", pod, "ECR_OIDC_TOKEN_FILE=/t2", true},
 		{"machine", nil, "AWS_PROFILE=x", true},
 		{"machine", nil, "AWS_DEFAULT_PROFILE=x", true},
@@ -286,9 +294,13 @@ func TestDirs(t *testing.T) {
 	}
 }
 
-// Without a secret of the job's own nothing is kept in a CI: it would be there for the next job.
+// Without a secret only the machine's own "aws" source has a cache: other entries would be there for the next job.
 func TestOpenCache(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "c")
+	tokenFile := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(tokenFile, []byte("token-of-this-build"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	in := func(pairs ...string) []string { return append(pairs, "ECR_OIDC_CACHE_DIR="+dir, "ECR_OIDC_ROLE=ci") }
 	for _, tt := range []struct {
 		name string
@@ -299,7 +311,10 @@ func TestOpenCache(t *testing.T) {
 		{"a job, sealed", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job"), ""},
 		{"a job without a token", in("GITHUB_ACTIONS=true"), "no secret of its own"},
 		{"a job whose secret is short", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=short"), "no secret of its own"},
-		{"a file in a CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN_FILE=/t"), "no secret of its own"},
+		{"a token's file", in("ECR_OIDC_TOKEN_FILE=" + tokenFile), ""},
+		{"a token's file in a CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN_FILE="+tokenFile), ""},
+		{"a token's file that cannot be read", in("ECR_OIDC_TOKEN_FILE=/none"), "no secret of its own"},
+		{"a token that is too short", in("ECR_OIDC_TOKEN=short"), "no secret of its own"},
 		{"aws in a CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_SOURCE=aws"), "no secret of its own"},
 		{"off", in("ECR_OIDC_CACHE=off"), "ECR_OIDC_CACHE says off"},
 	} {

@@ -37,18 +37,18 @@ func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
 	if noIdentity == nil {
-		if own, ok := store.Get(h.question(plan, source)); ok && own.Username == c.Username && own.Secret == c.Secret {
+		if own, ok := store.Get(h.cacheKey(plan, source)); ok && own.Username == c.Username && own.Secret == c.Secret {
 			return nil
 		}
 	}
 	e := entryOf(c, time.Now())
-	if e.Life <= 0 {
+	if e.TTL <= 0 {
 		return fmt.Errorf("storing the login for %s: it has expired", reg.Host)
 	}
-	if !e.Fresh(time.Now()) {
-		return fmt.Errorf("storing the login for %s: it expires in %v, too soon to keep it", reg.Host, e.Life.Truncate(time.Second))
+	if !e.IsUsable(time.Now()) {
+		return fmt.Errorf("storing the login for %s: it expires in %v, too soon to keep it", reg.Host, e.TTL.Truncate(time.Second))
 	}
-	if err := store.Put(keptLogin(reg), e); err != nil {
+	if err := store.Put(loginKey(reg), e); err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
 	return nil
@@ -70,9 +70,9 @@ func (h Helper) Erase(ctx context.Context, host string) error {
 	}
 	source, noIdentity := token.Identify(h.Env, plan.Place, plan.Choice, len(plan.Roles) > 0)
 	store := h.cache(plan, source)
-	err = store.Remove(keptLogin(reg))
+	err = store.Remove(loginKey(reg))
 	if noIdentity == nil {
-		err = errors.Join(err, store.Remove(h.question(plan, source)), store.Remove(h.tokenQuestion(plan, source)))
+		err = errors.Join(err, store.Remove(h.cacheKey(plan, source)))
 	}
 	return err
 }
@@ -84,13 +84,14 @@ func (h Helper) List(ctx context.Context) (map[string]string, error) { return h.
 // entryOf makes an entry of a client's login. An ECR password is base64 of JSON that names its own expiry
 // (aws-ecr-orb#265); anything else is kept for as long as ECR's longest.
 func entryOf(c *credentials.Credentials, now time.Time) cache.Entry {
-	e := cache.Entry{Username: c.Username, Secret: c.Secret, Made: now, Life: longestLogin}
+	e := cache.Entry{Username: c.Username, Secret: c.Secret, CreatedAt: now, TTL: longestLogin}
 	var password struct {
 		Expiration int64 `json:"expiration"`
 	}
 	plain, err := base64.StdEncoding.DecodeString(c.Secret)
 	if err == nil && json.Unmarshal(plain, &password) == nil && password.Expiration > 0 {
-		e.Life = min(e.Life, time.Duration(min(password.Expiration-now.Unix(), int64(longestLogin/time.Second)))*time.Second)
+		e.TTL = min(e.TTL, time.Duration(min(password.Expiration-now.Unix(), int64(longestLogin/time.Second)))*time.Second)
 	}
+	e.FreshFor = e.TTL
 	return e
 }

@@ -6,11 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // buildkite is Buildkite: one POST to the agent API, which is all that "buildkite-agent oidc request-token" does
-// (buildkite/agent api/oidc.go). The agent's access token is the job's own only where the server makes one, so the job
-// id goes into the sealing secret with it.
+// (buildkite/agent api/oidc.go).
+//
+// BUILDKITE_AGENT_ACCESS_TOKEN is the job's own token where Buildkite issues one; otherwise it is the session token of
+// the agent, which all of its jobs share (buildkite/agent agent/job_runner.go). Only a job token seals the cache. It is
+// known by its prefix (https://buildkite.com/docs/platform/security/tokens); an agent's session token has another one,
+// and tokens from before 2025 have none.
 func buildkite(env Env) candidate {
 	const jobName, tokenName = "BUILDKITE_JOB_ID", "BUILDKITE_AGENT_ACCESS_TOKEN"
 	job, bearer, endpoint := env.Get(jobName), env.Get(tokenName), env.Get("BUILDKITE_AGENT_ENDPOINT")
@@ -22,8 +27,8 @@ func buildkite(env Env) candidate {
 		c.missing = env.Without(jobName)
 	} else if bearer == "" {
 		c.missing = env.Without(tokenName)
-	} else {
-		c.secret = bearer + "\n" + job
+	} else if strings.HasPrefix(bearer, "bkaj_") {
+		c.secret = bearer
 	}
 	c.fetch = func(ctx context.Context, client *http.Client, audience string) (string, error) {
 		if audience == "" {

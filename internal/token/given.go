@@ -25,8 +25,8 @@ func variable(env Env, names ...string) candidate {
 	return c
 }
 
-// file is a token that stands in a file, read each time because it is rotated (EKS). The other jobs of the same pod
-// may read it too, so it is nobody's secret.
+// file is a token in a file, which is read each time because it may be replaced (EKS rotates it, and a later build on the
+// same machine writes its own). The token seals the cache, so that a login belongs to that token alone.
 func file(env Env, choice Choice) candidate {
 	path := choice.TokenFile
 	if path == "" {
@@ -35,14 +35,14 @@ func file(env Env, choice Choice) candidate {
 	c := candidate{from: path}
 	if path == "" {
 		c.missing = env.Without("ECR_OIDC_TOKEN_FILE")
+		return c
 	}
-	c.fetch = func(context.Context, *http.Client, string) (string, error) {
-		raw, err := readFile(path)
-		if err != nil {
-			return "", fmt.Errorf("reading the token file: %w", err)
-		}
-		return raw, nil
+	raw, err := readFile(path)
+	if err != nil {
+		err = fmt.Errorf("reading the token file: %w", err)
 	}
+	c.secret = raw
+	c.fetch = func(context.Context, *http.Client, string) (string, error) { return raw, err }
 	return c
 }
 

@@ -206,6 +206,10 @@ func TestIdentifyNamesTheVariable(t *testing.T) {
 func TestSecret(t *testing.T) {
 	const s16, s15 = "0123456789abcdef", "0123456789abcde"
 	const other = "another-secret-of-this-job"
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(s16+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name   string
 		role   bool
@@ -224,9 +228,13 @@ func TestSecret(t *testing.T) {
 		{"gitlab: the other variable", true, Choice{}, []string{"GITLAB_CI=true", "STS_AMAZONAWS_COM_ID_TOKEN=" + s16}, s16},
 		{"env: the variable", true, Choice{}, []string{"ECR_OIDC_TOKEN=" + s16}, s16},
 		{"env: too short", true, Choice{}, []string{"ECR_OIDC_TOKEN=" + s15}, ""},
-		{"buildkite: the agent's token and the job", true, Choice{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=job", "BUILDKITE_AGENT_ACCESS_TOKEN=" + s16}, s16 + "\njob"},
-		{"buildkite: no job", true, Choice{}, []string{"BUILDKITE=true", "BUILDKITE_AGENT_ACCESS_TOKEN=" + s16}, ""},
-		{"file: others of the pod read it too", true, Choice{TokenFile: "/t"}, []string{"ECR_OIDC_TOKEN_FILE=" + other}, ""},
+		{"buildkite: the job's token", true, Choice{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=job", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_" + s16}, "bkaj_" + s16},
+		{"buildkite: too short, whatever the job's id is", true, Choice{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=" + other, "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_1"}, ""},
+		{"buildkite: the agent's token, which other jobs have", true, Choice{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=job", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaa_" + s16}, ""},
+		{"buildkite: a token without a prefix", true, Choice{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=job", "BUILDKITE_AGENT_ACCESS_TOKEN=" + s16}, ""},
+		{"buildkite: no job", true, Choice{}, []string{"BUILDKITE=true", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_" + s16}, ""},
+		{"file: its token", true, Choice{TokenFile: file}, []string{"ECR_OIDC_TOKEN_FILE=" + other}, s16},
+		{"file: it cannot be read", true, Choice{TokenFile: file + "-none"}, nil, ""},
 		{"a CI's keys, no role: the CI's secret first", false, Choice{}, []string{"GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + s16, "AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=" + other}, s16},
 		{"a CI's keys, no role, no token: the keys'", false, Choice{}, []string{"GITHUB_ACTIONS=true", "AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=" + s16}, s16},
 		{"aws: the keys'", false, Choice{}, []string{"AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=" + s16}, s16},
@@ -283,14 +291,13 @@ func TestTokenFromVariableAndFile(t *testing.T) {
 		})
 	}
 
-	// The file is read each time: EKS rotates it.
+	// A source has one token, which is the one that seals its cache, also when the file is replaced meanwhile.
 	s, _ := identify(t, true, Choice{TokenFile: path})
-	next := jwtFor("next", 0)
-	if err := os.WriteFile(path, []byte(next), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(jwtFor("next", 0)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.Token(context.Background(), nil, ""); err != nil || got.Raw != next {
-		t.Errorf("after it was rotated: %v, %v", got, err)
+	if got, err := s.Token(context.Background(), nil, ""); err != nil || got.Raw != raw || string(s.Secret) != raw {
+		t.Errorf("after the file was replaced: %v, %v", got, err)
 	}
 }
 
