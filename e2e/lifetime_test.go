@@ -107,3 +107,29 @@ func TestSessionWithoutLength(t *testing.T) {
 	a.stdout, a.stderr, a.err = j.get(usual)
 	a.password(t)
 }
+
+// The password of public.ecr.aws is not used for longer than the role session behind it, less 15 minutes; a private
+// registry's is.
+func TestPublicPasswordLifetime(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		host    string
+		session time.Duration
+		calls   int
+	}{
+		{"public.ecr.aws", 14 * time.Minute, 2},
+		{"public.ecr.aws", 20 * time.Minute, 1},
+		{usual, 14 * time.Minute, 1},
+	} {
+		j := newJobIn(t, world.Options{Sessions: tt.session})
+		j.env["ECR_OIDC_ROLE_PUBLIC"] = world.CIRole
+		for range 2 {
+			var a answered
+			a.stdout, a.stderr, a.err = j.get(tt.host)
+			a.password(t)
+		}
+		if n := j.world.Count("ecr") + j.world.Count("ecr-public"); n != tt.calls {
+			t.Errorf("%s with a session of %v: asked %d times, want %d", tt.host, tt.session, n, tt.calls)
+		}
+	}
+}
