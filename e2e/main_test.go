@@ -74,3 +74,24 @@ func exe(name string) string {
 	}
 	return name
 }
+
+// TestSources looks at every source file of the program. The binary under test is built by a command, which "go test"
+// does not see; without this it would repeat a cached result after the program changed.
+func TestSources(t *testing.T) {
+	files := 0
+	for _, dir := range []string{"../cmd", "../internal", "../go.mod"} {
+		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && !strings.HasSuffix(path, "_test.go") {
+				files++
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files < 20 {
+		t.Errorf("%d files", files)
+	}
+}
