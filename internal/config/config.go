@@ -28,6 +28,8 @@ type Plan struct {
 	RolesFrom string `json:"-"` // the variable or line that named the roles, for messages; not part of the question
 	Cache     bool   `json:"-"` // whether to keep the password; not part of the question
 	CacheDir  string `json:"-"` // where, when the user said so; not part of the question
+
+	HTTPEndpoints bool `json:"-"` // custom endpoints may be http on other hosts; not part of the question, which has the endpoints
 }
 
 // ErrNotAllowed is For's answer for a registry whose account allowed_account_ids leaves out: it is not ours.
@@ -69,6 +71,9 @@ func (c Config) For(reg registry.Registry) (p Plan, err error) {
 		return Plan{}, err
 	}
 	if p.Cache, err = Switch(c.env, "ECR_OIDC_CACHE", true); err != nil {
+		return Plan{}, err
+	}
+	if p.HTTPEndpoints, err = Switch(c.env, "ECR_OIDC_ALLOW_HTTP_ENDPOINTS", false); err != nil {
 		return Plan{}, err
 	}
 	if _, err = Switch(c.env, "ECR_OIDC_DEBUG", false); err != nil { // read where lines are written; a mistake is said here

@@ -63,7 +63,7 @@ func (r Request) policy(last bool) *string {
 func (r Request) sts(cfg aws.Config) (*sts.Client, error) {
 	var wrong error
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
-		wrong = variant(r.Plan.Registry, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
+		wrong = r.variant(sts.ServiceID, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
 	})
 	return client, wrong
 }

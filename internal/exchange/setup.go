@@ -18,8 +18,6 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
 const (
@@ -47,13 +45,13 @@ func (r Request) byHand(ctx context.Context) (aws.Config, error) {
 		RetryMode:        env.RetryMode,
 		RetryMaxAttempts: env.RetryMaxAttempts,
 		AppID:            env.AppID,
-		APIOptions:       apiOptions,
+		APIOptions:       r.apiOptions(),
 	}
 	if env.BaseEndpoint != "" && (env.IgnoreConfiguredEndpoints == nil || !*env.IgnoreConfiguredEndpoints) {
 		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)
 	}
 	cfg.Retryer = retryer(ctx, cfg.RetryMode, cfg.RetryMaxAttempts)
-	return cfg, nil
+	return cfg, r.checkEndpoints(cfg)
 }
 
 // client is the SDK's own HTTP client with our limits: proxies come from the environment, one connection is reused.
@@ -69,7 +67,9 @@ func (r Request) client() *awshttp.BuildableClient {
 }
 
 // apiOptions are what smithy-go has to be kept from, also in the clients that the SDK's own chain makes.
-var apiOptions = []func(*middleware.Stack) error{readOnly, bounded}
+func (r Request) apiOptions() []func(*middleware.Stack) error {
+	return []func(*middleware.Stack) error{readOnly, bounded, r.refuseClearText}
+}
 
 // bounded ends an answer that is too long. smithy-go reads all that it is sent into memory, an error's body too
 // (transport/http/protocol/awsjson), and what it does not need it reads to the end (CloseResponseBody): by the
@@ -186,12 +186,14 @@ func couldNotFetchKeys(api smithy.APIError) bool {
 }
 
 // variant makes a service client call what the registry's host asks for. The standard variables can only add to it. A
-// custom endpoint stands for itself: the SDK refuses it together with either.
-func variant(reg registry.Registry, custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState) error {
+// custom endpoint stands for itself: the SDK refuses it together with either. The error is an *EndpointError, or says
+// that there is no such variant.
+func (r Request) variant(service string, custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState) error {
 	if custom != nil {
 		*fips, *dualStack = aws.FIPSEndpointStateDisabled, aws.DualStackEndpointStateDisabled
-		return nil
+		return r.checkEndpoint(service, *custom)
 	}
+	reg := r.Plan.Registry
 	if reg.FIPS {
 		*fips = aws.FIPSEndpointStateEnabled
 	}

@@ -119,7 +119,9 @@ func (h Helper) fill(ctx context.Context, plan config.Plan, source token.Source,
 	r := exchange.Request{Plan: plan, Source: source, Env: h.Env, Roots: roots, Debug: h.Debug, Done: h.step}
 	if source.OIDC() {
 		client := token.Client(roots)
-		r.Ahead = exchange.Open(ctx, r) // while the token is fetched
+		if r.Ahead, err = exchange.Open(ctx, r); err != nil { // while the token is fetched
+			return cache.Entry{}, err
+		}
 		if r.Token, err = h.jobToken(ctx, plan, source, store, client); err != nil {
 			return cache.Entry{}, err
 		}
