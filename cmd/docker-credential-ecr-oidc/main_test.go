@@ -237,7 +237,7 @@ func TestStoreGetErase(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || got.code != succeeded || got.stderr != "" || answer != (credentials.Credentials{ServerURL: "https://" + host + "/v2/", Username: "AWS", Secret: "<the&password>"}) {
 		t.Errorf("get: %+v, %v", got, err)
 	}
-	if got := call("", args("list"), dir); got != (called{0, "{}\n", ""}) {
+	if got := call("", args("list"), dir, "DOCKER_CONFIG="+t.TempDir()); got != (called{0, "{}\n", ""}) {
 		t.Errorf("list: %+v", got)
 	}
 	for range 2 {
