@@ -29,6 +29,7 @@ type Plan struct {
 	Cache     bool   `json:"-"` // whether to keep the password; not part of the question
 	CacheDir  string `json:"-"` // where, when the user said so; not part of the question
 
+	StoredLogins  bool `json:"-"` // whether a login that another tool stored is returned; not part of the question
 	HTTPEndpoints bool `json:"-"` // custom endpoints may be http on other hosts; not part of the question, which has the endpoints
 }
 
@@ -71,6 +72,9 @@ func (c Config) For(reg registry.Registry) (p Plan, err error) {
 		return Plan{}, err
 	}
 	if p.Cache, err = Switch(c.env, "ECR_OIDC_CACHE", true); err != nil {
+		return Plan{}, err
+	}
+	if p.StoredLogins, err = Switch(c.env, "ECR_OIDC_STORED_LOGINS", true); err != nil {
 		return Plan{}, err
 	}
 	if p.HTTPEndpoints, err = Switch(c.env, "ECR_OIDC_ALLOW_HTTP_ENDPOINTS", false); err != nil {

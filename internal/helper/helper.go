@@ -57,9 +57,13 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region, reg.Partition)
 	h.Debug("source %s, decided by %q; roles %q from %q", source.Name, plan.Place.By, plan.Roles, plan.RolesFrom)
 	store := h.cache(plan, source)
-	if e, ok := store.Get(keptLogin(reg)); ok { // somebody's docker login: the last one wins
-		h.Debug("answering with the login that was stored for %s", reg.Host)
-		return e.Username, e.Secret, nil
+	if e, ok := store.Get(keptLogin(reg)); ok { // of another tool, by docker login: the last login wins
+		age := time.Since(e.Made).Round(time.Second)
+		if plan.StoredLogins {
+			h.Debug("warning: returning the login that another tool stored for %[1]s %[2]v ago; the role and the source are not used; to delete it: docker logout %[1]s; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off", reg.Host, age)
+			return e.Username, e.Secret, nil
+		}
+		h.Debug("ignoring the login that another tool stored for %s %v ago: ECR_OIDC_STORED_LOGINS is off", reg.Host, age)
 	}
 	if reg.Public && len(plan.Roles) == 0 {
 		return "", "", credentials.NewErrCredentialsNotFound()
