@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -63,8 +64,19 @@ func (r Request) client() *awshttp.BuildableClient {
 		if r.Ahead != nil {
 			t.DialTLSContext = r.Ahead.dial
 		}
+		proxy := t.Proxy
+		t.Proxy = func(req *http.Request) (*url.URL, error) {
+			if req.Response != nil { // the redirect that req follows
+				return nil, errRedirect
+			}
+			return proxy(req)
+		}
 	})
 }
+
+// errRedirect ends a request that follows a redirect. The SDK's HTTP client follows those of GET requests to any URL, with
+// the token of an SSO login in a header, and cannot be told not to; but it asks for a proxy first.
+var errRedirect = errors.New("it answered with a redirect, which is not followed")
 
 // apiOptions are what smithy-go has to be kept from, also in the clients that the SDK's own chain makes.
 func (r Request) apiOptions() []func(*middleware.Stack) error {
@@ -161,12 +173,12 @@ func backoff(ctx context.Context, attempts int) retry.BackoffDelayer {
 	})
 }
 
-// onTheWire knows two faults of a connection better than the SDK does: it takes an answer that was cut off for one that
-// AWS meant, and a certificate that is not AWS's for a connection that failed.
+// onTheWire knows three faults of a connection better than the SDK does: it takes an answer that was cut off for one that
+// AWS meant, and a certificate that is not AWS's, or a redirect, for a connection that failed.
 func onTheWire(err error) aws.Ternary {
 	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &certificate):
+	case errors.As(err, &certificate), errors.Is(err, errRedirect):
 		return aws.FalseTernary
 	case errors.Is(err, errCutOff):
 		return aws.TrueTernary
