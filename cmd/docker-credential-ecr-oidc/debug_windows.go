@@ -2,8 +2,8 @@ package main
 
 import "os"
 
-// openDebugLog opens or creates the file at path to append to it. It returns nil unless path is a regular file. To create
-// a symlink takes a privilege there.
+// openDebugLog opens or creates the file at path to append to it. It returns nil unless path is a
+// regular file. To create a symlink takes a privilege there.
 func openDebugLog(path string) *os.File {
 	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() {
 		return nil

@@ -260,13 +260,17 @@ func (d *diagnosis) cache(x helper.Examination) {
 
 // storedLogin reports a login that another tool stored, which get returns before all else.
 func (d *diagnosis) storedLogin(x helper.Examination) {
+	const (
+		returned = "get returns the login that another tool stored %s ago; the role and the source are not used"
+		ignored  = "get ignores the login that another tool stored %s ago: ECR_OIDC_STORED_LOGINS is off"
+	)
 	remove := "to delete it: docker logout " + x.Registry.Host
 	switch {
 	case x.Stored != nil:
-		d.add("login", note, "get returns the login that another tool stored %s ago; the role and the source are not used", span(time.Since(x.Stored.Made))).Next =
-			remove + "; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off"
+		c := d.add("login", note, returned, span(time.Since(x.Stored.Made)))
+		c.Next = remove + "; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off"
 	case x.Ignored != nil:
-		d.add("login", note, "get ignores the login that another tool stored %s ago: ECR_OIDC_STORED_LOGINS is off", span(time.Since(x.Ignored.Made))).Next = remove
+		d.add("login", note, ignored, span(time.Since(x.Ignored.Made))).Next = remove
 	}
 }
 

@@ -29,8 +29,9 @@ type Plan struct {
 	Cache     bool   `json:"-"` // whether to keep the password; not part of the question
 	CacheDir  string `json:"-"` // where, when the user said so; not part of the question
 
-	StoredLogins  bool `json:"-"` // whether a login that another tool stored is returned; not part of the question
-	HTTPEndpoints bool `json:"-"` // custom endpoints may be http on other hosts; not part of the question, which has the endpoints
+	// Not part of the question either.
+	StoredLogins  bool `json:"-"` // whether a login that another tool stored is returned
+	HTTPEndpoints bool `json:"-"` // whether custom endpoints may be http on other hosts
 }
 
 // ErrNotAllowed is For's answer for a registry whose account allowed_account_ids leaves out: it is not ours.

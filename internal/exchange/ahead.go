@@ -32,9 +32,9 @@ type fresh struct {
 	since time.Time
 }
 
-// Open resolves where Get will ask STS and ECR, begins to connect there, and returns at once. What it opens is closed when
-// ctx is done. It goes into the Request of that Get. The error is what Get would return before its first request; then
-// nothing is opened.
+// Open resolves where Get will ask STS and ECR, begins to connect there, and returns at once. What
+// it opens is closed when ctx is done. It goes into the Request of that Get. The error is what Get
+// would return before its first request; then nothing is opened.
 func Open(ctx context.Context, r Request) (*Ahead, error) {
 	transport := r.client().GetTransport()
 	a := &Ahead{tls: transport.TLSClientConfig, lines: map[string]chan fresh{}, now: time.Now}

@@ -278,13 +278,23 @@ func TestAheadOpensNothing(t *testing.T) {
 	}
 }
 
-// A wrong setting is reported before anything is opened, also to the other service, whose endpoint is good.
+// A wrong setting is reported before anything is opened, also to the other service, whose endpoint
+// is good.
 func TestAheadReportsSettings(t *testing.T) {
 	for _, tt := range []struct{ setting, value, want string }{
 		{"AWS_USE_FIPS_ENDPOINT", "perhaps", "AWS_USE_FIPS_ENDPOINT"},
-		{"AWS_ENDPOINT_URL_STS", "http://sts.test.invalid", "checking the endpoint of STS: http://sts.test.invalid (from AWS_ENDPOINT_URL_STS) must be an https URL"},
-		{"AWS_ENDPOINT_URL_ECR", "http://user:password@ecr.test.invalid/x?y", "checking the endpoint of ECR: http://ecr.test.invalid (from AWS_ENDPOINT_URL_ECR) must be an https URL"},
-		{"AWS_ENDPOINT_URL_ECR", "https://user:pass%word@ecr.test.invalid", "checking the endpoint of ECR: AWS_ENDPOINT_URL_ECR is not a valid URL"},
+		{
+			"AWS_ENDPOINT_URL_STS", "http://sts.test.invalid",
+			"checking the endpoint of STS: http://sts.test.invalid (from AWS_ENDPOINT_URL_STS) must be an https URL",
+		},
+		{
+			"AWS_ENDPOINT_URL_ECR", "http://user:password@ecr.test.invalid/x?y",
+			"checking the endpoint of ECR: http://ecr.test.invalid (from AWS_ENDPOINT_URL_ECR) must be an https URL",
+		},
+		{
+			"AWS_ENDPOINT_URL_ECR", "https://user:pass%word@ecr.test.invalid",
+			"checking the endpoint of ECR: AWS_ENDPOINT_URL_ECR is not a valid URL",
+		},
 	} {
 		t.Run(tt.setting, func(t *testing.T) {
 			sts, ecr := startBoth(t, kind{})

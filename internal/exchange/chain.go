@@ -46,7 +46,9 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, aws.Credentials, error)
 	found, err := r.retrieve(ctx, cfg, shared)
 	switch {
 	case err != nil && machine != "":
-		return aws.Config{}, aws.Credentials{}, &NoCredentialsError{Profile: shared.Profile, Ambient: machine, Why: oneline.Strike(reason(err))}
+		none := &NoCredentialsError{Profile: shared.Profile, Ambient: machine}
+		none.Why = oneline.Strike(reason(err))
+		return aws.Config{}, aws.Credentials{}, none
 	case err != nil:
 		return aws.Config{}, aws.Credentials{}, noCredentials(shared, err)
 	}
@@ -218,7 +220,8 @@ func noCredentials(shared awsconfig.SharedConfig, err error) error {
 		}
 		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, said)
 	}
-	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, oneline.Clean(oneline.Strike(reason(err))))
+	why := oneline.Clean(oneline.Strike(reason(err)))
+	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, why)
 }
 
 func command(sso bool) string {

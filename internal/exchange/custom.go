@@ -16,8 +16,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// EndpointError reports a custom endpoint that must not be called, because a token or a signed request would cross the
-// network in clear text, or that is not a URL.
+// EndpointError reports a custom endpoint that must not be called, because a token or a signed
+// request would cross the network in clear text, or that is not a URL.
 type EndpointError struct {
 	Service  string // the SDK's name of the service
 	Endpoint string // scheme and host; empty when the endpoint is not a URL
@@ -44,8 +44,8 @@ func (r Request) checkEndpoint(service, endpoint string) error {
 	return &EndpointError{Service: service, Endpoint: u.Scheme + "://" + u.Host, From: r.endpointFrom(service)}
 }
 
-// checkEndpoints checks the custom endpoints that Get calls itself. It makes no request. For the clients that the SDK
-// makes in its own chain there is refuseClearText.
+// checkEndpoints checks the custom endpoints that Get calls itself. It makes no request. For the
+// clients that the SDK makes in its own chain there is refuseClearText.
 func (r Request) checkEndpoints(cfg aws.Config) error {
 	if len(r.Plan.Roles) > 0 {
 		if _, err := r.sts(cfg); err != nil {
@@ -73,27 +73,30 @@ func (r Request) endpointFrom(service string) string {
 	return fmt.Sprintf("endpoint_url of profile %s in %s", quoted(profile), file)
 }
 
-// metadataOperations are the operations by which the SDK gets a container's credentials (credentials/endpointcreds) and an
-// instance's (feature/ec2/imds). Their clients have no service ID.
+// metadataOperations are the operations by which the SDK gets a container's credentials
+// (credentials/endpointcreds) and an instance's (feature/ec2/imds). Their clients have no service
+// ID.
 var metadataOperations = []string{"GetCredentials", "GetToken", "GetMetadata"}
 
-// refuseClearText fails each request that would cross the network in clear text, before it is sent. It is in every client
-// of the SDK, those of its own chain included. The endpoints that give a container or an instance its credentials are
-// served by http, and are exempt: for a container the SDK allows only loopback and the addresses of ECS and EKS.
+// refuseClearText fails each request that would cross the network in clear text, before it is sent.
+// It is in every client of the SDK, those of its own chain included. The endpoints that give a
+// container or an instance its credentials are served by http, and are exempt: for a container the
+// SDK allows only loopback and the addresses of ECS and EKS.
 func (r Request) refuseClearText(stack *middleware.Stack) error {
 	exempt := slices.Contains(metadataOperations, stack.ID())
-	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RefuseClearText", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-		service := awsmiddleware.GetServiceID(ctx)
-		if service == "" && exempt {
-			return next.HandleDeserialize(ctx, in)
-		}
-		req, ok := in.Request.(*smithyhttp.Request)
-		if !ok {
-			return middleware.DeserializeOutput{}, middleware.Metadata{}, fmt.Errorf("unknown transport %T", in.Request)
-		}
-		if err := r.checkEndpoint(service, req.URL.String()); err != nil {
-			return middleware.DeserializeOutput{}, middleware.Metadata{}, err
+	refuse := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+		out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
+	) {
+		if service := awsmiddleware.GetServiceID(ctx); service != "" || !exempt {
+			req, ok := in.Request.(*smithyhttp.Request)
+			if !ok {
+				return out, metadata, fmt.Errorf("unknown transport %T", in.Request)
+			}
+			if err := r.checkEndpoint(service, req.URL.String()); err != nil {
+				return out, metadata, err
+			}
 		}
 		return next.HandleDeserialize(ctx, in)
-	}), middleware.After)
+	}
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RefuseClearText", refuse), middleware.After)
 }

@@ -54,7 +54,8 @@ func (r Request) publicPassword(ctx context.Context, cfg aws.Config) (Login, err
 func (r Request) ecr(cfg aws.Config) (*ecr.Client, error) {
 	var wrong error
 	client := ecr.NewFromConfig(cfg, func(o *ecr.Options) {
-		wrong = r.variant(ecr.ServiceID, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
+		e := &o.EndpointOptions
+		wrong = r.variant(ecr.ServiceID, o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
 	})
 	return client, wrong
 }
@@ -62,7 +63,8 @@ func (r Request) ecr(cfg aws.Config) (*ecr.Client, error) {
 func (r Request) ecrPublic(cfg aws.Config) (*ecrpublic.Client, error) {
 	var wrong error
 	client := ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
-		wrong = r.variant(ecrpublic.ServiceID, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
+		e := &o.EndpointOptions
+		wrong = r.variant(ecrpublic.ServiceID, o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
 	})
 	return client, wrong
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sso"
 )
 
-// A redirect is not followed: the SDK would send the token of an SSO login along, to whichever host.
+// A redirect is not followed: the SDK would send the token of an SSO login along, to whichever
+// host.
 func TestRedirect(t *testing.T) {
 	var elsewhere, asked atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))

@@ -74,8 +74,9 @@ func (r Request) client() *awshttp.BuildableClient {
 	})
 }
 
-// errRedirect ends a request that follows a redirect. The SDK's HTTP client follows those of GET requests to any URL, with
-// the token of an SSO login in a header, and cannot be told not to; but it asks for a proxy first.
+// errRedirect ends a request that follows a redirect. The SDK's HTTP client follows those of GET
+// requests to any URL, with the token of an SSO login in a header, and cannot be told not to; but
+// it asks for a proxy first.
 var errRedirect = errors.New("it answered with a redirect, which is not followed")
 
 // apiOptions are what smithy-go has to be kept from, also in the clients that the SDK's own chain makes.
@@ -173,8 +174,9 @@ func backoff(ctx context.Context, attempts int) retry.BackoffDelayer {
 	})
 }
 
-// onTheWire knows three faults of a connection better than the SDK does: it takes an answer that was cut off for one that
-// AWS meant, and a certificate that is not AWS's, or a redirect, for a connection that failed.
+// onTheWire knows three faults of a connection better than the SDK does: it takes an answer that
+// was cut off for one that AWS meant, and a certificate that is not AWS's, or a redirect, for a
+// connection that failed.
 func onTheWire(err error) aws.Ternary {
 	var certificate *tls.CertificateVerificationError
 	switch {
@@ -197,10 +199,12 @@ func couldNotFetchKeys(api smithy.APIError) bool {
 	return strings.Contains(api.ErrorMessage(), "retrieve verification key")
 }
 
-// variant makes a service client call what the registry's host asks for. The standard variables can only add to it. A
-// custom endpoint stands for itself: the SDK refuses it together with either. The error is an *EndpointError, or says
-// that there is no such variant.
-func (r Request) variant(service string, custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState) error {
+// variant makes a service client call what the registry's host asks for. The standard variables can
+// only add to it. A custom endpoint stands for itself: the SDK refuses it together with either. The
+// error is an *EndpointError, or says that there is no such variant.
+func (r Request) variant(
+	service string, custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState,
+) error {
 	if custom != nil {
 		*fips, *dualStack = aws.FIPSEndpointStateDisabled, aws.DualStackEndpointStateDisabled
 		return r.checkEndpoint(service, *custom)

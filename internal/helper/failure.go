@@ -47,7 +47,8 @@ func noted(err error) *cache.Failure {
 		f.Refused, f.For = m.AWS.Refused(), lasts(m.AWS.Passing, m.AWS.Code != "")
 	case errors.As(err, &m.Request):
 		f.For = lasts(m.Request.Passing, m.Request.Answered)
-	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process), errors.As(err, &m.Endpoint),
+	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process),
+		errors.As(err, &m.Endpoint),
 		errors.As(err, &m.Missing), errors.As(err, &m.Audience):
 	}
 	f.Said, err = json.Marshal(m)

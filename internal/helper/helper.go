@@ -58,12 +58,13 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	h.Debug("source %s, decided by %q; roles %q from %q", source.Name, plan.Place.By, plan.Roles, plan.RolesFrom)
 	store := h.cache(plan, source)
 	if e, ok := store.Get(keptLogin(reg)); ok { // of another tool, by docker login: the last login wins
-		age := time.Since(e.Made).Round(time.Second)
+		login := fmt.Sprintf("the login that another tool stored for %s %v ago", reg.Host, time.Since(e.Made).Round(time.Second))
 		if plan.StoredLogins {
-			h.Debug("warning: returning the login that another tool stored for %[1]s %[2]v ago; the role and the source are not used; to delete it: docker logout %[1]s; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off", reg.Host, age)
+			h.Debug("warning: returning %s; the role and the source are not used; to delete it: docker logout %s; "+
+				"to ignore stored logins: ECR_OIDC_STORED_LOGINS=off", login, reg.Host)
 			return e.Username, e.Secret, nil
 		}
-		h.Debug("ignoring the login that another tool stored for %s %v ago: ECR_OIDC_STORED_LOGINS is off", reg.Host, age)
+		h.Debug("ignoring %s: ECR_OIDC_STORED_LOGINS is off", login)
 	}
 	if reg.Public && len(plan.Roles) == 0 {
 		return "", "", credentials.NewErrCredentialsNotFound()

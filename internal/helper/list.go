@@ -11,11 +11,12 @@ import (
 
 // List returns usernames by host. It makes no network call of its own.
 //
-// If this helper is Docker's credsStore, these are the hosts that creds_store lists, without those of ECR: Docker calls get
-// for each host, on every build, and one failure would hide the others' logins. Otherwise they are the ECR hosts that
-// credHelpers assigns to this helper. Docker does not call list then, but Testcontainers for Node up to 11.5.1 does, and
-// calls get only for a host that is listed. A host to which Get answers "not found" is left out. Docker's configuration
-// is for Docker to complain about: if it cannot be read, there are no hosts.
+// If this helper is Docker's credsStore, these are the hosts that creds_store lists, without those
+// of ECR: Docker calls get for each host, on every build, and one failure would hide the others'
+// logins. Otherwise they are the ECR hosts that credHelpers assigns to this helper. Docker does not
+// call list then, but Testcontainers for Node up to 11.5.1 does, and calls get only for a host that
+// is listed. A host to which Get answers "not found" is left out. Docker's configuration is for
+// Docker to complain about: if it cannot be read, there are no hosts.
 func (h Helper) List(ctx context.Context) (map[string]string, error) {
 	hosts := map[string]string{}
 	docker, err := readDocker(h.Env.Get("DOCKER_CONFIG"))

@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-// ErrClearText is the error of ParseEndpoint for a URL that would send a secret over the network in clear text.
+// ErrClearText is the error of ParseEndpoint for a URL that would send a secret over the network in
+// clear text.
 var ErrClearText = errors.New("it must be an https URL")
 
-// ParseEndpoint parses the URL of a service that receives a secret. The URL must use https or name this machine
-// (loopback); for any other, ParseEndpoint returns the URL together with ErrClearText. The error does not quote the URL,
-// which may contain a password.
+// ParseEndpoint parses the URL of a service that receives a secret. The URL must use https or name
+// this machine (loopback); for any other, ParseEndpoint returns the URL together with ErrClearText.
+// The error does not quote the URL, which may contain a password.
 func ParseEndpoint(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -29,11 +30,12 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// urlPasswords returns the passwords in the URLs of proxies and endpoints, as they are written and as they are sent. It
-// reads URLs that do not parse, too: an error may quote them.
+// urlPasswords returns the passwords in the URLs of proxies and endpoints, as they are written and
+// as they are sent. It reads URLs that do not parse, too: an error may quote them.
 func urlPasswords(env Env) (found []string) {
 	for _, name := range []string{
-		"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ACTIONS_ID_TOKEN_REQUEST_URL", "BUILDKITE_AGENT_ENDPOINT",
+		"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
+		"ACTIONS_ID_TOKEN_REQUEST_URL", "BUILDKITE_AGENT_ENDPOINT",
 		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC",
 		"AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC", "AWS_ENDPOINT_URL_SIGNIN",
 	} {

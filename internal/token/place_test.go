@@ -142,8 +142,9 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 	// The passwords of proxies and endpoints, as they are written and as they are sent.
-	got = environ("HTTPS_PROXY=http://user:proxy%25word@proxy:3128", "http_proxy=user:another%word@proxy", "AWS_ENDPOINT_URL_SSO_OIDC=https://svc:S3cr3t/P@ss@host/x",
-		"AWS_ENDPOINT_URL=https://host:8443/x", "NO_PROXY=u:password@host").Secrets()
+	got = environ("HTTPS_PROXY=http://user:proxy%25word@proxy:3128", "http_proxy=user:another%word@proxy",
+		"AWS_ENDPOINT_URL_SSO_OIDC=https://svc:S3cr3t/P@ss@host/x", "AWS_ENDPOINT_URL=https://host:8443/x",
+		"NO_PROXY=u:password@host").Secrets()
 	slices.Sort(got)
 	if want := []string{"S3cr3t/P@ss", "another%word", "proxy%25word", "proxy%word"}; !slices.Equal(got, want) {
 		t.Errorf("Secrets of URLs = %q, want %q", got, want)
