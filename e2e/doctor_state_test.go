@@ -328,6 +328,11 @@ func TestDoctorCache(t *testing.T) {
 		{name: "nothing to seal it with", arrange: func(t *testing.T, j *job) []string { j.onGitHub(world.GitHubJob{NoIDToken: true}); return nil }},
 		{name: "another tool's login", arrange: func(t *testing.T, j *job) []string { store(t, j); return nil }},
 		{name: "another tool's login, and AWS refuses", arrange: func(t *testing.T, j *job) []string { store(t, j); j.distrust(); return nil }},
+		{name: "another tool's login, ignored", arrange: func(t *testing.T, j *job) []string {
+			store(t, j)
+			j.env["ECR_OIDC_STORED_LOGINS"] = "off"
+			return nil
+		}},
 		{name: "another tool's login for the public registry", arrange: func(t *testing.T, j *job) []string {
 			if _, stderr, err := j.run("store", `{"ServerURL": "public.ecr.aws", "Username": "AWS", "Secret": "marked-password"}`); err != nil {
 				t.Fatal(stderr)

@@ -325,6 +325,17 @@ func TestNothingLeaks(t *testing.T) {
 			m.bad(usual, "get")
 			m.bad("", "password", usual)
 		}},
+		"the runner's debug log": {first: func(m *marked) {
+			m.env["ECR_OIDC_DEBUG"], m.env["RUNNER_DEBUG"] = "", "1"
+			m.fail("ecr", world.Fault{Status: 400, Code: "ValidationException", Message: "bad: " + m.known("ecr"), Times: 1})
+		}, then: func(m *marked) {
+			m.bad(usual, "get")
+			m.good(usual, "erase")
+			m.good(usual, "get")
+			if logs, _ := filepath.Glob(filepath.Join(m.env["RUNNER_TEMP"], "ecr-oidc-debug*.log")); len(logs) != 1 {
+				m.t.Errorf("there is no log: %q", logs)
+			}
+		}},
 		"no cache":                 {first: func(m *marked) { m.env["ECR_OIDC_CACHE"] = "off" }, then: func(m *marked) { m.good(usual, "get") }},
 		"GitHub echoes, and fails": {first: func(m *marked) { m.echo("oidc", 500) }, then: func(m *marked) { m.bad(usual, "get") }},
 		"GitHub echoes, and says no": {first: func(m *marked) { m.echo("oidc", 400) }, then: func(m *marked) {

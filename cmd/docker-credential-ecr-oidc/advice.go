@@ -21,6 +21,7 @@ func advice(err error) string {
 		sso      *exchange.SSOError
 		profile  *exchange.ProfileError
 		process  *exchange.ProcessError
+		endpoint *exchange.EndpointError
 	)
 	switch {
 	case err == nil:
@@ -41,6 +42,8 @@ func advice(err error) string {
 		return profileAdvice(profile)
 	case errors.As(err, &process):
 		return "to try it: aws sts get-caller-identity --profile " + word(process.Profile)
+	case errors.As(err, &endpoint) && endpoint.Endpoint != "":
+		return "for a test server, set ECR_OIDC_ALLOW_HTTP_ENDPOINTS=on"
 	case errors.As(err, &none):
 		return noneAdvice(none)
 	case distrusted(err):

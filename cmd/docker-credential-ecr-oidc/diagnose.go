@@ -21,6 +21,7 @@ func (d *doctor) diagnose(x helper.Examination) diagnosis {
 		x.Repeated = nil // over by now
 	}
 	found.registry(x)
+	found.storedLogin(x)
 	decided := x.Err == nil || x.Plan.SessionName != ""
 	if decided {
 		found.roles(x)
@@ -255,8 +256,21 @@ func (d *diagnosis) cache(x helper.Examination) {
 	default:
 		d.cached(x, time.Since(x.Cached.CreatedAt))
 	}
-	if x.Stored != nil {
-		d.add("login", note, "another tool's docker login of %s ago is kept, and get answers with that before all else", span(time.Since(x.Stored.CreatedAt))).Next = "to forget it: docker logout " + x.Registry.Host
+}
+
+// storedLogin reports a login that another tool stored, which get returns before all else.
+func (d *diagnosis) storedLogin(x helper.Examination) {
+	const (
+		returned = "get returns the login that another tool stored %s ago; the role and the source are not used"
+		ignored  = "get ignores the login that another tool stored %s ago: ECR_OIDC_STORED_LOGINS is off"
+	)
+	remove := "to delete it: docker logout " + x.Registry.Host
+	switch {
+	case x.Stored != nil:
+		c := d.add("login", note, returned, span(time.Since(x.Stored.CreatedAt)))
+		c.Next = remove + "; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off"
+	case x.Ignored != nil:
+		d.add("login", note, ignored, span(time.Since(x.Ignored.CreatedAt))).Next = remove
 	}
 }
 

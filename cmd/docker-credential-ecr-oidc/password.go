@@ -48,7 +48,7 @@ func (p program) password(arg string) error {
 	}
 	var secret string
 	err := within("password", wholeGet, func(ctx context.Context) (err error) {
-		_, secret, err = p.helper().Get(ctx, reg.Host)
+		_, secret, err = p.loginHelper().Get(ctx, reg.Host)
 		return err
 	})
 	switch {

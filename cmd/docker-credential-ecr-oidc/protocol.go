@@ -12,7 +12,6 @@ import (
 
 	"github.com/docker/docker-credential-helpers/credentials"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
@@ -42,7 +41,7 @@ func (p program) protocol(verb string) int {
 			}
 			input = bytes.NewReader(text)
 		}
-		return credentials.HandleCommand(adaptor{p.helper(), ctx, &host}, verb, input, &answer)
+		return credentials.HandleCommand(adaptor{p.loginHelper(), ctx, &host}, verb, input, &answer)
 	})
 	if err != nil {
 		asked, _ := host.Load().(string)
@@ -84,6 +83,15 @@ func (p program) helper() helper.Helper {
 	return helper.Helper{Env: p.env, Environ: os.Environ(), Debug: p.debug()}
 }
 
+// loginHelper is helper for commands that log in: their steps may go to the runner's debug log.
+func (p program) loginHelper() helper.Helper {
+	h := p.helper()
+	if p.runnerDebug() {
+		h.Debug = p.runnerLog()
+	}
+	return h
+}
+
 // fail says why. The same line goes to both streams: Docker before 28.5 (push) and 29.0 (pull) drops the first and
 // shows the second. The protocol's own sentences are compared whole by its clients and go to stdout alone.
 func (p program) fail(err error, host string) int {
@@ -106,20 +114,6 @@ func (p program) line(err error, host string) string {
 		}
 	}
 	return oneline.Line(oneline.Strike(text, p.env.Secrets()...))
-}
-
-// debug returns what tells each step on stderr, if ECR_OIDC_DEBUG or the runner's debug switch asks for it. A value
-// that is neither on nor off is an error of the plan, for ECR hosts alone.
-func (p program) debug() func(format string, args ...any) {
-	on, err := config.Switch(p.env, "ECR_OIDC_DEBUG", p.env.Get("RUNNER_DEBUG") == "1")
-	if !on || err != nil {
-		return func(string, ...any) {}
-	}
-	start := time.Now()
-	return func(format string, args ...any) {
-		text := oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), p.env.Secrets()...))
-		fmt.Fprintf(p.stderr, "ecr-oidc: debug: %4d ms: %s\n", time.Since(start).Milliseconds(), text)
-	}
 }
 
 // adaptor gives the helper docker-credential-helpers' interface, which knows no context; so it is kept here.

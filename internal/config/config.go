@@ -28,6 +28,10 @@ type Plan struct {
 	RolesFrom string `json:"-"` // the variable or line that named the roles, for messages; not part of the question
 	Cache     bool   `json:"-"` // whether to keep the password; not part of the question
 	CacheDir  string `json:"-"` // where, when the user said so; not part of the question
+
+	// Not part of the question either.
+	StoredLogins  bool `json:"-"` // whether a login that another tool stored is returned
+	HTTPEndpoints bool `json:"-"` // whether custom endpoints may be http on other hosts
 }
 
 // ErrNotAllowed is For's answer for a registry whose account allowed_account_ids leaves out: it is not ours.
@@ -69,6 +73,12 @@ func (c Config) For(reg registry.Registry) (p Plan, err error) {
 		return Plan{}, err
 	}
 	if p.Cache, err = Switch(c.env, "ECR_OIDC_CACHE", true); err != nil {
+		return Plan{}, err
+	}
+	if p.StoredLogins, err = Switch(c.env, "ECR_OIDC_STORED_LOGINS", true); err != nil {
+		return Plan{}, err
+	}
+	if p.HTTPEndpoints, err = Switch(c.env, "ECR_OIDC_ALLOW_HTTP_ENDPOINTS", false); err != nil {
 		return Plan{}, err
 	}
 	if _, err = Switch(c.env, "ECR_OIDC_DEBUG", false); err != nil { // read where lines are written; a mistake is said here

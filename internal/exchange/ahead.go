@@ -21,7 +21,6 @@ const lasting = 4 * time.Second
 // it would have been anyway.
 type Ahead struct {
 	tls   *tls.Config
-	known chan struct{}         // closed when lines is complete
 	lines map[string]chan fresh // by host:port; each gives its connection once, and none after that
 	now   func() time.Time
 }
@@ -33,29 +32,27 @@ type fresh struct {
 	since time.Time
 }
 
-// Open begins to connect to where Get will ask STS and ECR, and returns at once. What it opens is closed when ctx is
-// done. It goes into the Request of that Get.
-func Open(ctx context.Context, r Request) *Ahead {
+// Open resolves where Get will ask STS and ECR, begins to connect there, and returns at once. What
+// it opens is closed when ctx is done. It goes into the Request of that Get. The error is what Get
+// would return before its first request; then nothing is opened.
+func Open(ctx context.Context, r Request) (*Ahead, error) {
 	transport := r.client().GetTransport()
-	a := &Ahead{tls: transport.TLSClientConfig, known: make(chan struct{}), lines: map[string]chan fresh{}, now: time.Now}
-	go func() {
-		defer close(a.known)
-		if r.Env.Get("AWS_MAX_ATTEMPTS") == "1" {
-			return // there would be no other try if one were dead
+	a := &Ahead{tls: transport.TLSClientConfig, lines: map[string]chan fresh{}, now: time.Now}
+	r.Debug = func(string, ...any) {}
+	sts, ecr, err := Endpoints(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if r.Env.Get("AWS_MAX_ATTEMPTS") == "1" {
+		return a, nil // there would be no other try if a connection were dead
+	}
+	for _, endpoint := range []string{sts, ecr} {
+		if addr := direct(endpoint, transport.Proxy); addr != "" && a.lines[addr] == nil {
+			a.lines[addr] = make(chan fresh, 1)
+			go a.open(ctx, addr, a.lines[addr])
 		}
-		r.Debug = func(string, ...any) {}
-		sts, ecr, err := Endpoints(ctx, r)
-		if err != nil {
-			return // Get says why
-		}
-		for _, endpoint := range []string{sts, ecr} {
-			if addr := direct(endpoint, transport.Proxy); addr != "" && a.lines[addr] == nil {
-				a.lines[addr] = make(chan fresh, 1)
-				go a.open(ctx, addr, a.lines[addr])
-			}
-		}
-	}()
-	return a
+	}
+	return a, nil
 }
 
 // direct returns the host:port of a URL that is reached by TLS and through no proxy, whose connections are its own
@@ -98,11 +95,6 @@ func (a *Ahead) dial(ctx context.Context, network, addr string) (net.Conn, error
 // take returns what was opened to addr, if anything was. One that is being opened is waited for: as a rule it is further
 // on than a new one.
 func (a *Ahead) take(ctx context.Context, addr string) (c fresh) {
-	select {
-	case <-a.known:
-	case <-ctx.Done():
-		return c
-	}
 	line := a.lines[addr]
 	if line == nil {
 		return c

@@ -130,7 +130,7 @@ func TestAhead(t *testing.T) {
 			}
 			sts, ecr := startBoth(t, tt.kind)
 			r := request(t, sts, ecr)
-			r.Ahead = Open(t.Context(), r)
+			r.Ahead = open(t, t.Context(), r)
 			opening(t, r.Ahead)
 			for _, s := range []*service{sts, ecr} {
 				if _, _, requests := s.saw(); requests != "" {
@@ -157,15 +157,20 @@ func TestAhead(t *testing.T) {
 	}
 }
 
+// open is Open where nothing is wrong.
+func open(t *testing.T, ctx context.Context, r Request) *Ahead {
+	t.Helper()
+	a, err := Open(ctx, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // opening waits until all has been opened that is going to be, or has failed.
 func opening(t *testing.T, a *Ahead) {
 	t.Helper()
 	hung := time.After(20 * time.Second)
-	select {
-	case <-a.known:
-	case <-hung:
-		t.Fatal("it does not get to know where to connect to")
-	}
 	for addr, line := range a.lines {
 		select {
 		case c := <-line: // and back with it
@@ -201,7 +206,7 @@ func TestAheadOfAChain(t *testing.T) {
 	sts, ecr := startBoth(t, kind{})
 	r := request(t, sts, ecr)
 	r.Plan.Roles = append(r.Plan.Roles, "arn:aws:iam::210987654321:role/next")
-	r.Ahead = Open(t.Context(), r)
+	r.Ahead = open(t, t.Context(), r)
 	if _, err := Get(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +220,7 @@ func TestAheadCloses(t *testing.T) {
 	sts, ecr := startBoth(t, kind{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	opening(t, Open(ctx, request(t, sts, ecr)))
+	opening(t, open(t, ctx, request(t, sts, ecr)))
 	cancel()
 	for _, s := range []*service{sts, ecr} {
 		for hung := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -230,25 +235,22 @@ func TestAheadCloses(t *testing.T) {
 	}
 }
 
-// Nothing is opened where there is no TLS, or a setting is wrong; and a certificate that is not trusted is not asked.
+// Nothing is opened where there is no TLS; and a certificate that is not trusted is not asked.
 func TestAheadOpensNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		kind    kind
-		setting string // of AWS_USE_FIPS_ENDPOINT
 		foreign bool   // certificates
 		once    bool   // AWS_MAX_ATTEMPTS is 1
 		want    string // the error
 	}{
 		{name: "http", kind: kind{plain: true}},
-		{name: "a wrong setting", setting: "perhaps", want: "AWS_USE_FIPS_ENDPOINT"},
 		{name: "one try", once: true},
 		{name: "unknown authority", foreign: true, want: "certificate signed by unknown authority"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			sts, ecr := startBoth(t, tt.kind)
 			r := request(t, sts, ecr)
-			t.Setenv("AWS_USE_FIPS_ENDPOINT", tt.setting)
 			if tt.foreign {
 				r.Roots = x509.NewCertPool()
 			}
@@ -256,7 +258,7 @@ func TestAheadOpensNothing(t *testing.T) {
 				t.Setenv("AWS_MAX_ATTEMPTS", "1")
 				r.Env = environ("AWS_MAX_ATTEMPTS=1")
 			}
-			r.Ahead = Open(t.Context(), r)
+			r.Ahead = open(t, t.Context(), r)
 			opening(t, r.Ahead)
 			if opened, _, _ := sts.saw(); opened != 0 && !tt.foreign {
 				t.Errorf("%d connections", opened)
@@ -271,6 +273,45 @@ func TestAheadOpensNothing(t *testing.T) {
 			}
 			if tt.foreign && opened != 1 {
 				t.Errorf("%d connections to find out that the certificate is not AWS's", opened)
+			}
+		})
+	}
+}
+
+// A wrong setting is reported before anything is opened, also to the other service, whose endpoint
+// is good.
+func TestAheadReportsSettings(t *testing.T) {
+	for _, tt := range []struct{ setting, value, want string }{
+		{"AWS_USE_FIPS_ENDPOINT", "perhaps", "AWS_USE_FIPS_ENDPOINT"},
+		{
+			"AWS_ENDPOINT_URL_STS", "http://sts.test.invalid",
+			"checking the endpoint of STS: http://sts.test.invalid (from AWS_ENDPOINT_URL_STS) must be an https URL",
+		},
+		{
+			"AWS_ENDPOINT_URL_ECR", "http://user:password@ecr.test.invalid/x?y",
+			"checking the endpoint of ECR: http://ecr.test.invalid (from AWS_ENDPOINT_URL_ECR) must be an https URL",
+		},
+		{
+			"AWS_ENDPOINT_URL_ECR", "https://user:pass%word@ecr.test.invalid",
+			"checking the endpoint of ECR: AWS_ENDPOINT_URL_ECR is not a valid URL",
+		},
+	} {
+		t.Run(tt.setting, func(t *testing.T) {
+			sts, ecr := startBoth(t, kind{})
+			r := request(t, sts, ecr)
+			t.Setenv(tt.setting, tt.value)
+			r.Env = environ(tt.setting + "=" + tt.value)
+			a, err := Open(t.Context(), r)
+			if a != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %s", err, tt.want)
+			}
+			if _, again := Get(t.Context(), r); again == nil || again.Error() != err.Error() {
+				t.Errorf("get: %v, want %v", again, err)
+			}
+			for _, s := range []*service{sts, ecr} {
+				if opened, _, requests := s.saw(); opened != 0 || requests != "" {
+					t.Errorf("%s saw %d connections and the requests %q", s.URL, opened, requests)
+				}
 			}
 		})
 	}

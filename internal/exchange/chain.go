@@ -46,7 +46,9 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, aws.Credentials, error)
 	found, err := r.retrieve(ctx, cfg, shared)
 	switch {
 	case err != nil && machine != "":
-		return aws.Config{}, aws.Credentials{}, &NoCredentialsError{Profile: shared.Profile, Ambient: machine, Why: reason(err)}
+		none := &NoCredentialsError{Profile: shared.Profile, Ambient: machine}
+		none.Why = oneline.Strike(reason(err))
+		return aws.Config{}, aws.Credentials{}, none
 	case err != nil:
 		return aws.Config{}, aws.Credentials{}, noCredentials(shared, err)
 	}
@@ -58,7 +60,7 @@ func (r Request) load(ctx context.Context) (aws.Config, error) {
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(r.Plan.Registry.Region),
 		awsconfig.WithHTTPClient(r.client()),
-		awsconfig.WithAPIOptions(apiOptions),
+		awsconfig.WithAPIOptions(r.apiOptions()),
 		awsconfig.WithLogger(logging.Nop{}), // a successful get is silent on stderr
 	}
 	if r.Plan.Choice.Profile != "" { // and only then: a profile named in code beats environment keys
@@ -76,7 +78,7 @@ func (r Request) load(ctx context.Context) (aws.Config, error) {
 	if profile, from := r.profile(); profile != shared.Profile && from == "AWS_DEFAULT_PROFILE" {
 		return aws.Config{}, r.unloadable(ctx, awsconfig.SharedConfigProfileNotExistError{Profile: profile}) // the SDK looks away
 	}
-	return cfg, nil
+	return cfg, r.checkEndpoints(cfg)
 }
 
 // retrieve asks the chain, after what the SDK would do less well has been done for it: the renewal of a login, and the
@@ -128,7 +130,7 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 	case errors.As(err, &mfa):
 		e.MFA, e.Why = true, "wants an MFA code (mfa_serial), and nobody can be asked for it here"
 	default:
-		e.Why = "cannot be read: " + oneline.Clean(err.Error())
+		e.Why = "cannot be read: " + oneline.Clean(oneline.Strike(err.Error()))
 	}
 	return e
 }
@@ -195,10 +197,13 @@ func noCredentials(shared awsconfig.SharedConfig, err error) error {
 	begin := first(shared)
 	sso, login := begin.SSOSession != nil || begin.SSOStartURL != "", begin.LoginSession != ""
 	var (
-		kept    *unrenewable
-		process *ProcessError
+		kept     *unrenewable
+		process  *ProcessError
+		endpoint *EndpointError
 	)
 	switch {
+	case errors.As(err, &endpoint):
+		return endpoint
 	case errors.As(err, &process):
 		return process
 	case errors.As(err, &kept) && (sso || login):
@@ -215,7 +220,8 @@ func noCredentials(shared awsconfig.SharedConfig, err error) error {
 		}
 		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, said)
 	}
-	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, oneline.Clean(reason(err)))
+	why := oneline.Clean(oneline.Strike(reason(err)))
+	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, why)
 }
 
 func command(sso bool) string {

@@ -199,6 +199,8 @@ func reason(err error) string {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
+	case strings.Contains(err.Error(), "Failed to parse uri"): // each service's endpoints.go quotes the URI
+		return "a custom endpoint is not a valid URL (AWS_ENDPOINT_URL..., or endpoint_url of the profile)"
 	case errors.As(err, &sent) && sent.Timeout():
 		return "no answer in time from " + host(sent.URL)
 	case errors.As(err, &sent):

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	ssotypes "github.com/aws/aws-sdk-go-v2/service/sso/types"
 	ssooidctypes "github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -94,7 +95,7 @@ func TestVariant(t *testing.T) {
 		if tt.custom {
 			custom = aws.String("http://127.0.0.1:1")
 		}
-		err := variant(parse(t, tt.host), custom, &fips, &dual)
+		err := Request{Plan: config.Plan{Registry: parse(t, tt.host)}}.variant(sts.ServiceID, custom, &fips, &dual)
 		if tt.wrong {
 			if err == nil || !strings.Contains(err.Error(), tt.host) || !strings.Contains(err.Error(), "AWS_USE_FIPS_ENDPOINT") {
 				t.Errorf("%+v: %v, want an error", tt, err)

@@ -18,12 +18,9 @@ func (r Request) password(ctx context.Context, cfg aws.Config) (Login, error) {
 	if r.Plan.Registry.Public {
 		return r.publicPassword(ctx, cfg)
 	}
-	var wrong error
-	client := ecr.NewFromConfig(cfg, func(o *ecr.Options) {
-		wrong = variant(r.Plan.Registry, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
-	})
-	if wrong != nil {
-		return Login{}, wrong
+	client, err := r.ecr(cfg)
+	if err != nil {
+		return Login{}, err
 	}
 	r.Debug("asking ECR in %s for a password", cfg.Region)
 	out, err := client.GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
@@ -39,12 +36,9 @@ func (r Request) password(ctx context.Context, cfg aws.Config) (Login, error) {
 
 // publicPassword asks for public.ecr.aws's password.
 func (r Request) publicPassword(ctx context.Context, cfg aws.Config) (Login, error) {
-	var wrong error
-	client := ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
-		wrong = variant(r.Plan.Registry, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
-	})
-	if wrong != nil {
-		return Login{}, wrong
+	client, err := r.ecrPublic(cfg)
+	if err != nil {
+		return Login{}, err
 	}
 	r.Debug("asking ECR Public in %s for a password", cfg.Region)
 	out, err := client.GetAuthorizationToken(ctx, &ecrpublic.GetAuthorizationTokenInput{})
@@ -55,6 +49,24 @@ func (r Request) publicPassword(ctx context.Context, cfg aws.Config) (Login, err
 		return Login{}, r.failed(Password, "", "ECR Public's answer has no password in it")
 	}
 	return r.login(out.AuthorizationData.AuthorizationToken, out.AuthorizationData.ExpiresAt, serverTime(out.ResultMetadata))
+}
+
+func (r Request) ecr(cfg aws.Config) (*ecr.Client, error) {
+	var wrong error
+	client := ecr.NewFromConfig(cfg, func(o *ecr.Options) {
+		e := &o.EndpointOptions
+		wrong = r.variant(ecr.ServiceID, o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
+	})
+	return client, wrong
+}
+
+func (r Request) ecrPublic(cfg aws.Config) (*ecrpublic.Client, error) {
+	var wrong error
+	client := ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
+		e := &o.EndpointOptions
+		wrong = r.variant(ecrpublic.ServiceID, o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
+	})
+	return client, wrong
 }
 
 // login reads an authorization token: base64 of "AWS:password".

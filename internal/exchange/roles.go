@@ -63,7 +63,8 @@ func (r Request) policy(last bool) *string {
 func (r Request) sts(cfg aws.Config) (*sts.Client, error) {
 	var wrong error
 	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
-		wrong = variant(r.Plan.Registry, o.BaseEndpoint, &o.EndpointOptions.UseFIPSEndpoint, &o.EndpointOptions.UseDualStackEndpoint)
+		e := &o.EndpointOptions
+		wrong = r.variant(sts.ServiceID, o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
 	})
 	return client, wrong
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -18,8 +19,6 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
 const (
@@ -47,13 +46,13 @@ func (r Request) byHand(ctx context.Context) (aws.Config, error) {
 		RetryMode:        env.RetryMode,
 		RetryMaxAttempts: env.RetryMaxAttempts,
 		AppID:            env.AppID,
-		APIOptions:       apiOptions,
+		APIOptions:       r.apiOptions(),
 	}
 	if env.BaseEndpoint != "" && (env.IgnoreConfiguredEndpoints == nil || !*env.IgnoreConfiguredEndpoints) {
 		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)
 	}
 	cfg.Retryer = retryer(ctx, cfg.RetryMode, cfg.RetryMaxAttempts)
-	return cfg, nil
+	return cfg, r.checkEndpoints(cfg)
 }
 
 // client is the SDK's own HTTP client with our limits: proxies come from the environment, one connection is reused.
@@ -65,11 +64,25 @@ func (r Request) client() *awshttp.BuildableClient {
 		if r.Ahead != nil {
 			t.DialTLSContext = r.Ahead.dial
 		}
+		proxy := t.Proxy
+		t.Proxy = func(req *http.Request) (*url.URL, error) {
+			if req.Response != nil { // the redirect that req follows
+				return nil, errRedirect
+			}
+			return proxy(req)
+		}
 	})
 }
 
+// errRedirect ends a request that follows a redirect. The SDK's HTTP client follows those of GET
+// requests to any URL, with the token of an SSO login in a header, and cannot be told not to; but
+// it asks for a proxy first.
+var errRedirect = errors.New("it answered with a redirect, which is not followed")
+
 // apiOptions are what smithy-go has to be kept from, also in the clients that the SDK's own chain makes.
-var apiOptions = []func(*middleware.Stack) error{readOnly, bounded}
+func (r Request) apiOptions() []func(*middleware.Stack) error {
+	return []func(*middleware.Stack) error{readOnly, bounded, r.refuseClearText}
+}
 
 // bounded ends an answer that is too long. smithy-go reads all that it is sent into memory, an error's body too
 // (transport/http/protocol/awsjson), and what it does not need it reads to the end (CloseResponseBody): by the
@@ -161,12 +174,13 @@ func backoff(ctx context.Context, attempts int) retry.BackoffDelayer {
 	})
 }
 
-// onTheWire knows two faults of a connection better than the SDK does: it takes an answer that was cut off for one that
-// AWS meant, and a certificate that is not AWS's for a connection that failed.
+// onTheWire knows three faults of a connection better than the SDK does: it takes an answer that
+// was cut off for one that AWS meant, and a certificate that is not AWS's, or a redirect, for a
+// connection that failed.
 func onTheWire(err error) aws.Ternary {
 	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.As(err, &certificate):
+	case errors.As(err, &certificate), errors.Is(err, errRedirect):
 		return aws.FalseTernary
 	case errors.Is(err, errCutOff):
 		return aws.TrueTernary
@@ -185,13 +199,17 @@ func couldNotFetchKeys(api smithy.APIError) bool {
 	return strings.Contains(api.ErrorMessage(), "retrieve verification key")
 }
 
-// variant makes a service client call what the registry's host asks for. The standard variables can only add to it. A
-// custom endpoint stands for itself: the SDK refuses it together with either.
-func variant(reg registry.Registry, custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState) error {
+// variant makes a service client call what the registry's host asks for. The standard variables can
+// only add to it. A custom endpoint stands for itself: the SDK refuses it together with either. The
+// error is an *EndpointError, or says that there is no such variant.
+func (r Request) variant(
+	service string, custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState,
+) error {
 	if custom != nil {
 		*fips, *dualStack = aws.FIPSEndpointStateDisabled, aws.DualStackEndpointStateDisabled
-		return nil
+		return r.checkEndpoint(service, *custom)
 	}
+	reg := r.Plan.Registry
 	if reg.FIPS {
 		*fips = aws.FIPSEndpointStateEnabled
 	}

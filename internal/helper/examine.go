@@ -28,7 +28,8 @@ type Examination struct {
 	CacheDir  string // where entries lie; "" when there are none, and CacheErr says why
 	CacheErr  error
 	Cached    *cache.Entry // the entry for this question, also one that has expired
-	Stored    *cache.Entry // another tool's login, with which get answers before all else
+	Stored    *cache.Entry // another tool's login, which get returns before all else
+	Ignored   *cache.Entry // another tool's login, which get ignores because ECR_OIDC_STORED_LOGINS is off
 
 	Repeated error     // the failure of a moment ago with which get answers before it asks anybody; nil when there is none
 	Until    time.Time // and until when it does
@@ -92,7 +93,11 @@ func (h Helper) lookUp(x *Examination) *cache.Cache {
 		x.Cached = &e
 	}
 	if e, ok := store.Get(loginKey(x.Registry)); ok {
-		x.Stored = &e
+		if x.Plan.StoredLogins {
+			x.Stored = &e
+		} else {
+			x.Ignored = &e
+		}
 	}
 	return store
 }

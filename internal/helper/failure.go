@@ -29,6 +29,7 @@ type message struct {
 	SSO      *exchange.SSOError           `json:",omitempty"`
 	Profile  *exchange.ProfileError       `json:",omitempty"`
 	Process  *exchange.ProcessError       `json:",omitempty"`
+	Endpoint *exchange.EndpointError      `json:",omitempty"`
 	Request  *token.RequestError          `json:",omitempty"`
 	Missing  *token.MissingError          `json:",omitempty"`
 	Audience *token.AudienceError         `json:",omitempty"`
@@ -47,6 +48,7 @@ func encodeError(err error) *cache.Failure {
 	case errors.As(err, &m.Request):
 		f.TTL = failureTTL(m.Request.Passing, m.Request.Answered)
 	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process),
+		errors.As(err, &m.Endpoint),
 		errors.As(err, &m.Missing), errors.As(err, &m.Audience):
 	}
 	f.Payload, err = json.Marshal(m)
@@ -84,6 +86,8 @@ func decodeError(f *cache.Failure, plan config.Plan) error {
 		return m.Profile
 	case m.Process != nil:
 		return m.Process
+	case m.Endpoint != nil:
+		return m.Endpoint
 	case m.Request != nil:
 		return m.Request
 	case m.Missing != nil:

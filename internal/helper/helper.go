@@ -56,9 +56,14 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region, reg.Partition)
 	h.Debug("source %s, decided by %q; roles %q from %q", source.Name, plan.Place.By, plan.Roles, plan.RolesFrom)
 	store := h.cache(plan, source)
-	if e, ok := store.Get(loginKey(reg)); ok { // somebody's docker login: the last one wins
-		h.Debug("answering with the login that was stored for %s", reg.Host)
-		return e.Username, e.Secret, nil
+	if e, ok := store.Get(loginKey(reg)); ok { // of another tool, by docker login: the last login wins
+		login := fmt.Sprintf("the login that another tool stored for %s %v ago", reg.Host, time.Since(e.CreatedAt).Round(time.Second))
+		if plan.StoredLogins {
+			h.Debug("warning: returning %s; the role and the source are not used; to delete it: docker logout %s; "+
+				"to ignore stored logins: ECR_OIDC_STORED_LOGINS=off", login, reg.Host)
+			return e.Username, e.Secret, nil
+		}
+		h.Debug("ignoring %s: ECR_OIDC_STORED_LOGINS is off", login)
 	}
 	if reg.Public && len(plan.Roles) == 0 {
 		return "", "", credentials.NewErrCredentialsNotFound()
@@ -103,7 +108,9 @@ func (h Helper) fetch(ctx context.Context, plan config.Plan, source token.Source
 	ctx, cancel := context.WithCancel(ctx) // which closes the connections that were opened and not used
 	defer cancel()
 	client := token.Client(roots)
-	r.Ahead = exchange.Open(ctx, r) // while the token is requested
+	if r.Ahead, err = exchange.Open(ctx, r); err != nil { // while the token is requested
+		return exchange.Login{}, err
+	}
 	if r.Token, err = source.Token(ctx, client, plan.Audience); err != nil {
 		return exchange.Login{}, err
 	}

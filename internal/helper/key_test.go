@@ -203,6 +203,8 @@ func TestKeyAndTheEnvironment(t *testing.T) {
 		{"github", github, "ECR_OIDC_SOURCE=github", true},
 		{"github", github, "ECR_OIDC_CACHE_DIR=/c", false},
 		{"github", github, "ECR_OIDC_DEBUG=1", false},
+		{"github", github, "ECR_OIDC_ALLOW_HTTP_ENDPOINTS=on", false},
+		{"github", github, "ECR_OIDC_STORED_LOGINS=off", false},
 		{"github", github, "AWS_PROFILE=x", false},
 		{"github", github, "AWS_ACCESS_KEY_ID=x", false},
 		{"github", github, "AWS_MAX_ATTEMPTS=9", false},

@@ -77,10 +77,6 @@ func (h Helper) Erase(ctx context.Context, host string) error {
 	return err
 }
 
-// List names what the file's creds_store lists, and none of ECR's hosts: Docker asks "get" for each host that is
-// listed, on every build, and one failure would hide the others' logins.
-func (h Helper) List(ctx context.Context) (map[string]string, error) { return h.listForeign(ctx) }
-
 // entryOf makes an entry of a client's login. An ECR password is base64 of JSON that names its own expiry
 // (aws-ecr-orb#265); anything else is kept for as long as ECR's longest.
 func entryOf(c *credentials.Credentials, now time.Time) cache.Entry {

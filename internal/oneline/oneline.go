@@ -41,13 +41,18 @@ func cut(s string) string {
 // jwt matches what looks like a signed token, whoever's it is.
 var jwt = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.[\w-]*`) })
 
-// Strike returns s with every secret in it, and every token, replaced by "***". Secrets shorter than eight bytes are passed over: they
-// are no secrets, and striking them out would garble the line.
+// userinfo matches the user and password of a URL, also of one that does not parse.
+var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/?#\s"']*@`) })
+
+// Strike returns s with every secret in it, every token, and the user and password of every URL
+// replaced by "***". Secrets shorter than eight bytes are passed over: they are no secrets, and
+// striking them out would garble the line.
 func Strike(s string, secrets ...string) string {
 	for _, secret := range secrets {
 		if secret = strings.TrimSpace(secret); len(secret) >= 8 {
 			s = strings.ReplaceAll(s, secret, "***")
 		}
 	}
+	s = userinfo().ReplaceAllLiteralString(s, "://***@")
 	return jwt().ReplaceAllLiteralString(s, "***")
 }

@@ -34,6 +34,22 @@ func TestStrike(t *testing.T) {
 	}
 }
 
+// The user and password of a URL are struck out, in whatever form, and nothing else of it.
+func TestStrikeURL(t *testing.T) {
+	for in, want := range map[string]string{
+		"Failed to parse uri: https://svc:S3cr3t%Pass@localhost:1": "Failed to parse uri: https://***@localhost:1",
+		`parse "http://user:secret@proxy:3128": invalid`:           `parse "http://***@proxy:3128": invalid`,
+		"https://svc:p@ss@host/x https://token@host":               "https://***@host/x https://***@host",
+		"x, http://a:b@[::1]:80/":                                  "x, http://***@[::1]:80/",
+		"https://host/app@sha256:1 and repo:acme@1/app@2":          "https://host/app@sha256:1 and repo:acme@1/app@2",
+		"issuer https://host, subject repo:acme@1234/app@5678:ref": "issuer https://host, subject repo:acme@1234/app@5678:ref",
+	} {
+		if got := Strike(in); got != want {
+			t.Errorf("Strike(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	f.Add("a\nb")
 	f.Add(strings.Repeat("é", Max))

@@ -34,7 +34,7 @@ func buildkite(env Env) candidate {
 		if audience == "" {
 			audience = stsAudience
 		}
-		u, err := requestURL(endpoint)
+		u, err := ParseEndpoint(endpoint)
 		if err != nil {
 			return "", fmt.Errorf("reading BUILDKITE_AGENT_ENDPOINT: %w", err)
 		}

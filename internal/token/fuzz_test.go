@@ -16,7 +16,7 @@ func FuzzRequestURL(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		u, err := requestURL(s)
+		u, err := ParseEndpoint(s)
 		if err != nil {
 			if len(s) > 8 && strings.Contains(err.Error(), s) {
 				t.Errorf("%q: the error quotes it: %v", s, err)

@@ -3,9 +3,7 @@ package token
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 )
 
 // github is GitHub Actions, and Forgejo with the same contract (actions/toolkit packages/core/src/oidc-utils.ts). The
@@ -24,7 +22,7 @@ func github(env Env) candidate {
 		if audience == "" {
 			audience = stsAudience
 		}
-		u, err := requestURL(endpoint)
+		u, err := ParseEndpoint(endpoint)
 		if err != nil {
 			return "", fmt.Errorf("reading %s: %w", urlName, err)
 		}
@@ -42,22 +40,4 @@ func github(env Env) candidate {
 	}
 	c.renew = c.fetch
 	return c
-}
-
-// requestURL reads where a token is asked for. The job's bearer goes there, so it must be https, or stay on this
-// machine. The value itself is not quoted in an error.
-func requestURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Host == "":
-		return nil, fmt.Errorf("it is not a URL")
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
-		return u, nil
-	}
-	return nil, fmt.Errorf("it must be an https URL")
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -338,7 +338,7 @@ func TestGitHubURL(t *testing.T) {
 		}
 	}
 	for _, url := range []string{"https://pipelines.actions.githubusercontent.com/x", "http://127.0.0.1:1/x", "http://127.8.8.8/x", "http://[::1]:1/x", "http://localhost:1/x"} {
-		if _, err := requestURL(url); err != nil {
+		if _, err := ParseEndpoint(url); err != nil {
 			t.Errorf("%s: %v", url, err)
 		}
 	}

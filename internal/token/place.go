@@ -41,7 +41,7 @@ func (e Env) Secrets() []string {
 			found = append(found, v)
 		}
 	}
-	return found
+	return append(found, urlPasswords(e)...)
 }
 
 // Choice is what the user said about the source; the zero value leaves it to the markers.

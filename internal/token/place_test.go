@@ -1,6 +1,7 @@
 package token
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -139,6 +140,14 @@ func TestSecrets(t *testing.T) {
 		if !strings.Contains(strings.Join(got, "\n"), "secret of "+name) {
 			t.Errorf("%s is not among the secrets", name)
 		}
+	}
+	// The passwords of proxies and endpoints, as they are written and as they are sent.
+	got = environ("HTTPS_PROXY=http://user:proxy%25word@proxy:3128", "http_proxy=user:another%word@proxy",
+		"AWS_ENDPOINT_URL_SSO_OIDC=https://svc:S3cr3t/P@ss@host/x", "AWS_ENDPOINT_URL=https://host:8443/x",
+		"NO_PROXY=u:password@host").Secrets()
+	slices.Sort(got)
+	if want := []string{"S3cr3t/P@ss", "another%word", "proxy%25word", "proxy%word"}; !slices.Equal(got, want) {
+		t.Errorf("Secrets of URLs = %q, want %q", got, want)
 	}
 	if got := environ("ECR_OIDC_TOKEN=", "AWS_SECRET_ACCESS_KEY= ").Secrets(); got != nil {
 		t.Errorf("Secrets of empty variables = %q", got)

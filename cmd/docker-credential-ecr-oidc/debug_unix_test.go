@@ -1,0 +1,66 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// Each line is written whole, whoever else appends, and nothing is written beyond the limit.
+func TestDebugLogConcurrent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	const writers, lines = 8, 2000
+	var all sync.WaitGroup
+	for i := range writers {
+		all.Go(func() {
+			log := &debugLog{path: path}
+			for range lines {
+				fmt.Fprintf(log, "[%d] %s\n", i, strings.Repeat(fmt.Sprint(i), 100))
+			}
+		})
+	}
+	all.Wait()
+	b, err := os.ReadFile(path)
+	if err != nil || len(b) > maxDebugLog+writers*105 || len(b) < maxDebugLog-105 {
+		t.Fatalf("%d bytes, %v; want about %d", len(b), err, maxDebugLog)
+	}
+	whole := regexp.MustCompile(`^\[(\d)\] \d{100}\n$`)
+	for line := range strings.Lines(string(b)) {
+		if m := whole.FindStringSubmatch(line); m == nil || strings.Count(line, m[1]) != 101 {
+			t.Fatalf("a broken line: %q", line)
+		}
+	}
+	before := len(b)
+	if n, err := (&debugLog{path: path}).Write(make([]byte, 200)); n != 200 || err != nil {
+		t.Errorf("beyond the limit: %d, %v", n, err)
+	}
+	if fi, err := os.Stat(path); err != nil || fi.Size() != int64(before) {
+		t.Errorf("it grew from %d bytes: %v, %v", before, fi, err)
+	}
+}
+
+// A pipe that somebody reads can be opened, and gets nothing.
+func TestDebugLogPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if n, err := (&debugLog{path: path}).Write([]byte("line\n")); n != 5 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := reader.Read(make([]byte, 10)); n != 0 {
+		t.Errorf("read %d bytes from the pipe, %v", n, err)
+	}
+}

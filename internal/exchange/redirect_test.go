@@ -1,0 +1,39 @@
+package exchange
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sso"
+)
+
+// A redirect is not followed: the SDK would send the token of an SSO login along, to whichever
+// host.
+func TestRedirect(t *testing.T) {
+	var elsewhere, asked atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	defer other.Close()
+	portal := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.Redirect(rw, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	defer portal.Close()
+	r := Request{Env: environ(), Debug: func(string, ...any) {}}
+	cfg := aws.Config{
+		Region: "eu-west-2", HTTPClient: r.client(), BaseEndpoint: aws.String(portal.URL), APIOptions: r.apiOptions(),
+		Retryer: retryer(t.Context(), aws.RetryModeStandard, 0),
+	}
+	_, err := sso.NewFromConfig(cfg).GetRoleCredentials(t.Context(), &sso.GetRoleCredentialsInput{
+		AccessToken: aws.String("token"), AccountId: aws.String("123456789012"), RoleName: aws.String("x"),
+	})
+	if err == nil || !strings.Contains(reason(err), "it answered with a redirect, which is not followed") {
+		t.Errorf("%v", err)
+	}
+	if elsewhere.Load() != 0 || asked.Load() != 1 {
+		t.Errorf("%d requests to the other host, %d to the portal; want 0 and 1", elsewhere.Load(), asked.Load())
+	}
+}
