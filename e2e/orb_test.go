@@ -391,8 +391,8 @@ func TestOrbInstallDir(t *testing.T) {
 		contains(t, "install", stdout, "installed "+filepath.Join(j.home, ".local", "bin", program))
 		// The one named.
 		named := filepath.Join(j.home, "it's")
-		j.refused("install", map[string]any{"version": released, "install_dir": named}, "the directory is .*; it cannot have a quote or a colon in it, for PATH")
-		j.refused("install", map[string]any{"version": released, "install_dir": "$HOME/bin"}, `the directory is \$HOME/bin, in which nothing was expanded; write it out`)
+		j.refused("install", map[string]any{"version": released, "install_dir": named}, "the directory is .*; its path cannot contain a quote or a colon; name another with --dir")
+		j.refused("install", map[string]any{"version": released, "install_dir": "$HOME/bin"}, `the directory begins with \$ or ~, which nothing has expanded; write the path out`)
 		named = filepath.Join(j.home, "with space")
 		stdout, _ = j.command("install", map[string]any{"version": released, "install_dir": named})
 		contains(t, "install", stdout, "installed "+filepath.Join(named, program))
