@@ -1,10 +1,11 @@
 'use strict';
 
-// At the job's end: what doctor says goes into the summary of a job that failed, and what main did is taken back. The
-// runner runs the post steps of several calls in reverse order. Nothing here fails the job.
+// At the job's end: what doctor says goes into the summary of a job that failed, what main did is taken back, and the
+// debug log is shown. The runner runs the post steps of several calls in reverse order. Nothing here fails the job.
 
 const fs = require('node:fs');
 const path = require('node:path');
+const debuglog = require('./debuglog.js');
 const dockerconfig = require('./dockerconfig.js');
 const { firstLine, run } = require('./exec.js');
 const inputs = require('./inputs.js');
@@ -30,6 +31,7 @@ function post(env) {
   for (const [name, value] of Object.entries(job.before)) {
     runner.exportVariable(name, value);
   }
+  debuglog.show(env);
 }
 
 // diagnose puts what doctor says of every registry into the job's summary, once for all calls in it.
