@@ -9,6 +9,7 @@ const debuglog = require('./debuglog.js');
 const dockerconfig = require('./dockerconfig.js');
 const { firstLine, run } = require('./exec.js');
 const inputs = require('./inputs.js');
+const { logout } = require('./login.js');
 const runner = require('./runner.js');
 
 const seconds = 60; // for doctor, which gives each registry half a minute at most
@@ -25,6 +26,11 @@ function post(env) {
     } catch (error) {
       runner.warning(`asking doctor: ${error.message}`);
     }
+  }
+  try {
+    logout(job.note);
+  } catch (error) {
+    runner.warning(`removing the logins that docker-login made: ${error.message}; remove them from it yourself`);
   }
   dockerconfig.undo(job, env, runner.warning);
   // Other actions' post steps come after this one, such as the logout of one that logged in before us.

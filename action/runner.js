@@ -35,6 +35,11 @@ function error(text) {
   process.stdout.write(`::error title=${title}::${escape(plain(text))}\n`);
 }
 
+// mask has the runner replace a secret in all that is logged from here on.
+function mask(secret) {
+  process.stdout.write(`::add-mask::${escape(secret)}\n`);
+}
+
 // group writes text to the log in a group that people can unfold. The runner obeys no command in it: the token that
 // ends this is random, so the text cannot have it.
 function group(name, text) {
@@ -81,4 +86,4 @@ function addPath(folder) {
   fs.appendFileSync(file('GITHUB_PATH'), folder + '\n');
 }
 
-module.exports = { addPath, error, escape, exportVariable, group, info, plain, saveState, state, warning };
+module.exports = { addPath, error, escape, exportVariable, group, info, mask, plain, saveState, state, warning };
