@@ -222,8 +222,9 @@ choose_dir() {
 		fail "no directory of PATH is writable, and a job without bash cannot change PATH for its later steps; name one with --dir"
 }
 
-# resolve_dir makes the directory an absolute path, and refuses one that PATH cannot hold, or that would add a line to
-# GITHUB_PATH or code to BASH_ENV. The working directory is part of that path, so its name is checked too.
+# resolve_dir makes the directory an absolute path, and refuses one that PATH cannot hold, or that
+# would add a line to GITHUB_PATH or code to BASH_ENV. The working directory is part of that path,
+# so its name is checked too.
 resolve_dir() {
 	case $dir in
 	'$'* | '~'*) fail "the directory begins with \$ or ~, which nothing has expanded; write the path out" ;;
@@ -324,7 +325,8 @@ main() {
 	if [ -z "$dir" ]; then choose_dir; fi
 	resolve_dir
 	privileged mkdir -p "$dir" 2>/dev/null || fail "cannot make the directory $dir; name another with --dir, or use --sudo"
-	dir=$(CDPATH='' cd -L -- "$dir" && pwd -L) # without "..", and with no name that resolve_dir has not seen
+	# -L: without "..", and with no name that resolve_dir has not seen.
+	dir=$(CDPATH='' cd -L -- "$dir" && pwd -L)
 	[ -w "$dir" ] || [ "$sudo" = yes ] || fail "the directory $dir is not writable; name another with --dir, or use --sudo"
 	[ ! -d "$dir/$program" ] || fail "$dir/$program is a directory; move it away"
 

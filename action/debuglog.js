@@ -1,7 +1,8 @@
 'use strict';
 
-// The steps of each login. With RUNNER_DEBUG=1 the helper writes them to a file in RUNNER_TEMP, and nothing to stderr,
-// because some clients parse both of its streams. The post step shows the file in the job's log.
+// The steps of each login. With RUNNER_DEBUG=1 the helper writes them to a file in RUNNER_TEMP,
+// and nothing to stderr, because some clients parse both of its streams. The post step shows the
+// file in the job's log.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -32,8 +33,9 @@ function show(env) {
   }
 }
 
-// read returns the file's text, or undefined when there is no file. Every process of the job can write to RUNNER_TEMP, so
-// a file that is not as the helper creates it is refused: a link could show another file of this user's in the log.
+// read returns the file's text, or undefined when there is no file. Every process of the job can
+// write to RUNNER_TEMP, so a file that is not as the helper creates it is refused: a link could
+// show another file of this user's in the log.
 function read(file) {
   const { O_RDONLY, O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants;
   const found = fs.lstatSync(file, { throwIfNoEntry: false });

@@ -377,13 +377,18 @@ test('post: it never fails the job, whatever fails in it', script, async (t) => 
 });
 
 // What the helper writes in a job with RUNNER_DEBUG=1.
-const debugLog = (job) => path.join(job.temp, process.getuid ? `ecr-oidc-debug-${process.getuid()}.log` : 'ecr-oidc-debug.log');
+const uid = process.getuid ? `-${process.getuid()}` : '';
+const debugLog = (job) => path.join(job.temp, `ecr-oidc-debug${uid}.log`);
 
-test('debug log: the post step shows it once, in a group, with workflow commands stopped, and removes it', async (t) => {
+test('debug log: shown once, in a group, with workflow commands stopped, and removed', async (t) => {
   const job = await jobOf(t);
   const first = await job.main({ registries: host });
   const second = await job.main({ registries: other });
-  fs.writeFileSync(debugLog(job), '12:00:00 source github\n::error::x\n ::set-env name=A::b\n##[error]y\n\u001b[31mred\n::stop-commands::z\n::z::\nlast', { mode: 0o600 });
+  const written = [
+    '12:00:00 source github', '::error::x', ' ::set-env name=A::b', '##[error]y', '\u001b[31mred',
+    '::stop-commands::z', '::z::', 'last',
+  ];
+  fs.writeFileSync(debugLog(job), written.join('\n'), { mode: 0o600 });
   const ran = good(await second.post());
   const lines = ran.output.split('\n');
   const [, token] = /^::stop-commands::(\S{32,})$/.exec(lines[1]) || [];
@@ -391,7 +396,8 @@ test('debug log: the post step shows it once, in a group, with workflow commands
   assert.deepStrictEqual(lines, [
     '::group::docker-credential-ecr-oidc: steps of each login, since RUNNER_DEBUG is 1',
     `::stop-commands::${token}`,
-    '12:00:00 source github', ': :error::x', ': :set-env name=A::b', '# #[error]y', ' [31mred', ': :stop-commands::z', ': :z::', 'last',
+    '12:00:00 source github', ': :error::x', ': :set-env name=A::b', '# #[error]y', ' [31mred',
+    ': :stop-commands::z', ': :z::', 'last',
     `::${token}::`,
     '::endgroup::',
     '',
@@ -405,18 +411,24 @@ test('debug log: the post step shows it once, in a group, with workflow commands
   assert.ok(!again.output.includes(token), 'each group has a token of its own');
 });
 
-test('debug log: only a regular file of this user\'s, and no larger than the helper makes it', { skip: unix ? false : 'Windows has no such files' }, async (t) => {
+const planted = { skip: unix ? false : 'Windows has no such files' };
+
+test('debug log: only a regular file of this user\'s, no larger than the helper makes it', planted, async (t) => {
   const largest = (1 << 20) + (64 << 10);
   const cases = {
     'a symbolic link': [(file, aim) => fs.symlinkSync(aim, file), /it is not a regular file$/],
-    'a symbolic link that leads nowhere': [(file) => fs.symlinkSync('/no/such/file', file), /it is not a regular file$/],
+    'a link that leads nowhere': [(file) => fs.symlinkSync('/no/such/file', file), /it is not a regular file$/],
     'a hard link': [(file, aim) => fs.linkSync(aim, file), /it has more than one name$/],
     'a pipe': [(file) => childProcess.execFileSync('mkfifo', [file]), /it is not a regular file$/],
     'a folder': [(file) => fs.mkdirSync(file), /it is not a regular file$/],
-    'too large': [(file) => fs.writeFileSync(file, 'x'.repeat(largest + 1)), /it is larger than 1114112 bytes$/],
+    'too large': [(file) => fs.writeFileSync(file, 'x'.repeat(largest + 1)), /larger than 1114112 bytes$/],
   };
   if (process.getuid() === 0) {
-    cases["another user's"] = [(file) => { fs.writeFileSync(file, 'x'); fs.chownSync(file, 65534, 65534); }, /it belongs to another user$/];
+    const another = (file) => {
+      fs.writeFileSync(file, 'x');
+      fs.chownSync(file, 65534, 65534);
+    };
+    cases["another user's"] = [another, /it belongs to another user$/];
   }
   for (const [what, [plant, message]] of Object.entries(cases)) {
     const job = await jobOf(t);
@@ -424,7 +436,7 @@ test('debug log: only a regular file of this user\'s, and no larger than the hel
     const aim = job.write('aim', `${secrets.login}\n`, { mode: 0o600 });
     plant(debugLog(job), aim);
     const ran = good(await step.post());
-    const warnings = ran.output.split('\n').filter((line) => line.startsWith('::warning title=docker-credential-ecr-oidc::the debug log '));
+    const warnings = ran.output.split('\n').filter((line) => /^::warning title=\S+::the debug log /.test(line));
     assert.strictEqual(warnings.length, 1, `${what}: ${ran.output}`);
     assert.match(warnings[0], message, what);
     assert.ok(!/::group|::stop-commands|xxx/.test(ran.output), what);

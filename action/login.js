@@ -1,17 +1,18 @@
 'use strict';
 
-// Logins in ~/.docker/config.json, for tools that call no credential helper and ignore DOCKER_CONFIG. actions/attest reads
-// only "auths" of that file (sigstore/sigstore-js, packages/oci/src/credentials.ts). "docker login" is not enough: where
-// the file names a helper for the registry, it hands the password to that helper and writes an empty entry.
+// Logins in ~/.docker/config.json, for tools that call no credential helper and ignore
+// DOCKER_CONFIG. actions/attest reads only "auths" of that file (sigstore/sigstore-js,
+// packages/oci/src/credentials.ts). "docker login" is not enough: where the file names a helper
+// for the registry, it hands the password to that helper and writes an empty entry.
 
 const crypto = require('node:crypto');
 const fs = require('node:fs');
 const path = require('node:path');
 const { userFolder } = require('./dockerconfig.js');
 
-// login writes a login for each registry, and returns the file that has them. auths is by registry: { auth }. The file note
-// gets what logout needs: what was there before, and digests of the logins. It is written first, so that logout finds
-// whatever was done.
+// login writes a login for each registry, and returns the file that has them. auths is by
+// registry: { auth }. The file note gets what logout needs: what was there before, and digests of
+// the logins. It is written first, so that logout finds whatever was done.
 function login(auths, note, env) {
   const folder = userFolder(env);
   if (!folder) {
@@ -20,11 +21,15 @@ function login(auths, note, env) {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const named = path.join(folder, 'config.json');
   const found = fs.lstatSync(named, { throwIfNoEntry: false });
-  const file = found ? fs.realpathSync(named) : named; // a link stays one; one that leads nowhere is an error
+  // A link stays one; one that leads nowhere is an error.
+  const file = found ? fs.realpathSync(named) : named;
   const config = found ? read(file) : {};
-  const logins = Object.entries(auths).map(([registry, { auth }]) => ({ registry, digest: digest(auth), before: config.auths?.[registry] }));
+  const logins = Object.entries(auths).map(([registry, { auth }]) => {
+    return { registry, sum: digest(auth), before: config.auths?.[registry] };
+  });
   const mode = found ? fs.statSync(file).mode & 0o777 : undefined;
-  fs.writeFileSync(note, JSON.stringify({ file, mode, had: Boolean(config.auths), logins }), { mode: 0o600 });
+  const had = Boolean(config.auths);
+  fs.writeFileSync(note, JSON.stringify({ file, mode, had, logins }), { mode: 0o600 });
   // Ours come first, because attest takes the first key that contains the registry.
   write(file, { ...config, auths: { ...auths, ...config.auths, ...auths } }, 0o600);
   return named;
@@ -38,7 +43,7 @@ function logout(note) {
   const { file, mode, had, logins } = JSON.parse(fs.readFileSync(note, 'utf8'));
   fs.rmSync(note);
   const config = fs.existsSync(file) ? read(file) : {};
-  const ours = logins.filter(({ registry, digest: sum }) => sum === digest(config.auths?.[registry]?.auth || ''));
+  const ours = logins.filter(({ registry, sum }) => sum === digest(config.auths?.[registry]?.auth || ''));
   for (const { registry, before } of ours) {
     delete config.auths[registry];
     Object.assign(config.auths, before && { [registry]: before });

@@ -47,12 +47,14 @@ async function main(env) {
   }
 }
 
-// auths asks the helper for the password of each registry, masks it, and returns what config.json has under "auths".
+// auths asks the helper for the password of each registry, masks it, and returns what config.json
+// has under "auths".
 function auths(hosts, binary, env) {
   const found = {};
   for (const host of hosts) {
     const registry = host.replace(/^https?:\/\//, '').replace(/\/.*/, '').toLowerCase();
-    const password = succeed(run(binary, ['password', '--', registry], { env }), `logging in to ${registry}`).stdout.trim();
+    const result = run(binary, ['password', '--', registry], { env });
+    const password = succeed(result, `logging in to ${registry}`).stdout.trim();
     const auth = Buffer.from(`AWS:${password}`).toString('base64');
     runner.mask(password);
     runner.mask(auth);

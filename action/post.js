@@ -1,7 +1,8 @@
 'use strict';
 
-// At the job's end: what doctor says goes into the summary of a job that failed, what main did is taken back, and the
-// debug log is shown. The runner runs the post steps of several calls in reverse order. Nothing here fails the job.
+// At the job's end: what doctor says goes into the summary of a job that failed, what main did is
+// taken back, and the debug log is shown. The runner runs the post steps of several calls in
+// reverse order. Nothing here fails the job.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -30,7 +31,7 @@ function post(env) {
   try {
     logout(job.note);
   } catch (error) {
-    runner.warning(`removing the logins that docker-login made: ${error.message}; remove them from it yourself`);
+    runner.warning(`removing the logins of docker-login: ${error.message}; remove them from it yourself`);
   }
   dockerconfig.undo(job, env, runner.warning);
   // Other actions' post steps come after this one, such as the logout of one that logged in before us.

@@ -40,8 +40,8 @@ function mask(secret) {
   process.stdout.write(`::add-mask::${escape(secret)}\n`);
 }
 
-// group writes text to the log in a group that people can unfold. The runner obeys no command in it: the token that
-// ends this is random, so the text cannot have it.
+// group writes text to the log in a group that people can unfold. The runner obeys no command in
+// it: the token that ends this is random, so the text cannot have it.
 function group(name, text) {
   const token = crypto.randomUUID();
   process.stdout.write(`::group::${title}: ${escape(name)}\n::stop-commands::${token}\n`);

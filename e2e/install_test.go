@@ -883,8 +883,8 @@ func TestInstallLater(t *testing.T) {
 	})
 }
 
-// The path of the directory is checked when it is resolved, so a folder's name cannot add a line to GITHUB_PATH, or code
-// to BASH_ENV, whether it comes from --dir or from the working directory.
+// The path of the directory is checked when it is resolved, so a folder's name cannot add a line
+// to GITHUB_PATH, or code to BASH_ENV, whether it comes from --dir or from the working directory.
 func TestInstallDirInjection(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -936,8 +936,9 @@ func TestInstallDirInjection(t *testing.T) {
 					err := cmd.Run()
 					written, _ := os.ReadFile(file)
 					if tt.want != "" {
-						if err == nil || !regexp.MustCompile("^install.sh: "+tt.want+"\n$").Match(stderr.Bytes()) || len(written) > 0 {
-							t.Errorf("%s: %v\n%s%s%s has %q\nwant %s", tt.name, err, stdout, stderr, ci, written, tt.want)
+						want := regexp.MustCompile("^install.sh: " + tt.want + "\n$")
+						if err == nil || !want.Match(stderr.Bytes()) || len(written) > 0 {
+							t.Errorf("%v\n%s%s%s has %q\nwant %s", err, stdout, stderr, ci, written, want)
 						}
 						continue
 					}
@@ -954,9 +955,11 @@ func TestInstallDirInjection(t *testing.T) {
 					} else if ci == "" { // what a person is told to type
 						_, code, _ = strings.Cut(stderr.String(), "; add it: ")
 					}
-					run := exec.Command(shell[0], slices.Concat(shell[1:], []string{"-c", code + "\ncommand -v " + program})...)
+					code += "\ncommand -v " + program
+					run := exec.Command(shell[0], slices.Concat(shell[1:], []string{"-c", code})...)
 					run.Env, run.Dir = environ(i.env), i.home
-					if out, err := run.CombinedOutput(); err != nil || string(out) != filepath.Join(i.dir, program)+"\n" {
+					out, err := run.CombinedOutput()
+					if err != nil || string(out) != filepath.Join(i.dir, program)+"\n" {
 						t.Errorf("%s: %v %s", code, err, out)
 					}
 					if evil, _ := filepath.Glob(filepath.Join(i.home, "evil*")); len(evil) > 0 {

@@ -247,7 +247,11 @@ func TestOrbConfigure(t *testing.T) {
 		// The stub notes its arguments, one in each line, and a line for each call's end.
 		stub(t, box, program, `shift; for a; do printf '%s\n' "$a"; done >>"$HOME/asked"; echo . >>"$HOME/asked"`)
 		j := newOrbJob(t, shell, box)
-		maps.Copy(j.env, map[string]string{"AWS_ECR_REGISTRY_ID": world.Account, "ECR_REGION": "eu-west-2", "EVIL": "$(touch${IFS}$HOME/evil)`touch${IFS}$HOME/evil`;touch${IFS}$HOME/evil", "name": "shadow", "entry": "a.example", "host": "repo", "HOSTS": "a.example b.example"})
+		maps.Copy(j.env, map[string]string{
+			"AWS_ECR_REGISTRY_ID": world.Account, "ECR_REGION": "eu-west-2",
+			"EVIL": "$(touch${IFS}$HOME/evil)`touch${IFS}$HOME/evil`;touch${IFS}$HOME/evil",
+			"name": "shadow", "entry": "a.example", "host": "repo", "HOSTS": "a.example b.example",
+		})
 		tests := []struct {
 			name  string
 			given map[string]any
@@ -255,8 +259,12 @@ func TestOrbConfigure(t *testing.T) {
 		}{
 			{"a registry", map[string]any{"registries": "a.example"}, "-- a.example ."},
 			{"several, in any white space, of images and URLs", map[string]any{"registries": "a.example/repo\n  https://b.example \t c.example/x/y\n"}, "-- a.example b.example c.example ."},
-			{"of variables", map[string]any{"registries": "${AWS_ECR_REGISTRY_ID}.dkr.ecr.$ECR_REGION.amazonaws.com $entry/$host"}, "-- " + usual + " a.example ."},
-			{"a role of variables", map[string]any{"registries": "$entry=$name,${name}2 b.example", "role_arn": "$name,x"}, "--role shadow,shadow2 -- a.example . --role shadow,x -- b.example ."},
+			{"of variables",
+				map[string]any{"registries": "${AWS_ECR_REGISTRY_ID}.dkr.ecr.$ECR_REGION.amazonaws.com $entry/$host"},
+				"-- " + usual + " a.example ."},
+			{"a role of variables",
+				map[string]any{"registries": "$entry=$name,${name}2 b.example", "role_arn": "$name,x"},
+				"--role shadow,shadow2 -- a.example . --role shadow,x -- b.example ."},
 			{"the default role, also in braces", map[string]any{"registries": "a.example", "role_arn": "${ECR_ROLE_TO_ASSUME}"}, "-- a.example ."},
 			{"a role", map[string]any{"registries": "a.example", "role_arn": "arn:aws:iam::${AWS_ECR_REGISTRY_ID}:role/x"}, "--role arn:aws:iam::123456789012:role/x -- a.example ."},
 			{"roles of their own", map[string]any{"registries": "a.example=hub,spoke b.example c.example/repo=arn:aws:iam::123456789012:role/path/x", "role_arn": "ci"},
@@ -284,7 +292,8 @@ func TestOrbConfigure(t *testing.T) {
 		}{
 			{map[string]any{"registries": ""}, "registries names none; one is like .*"},
 			{map[string]any{"registries": "\n"}, "registries names none; one is like .*"},
-			{map[string]any{"registries": "$HOSTS"}, `registries has \$HOSTS, and a value in it contains a separator of the list; .*`},
+			{map[string]any{"registries": "$HOSTS"},
+				`registries has \$HOSTS, and a value in it contains a separator; .*`},
 			{map[string]any{"registries": "a.example="}, "registries has a.example=, without a role behind the ="},
 			{map[string]any{"registries": "$NOPE.dkr.ecr.$ECR_REGION.amazonaws.com"}, "registries needs the variable NOPE, which is not set in this job, or is empty"},
 			{map[string]any{"registries": "a.example", "role_arn": "$DEPLOY_ROLE"}, "role_arn needs the variable DEPLOY_ROLE, which is not set in this job, or is empty"},
@@ -486,8 +495,8 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 	})
 }
 
-// The value of a variable is one tag, one registry or one role. Whoever names a branch cannot push another tag, choose
-// another role or add an option to docker build.
+// The value of a variable is one tag, one registry or one role. Whoever names a branch cannot
+// push another tag, choose another role or add an option to docker build.
 func TestOrbValuesAreNotSplit(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -499,7 +508,8 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 		stub(t, box, "docker", record)
 		stub(t, box, program, record)
 		j := newOrbJob(t, shell, box)
-		// calls compiles a job or command, runs its steps but install, and returns the calls and the complaint.
+		// calls compiles a job or command, runs its steps but install, and returns the calls and
+		// the complaint.
 		calls := func(kind, name string, given map[string]any) (made, complaint string) {
 			t.Helper()
 			os.Remove(filepath.Join(j.home, "calls"))
@@ -521,8 +531,10 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 			return calls("jobs", "push", given)
 		}
 		for branch, want := range map[string]string{
-			"feature,latest": "", "feature latest": "", "feature\tlatest": "", "feature\nlatest": "", "feature/latest": "", ".latest": "", "-latest": "",
-			"latest": "build|--tag|" + host + "/app:1.0|--tag|" + host + "/app:latest|--|.\ndocker|push|--|" + host + "/app:1.0\ndocker|push|--|" + host + "/app:latest\n",
+			"feature,latest": "", "feature latest": "", "feature\tlatest": "", "feature\nlatest": "",
+			"feature/latest": "", ".latest": "", "-latest": "",
+			"latest": "build|--tag|" + host + "/app:1.0|--tag|" + host + "/app:latest|--|.\n" +
+				"docker|push|--|" + host + "/app:1.0\ndocker|push|--|" + host + "/app:latest\n",
 		} {
 			j.env["CIRCLE_BRANCH"] = branch
 			made, complaint := push(map[string]any{"tag": "1.0,$CIRCLE_BRANCH"})
@@ -530,7 +542,8 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 			if docker != want {
 				t.Errorf("for the branch %q docker was run\n%swant\n%s", branch, docker, want)
 			}
-			const refused = "ecr-oidc/push: tag has $CIRCLE_BRANCH, which is not a tag in this job; a tag consists of letters, digits, _ . and -, and begins with a letter, a digit or _\n"
+			const refused = "ecr-oidc/push: tag has $CIRCLE_BRANCH, which is not a tag in this job; allowed are " +
+				"letters, digits, _ . - (. - not first)\n"
 			if want == "" && complaint != refused {
 				t.Errorf("for the branch %q it says %q, want %q", branch, complaint, refused)
 			}
@@ -550,12 +563,13 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 			{"x", "--role|ci|--|" + host},
 		} {
 			j.env["CIRCLE_BRANCH"] = tt.branch
-			made, complaint := calls("commands", "configure", map[string]any{"registries": host + "/app-$CIRCLE_BRANCH", "role_arn": "ci"})
+			given := map[string]any{"registries": host + "/app-$CIRCLE_BRANCH", "role_arn": "ci"}
+			made, complaint := calls("commands", "configure", given)
 			if tt.want != "" {
 				tt.want = program + "|configure|" + tt.want + "\n"
 			}
-			const refused = "ecr-oidc/configure: registries has " + host + "/app-$CIRCLE_BRANCH, and a value in it contains " +
-				"a separator of the list; write each registry and role into the parameter itself\n"
+			const refused = "ecr-oidc/configure: registries has " + host + "/app-$CIRCLE_BRANCH, and a value " +
+				"in it contains a separator; write out each registry and role\n"
 			if made != tt.want || tt.want == "" && complaint != refused {
 				t.Errorf("for the branch %q it ran %q and says %q, want %q", tt.branch, made, complaint, tt.want)
 			}
@@ -565,11 +579,13 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 			{"registries": host + "=ci-$CIRCLE_BRANCH"},
 		} {
 			j.env["CIRCLE_BRANCH"] = "x,admin"
-			if made, complaint := calls("commands", "configure", given); made != "" || !strings.Contains(complaint, "ci-$CIRCLE_BRANCH") {
+			made, complaint := calls("commands", "configure", given)
+			if made != "" || !strings.Contains(complaint, "ci-$CIRCLE_BRANCH") {
 				t.Errorf("%v: it ran %q and says %q", given, made, complaint)
 			}
 			j.env["CIRCLE_BRANCH"] = "x"
-			if made, complaint := calls("commands", "configure", given); made != program+"|configure|--role|ci-x|--|"+host+"\n" {
+			made, complaint = calls("commands", "configure", given)
+			if made != program+"|configure|--role|ci-x|--|"+host+"\n" {
 				t.Errorf("%v: it ran %q and says %q", given, made, complaint)
 			}
 		}

@@ -152,8 +152,9 @@ func kept(t *testing.T, j *job) int {
 	return n
 }
 
-// For tools that read only "auths" of ~/.docker/config.json, such as actions/attest: "docker login" writes the password
-// there, but not where that file names us for the registry. Docker says "Login Succeeded" both times.
+// For tools that read only "auths" of ~/.docker/config.json, such as actions/attest: "docker
+// login" writes the password there, but not where that file names us for the registry. Docker
+// says "Login Succeeded" both times.
 func TestLoginForAttest(t *testing.T) {
 	eachDocker(t, func(t *testing.T, d docker) {
 		for name, credHelpers := range map[string]bool{"none": false, "ours": true} {

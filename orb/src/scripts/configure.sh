@@ -41,12 +41,12 @@ expand() (
 	printf '%s\n' "$_out$_rest"
 )
 
-# part WHAT TEXT SEPARATORS expands one part of a list, which was split before. A value that contains a separator is
-# refused: it would add parts that the list does not have.
+# part WHAT TEXT SEPARATORS expands one part of a list, which was split before. A value that
+# contains a separator is refused: it would add parts that the list does not have.
 part() {
 	_part=$(expand "$1" "$2") || exit 1
 	case $_part in
-	*[$3]*) fail "$1 has $2, and a value in it contains a separator of the list; write each registry and role into the parameter itself" ;;
+	*[$3]*) fail "$1 has $2, and a value in it contains a separator; write out each registry and role" ;;
 	esac
 	printf '%s\n' "$_part"
 }
@@ -76,8 +76,8 @@ case $ORB_ROLE_ARN in
 esac
 ORB_ROLE_ARN=$(roles role_arn "$ORB_ROLE_ARN" ,)
 
-# Each entry is HOST, HOST/REPOSITORY or HOST=ROLE. It is split before its variables are expanded, so that the value of
-# a variable, such as a branch, adds no registry and no role.
+# Each entry is HOST, HOST/REPOSITORY or HOST=ROLE. It is split before its variables are expanded,
+# so that the value of a variable, such as a branch, adds no registry and no role.
 set -f
 ORB_ENTRIES=
 for ORB_ENTRY in $ORB_REGISTRIES; do

@@ -41,13 +41,14 @@ expand() (
 	printf '%s\n' "$_out$_rest"
 )
 
-# tag TEXT expands one tag of the list. A value with a comma or white space in it is refused: it would add tags.
+# tag TEXT expands one tag of the list. A value with a comma or white space in it is refused: it
+# would add tags.
 tag() (
 	LC_ALL=C
 	_tag=$(expand tag "$1") || exit 1
 	case $_tag in
 	'' | [!A-Za-z0-9_]* | *[!A-Za-z0-9_.-]*)
-		fail "tag has $1, which is not a tag in this job; a tag consists of letters, digits, _ . and -, and begins with a letter, a digit or _"
+		fail "tag has $1, which is not a tag in this job; allowed are letters, digits, _ . - (. - not first)"
 		;;
 	esac
 	printf '%s\n' "$_tag"
