@@ -177,8 +177,10 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             [System.IO.File]::AppendAllText($env:GITHUB_PATH, "$Dir`n")
             Write-Host "$Dir is on PATH in this job's later steps"
         } else {
+            $quoted = [System.Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($Dir)
             Write-Warning ("$Dir is not on PATH, where Docker looks for $Program; add it: " +
-                "[Environment]::SetEnvironmentVariable('Path', '$Dir;' + [Environment]::GetEnvironmentVariable('Path', 'User'), 'User')")
+                "[Environment]::SetEnvironmentVariable('Path', '$quoted;' + " +
+                "[Environment]::GetEnvironmentVariable('Path', 'User'), 'User')")
         }
     }
 
@@ -234,10 +236,19 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
     $archive = "${program}_${Version}_windows_$arch.zip"
 
     if (-not $Dir) { $Dir = Join-Path $env:LOCALAPPDATA "Programs\$program" }
+    # A line break would add a line to GITHUB_PATH, and a semicolon a folder to PATH. The
+    # semicolon may also come from the working directory, so it is looked for in the full path.
+    # Windows has no names with line breaks.
+    if ($Dir -match '[\x00-\x1f\x7f]') {
+        throw 'the path of the directory contains a control character; name another with -Dir'
+    }
     try {
         $Dir = (New-Item -ItemType Directory -Force -Path $Dir).FullName
     } catch {
         throw "making the directory ${Dir}: $($_.Exception.Message); name another with -Dir"
+    }
+    if ($Dir.Contains(';')) {
+        throw "the directory is $Dir; its path cannot contain a semicolon; name another with -Dir"
     }
     $temporary = Join-Path ([System.IO.Path]::GetTempPath()) ([System.IO.Path]::GetRandomFileName())
     $null = New-Item -ItemType Directory -Path $temporary

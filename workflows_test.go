@@ -126,7 +126,8 @@ func TestReleases(t *testing.T) {
 	const workflow = ".github/workflows/release.yml"
 	for path, parts := range map[string][]string{
 		"SECURITY.md": {
-			":$V\" --repo " + strings.TrimPrefix(module, "github.com/") + " \\\n  --cert-identity",
+			":$V\" --repo " + strings.TrimPrefix(module, "github.com/") +
+				" \\\n  --deny-self-hosted-runners \\\n  --cert-identity",
 			"--bundle checksums.txt.sigstore.json", `--certificate-identity "https://` + module + "/" + workflow + `@refs/tags/v$V"`,
 			`--cert-identity "https://` + module + "/" + workflow + `@refs/tags/v$V"`, "`….spdx.json`", "`THIRD_PARTY_LICENSES`",
 			"oci://ghcr.io/" + strings.TrimPrefix(module, "github.com/") + ":$V",
@@ -150,6 +151,69 @@ func TestReleases(t *testing.T) {
 	}
 	if strings.Contains(read(workflow), "cache: true") || strings.Contains(read(workflow), "actions/cache") {
 		t.Error("a release uses no cache")
+	}
+}
+
+// Every command that verifies a release has the flags that it needs. cosign 2.4 and later 2.x
+// read our bundles with --new-bundle-format only; 3.x accepts the flag. Without
+// --deny-self-hosted-runners, gh accepts provenance of a build on a machine that is not GitHub's.
+func TestVerifyCommands(t *testing.T) {
+	needs := []struct {
+		command *regexp.Regexp // in a document or a script, at the start of a line
+		part    *regexp.Regexp // in a program that makes the arguments itself
+		flags   []string
+	}{
+		{
+			regexp.MustCompile(`(?m)^[ \t]*cosign verify-blob .*`),
+			regexp.MustCompile(`verify-blob`),
+			[]string{"--new-bundle-format", "--bundle ", "--certificate-identity ", "--certificate-oidc-issuer "},
+		},
+		{
+			regexp.MustCompile(`(?m)^[ \t]*gh attestation verify .*`),
+			regexp.MustCompile(`attestation'?,? '?verify`),
+			[]string{"--deny-self-hosted-runners", "--cert-identity ", "--repo "},
+		},
+	}
+	found := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (path == ".git" || d.Name() == "testdata"):
+			return filepath.SkipDir
+		case d.IsDir() || strings.Contains(path, "_test.") || strings.Contains(path, ".test."):
+			return nil
+		}
+		switch filepath.Ext(path) {
+		case ".md", ".sh", ".ps1", ".js", ".yml", ".yaml":
+		default:
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		// One line for each command.
+		text := regexp.MustCompile(`\\\r?\n`).ReplaceAllString(string(b), " ")
+		for _, need := range needs {
+			commands := need.command.FindAllString(text, -1)
+			found += len(commands)
+			for _, command := range commands {
+				for _, flag := range need.flags {
+					if !strings.Contains(command, flag) {
+						t.Errorf("%s: there is no %s in\n%s", path, flag, command)
+					}
+				}
+			}
+			program := filepath.Ext(path) != ".md" && need.part.MatchString(text)
+			if program && !strings.Contains(text, need.flags[0]) {
+				t.Errorf("%s: there is no %s", path, need.flags[0])
+			}
+		}
+		return nil
+	})
+	if err != nil || found < 6 {
+		t.Errorf("%d commands, %v", found, err)
 	}
 }
 

@@ -11,6 +11,10 @@ function read(env) {
   if (dockerConfig !== 'job' && dockerConfig !== 'user') {
     throw new Error(`docker-config is ${JSON.stringify(dockerConfig)}; allowed are job and user`);
   }
+  const dockerLogin = one(env, 'docker-login') || 'false';
+  if (dockerLogin !== 'true' && dockerLogin !== 'false') {
+    throw new Error(`docker-login is ${JSON.stringify(dockerLogin)}; allowed are true and false`);
+  }
   return {
     groups: groups(registries(text(env, 'registries'), role)),
     settings: {
@@ -21,6 +25,7 @@ function read(env) {
     },
     version,
     dockerConfig,
+    dockerLogin: dockerLogin === 'true',
     token: one(env, 'github-token'),
     mustVerify: mustVerify(env),
   };

@@ -49,6 +49,7 @@ test('inputs: what configure is called with', () => {
     settings: { audience: 'aud', 'session-name': 'me', 'session-duration': '3600', 'allowed-account-ids': '123456789012,210987654321' },
     version: '1.2.3-rc.1',
     dockerConfig: 'user',
+    dockerLogin: false,
     token: 't',
     mustVerify: false,
   });

@@ -3,6 +3,7 @@
 // What a job has while it runs, and what is left of it afterwards.
 
 const assert = require('node:assert');
+const childProcess = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
@@ -373,4 +374,80 @@ test('post: it never fails the job, whatever fails in it', script, async (t) => 
   const other = await broken.main({ registries: host });
   other.state.job = '{';
   good(await other.post('failure'));
+});
+
+// What the helper writes in a job with RUNNER_DEBUG=1.
+const uid = process.getuid ? `-${process.getuid()}` : '';
+const debugLog = (job) => path.join(job.temp, `ecr-oidc-debug${uid}.log`);
+
+test('debug log: shown once, in a group, with workflow commands stopped, and removed', async (t) => {
+  const job = await jobOf(t);
+  const first = await job.main({ registries: host });
+  const second = await job.main({ registries: other });
+  const written = [
+    '12:00:00 source github', '::error::x', ' ::set-env name=A::b', '##[error]y', '\u001b[31mred',
+    '::stop-commands::z', '::z::', 'last',
+  ];
+  fs.writeFileSync(debugLog(job), written.join('\n'), { mode: 0o600 });
+  const ran = good(await second.post());
+  const lines = ran.output.split('\n');
+  const [, token] = /^::stop-commands::(\S{32,})$/.exec(lines[1]) || [];
+  assert.ok(token, ran.output);
+  assert.deepStrictEqual(lines, [
+    '::group::docker-credential-ecr-oidc: steps of each login, since RUNNER_DEBUG is 1',
+    `::stop-commands::${token}`,
+    '12:00:00 source github', ': :error::x', ': :set-env name=A::b', '# #[error]y', ' [31mred',
+    ': :stop-commands::z', ': :z::', 'last',
+    `::${token}::`,
+    '::endgroup::',
+    '',
+  ]);
+  assert.ok(!fs.existsSync(debugLog(job)));
+  assert.strictEqual(good(await first.post()).output, '');
+
+  fs.writeFileSync(debugLog(job), 'again\n', { mode: 0o600 });
+  const again = good(await first.post());
+  assert.match(again.output, /\nagain\n::\S+::\n::endgroup::\n$/);
+  assert.ok(!again.output.includes(token), 'each group has a token of its own');
+});
+
+const planted = { skip: unix ? false : 'Windows has no such files' };
+
+test('debug log: only a regular file of this user\'s, no larger than the helper makes it', planted, async (t) => {
+  const largest = (1 << 20) + (64 << 10);
+  const cases = {
+    'a symbolic link': [(file, aim) => fs.symlinkSync(aim, file), /it is not a regular file$/],
+    'a link that leads nowhere': [(file) => fs.symlinkSync('/no/such/file', file), /it is not a regular file$/],
+    'a hard link': [(file, aim) => fs.linkSync(aim, file), /it has more than one name$/],
+    'a pipe': [(file) => childProcess.execFileSync('mkfifo', [file]), /it is not a regular file$/],
+    'a folder': [(file) => fs.mkdirSync(file), /it is not a regular file$/],
+    'too large': [(file) => fs.writeFileSync(file, 'x'.repeat(largest + 1)), /larger than 1114112 bytes$/],
+  };
+  if (process.getuid() === 0) {
+    const another = (file) => {
+      fs.writeFileSync(file, 'x');
+      fs.chownSync(file, 65534, 65534);
+    };
+    cases["another user's"] = [another, /it belongs to another user$/];
+  }
+  for (const [what, [plant, message]] of Object.entries(cases)) {
+    const job = await jobOf(t);
+    const step = await job.main({ registries: host });
+    const aim = job.write('aim', `${secrets.login}\n`, { mode: 0o600 });
+    plant(debugLog(job), aim);
+    const ran = good(await step.post());
+    const warnings = ran.output.split('\n').filter((line) => /^::warning title=\S+::the debug log /.test(line));
+    assert.strictEqual(warnings.length, 1, `${what}: ${ran.output}`);
+    assert.match(warnings[0], message, what);
+    assert.ok(!/::group|::stop-commands|xxx/.test(ran.output), what);
+    assert.strictEqual(fs.readFileSync(aim, 'utf8'), `${secrets.login}\n`);
+    if (what !== 'a folder') {
+      assert.throws(() => fs.lstatSync(debugLog(job)), { code: 'ENOENT' }, what);
+    }
+  }
+
+  const job = await jobOf(t);
+  const step = await job.main({ registries: host });
+  fs.writeFileSync(debugLog(job), 'x'.repeat(largest));
+  assert.match(good(await step.post()).output, /^x{1114112}$/m);
 });

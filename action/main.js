@@ -4,6 +4,7 @@ const path = require('node:path');
 const dockerconfig = require('./dockerconfig.js');
 const { firstLine, run } = require('./exec.js');
 const inputs = require('./inputs.js');
+const { login } = require('./login.js');
 const { platform } = require('./platform.js');
 const { install } = require('./release.js');
 const runner = require('./runner.js');
@@ -23,8 +24,9 @@ async function main(env) {
   // In the user's own file each change is one that the post step takes back.
   const id = `${Date.now()}-${process.pid}`;
   const backups = wanted.dockerConfig === 'job' ? [] : wanted.groups.map((_, n) => path.join(place.folder, `backup-${id}-${n}.json`));
+  const note = wanted.dockerLogin ? path.join(place.folder, `login-${id}.json`) : '';
   const { exports, ...saved } = place;
-  runner.saveState('job', { ...saved, binary, backups });
+  runner.saveState('job', { ...saved, binary, backups, note });
 
   wanted.groups.forEach(({ role, hosts }, n) => {
     const flags = Object.entries({ role, ...wanted.settings, backup: backups[n] }).filter(([, value]) => value);
@@ -35,9 +37,30 @@ async function main(env) {
       runner.warning(line);
     }
   });
+  if (note) {
+    const hosts = wanted.groups.flatMap((group) => group.hosts);
+    const file = login(auths(hosts, binary, { ...env, ...place.variables }), note, env);
+    runner.info(`${file} has logins until the job ends: ${hosts.join(', ')}`);
+  }
   for (const [name, value] of Object.entries(exports)) {
     runner.exportVariable(name, value);
   }
+}
+
+// auths asks the helper for the password of each registry, masks it, and returns what config.json
+// has under "auths".
+function auths(hosts, binary, env) {
+  const found = {};
+  for (const host of hosts) {
+    const registry = host.replace(/^https?:\/\//, '').replace(/\/.*/, '').toLowerCase();
+    const result = run(binary, ['password', '--', registry], { env });
+    const password = succeed(result, `logging in to ${registry}`).stdout.trim();
+    const auth = Buffer.from(`AWS:${password}`).toString('base64');
+    runner.mask(password);
+    runner.mask(auth);
+    found[registry] = { auth };
+  }
+  return found;
 }
 
 function succeed(result, what) {

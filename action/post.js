@@ -1,13 +1,16 @@
 'use strict';
 
-// At the job's end: what doctor says goes into the summary of a job that failed, and what main did is taken back. The
-// runner runs the post steps of several calls in reverse order. Nothing here fails the job.
+// At the job's end: what doctor says goes into the summary of a job that failed, what main did is
+// taken back, and the debug log is shown. The runner runs the post steps of several calls in
+// reverse order. Nothing here fails the job.
 
 const fs = require('node:fs');
 const path = require('node:path');
+const debuglog = require('./debuglog.js');
 const dockerconfig = require('./dockerconfig.js');
 const { firstLine, run } = require('./exec.js');
 const inputs = require('./inputs.js');
+const { logout } = require('./login.js');
 const runner = require('./runner.js');
 
 const seconds = 60; // for doctor, which gives each registry half a minute at most
@@ -25,11 +28,17 @@ function post(env) {
       runner.warning(`asking doctor: ${error.message}`);
     }
   }
+  try {
+    logout(job.note);
+  } catch (error) {
+    runner.warning(`removing the logins of docker-login: ${error.message}; remove them from it yourself`);
+  }
   dockerconfig.undo(job, env, runner.warning);
   // Other actions' post steps come after this one, such as the logout of one that logged in before us.
   for (const [name, value] of Object.entries(job.before)) {
     runner.exportVariable(name, value);
   }
+  debuglog.show(env);
 }
 
 // diagnose puts what doctor says of every registry into the job's summary, once for all calls in it.

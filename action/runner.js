@@ -35,6 +35,19 @@ function error(text) {
   process.stdout.write(`::error title=${title}::${escape(plain(text))}\n`);
 }
 
+// mask has the runner replace a secret in all that is logged from here on.
+function mask(secret) {
+  process.stdout.write(`::add-mask::${escape(secret)}\n`);
+}
+
+// group writes text to the log in a group that people can unfold. The runner obeys no command in
+// it: the token that ends this is random, so the text cannot have it.
+function group(name, text) {
+  const token = crypto.randomUUID();
+  process.stdout.write(`::group::${title}: ${escape(name)}\n::stop-commands::${token}\n`);
+  process.stdout.write(`${plain(text).trimEnd()}\n::${token}::\n::endgroup::\n`);
+}
+
 // append writes a name and its value into one of the runner's files. The delimiter is random, so that no value can end
 // itself and begin another.
 function append(variable, name, value) {
@@ -73,4 +86,4 @@ function addPath(folder) {
   fs.appendFileSync(file('GITHUB_PATH'), folder + '\n');
 }
 
-module.exports = { addPath, error, escape, exportVariable, info, plain, saveState, state, warning };
+module.exports = { addPath, error, escape, exportVariable, group, info, mask, plain, saveState, state, warning };

@@ -148,7 +148,21 @@ func TestInstallPS1(t *testing.T) {
 		if got, err := os.ReadFile(i.env["GITHUB_PATH"]); err != nil || string(got) != i.dir+"\n" {
 			t.Errorf("GITHUB_PATH has %q, %v", got, err)
 		}
+		// The path of the directory adds no other line to GITHUB_PATH, no other folder to PATH,
+		// and no code to the advice.
+		i.env["ECR_OIDC_INSTALL_DIR"] = i.dir + "\nC:\\evil"
+		args := []string{"-Version", released, "-Mirror", mirror}
+		i.bad("the path of the directory contains a control character; name another with -Dir", args...)
+		i.env["ECR_OIDC_INSTALL_DIR"] = filepath.Join(t.TempDir(), "a;evil")
+		i.bad("the directory is .*; its path cannot contain a semicolon; name another with -Dir", args...)
+		if got, err := os.ReadFile(i.env["GITHUB_PATH"]); err != nil || string(got) != i.dir+"\n" {
+			t.Errorf("GITHUB_PATH has %q, %v", got, err)
+		}
 		i.env["GITHUB_ACTIONS"] = ""
+		i.env["ECR_OIDC_INSTALL_DIR"] = filepath.Join(t.TempDir(), "it's")
+		advice := strings.Join(strings.Fields(i.good(args...)), "") // without PowerShell's line breaks
+		contains(t, "advice", advice, "it''s;'+[Environment]")
+		i.env["ECR_OIDC_INSTALL_DIR"] = ""
 
 		// What is wrong is said, and the good one stays.
 		broken, _ := realRelease(t)

@@ -438,7 +438,7 @@ func TestInstall(t *testing.T) {
 		stdout, stderr := i.good("--version", released, "--mirror", s.URL)
 		i.installed(binary)
 		contains(t, "stdout", stdout, "checksum ok: "+ourArchive, "signature not checked: cosign is not on PATH\n", "installed "+i.dir+"/"+program+": "+program+" ")
-		contains(t, "stderr", stderr, i.dir+" is not on PATH, where Docker looks for "+program+`; add it: export PATH="`+i.dir+`:$PATH"`)
+		contains(t, "stderr", stderr, i.dir+" is not on PATH, where Docker looks for "+program+`; add it: export PATH='`+i.dir+`':"$PATH"`)
 		if got, want := s.requests(), []string{"/v0.1.0/checksums.txt", "/v0.1.0/" + ourArchive}; !slices.Equal(got, want) {
 			t.Errorf("it asked for %q, want %q", got, want)
 		}
@@ -608,8 +608,8 @@ func TestInstallRefuses(t *testing.T) {
 			{name: "unknown flag with a value", args: []string{"--colour=never"}, want: "unknown flag --colour; --help lists them"},
 			{name: "flag without a value", args: []string{"--dir"}, want: "--dir needs a value"},
 			{name: "an argument", args: []string{"0.1.0"}, want: "unknown argument 0.1.0; --help lists the flags"},
-			{name: "a directory that nobody expanded", args: []string{"--dir", "$HOME/bin"}, want: `the directory is \$HOME/bin, in which nothing was expanded; write it out`},
-			{name: "a directory that PATH cannot have", args: []string{"--dir", "/tmp/a:b"}, want: "the directory is /tmp/a:b; it cannot have a quote or a colon in it, for PATH"},
+			{name: "a directory that nobody expanded", args: []string{"--dir", "$HOME/bin"}, want: `the directory begins with \$ or ~, which nothing has expanded; write the path out`},
+			{name: "a directory that PATH cannot have", args: []string{"--dir", "/tmp/a:b"}, want: "the directory is /tmp/a:b; its path cannot contain a quote or a colon; name another with --dir"},
 			{name: "a file for a directory", args: []string{"--dir", "/dev/null/bin"}, want: "cannot make the directory /dev/null/bin; name another with --dir, or use --sudo"},
 			{name: "sudo without sudo", args: []string{"--sudo"}, want: "--sudo: sudo is not on PATH"},
 		}
@@ -880,6 +880,94 @@ func TestInstallLater(t *testing.T) {
 			stdout, _ := newInstallation(t, shell, box).good("--help")
 			contains(t, "stdout", stdout, "--version VERSION", "--dir DIR", "--mirror URL", "--sudo")
 		})
+	})
+}
+
+// The path of the directory is checked when it is resolved, so a folder's name cannot add a line
+// to GITHUB_PATH, or code to BASH_ENV, whether it comes from --dir or from the working directory.
+func TestInstallDirInjection(t *testing.T) {
+	t.Parallel()
+	inShells(t, func(t *testing.T, shell []string) {
+		s := newShelf(t, newRelease(t))
+		box := toolbox(t, "curl", sums)
+		script, err := filepath.Abs("../install.sh")
+		if err != nil {
+			t.Fatal(err)
+		}
+		const (
+			control   = "the path of the directory contains a control character; name another with --dir"
+			separator = "the directory is .*; its path cannot contain a quote or a colon; name another with --dir"
+		)
+		for _, tt := range []struct{ name, cwd, dir, want string }{
+			{"a quote in --dir", "", "it's/bin", separator},
+			{"a quote in the working directory", "x';mkdir evil;'", "bin", separator},
+			{"a quote above the working directory", "x';mkdir evil;'/y", "../bin", separator},
+			{"a colon in the working directory", "x:y", "bin", separator},
+			{"a newline in --dir", "", "bin\n/evil", control},
+			{"a newline at the end of --dir", "", "bin\n", control},
+			{"a newline in the working directory", "x\n", "bin", control},
+			{"a newline at the end of the working directory, and .", "x\n", ".", control},
+			{"a carriage return in --dir", "", "bin\r/evil", control},
+			{"an escape sequence in the working directory", "x\x1b[2J", "bin", control},
+			{"an option as --dir", "", "-p", ""},
+			{"what a shell expands between double quotes", "$(mkdir evil)`mkdir evil`", "bin", ""},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				for _, ci := range []string{"GITHUB_PATH", "BASH_ENV", ""} {
+					i := newInstallation(t, shell, box)
+					i.script = script
+					cwd := filepath.Join(i.home, tt.cwd)
+					if err := os.MkdirAll(cwd, 0o755); err != nil {
+						t.Fatal(err)
+					}
+					i.dir = filepath.Join(cwd, tt.dir)
+					switch ci {
+					case "GITHUB_PATH":
+						i.env["GITHUB_ACTIONS"] = "true"
+					case "BASH_ENV":
+						i.env["CIRCLECI"] = "true"
+					}
+					file := filepath.Join(i.home, "written")
+					if ci != "" {
+						i.env[ci] = file
+					}
+					cmd, stdout, stderr := i.command("--version", released, "--mirror", s.URL, "--dir", tt.dir)
+					cmd.Dir = cwd
+					err := cmd.Run()
+					written, _ := os.ReadFile(file)
+					if tt.want != "" {
+						want := regexp.MustCompile("^install.sh: " + tt.want + "\n$")
+						if err == nil || !want.Match(stderr.Bytes()) || len(written) > 0 {
+							t.Errorf("%v\n%s%s%s has %q\nwant %s", err, stdout, stderr, ci, written, want)
+						}
+						continue
+					}
+					if err != nil {
+						t.Fatalf("%v\n%s", err, stderr)
+					}
+					i.installed([]byte(scriptBinary))
+					code := string(written)
+					if ci == "GITHUB_PATH" {
+						if code != i.dir+"\n" {
+							t.Errorf("GITHUB_PATH has %q, want %q", code, i.dir+"\n")
+						}
+						continue
+					} else if ci == "" { // what a person is told to type
+						_, code, _ = strings.Cut(stderr.String(), "; add it: ")
+					}
+					code += "\ncommand -v " + program
+					run := exec.Command(shell[0], slices.Concat(shell[1:], []string{"-c", code})...)
+					run.Env, run.Dir = environ(i.env), i.home
+					out, err := run.CombinedOutput()
+					if err != nil || string(out) != filepath.Join(i.dir, program)+"\n" {
+						t.Errorf("%s: %v %s", code, err, out)
+					}
+					if evil, _ := filepath.Glob(filepath.Join(i.home, "evil*")); len(evil) > 0 {
+						t.Errorf("%s ran what the directory is called", code)
+					}
+				}
+			})
+		}
 	})
 }
 

@@ -247,7 +247,11 @@ func TestOrbConfigure(t *testing.T) {
 		// The stub notes its arguments, one in each line, and a line for each call's end.
 		stub(t, box, program, `shift; for a; do printf '%s\n' "$a"; done >>"$HOME/asked"; echo . >>"$HOME/asked"`)
 		j := newOrbJob(t, shell, box)
-		maps.Copy(j.env, map[string]string{"AWS_ECR_REGISTRY_ID": world.Account, "ECR_REGION": "eu-west-2", "EVIL": `$(touch "$HOME/evil") ` + "`touch $HOME/evil`", "name": "shadow", "HOSTS": "a.example b.example"})
+		maps.Copy(j.env, map[string]string{
+			"AWS_ECR_REGISTRY_ID": world.Account, "ECR_REGION": "eu-west-2",
+			"EVIL": "$(touch${IFS}$HOME/evil)`touch${IFS}$HOME/evil`;touch${IFS}$HOME/evil",
+			"name": "shadow", "entry": "a.example", "host": "repo", "HOSTS": "a.example b.example",
+		})
 		tests := []struct {
 			name  string
 			given map[string]any
@@ -255,7 +259,12 @@ func TestOrbConfigure(t *testing.T) {
 		}{
 			{"a registry", map[string]any{"registries": "a.example"}, "-- a.example ."},
 			{"several, in any white space, of images and URLs", map[string]any{"registries": "a.example/repo\n  https://b.example \t c.example/x/y\n"}, "-- a.example b.example c.example ."},
-			{"of variables", map[string]any{"registries": "${AWS_ECR_REGISTRY_ID}.dkr.ecr.$ECR_REGION.amazonaws.com $HOSTS"}, "-- " + usual + " a.example b.example ."},
+			{"of variables",
+				map[string]any{"registries": "${AWS_ECR_REGISTRY_ID}.dkr.ecr.$ECR_REGION.amazonaws.com $entry/$host"},
+				"-- " + usual + " a.example ."},
+			{"a role of variables",
+				map[string]any{"registries": "$entry=$name,${name}2 b.example", "role_arn": "$name,x"},
+				"--role shadow,shadow2 -- a.example . --role shadow,x -- b.example ."},
 			{"the default role, also in braces", map[string]any{"registries": "a.example", "role_arn": "${ECR_ROLE_TO_ASSUME}"}, "-- a.example ."},
 			{"a role", map[string]any{"registries": "a.example", "role_arn": "arn:aws:iam::${AWS_ECR_REGISTRY_ID}:role/x"}, "--role arn:aws:iam::123456789012:role/x -- a.example ."},
 			{"roles of their own", map[string]any{"registries": "a.example=hub,spoke b.example c.example/repo=arn:aws:iam::123456789012:role/path/x", "role_arn": "ci"},
@@ -283,6 +292,8 @@ func TestOrbConfigure(t *testing.T) {
 		}{
 			{map[string]any{"registries": ""}, "registries names none; one is like .*"},
 			{map[string]any{"registries": "\n"}, "registries names none; one is like .*"},
+			{map[string]any{"registries": "$HOSTS"},
+				`registries has \$HOSTS, and a value in it contains a separator; .*`},
 			{map[string]any{"registries": "a.example="}, "registries has a.example=, without a role behind the ="},
 			{map[string]any{"registries": "$NOPE.dkr.ecr.$ECR_REGION.amazonaws.com"}, "registries needs the variable NOPE, which is not set in this job, or is empty"},
 			{map[string]any{"registries": "a.example", "role_arn": "$DEPLOY_ROLE"}, "role_arn needs the variable DEPLOY_ROLE, which is not set in this job, or is empty"},
@@ -389,8 +400,8 @@ func TestOrbInstallDir(t *testing.T) {
 		contains(t, "install", stdout, "installed "+filepath.Join(j.home, ".local", "bin", program))
 		// The one named.
 		named := filepath.Join(j.home, "it's")
-		j.refused("install", map[string]any{"version": released, "install_dir": named}, "the directory is .*; it cannot have a quote or a colon in it, for PATH")
-		j.refused("install", map[string]any{"version": released, "install_dir": "$HOME/bin"}, `the directory is \$HOME/bin, in which nothing was expanded; write it out`)
+		j.refused("install", map[string]any{"version": released, "install_dir": named}, "the directory is .*; its path cannot contain a quote or a colon; name another with --dir")
+		j.refused("install", map[string]any{"version": released, "install_dir": "$HOME/bin"}, `the directory begins with \$ or ~, which nothing has expanded; write the path out`)
 		named = filepath.Join(j.home, "with space")
 		stdout, _ = j.command("install", map[string]any{"version": released, "install_dir": named})
 		contains(t, "install", stdout, "installed "+filepath.Join(named, program))
@@ -444,7 +455,7 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 		ours := []string{"Install " + program, "Let Docker ask " + program, "Build and push"}
 		names, docker := run(map[string]any{"image": image, "version": released})
 		sha := j.env["CIRCLE_SHA1"]
-		if want := "build|--tag|" + usual + "/app:" + sha + "|.\npush|" + usual + "/app:" + sha + "\n"; docker != want {
+		if want := "build|--tag|" + usual + "/app:" + sha + "|--|.\npush|--|" + usual + "/app:" + sha + "\n"; docker != want {
 			t.Errorf("docker was run\n%swant\n%s", docker, want)
 		}
 		if want := slices.Concat([]string{"checkout", "setup_remote_docker"}, ours); !slices.Equal(names, want) {
@@ -455,8 +466,8 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 			"extra_build_args": `--build-arg "TITLE=$TITLE" --label 'a b'` + "\n  " + `--label=$(id) --build-arg C="x"\ y *`, "docker_layer_caching": true, "checkout": false,
 			"registries": otherHost + "=circle", "role_arn": world.CircleRole,
 		})
-		if want := "build|--file|image/Dockerfile.v1.2|--build-arg|TITLE=two words|--label|a b|--label=$(id)|--build-arg|C=x y|*|--tag|" + usual + "/app:v1.2|--tag|" + usual + "/app:latest|./image\n" +
-			"push|" + usual + "/app:v1.2\npush|" + usual + "/app:latest\n"; docker != want {
+		if want := "build|--file|image/Dockerfile.v1.2|--build-arg|TITLE=two words|--label|a b|--label=$(id)|--build-arg|C=x y|*|--tag|" + usual + "/app:v1.2|--tag|" + usual + "/app:latest|--|./image\n" +
+			"push|--|" + usual + "/app:v1.2\npush|--|" + usual + "/app:latest\n"; docker != want {
 			t.Errorf("docker was run\n%swant\n%s", docker, want)
 		}
 		if want := slices.Concat([]string{"setup_remote_docker docker_layer_caching=true"}, ours); !slices.Equal(names, want) {
@@ -479,6 +490,103 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 			last := steps[len(steps)-1]
 			if _, errs, err := j.step(last.env, last.script); err == nil || errs != want {
 				t.Errorf("%v: %v\n%swant %s", given, err, errs, want)
+			}
+		}
+	})
+}
+
+// The value of a variable is one tag, one registry or one role. Whoever names a branch cannot
+// push another tag, choose another role or add an option to docker build.
+func TestOrbValuesAreNotSplit(t *testing.T) {
+	t.Parallel()
+	inShells(t, func(t *testing.T, shell []string) {
+		box := toolbox(t, "xargs", "printf")
+		if len(shell) > 1 {
+			box = busybox(t)
+		}
+		record := `{ printf '%s' "${0##*/}"; for a; do printf '|%s' "$a"; done; echo; } >>"$HOME/calls"`
+		stub(t, box, "docker", record)
+		stub(t, box, program, record)
+		j := newOrbJob(t, shell, box)
+		// calls compiles a job or command, runs its steps but install, and returns the calls and
+		// the complaint.
+		calls := func(kind, name string, given map[string]any) (made, complaint string) {
+			t.Helper()
+			os.Remove(filepath.Join(j.home, "calls"))
+			for _, s := range orbSteps(t, kind, name, given) {
+				if s.script == "" || strings.HasPrefix(s.name, "Install") {
+					continue
+				}
+				if _, errs, err := j.step(s.env, s.script); err != nil {
+					complaint += errs
+				}
+			}
+			b, _ := os.ReadFile(filepath.Join(j.home, "calls"))
+			return string(b), complaint
+		}
+		const host = usual
+		push := func(given map[string]any) (string, string) {
+			t.Helper()
+			maps.Copy(given, map[string]any{"image": host + "/app", "remote_docker": false, "checkout": false})
+			return calls("jobs", "push", given)
+		}
+		for branch, want := range map[string]string{
+			"feature,latest": "", "feature latest": "", "feature\tlatest": "", "feature\nlatest": "",
+			"feature/latest": "", ".latest": "", "-latest": "",
+			"latest": "build|--tag|" + host + "/app:1.0|--tag|" + host + "/app:latest|--|.\n" +
+				"docker|push|--|" + host + "/app:1.0\ndocker|push|--|" + host + "/app:latest\n",
+		} {
+			j.env["CIRCLE_BRANCH"] = branch
+			made, complaint := push(map[string]any{"tag": "1.0,$CIRCLE_BRANCH"})
+			_, docker, _ := strings.Cut(made, "\ndocker|")
+			if docker != want {
+				t.Errorf("for the branch %q docker was run\n%swant\n%s", branch, docker, want)
+			}
+			const refused = "ecr-oidc/push: tag has $CIRCLE_BRANCH, which is not a tag in this job; allowed are " +
+				"letters, digits, _ . - (. - not first)\n"
+			if want == "" && complaint != refused {
+				t.Errorf("for the branch %q it says %q, want %q", branch, complaint, refused)
+			}
+		}
+
+		j.env["CONTEXT"] = "--file=/etc/passwd"
+		made, complaint := push(map[string]any{"path": "$CONTEXT", "tag": "1.0"})
+		if !strings.Contains(made, "|--|--file=/etc/passwd\n") || complaint != "" {
+			t.Errorf("docker was run\n%s%s", made, complaint)
+		}
+
+		// A branch in the name of the image chooses no role, and adds no registry.
+		for _, tt := range []struct{ branch, want string }{
+			{"x=arn:aws:iam::210987654321:role/admin", ""},
+			{"x " + otherHost, ""},
+			{"x\n" + otherHost, ""},
+			{"x", "--role|ci|--|" + host},
+		} {
+			j.env["CIRCLE_BRANCH"] = tt.branch
+			given := map[string]any{"registries": host + "/app-$CIRCLE_BRANCH", "role_arn": "ci"}
+			made, complaint := calls("commands", "configure", given)
+			if tt.want != "" {
+				tt.want = program + "|configure|" + tt.want + "\n"
+			}
+			const refused = "ecr-oidc/configure: registries has " + host + "/app-$CIRCLE_BRANCH, and a value " +
+				"in it contains a separator; write out each registry and role\n"
+			if made != tt.want || tt.want == "" && complaint != refused {
+				t.Errorf("for the branch %q it ran %q and says %q, want %q", tt.branch, made, complaint, tt.want)
+			}
+		}
+		for _, given := range []map[string]any{
+			{"registries": host, "role_arn": "ci-$CIRCLE_BRANCH"},
+			{"registries": host + "=ci-$CIRCLE_BRANCH"},
+		} {
+			j.env["CIRCLE_BRANCH"] = "x,admin"
+			made, complaint := calls("commands", "configure", given)
+			if made != "" || !strings.Contains(complaint, "ci-$CIRCLE_BRANCH") {
+				t.Errorf("%v: it ran %q and says %q", given, made, complaint)
+			}
+			j.env["CIRCLE_BRANCH"] = "x"
+			made, complaint = calls("commands", "configure", given)
+			if made != program+"|configure|--role|ci-x|--|"+host+"\n" {
+				t.Errorf("%v: it ran %q and says %q", given, made, complaint)
 			}
 		}
 	})

@@ -48,7 +48,7 @@ func dockerCommand(args []string) error {
 	case "build":
 		return dockerBuild(args[1:])
 	case "push":
-		return dockerPush(args[1])
+		return dockerPush(args[len(args)-1]) // "--" may come before it
 	case "pull":
 		return dockerPull(args[1])
 	}
@@ -74,6 +74,9 @@ func dockerBuild(args []string) error {
 			tags = append(tags, value)
 		case "--platform":
 			platform = value
+		case "--":
+			contexts = append(contexts, args[i+1:]...)
+			i = len(args)
 		default:
 			if strings.HasPrefix(arg, "-") {
 				return fmt.Errorf("docker build: the stand-in has no %s", arg)

@@ -9,7 +9,7 @@ identity=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/.github/workflows/release.yml@ref
 issuer=https://token.actions.githubusercontent.com
 gh release download "$tag" --dir "$2"
 cd "$2"
-cosign verify-blob --bundle checksums.txt.sigstore.json \
+cosign verify-blob --new-bundle-format --bundle checksums.txt.sigstore.json \
 	--certificate-identity "$identity" --certificate-oidc-issuer "$issuer" checksums.txt
 sha256sum --check checksums.txt
 for archive in *.tar.gz *.zip; do

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -149,4 +150,48 @@ func kept(t *testing.T, j *job) int {
 		return err
 	}))
 	return n
+}
+
+// For tools that read only "auths" of ~/.docker/config.json, such as actions/attest: "docker
+// login" writes the password there, but not where that file names us for the registry. Docker
+// says "Login Succeeded" both times.
+func TestLoginForAttest(t *testing.T) {
+	eachDocker(t, func(t *testing.T, d docker) {
+		for name, credHelpers := range map[string]bool{"none": false, "ours": true} {
+			t.Run("credHelpers of the home directory: "+name, func(t *testing.T) {
+				j := newJob(t, trusted(), host).with("DOCKER_HOST", "unix:///no/engine") // the client logs in itself
+				login, err := j.get(host)
+				check(t, err)
+				if !credHelpers { // as the action's docker-config: job does
+					j = j.with("DOCKER_CONFIG", j.scratch("job"))
+					check(t, os.Rename(filepath.Dir(j.dockerConfig()), j.env["DOCKER_CONFIG"]))
+				}
+				out, err := j.try("", "sh", "-c", "docker-credential-ecr-oidc password "+host+" | "+
+					d.path+" --config ~/.docker login --username AWS --password-stdin "+host)
+				check(t, err)
+				if !strings.Contains(out, "Login Succeeded") {
+					t.Errorf("Docker does not say that the login succeeded")
+				}
+				b, err := os.ReadFile(j.dockerConfig())
+				check(t, err)
+				var file struct {
+					Auths map[string]struct{ Auth string }
+				}
+				check(t, json.Unmarshal(b, &file))
+				want := base64.StdEncoding.EncodeToString([]byte("AWS:" + login.Secret))
+				if credHelpers {
+					want = ""
+				}
+				if got, ok := file.Auths[host]; !ok || got.Auth != want {
+					t.Errorf("auths has an entry: %v; its login has %d bytes, want %d", ok, len(got.Auth), len(want))
+				}
+				if !credHelpers {
+					j.ok(t, d.path, "--config", filepath.Dir(j.dockerConfig()), "logout", host)
+					if b, err := os.ReadFile(j.dockerConfig()); err != nil || strings.Contains(string(b), want) {
+						t.Errorf("after docker logout the login is still there, %v", err)
+					}
+				}
+			})
+		}
+	})
 }

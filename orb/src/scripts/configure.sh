@@ -41,10 +41,30 @@ expand() (
 	printf '%s\n' "$_out$_rest"
 )
 
+# part WHAT TEXT SEPARATORS expands one part of a list, which was split before. A value that
+# contains a separator is refused: it would add parts that the list does not have.
+part() {
+	_part=$(expand "$1" "$2") || exit 1
+	case $_part in
+	*[$3]*) fail "$1 has $2, and a value in it contains a separator; write out each registry and role" ;;
+	esac
+	printf '%s\n' "$_part"
+}
+
+# roles WHAT TEXT SEPARATORS expands a role, or a chain of roles separated by commas.
+roles() (
+	set -f
+	IFS=,
+	_chain=
+	for _role in $2; do
+		_chain=$_chain,$(part "$1" "$_role" "$3") || exit 1
+	done
+	printf '%s\n' "${_chain#,}"
+)
+
 command -v docker-credential-ecr-oidc >/dev/null 2>&1 ||
 	fail "docker-credential-ecr-oidc is not on PATH; run this orb's install before, into a directory of PATH where steps have no bash"
 
-ORB_REGISTRIES=$(expand registries "$ORB_REGISTRIES")
 ORB_AUDIENCE=$(expand audience "$ORB_AUDIENCE")
 ORB_SESSION_NAME=$(expand session_name "$ORB_SESSION_NAME")
 ORB_SESSION_DURATION=$(expand session_duration "$ORB_SESSION_DURATION")
@@ -54,12 +74,21 @@ ORB_DOCKER_CONFIG=$(expand docker_config "$ORB_DOCKER_CONFIG")
 case $ORB_ROLE_ARN in
 "\$ECR_ROLE_TO_ASSUME" | "\${ECR_ROLE_TO_ASSUME}") ORB_ROLE_ARN= ;;
 esac
-ORB_ROLE_ARN=$(expand role_arn "$ORB_ROLE_ARN")
+ORB_ROLE_ARN=$(roles role_arn "$ORB_ROLE_ARN" ,)
 
-case $ORB_REGISTRIES in
-*[![:space:]]*) ;;
-*) fail "registries names none; one is like 123456789012.dkr.ecr.eu-west-2.amazonaws.com" ;;
-esac
+# Each entry is HOST, HOST/REPOSITORY or HOST=ROLE. It is split before its variables are expanded,
+# so that the value of a variable, such as a branch, adds no registry and no role.
+set -f
+ORB_ENTRIES=
+for ORB_ENTRY in $ORB_REGISTRIES; do
+	ORB_HOST=$(part registries "${ORB_ENTRY%%=*}" '=[:space:]')
+	case $ORB_ENTRY in
+	*=?*) ORB_HOST=$ORB_HOST=$(roles registries "${ORB_ENTRY#*=}" ',[:space:]') ;;
+	*=) fail "registries has $ORB_ENTRY, without a role behind the =" ;;
+	esac
+	ORB_ENTRIES="$ORB_ENTRIES $ORB_HOST"
+done
+[ -n "$ORB_ENTRIES" ] || fail "registries names none; one is like 123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
 if [ -n "$ORB_DOCKER_CONFIG" ] && [ "$ORB_DOCKER_CONFIG" != "${DOCKER_CONFIG:-}" ]; then
 	case $ORB_DOCKER_CONFIG in
@@ -86,16 +115,14 @@ set --
 [ -z "$ORB_SESSION_DURATION" ] || set -- "$@" --session-duration "$ORB_SESSION_DURATION"
 [ -z "$ORB_ALLOWED_ACCOUNT_IDS" ] || set -- "$@" --allowed-account-ids "$ORB_ALLOWED_ACCOUNT_IDS"
 
-# Each entry is HOST, HOST/REPOSITORY or HOST=ROLE; only the last has a role of its own, and so a call of its own.
-set -f
+# An entry with a role of its own takes a call of its own.
 hosts=
-for entry in $ORB_REGISTRIES; do
+for entry in $ORB_ENTRIES; do
 	host=${entry%%=*}
 	host=${host#https://}
 	host=${host%%/*}
 	case $entry in
-	*=?*) docker-credential-ecr-oidc configure "$@" --role "${entry#*=}" -- "$host" ;;
-	*=) fail "registries has $entry, without a role behind the =" ;;
+	*=*) docker-credential-ecr-oidc configure "$@" --role "${entry#*=}" -- "$host" ;;
 	*) hosts="$hosts $host" ;;
 	esac
 done

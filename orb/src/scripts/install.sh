@@ -222,6 +222,24 @@ choose_dir() {
 		fail "no directory of PATH is writable, and a job without bash cannot change PATH for its later steps; name one with --dir"
 }
 
+# resolve_dir makes the directory an absolute path, and refuses one that PATH cannot hold, or that
+# would add a line to GITHUB_PATH or code to BASH_ENV. The working directory is part of that path,
+# so its name is checked too.
+resolve_dir() {
+	case $dir in
+	'$'* | '~'*) fail "the directory begins with \$ or ~, which nothing has expanded; write the path out" ;;
+	/*) ;;
+	*)
+		here=$(pwd && echo .) || fail "there is no working directory; name an absolute path with --dir"
+		dir=${here%??}/$dir # without pwd's own line end; the name may end with another
+		;;
+	esac
+	case $dir in
+	*[[:cntrl:]]*) fail "the path of the directory contains a control character; name another with --dir" ;;
+	*"'"* | *:*) fail "the directory is $dir; its path cannot contain a quote or a colon; name another with --dir" ;;
+	esac
+}
+
 # later makes the directory known to what comes after this script, or says that it is not.
 later() {
 	if on_path "$dir"; then
@@ -237,7 +255,7 @@ later() {
 		printf "export PATH='%s':\"\$PATH\"\n" "$dir" >>"$BASH_ENV"
 		say "$dir is on PATH in this job's later steps"
 	else
-		warn "$dir is not on PATH, where Docker looks for $program; add it: export PATH=\"$dir:\$PATH\""
+		warn "$dir is not on PATH, where Docker looks for $program; add it: export PATH='$dir':\"\$PATH\""
 	fi
 }
 
@@ -305,12 +323,10 @@ main() {
 	esac
 
 	if [ -z "$dir" ]; then choose_dir; fi
-	case $dir in
-	'$'* | '~'*) fail "the directory is $dir, in which nothing was expanded; write it out" ;;
-	*"'"* | *:*) fail "the directory is $dir; it cannot have a quote or a colon in it, for PATH" ;;
-	esac
+	resolve_dir
 	privileged mkdir -p "$dir" 2>/dev/null || fail "cannot make the directory $dir; name another with --dir, or use --sudo"
-	dir=$(CDPATH='' cd -- "$dir" && pwd)
+	# -L: without "..", and with no name that resolve_dir has not seen.
+	dir=$(CDPATH='' cd -L -- "$dir" && pwd -L)
 	[ -w "$dir" ] || [ "$sudo" = yes ] || fail "the directory $dir is not writable; name another with --dir, or use --sudo"
 	[ ! -d "$dir/$program" ] || fail "$dir/$program is a directory; move it away"
 

@@ -41,8 +41,20 @@ expand() (
 	printf '%s\n' "$_out$_rest"
 )
 
+# tag TEXT expands one tag of the list. A value with a comma or white space in it is refused: it
+# would add tags.
+tag() (
+	LC_ALL=C
+	_tag=$(expand tag "$1") || exit 1
+	case $_tag in
+	'' | [!A-Za-z0-9_]* | *[!A-Za-z0-9_.-]*)
+		fail "tag has $1, which is not a tag in this job; allowed are letters, digits, _ . - (. - not first)"
+		;;
+	esac
+	printf '%s\n' "$_tag"
+)
+
 ORB_IMAGE=$(expand image "$ORB_IMAGE")
-ORB_TAG=$(expand tag "$ORB_TAG")
 ORB_PATH=$(expand path "$ORB_PATH")
 ORB_DOCKERFILE=$(expand dockerfile "$ORB_DOCKERFILE")
 # xargs takes quotes apart as a shell would, and expands nothing.
@@ -58,15 +70,17 @@ for ORB_ARGUMENT in $ORB_ARGUMENTS; do
 	ORB_ARGUMENT=$(expand extra_build_args "$ORB_ARGUMENT")
 	set -- "$@" "$ORB_ARGUMENT"
 done
+# The list is split before its variables are expanded, so that the value of a variable is one tag.
 IFS=$(printf ', \t\nx')
 IFS=${IFS%x}
-names=
-for tag in $ORB_TAG; do
-	[ -n "$tag" ] || continue # between two commas
-	set -- "$@" --tag "$ORB_IMAGE:$tag"
-	names="$names $ORB_IMAGE:$tag"
+ORB_TAGS=
+for ORB_PART in $ORB_TAG; do
+	[ -n "$ORB_PART" ] || continue # between two commas
+	ORB_PART=$(tag "$ORB_PART")
+	set -- "$@" --tag "$ORB_IMAGE:$ORB_PART"
+	ORB_TAGS="$ORB_TAGS $ORB_PART"
 done
-[ -n "$names" ] || fail "tag names none; one is like 1.0, and several are separated by commas"
+[ -n "$ORB_TAGS" ] || fail "tag names none; one is like 1.0, and several are separated by commas"
 
-docker build "$@" "$ORB_PATH"
-for name in $names; do docker push "$name"; done
+docker build "$@" -- "$ORB_PATH"
+for ORB_PART in $ORB_TAGS; do docker push -- "$ORB_IMAGE:$ORB_PART"; done
