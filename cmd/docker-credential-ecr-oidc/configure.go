@@ -26,7 +26,7 @@ const exampleHost = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 // configuration is what configure was asked for.
 type configuration struct {
 	accounts, regions []string
-	settings          config.Settings
+	settings          config.AccountSettings
 	remove, dryRun    bool
 	dir, authfile     string
 	store             storeFlag

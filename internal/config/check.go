@@ -61,11 +61,11 @@ func check(key string, texts []string) error {
 			}
 		}
 	case "source":
-		if !slices.Contains(token.Names, text) {
-			return fmt.Errorf("is %q; allowed are %s", oneline.Clean(text), strings.Join(token.Names, ", "))
+		if !slices.Contains(token.Sources(), text) {
+			return fmt.Errorf("is %q; allowed are %s", oneline.Clean(text), strings.Join(token.Sources(), ", "))
 		}
 	case "session_name":
-		if !made(text, inSession) || len(text) < 2 || len(text) > 64 {
+		if !made(text, sessionNameChars) || len(text) < 2 || len(text) > 64 {
 			return fmt.Errorf("is %q; allowed are 2 to 64 letters, digits and _ + = , . @ -", oneline.Clean(text))
 		}
 	case "session_duration":

@@ -1,5 +1,4 @@
-// Package config turns the environment and one optional file into a plan for one registry: which roles, which source,
-// how asked.
+// Package config reads the environment and one optional file, and returns the settings for one registry.
 package config
 
 import (
@@ -12,26 +11,28 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Plan is everything that a get decides before it does any work. All of it but what says "not part of the question" is
-// part of the question that the cache is asked, so a field that is added here changes the cache key by itself.
-type Plan struct {
-	Registry    registry.Registry
-	Choice      token.Choice
-	Place       token.Place
-	Roles       []string      // ARNs, in the order in which they are assumed; empty when none is set
-	Audience    string        // "" leaves it to the source
-	SessionName string        // role session name, 2 to 64 characters
-	Duration    time.Duration // of the role session; 0 leaves it to AWS
-	Policy      string        // session policy of the last role, as JSON; "" for none
-	ExternalID  string        // for the roles after the first, and all of them where the first is not by web identity
+// Settings is what the user configured for one registry.
+type Settings struct {
+	Registry      registry.Registry
+	Identity      token.Settings
+	Role          Roles         // to assume ...
+	PairRole      Roles         // ... and if AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE counts
+	Audience      string        // to request; "" leaves it to the source
+	SessionName   string        // role session name, 2 to 64 characters; "" leaves it to the identity
+	Duration      time.Duration // of the role session; 0 leaves it to AWS
+	Policy        string        // session policy of the last role, as JSON; "" for none
+	ExternalID    string        // for the roles that are assumed by AssumeRole
+	Cache         bool          // whether to cache the login
+	CacheDir      string        // where; "" for the default
+	StoredLogins  bool          // whether a login that another tool stored is returned
+	HTTPEndpoints bool          // whether custom endpoints may be http on other hosts
+}
 
-	RolesFrom string `json:"-"` // the variable or line that named the roles, for messages; not part of the question
-	Cache     bool   `json:"-"` // whether to keep the password; not part of the question
-	CacheDir  string `json:"-"` // where, when the user said so; not part of the question
-
-	// Not part of the question either.
-	StoredLogins  bool `json:"-"` // whether a login that another tool stored is returned
-	HTTPEndpoints bool `json:"-"` // whether custom endpoints may be http on other hosts
+// Roles is a chain of roles. The first is assumed by web identity, the others by AssumeRole.
+type Roles struct {
+	ARNs []string // in the order in which they are assumed; empty when none is configured
+	From string   // the variable or line that configured them, for messages
+	Err  error    // what is wrong with them; the chain cannot be used then
 }
 
 // ErrNotAllowed is For's answer for a registry whose account allowed_account_ids leaves out: it is not ours.
@@ -59,30 +60,26 @@ func Read(env token.Env, environ []string) (Config, error) {
 	return Config{env, file}, err
 }
 
-// For makes the plan for a registry. The error is ErrNotAllowed, or names the variable or the line and what is allowed
-// there. Nothing is called.
-func (c Config) For(reg registry.Registry) (p Plan, err error) {
+// For returns the settings for a registry. The error is ErrNotAllowed, or names the variable or the line and the allowed
+// values. What is wrong with the roles is in their Err, because it may not matter for the identity. For makes no request.
+func (c Config) For(reg registry.Registry) (p Settings, err error) {
 	if c.file.Allowed != nil && !reg.Public && !c.file.Allowed[reg.Account] {
-		return Plan{}, ErrNotAllowed
+		return Settings{}, ErrNotAllowed
 	}
-	p = Plan{Registry: reg, CacheDir: c.env.Get("ECR_OIDC_CACHE_DIR"), Choice: c.choice(reg)}
-	if p.Place, err = token.Locate(c.env, p.Choice); err != nil {
-		return Plan{}, err
-	}
-	if p.Roles, p.RolesFrom, err = c.roles(reg, p.Place); err != nil {
-		return Plan{}, err
-	}
+	p = Settings{Registry: reg, CacheDir: c.env.Get("ECR_OIDC_CACHE_DIR"), Identity: c.identity(reg)}
+	p.Role, p.PairRole = c.roles(reg, false), c.roles(reg, true)
+	p.Identity.Role, p.Identity.PairRole = len(p.Role.ARNs) > 0, len(p.PairRole.ARNs) > 0
 	if p.Cache, err = Switch(c.env, "ECR_OIDC_CACHE", true); err != nil {
-		return Plan{}, err
+		return Settings{}, err
 	}
 	if p.StoredLogins, err = Switch(c.env, "ECR_OIDC_STORED_LOGINS", true); err != nil {
-		return Plan{}, err
+		return Settings{}, err
 	}
 	if p.HTTPEndpoints, err = Switch(c.env, "ECR_OIDC_ALLOW_HTTP_ENDPOINTS", false); err != nil {
-		return Plan{}, err
+		return Settings{}, err
 	}
 	if _, err = Switch(c.env, "ECR_OIDC_DEBUG", false); err != nil { // read where lines are written; a mistake is said here
-		return Plan{}, err
+		return Settings{}, err
 	}
 	for _, set := range []struct {
 		key, variable string
@@ -94,23 +91,14 @@ func (c Config) For(reg registry.Registry) (p Plan, err error) {
 		{"external_id", "ECR_OIDC_EXTERNAL_ID", func(s string) { p.ExternalID = s }},
 		{"session_name", "ECR_OIDC_SESSION_NAME", func(s string) { p.SessionName = s }},
 	} {
-		value, by := c.setting(reg, set.key, set.variable)
-		if !value.set() {
-			continue
+		if value, by := c.setting(reg, set.key, set.variable); value.set() {
+			set.to(value.Texts[0])
+			p.Role.check(set.key, value, by, reg)
+			p.PairRole.check(set.key, value, by, reg)
 		}
-		if set.key == "session_policy" && len(p.Roles) == 0 {
-			if reg.Public && by < byAccount { // which is left anonymous, and was not spoken of
-				continue
-			}
-			return Plan{}, fmt.Errorf("%s sets a session policy, which needs a role, and none is set", value.From)
-		}
-		if set.key == "session_duration" && len(p.Roles) > 1 && duration(value.Texts[0]) > time.Hour {
-			return Plan{}, fmt.Errorf("%s asks for %s, and AWS gives roles that are reached from another role an hour at most", value.From, value.Texts[0])
-		}
-		set.to(value.Texts[0])
 	}
 	if p.SessionName == "" {
-		p.SessionName, err = sessionName(c.env, p.Place)
+		p.SessionName, err = sessionName(c.env)
 	}
 	return p, err
 }
@@ -149,10 +137,10 @@ func (c Config) setting(reg registry.Registry, key, variable string) (Value, lev
 	return Value{}, unset
 }
 
-// choice is what the user says about the source. What the file says of an account is said of that account alone, so
+// identity is what the user says about the source. What the file says of an account is said of that account alone, so
 // the variables that name a token for all do not disagree with it: they do not count. What the file says by default
 // counts only where no variable says anything.
-func (c Config) choice(reg registry.Registry) token.Choice {
+func (c Config) identity(reg registry.Registry) token.Settings {
 	source, by := c.setting(reg, "source", "ECR_OIDC_SOURCE")
 	file, fileBy := c.setting(reg, "token_file", "ECR_OIDC_TOKEN_FILE")
 	profile, _ := c.setting(reg, "profile", "ECR_OIDC_PROFILE")
@@ -163,17 +151,17 @@ func (c Config) choice(reg registry.Registry) token.Choice {
 	if c.env.Get("ECR_OIDC_TOKEN") != "" {
 		highest = max(highest, byVariable)
 	}
-	choice := token.Choice{OneAccount: highest >= byAccount}
+	settings := token.Settings{ForAccount: highest >= byAccount, Connection: c.env.Get("ECR_OIDC_AZURE_SERVICE_CONNECTION")}
 	if source.set() && (by == highest || source.Texts[0] == "file" && highest == fileBy) {
-		choice.Source, choice.From = source.Texts[0], source.From
+		settings.Source, settings.SourceFrom = source.Texts[0], source.From
 	}
-	if file.set() && (fileBy == highest || choice.Source == "file") {
-		choice.TokenFile, choice.FileFrom = file.Texts[0], file.From
+	if file.set() && (fileBy == highest || settings.Source == "file") {
+		settings.TokenFile, settings.TokenFileFrom = file.Texts[0], file.From
 	}
 	if profile.set() {
-		choice.Profile, choice.ProfileFrom = profile.Texts[0], profile.From
+		settings.Profile, settings.ProfileFrom = profile.Texts[0], profile.From
 	}
-	return choice
+	return settings
 }
 
 // Switch reads a variable that is on or off; def is its value when it is unset or empty.

@@ -19,8 +19,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
-// Settings are what configure writes for an account. Empty fields are left as they are.
-type Settings struct {
+// AccountSettings are what configure writes for an account. Empty fields are left as they are.
+type AccountSettings struct {
 	Role            []string // a chain
 	Profile         string
 	Source          string
@@ -37,7 +37,7 @@ type Setting struct {
 }
 
 // Set returns those that are for an account, in the order in which the file gets them.
-func (s Settings) Set() (set []Setting) {
+func (s AccountSettings) Set() (set []Setting) {
 	for _, one := range []Setting{
 		{"role", s.Role}, {"source", []string{s.Source}}, {"profile", []string{s.Profile}}, {"audience", []string{s.Audience}},
 		{"session_name", []string{s.SessionName}}, {"session_duration", []string{s.SessionDuration}},
@@ -52,7 +52,7 @@ func (s Settings) Set() (set []Setting) {
 // SetAccounts writes settings for accounts into the file at path, "" being the public registry. Order,
 // comments (but those on a value that is replaced) and everything else stay. The settings are checked first, the file
 // before and after; one that is missing is made, for its owner alone. An error about a setting begins with its flag.
-func SetAccounts(path string, accounts []string, s Settings) error {
+func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	var lines []string
 	entry := Entry{}
 	for _, set := range s.Set() {

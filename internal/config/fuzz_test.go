@@ -21,7 +21,7 @@ func FuzzEdit(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	path := filepath.Join(f.TempDir(), "ecr-oidc.yaml")
-	settings := Settings{Role: []string{"hub", "spoke"}, Profile: "dev \"sso\"", Allowed: []string{"123456789012"}}
+	settings := AccountSettings{Role: []string{"hub", "spoke"}, Profile: "dev \"sso\"", Allowed: []string{"123456789012"}}
 	f.Fuzz(func(t *testing.T, before []byte) {
 		// The parser's time grows with the square; the size is bounded elsewhere.
 		if len(before) > 4096 {
@@ -79,7 +79,7 @@ func TestNotUTF8(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := SetAccounts(path, []string{"123456789012"}, Settings{Role: []string{"ci"}})
+	err := SetAccounts(path, []string{"123456789012"}, AccountSettings{Role: []string{"ci"}})
 	if err == nil || !strings.Contains(err.Error(), "it is not UTF-8") {
 		t.Errorf("%v", err)
 	}

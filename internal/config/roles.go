@@ -3,10 +3,10 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 const (
@@ -55,20 +55,20 @@ func isAccount(text string) bool {
 	return len(text) == 12 && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || '9' < r })
 }
 
-// roles says which roles lead to a registry, and what said so. What names the account beats what names all; ours beat
-// the standard variables; of the two standard ones neither beats the other, so they must agree.
-func (c Config) roles(reg registry.Registry, place token.Place) (arns []string, from string, err error) {
+// roles returns the roles for a registry. What names the account goes before what names all; ours go before the standard
+// variables; of the two standard ones neither goes before the other, so they must agree. With pair, the token is
+// AWS_WEB_IDENTITY_TOKEN_FILE's.
+func (c Config) roles(reg registry.Registry, pair bool) Roles {
 	if value := c.role(reg); value.set() {
-		arns, err = chain(value, reg)
-		return arns, value.From, err
+		return chain(value, reg)
 	}
-	if reg.Public { // without a role of its own it is left anonymous: it can be, and a login can only make it fail
-		return nil, "", nil
+	if reg.Public { // without a role of its own access is anonymous: a login could only make it fail
+		return Roles{}
 	}
 	var found []Value
 	for _, name := range []string{"ECR_ROLE_TO_ASSUME", "AWS_ROLE_ARN"} {
 		// AWS_ROLE_ARN beside a web-identity file belongs to that file, and means nothing to any other source.
-		if name == "AWS_ROLE_ARN" && c.env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && !place.Pair {
+		if name == "AWS_ROLE_ARN" && c.env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && !pair {
 			continue
 		}
 		if text := c.env.Get(name); text != "" {
@@ -77,14 +77,24 @@ func (c Config) roles(reg registry.Registry, place token.Place) (arns []string, 
 	}
 	switch {
 	case len(found) == 0:
-		return nil, "", nil
+		return Roles{}
 	case len(found) == 2 && found[0].Texts[0] != found[1].Texts[0]:
-		return nil, "", fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of them, or say which one with ECR_OIDC_ROLE", oneline.Clean(found[0].Texts[0]), oneline.Clean(found[1].Texts[0]))
+		return Roles{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of them, or say which one with ECR_OIDC_ROLE", oneline.Clean(found[0].Texts[0]), oneline.Clean(found[1].Texts[0]))}
 	case !isRoleARN(found[0].Texts[0]):
-		return nil, "", fmt.Errorf("%s has %q, which is not a role; it must be %s", found[0].From, oneline.Clean(found[0].Texts[0]), wantARN)
+		return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", found[0].From, oneline.Clean(found[0].Texts[0]), wantARN)}
 	}
-	arns, err = chain(found[0], reg)
-	return arns, found[0].From, err
+	return chain(found[0], reg)
+}
+
+// check records what is wrong with a setting for these roles. by tells how the setting was named.
+func (r *Roles) check(key string, value Value, by level, reg registry.Registry) {
+	switch {
+	case r.Err != nil:
+	case key == "session_policy" && len(r.ARNs) == 0 && (!reg.Public || by >= byAccount): // else it is anonymous, and was not meant
+		r.Err = fmt.Errorf("%s sets a session policy, which needs a role, and none is set", value.From)
+	case key == "session_duration" && len(r.ARNs) > 1 && duration(value.Texts[0]) > time.Hour:
+		r.Err = fmt.Errorf("%s asks for %s, and AWS gives roles that are reached from another role an hour at most", value.From, value.Texts[0])
+	}
 }
 
 // role finds our own setting of the role. A variable for one account goes before the file's entry for it, and splits
@@ -115,24 +125,23 @@ func links(text string) []string {
 	return texts
 }
 
-// chain turns each link into an ARN: the first is assumed by web identity, each other one from the one before. A bare
-// name is that role in the registry's own account and partition.
-func chain(value Value, reg registry.Registry) ([]string, error) {
-	var arns []string
+// chain returns the ARN of each role in a value. A bare name is that role in the registry's own account and partition.
+func chain(value Value, reg registry.Registry) Roles {
+	r := Roles{From: value.From}
 	for _, text := range value.Texts {
 		partition, isARN := partitionOf(text)
 		switch {
 		case isARN && partition != reg.Partition:
-			return nil, fmt.Errorf("%s has a role in partition %q, and registry %s is in %q", value.From, partition, reg.Host, reg.Partition)
+			return Roles{Err: fmt.Errorf("%s has a role in partition %q, and registry %s is in %q", value.From, partition, reg.Host, reg.Partition)}
 		case isARN:
-			arns = append(arns, text)
+			r.ARNs = append(r.ARNs, text)
 		case reg.Public:
-			return nil, fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From, oneline.Clean(text), wantARN)
+			return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From, oneline.Clean(text), wantARN)}
 		case isRoleName(text):
-			arns = append(arns, fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text))
+			r.ARNs = append(r.ARNs, fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text))
 		default:
-			return nil, fmt.Errorf("%s %w", value.From, check("role", []string{text}))
+			return Roles{Err: fmt.Errorf("%s %w", value.From, check("role", []string{text}))}
 		}
 	}
-	return arns, nil
+	return r
 }

@@ -24,22 +24,22 @@ import (
 func (r Request) keys() (aws.Credentials, error) {
 	secret := r.Env.Get("AWS_SECRET_ACCESS_KEY")
 	if secret == "" {
-		return aws.Credentials{}, fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s", r.Env.Without("AWS_SECRET_ACCESS_KEY"))
+		return aws.Credentials{}, fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s", r.Env.Missing("AWS_SECRET_ACCESS_KEY"))
 	}
 	return aws.Credentials{AccessKeyID: r.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret, SessionToken: r.Env.Get("AWS_SESSION_TOKEN")}, nil
 }
 
-// bySDK is the SDK's own chain: environment keys, profile, SSO, credential_process. Its last links, the container's
+// defaultChain is the SDK's own chain: environment keys, profile, SSO, credential_process. Its last links, the container's
 // and the instance's credentials, are used only when the user chose the "aws" source by name: a process that lost its
 // job's variables (sudo, env -i, a nested container) must not turn into the machine that it runs on.
-func (r Request) bySDK(ctx context.Context) (aws.Config, aws.Credentials, error) {
+func (r Request) defaultChain(ctx context.Context) (aws.Config, aws.Credentials, error) {
 	cfg, err := r.load(ctx)
 	if err != nil {
 		return aws.Config{}, aws.Credentials{}, err
 	}
 	shared := sharedConfig(cfg)
 	machine := ambient(cfg, first(shared))
-	if machine != "" && !r.Source.Chosen {
+	if machine != "" && !r.Identity.Explicit {
 		return aws.Config{}, aws.Credentials{}, &NoCredentialsError{Profile: shared.Profile, Ambient: machine}
 	}
 	r.Debug("asking the AWS SDK's chain for credentials, profile %q", shared.Profile)
@@ -58,15 +58,15 @@ func (r Request) bySDK(ctx context.Context) (aws.Config, aws.Credentials, error)
 // load reads what the SDK's chain is configured with, and asks it for nothing.
 func (r Request) load(ctx context.Context) (aws.Config, error) {
 	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithRegion(r.Plan.Registry.Region),
+		awsconfig.WithRegion(r.Settings.Registry.Region),
 		awsconfig.WithHTTPClient(r.client()),
 		awsconfig.WithAPIOptions(r.apiOptions()),
 		awsconfig.WithLogger(logging.Nop{}), // a successful get is silent on stderr
 	}
-	if r.Plan.Choice.Profile != "" { // and only then: a profile named in code beats environment keys
-		options = append(options, awsconfig.WithSharedConfigProfile(r.Plan.Choice.Profile))
+	if r.Settings.Identity.Profile != "" { // and only then: a profile named in code beats environment keys
+		options = append(options, awsconfig.WithSharedConfigProfile(r.Settings.Identity.Profile))
 	}
-	if !r.Source.Chosen {
+	if !r.Identity.Explicit {
 		options = append(options, awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled))
 	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
@@ -78,7 +78,8 @@ func (r Request) load(ctx context.Context) (aws.Config, error) {
 	if profile, from := r.profile(); profile != shared.Profile && from == "AWS_DEFAULT_PROFILE" {
 		return aws.Config{}, r.unloadable(ctx, awsconfig.SharedConfigProfileNotExistError{Profile: profile}) // the SDK looks away
 	}
-	return cfg, r.checkEndpoints(cfg)
+	_, _, err = r.endpoints(ctx, cfg)
+	return cfg, err
 }
 
 // retrieve asks the chain, after what the SDK would do less well has been done for it: the renewal of a login, and the
@@ -137,8 +138,8 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 
 // profile returns the name of the profile that is wanted, and the variable or line that says so; "" where none does.
 func (r Request) profile() (name, from string) {
-	if r.Plan.Choice.Profile != "" {
-		return r.Plan.Choice.Profile, r.Plan.Choice.ProfileFrom
+	if r.Settings.Identity.Profile != "" {
+		return r.Settings.Identity.Profile, r.Settings.Identity.ProfileFrom
 	}
 	for _, from := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
 		if name := r.Env.Get(from); name != "" {

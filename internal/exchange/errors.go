@@ -156,12 +156,12 @@ func Code(err error) string {
 }
 
 func (r Request) failed(step Step, role, why string) *Error {
-	e := &Error{Step: step, Registry: r.Plan.Registry, Role: role, From: r.Plan.RolesFrom, Source: r.Source.Name, Message: why}
-	if r.Source.OIDC() {
-		e.Subject, e.Audience = r.Token.Claims.Subject, strings.Join(r.Token.Claims.Audience, ", ")
+	e := &Error{Step: step, Registry: r.Settings.Registry, Role: role, From: r.Roles.From, Source: r.Identity.Name, Message: why}
+	if r.Identity.OIDC() {
+		e.Subject, e.Audience = r.token.Claims.Subject, strings.Join(r.token.Claims.Audience, ", ")
 	}
-	if role == "" && len(r.Plan.Roles) > 0 {
-		e.Role = r.Plan.Roles[len(r.Plan.Roles)-1]
+	if n := len(r.Roles.ARNs); role == "" && n > 0 {
+		e.Role = r.Roles.ARNs[n-1]
 	}
 	return e
 }
@@ -177,7 +177,7 @@ func (r Request) refused(step Step, role string, err error) *Error {
 		e.Passing = onTheWire(err) != aws.FalseTernary
 	}
 	// AWS quotes what it complains of: a token in a validation error, a session token in a signature's.
-	e.Message = oneline.Clean(oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.Token.Raw})...))
+	e.Message = oneline.Clean(oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.token.Raw})...))
 	return e
 }
 

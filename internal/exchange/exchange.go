@@ -1,11 +1,12 @@
-// Package exchange turns an identity into an ECR password: token, role, next role, password. The AWS SDK is used only
-// here.
+// Package exchange turns an identity into the login of a registry: OIDC token, roles, ECR password. It is the only package
+// that uses the AWS SDK.
 package exchange
 
 import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,107 +16,155 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Login is what a registry takes, and for how long. It prints redacted.
-type Login struct {
+// Credentials are what a registry accepts, and for how long. String and GoString leave the password out.
+type Credentials struct {
 	Username string
 	Password string
 	TTL      time.Duration // from now until AWS's expiry, by AWS's clock
-	FreshFor time.Duration // from now until the role session behind it is over, or TTL for credentials that do not expire
+	FreshFor time.Duration // from now until the role session behind them is over; TTL when the AWS credentials do not expire
 }
 
-func (l Login) String() string   { return fmt.Sprintf("login of %q for %v", l.Username, l.TTL) }
-func (l Login) GoString() string { return l.String() }
+func (c Credentials) String() string { return fmt.Sprintf("login of %q for %v", c.Username, c.TTL) }
 
-// Request says who asks for which registry's password.
+// GoString is String.
+func (c Credentials) GoString() string { return c.String() }
+
+// Request is a login to request. OnToken and OnStep may be nil.
 type Request struct {
-	Plan   config.Plan
-	Source token.Source
-	Token  token.Token    // of an OIDC source
-	Env    token.Env      // for the access keys of a keys-only source
-	Roots  *x509.CertPool // nil: the system's
-	Ahead  *Ahead         // connections that Open has begun for this Get; may be nil
-	Debug  func(format string, args ...any)
-	Done   func(Outcome) // told of each step that AWS let pass; may be nil
+	Settings config.Settings
+	Roles    config.Roles // those of Settings that apply to the identity
+	Identity token.Identity
+	Env      token.Env
+	Debug    func(format string, args ...any)
+	OnToken  func(token.Token) // receives each OIDC token
+	OnStep   func(Outcome)     // receives each step that AWS let pass
 
-	secrets []string // of the sessions so far: AWS quotes them when it finds a signature wrong
+	token        token.Token
+	roots        *x509.CertPool // nil: the system's
+	preconnected *preconnection // nil: none
+	secrets      []string       // of the sessions so far: AWS quotes them when a signature is wrong
 }
 
-// Get assumes the plan's roles, the first by web identity where the source is a token, and asks ECR for a password. It
-// blocks for as long as ctx and passing faults allow. The error is an *Error, *NoCredentialsError or *SSOError, or
-// says which setting is wrong.
-func Get(ctx context.Context, r Request) (Login, error) {
-	cfg, s, err := r.config(ctx)
-	if err != nil {
-		return Login{}, err
-	}
-	for i, role := range r.Plan.Roles {
-		start := time.Now()
-		r.secrets = append(r.secrets, s.keys.SecretAccessKey, s.keys.SessionToken)
-		last := i == len(r.Plan.Roles)-1
-		if i == 0 && r.Source.OIDC() {
-			s, err = r.webIdentity(ctx, cfg, role, last)
-		} else {
-			s, err = r.link(ctx, cfg, role, last)
-		}
-		if err != nil {
-			return Login{}, err
-		}
-		cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
-		r.done(Outcome{Step: s.step, Role: role, Life: s.life, Took: time.Since(start)})
-	}
-	r.secrets = append(r.secrets, s.keys.SecretAccessKey, s.keys.SessionToken)
-	start := time.Now()
-	login, err := r.password(ctx, cfg)
-	login.FreshFor = login.TTL
-	if s.expires {
-		login.FreshFor = s.life
-	}
-	if r.Plan.Registry.Public {
-		// There is reason to think that public.ecr.aws's password expires with the role session (kaniko#3199).
-		login.TTL = min(login.TTL, login.FreshFor)
-	}
-	if err == nil {
-		r.done(Outcome{Step: Password, Life: login.TTL, Took: time.Since(start)})
-	}
-	return login, err
-}
-
-// Outcome is what came of one step.
+// Outcome is the result of one step.
 type Outcome struct {
-	Step Step
-	Role string        // that was assumed; "" for the password
-	Life time.Duration // of the role session, or of the password
-	Took time.Duration
+	Step     Step
+	Role     string        // that was assumed; "" for the password
+	Life     time.Duration // of the role session, or of the password
+	Duration time.Duration // that the step took
 }
 
-func (r Request) done(o Outcome) {
-	if r.Done != nil {
-		r.Done(o)
+// Login requests the OIDC token, if the identity is one, assumes the roles, and requests the password. When STS reports that
+// the token has expired, it requests one new token. It blocks until ctx is done at the latest. The error is one of this
+// package's types or of token's, or names a setting that is wrong.
+func Login(ctx context.Context, r Request) (Credentials, error) {
+	var err error
+	if r.roots, err = caBundle(r.Env); err != nil {
+		return Credentials{}, err
+	}
+	if !r.Identity.OIDC() {
+		return r.login(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx) // closes the connections that were opened and not used
+	defer cancel()
+	if r.preconnected, err = r.preconnect(ctx); err != nil {
+		return Credentials{}, err
+	}
+	client := token.Client(r.roots)
+	if r.token, err = r.Identity.Token(ctx, client, r.Settings.Audience); err != nil {
+		return Credentials{}, err
+	}
+	r.observeToken()
+	login, refused := r.login(ctx)
+	if Code(refused) != "ExpiredTokenException" || r.Identity.Source.Renew == nil {
+		return login, refused
+	}
+	r.Debug("STS reports that the token has expired; requesting a new one, once")
+	if r.token, err = r.Identity.Renew(ctx, client, r.Settings.Audience); err != nil {
+		r.Debug("there is no new one: %v", err)
+		return Credentials{}, refused
+	}
+	r.observeToken()
+	return r.login(ctx)
+}
+
+func (r Request) observeToken() {
+	c := r.token.Claims
+	r.Debug("have a %v, issuer %q, audience %q, until %v", r.token, c.Issuer, c.Audience, c.Expires)
+	if r.OnToken != nil {
+		r.OnToken(r.token)
 	}
 }
 
 // session is a set of AWS credentials, and how long they last from now if they expire.
 type session struct {
-	step    Step // that gave them
+	step    Step // that returned them
 	keys    aws.Credentials
 	expires bool
 	life    time.Duration
 }
 
-// config is the SDK's configuration for this request, and the credentials in it: by hand for a token or for keys
-// alone, so that no file and no metadata service has a say, and by the SDK's own rules for an "aws" source.
+// login assumes the roles and requests the password.
+func (r Request) login(ctx context.Context) (Credentials, error) {
+	cfg, s, err := r.config(ctx)
+	if err != nil {
+		return Credentials{}, err
+	}
+	for i, role := range r.Roles.ARNs {
+		start := time.Now()
+		r.secrets = slices.Concat(r.secrets, []string{s.keys.SecretAccessKey, s.keys.SessionToken})
+		policy := ""
+		if i == len(r.Roles.ARNs)-1 { // the session that requests the password
+			policy = r.Settings.Policy
+		}
+		if i == 0 && r.Identity.OIDC() {
+			s, err = r.assumeRoleWithWebIdentity(ctx, cfg, role, policy)
+		} else {
+			s, err = r.assumeRole(ctx, cfg, role, policy)
+		}
+		if err != nil {
+			return Credentials{}, err
+		}
+		cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
+		r.observe(Outcome{Step: s.step, Role: role, Life: s.life, Duration: time.Since(start)})
+	}
+	r.secrets = slices.Concat(r.secrets, []string{s.keys.SecretAccessKey, s.keys.SessionToken})
+	start := time.Now()
+	login, err := r.password(ctx, cfg)
+	if err != nil {
+		return Credentials{}, err
+	}
+	login.FreshFor = login.TTL
+	if s.expires {
+		login.FreshFor = s.life
+	}
+	if r.Settings.Registry.Public {
+		// There is reason to think that public.ecr.aws's password expires with the role session (kaniko#3199).
+		login.TTL = min(login.TTL, login.FreshFor)
+	}
+	r.observe(Outcome{Step: Password, Life: login.TTL, Duration: time.Since(start)})
+	return login, nil
+}
+
+func (r Request) observe(o Outcome) {
+	if r.OnStep != nil {
+		r.OnStep(o)
+	}
+}
+
+// config returns the SDK's configuration for this request, and the credentials in it: from the environment alone for a
+// token or for keys, so that no file and no metadata service counts, and by the SDK's own rules for an "aws" source.
 func (r Request) config(ctx context.Context) (cfg aws.Config, s session, err error) {
 	switch {
-	case r.Source.OIDC():
-		cfg, err = r.byHand(ctx)
+	case r.Identity.OIDC():
+		cfg, err = r.environmentConfig(ctx)
 		return cfg, s, err
-	case r.Source.KeysOnly:
+	case r.Identity.KeysOnly:
 		if s.keys, err = r.keys(); err != nil {
 			return cfg, s, err
 		}
-		cfg, err = r.byHand(ctx)
+		cfg, err = r.environmentConfig(ctx)
 	default:
-		cfg, s.keys, err = r.bySDK(ctx)
+		cfg, s.keys, err = r.defaultChain(ctx)
 	}
 	cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
 	if s.keys.CanExpire {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -68,15 +67,15 @@ func failureTTL(retryable, answered bool) time.Duration {
 	return 0 // a certificate that is not trusted here, say
 }
 
-// decodeError decodes the error that a fetch failed with, in this process or another one, for a caller with this plan.
-func decodeError(f *cache.Failure, plan config.Plan) error {
+// decodeError decodes the error that a fetch failed with, in this process or another one, for a caller with this request.
+func decodeError(f *cache.Failure, r exchange.Request) error {
 	var m message
 	if err := json.Unmarshal(f.Payload, &m); err != nil { // sealed by another version of this program
-		return fmt.Errorf("getting a password: another version of this program failed a moment ago, and says why in a way that this one cannot read; try again in %v, or forget it: docker logout %s", finalTTL, plan.Registry.Host)
+		return fmt.Errorf("getting a password: another version of this program failed a moment ago, and says why in a way that this one cannot read; try again in %v, or forget it: docker logout %s", finalTTL, r.Settings.Registry.Host)
 	}
 	switch {
 	case m.AWS != nil:
-		m.AWS.Registry, m.AWS.From = plan.Registry, plan.RolesFrom // who asked first is no matter
+		m.AWS.Registry, m.AWS.From = r.Settings.Registry, r.Roles.From // who asked first is no matter
 		return m.AWS
 	case m.None != nil:
 		return m.None

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
@@ -16,61 +18,36 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// networkVariables redirect requests, or decide which servers are trusted: a login that came from a test environment must
-// not be returned without it.
-var networkVariables = []string{
-	"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC",
-	"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
-	"AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC", "AWS_ENDPOINT_URL_SIGNIN", "SSL_CERT_DIR",
-}
-
-// proxyVariables are read in upper case, and in lower case if that is empty (golang.org/x/net/http/httpproxy).
-var proxyVariables = [][2]string{
-	{"HTTPS_PROXY", "https_proxy"}, {"HTTP_PROXY", "http_proxy"}, {"NO_PROXY", "no_proxy"},
-}
-
-// cacheKey returns the key of the login that AWS would return for a plan and its source: a digest of everything that
-// decides which one. One login is good for every registry of a region, so the registry's account and host are not part
-// of it. cacheKey reads the environment and the state of files; it opens none.
-func (h Helper) cacheKey(plan config.Plan, source token.Source) string {
-	reg := plan.Registry
+// cacheKey returns the key of the login that AWS would return for a request: a digest of everything that decides which
+// one. One login is good for every registry of a region, so the registry's account and host are not part of it. cacheKey
+// reads the environment and the state of files; it opens none.
+func (h Helper) cacheKey(r exchange.Request) string {
+	s, id := r.Settings, r.Identity
 	key := struct {
 		Region, Partition       string
 		FIPS, DualStack, Public bool
 
-		Source                  string
-		CI, Chosen, KeysOnly    bool
-		Pair                    bool
-		Audience, TokenFile     string
-		Profile                 string
-		Identity                []string // what selects the identity of an "aws" or a web-identity source
-		Roles                   []string
-		SessionName, Duration   string
-		SessionPolicy, External string
-		Network                 []string
-		Proxies                 []string
-		CertificateAuthorities  []string
+		Source                        string
+		CI, Explicit, KeysOnly, Pair  bool
+		Audience, Profile, Token      string
+		Credentials                   []string // what selects the AWS credentials
+		Roles                         []string
+		SessionName, Policy, External string
+		Duration                      time.Duration
+		Network                       []string
 	}{
-		Region: reg.Region, Partition: reg.Partition, FIPS: reg.FIPS, DualStack: reg.DualStack, Public: reg.Public,
-		Source: source.Name, CI: plan.Place.CI, Chosen: plan.Place.Chosen, KeysOnly: source.KeysOnly, Pair: plan.Place.Pair,
-		Audience: plan.Audience, TokenFile: plan.Choice.TokenFile,
-		Identity: h.identity(plan, source),
-		Roles:    plan.Roles, SessionName: plan.SessionName, Duration: plan.Duration.String(), SessionPolicy: plan.Policy,
-		Network:                h.values(networkVariables...),
-		CertificateAuthorities: []string{fileState(h.Env.Get("AWS_CA_BUNDLE")), fileState(h.Env.Get("SSL_CERT_FILE"))},
+		Region: s.Registry.Region, Partition: s.Registry.Partition,
+		FIPS: s.Registry.FIPS, DualStack: s.Registry.DualStack, Public: s.Registry.Public,
+		Source: id.Name, CI: id.CI, Explicit: id.Explicit, KeysOnly: id.KeysOnly, Pair: id.Pair,
+		Audience: s.Audience, Token: id.Source.KeyInput, Credentials: h.credentialsKey(id),
+		Roles: r.Roles.ARNs, SessionName: s.SessionName, Policy: s.Policy, Duration: s.Duration,
+		Network: h.networkKey(),
 	}
-	if source.Name == "aws" && !source.KeysOnly {
-		key.Profile = plan.Choice.Profile
+	if id.Name == "aws" && !id.KeysOnly {
+		key.Profile = s.Identity.Profile
 	}
-	if !source.OIDC() || len(plan.Roles) > 1 { // else no AssumeRole is called with it
-		key.External = plan.ExternalID
-	}
-	for _, names := range proxyVariables {
-		value := h.Env.Get(names[0])
-		if value == "" {
-			value = h.Env.Get(names[1])
-		}
-		key.Proxies = append(key.Proxies, value)
+	if !id.OIDC() || len(r.Roles.ARNs) > 1 { // else no AssumeRole is called with it
+		key.External = s.ExternalID
 	}
 	b, err := json.Marshal(key)
 	if err != nil { // strings, numbers and booleans
@@ -80,14 +57,23 @@ func (h Helper) cacheKey(plan config.Plan, source token.Source) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// identity returns what selects the identity of a source that is not a token.
-func (h Helper) identity(plan config.Plan, source token.Source) []string {
+// networkKey returns what redirects requests, or decides which servers are trusted: a login that came from a test
+// environment must not be returned without it. net/http reads the proxies in upper case first, then in lower case.
+func (h Helper) networkKey() []string {
+	return append(h.values("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC",
+		"AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC", "AWS_ENDPOINT_URL_SIGNIN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+		"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "SSL_CERT_DIR"),
+		cmp.Or(h.Env.Get("HTTPS_PROXY"), h.Env.Get("https_proxy")), cmp.Or(h.Env.Get("HTTP_PROXY"), h.Env.Get("http_proxy")),
+		cmp.Or(h.Env.Get("NO_PROXY"), h.Env.Get("no_proxy")),
+		fileState(h.Env.Get("AWS_CA_BUNDLE")), fileState(h.Env.Get("SSL_CERT_FILE")))
+}
+
+// credentialsKey returns what selects the AWS credentials of an "aws" source.
+func (h Helper) credentialsKey(id token.Identity) []string {
 	switch {
-	case source.KeysOnly:
+	case id.KeysOnly:
 		return h.values("AWS_ACCESS_KEY_ID")
-	case plan.Place.Pair:
-		return h.values("AWS_WEB_IDENTITY_TOKEN_FILE")
-	case source.Name != "aws":
+	case id.Name != "aws":
 		return nil
 	}
 	configuration, credentials := exchange.Files(h.Env)
@@ -116,9 +102,9 @@ func fileState(path string) string {
 	return fmt.Sprintf("%s %d %d", path, fi.Size(), fi.ModTime().UnixNano())
 }
 
-// cache opens the cache for a plan; nil when there is none, which is no reason to fail.
-func (h Helper) cache(plan config.Plan, source token.Source) *cache.Cache {
-	store, err := h.openCache(plan, source, cache.Open)
+// cache opens the cache for a request; nil when there is none, which is no reason to fail.
+func (h Helper) cache(r exchange.Request) *cache.Cache {
+	store, err := h.openCache(r, cache.Open)
 	if err != nil {
 		h.Debug("no cache: %v", err)
 	}
@@ -129,14 +115,14 @@ func (h Helper) cache(plan config.Plan, source token.Source) *cache.Cache {
 //
 // Only the "aws" source on a machine may have entries without a secret: every process of the user can use that profile
 // anyway. All other entries need one, or the next job, or the next token in the same file, would find them.
-func (h Helper) openCache(plan config.Plan, source token.Source, open func(dirs []string, secret []byte) (*cache.Cache, error)) (*cache.Cache, error) {
-	if !plan.Cache {
+func (h Helper) openCache(r exchange.Request, open func(dirs []string, secret []byte) (*cache.Cache, error)) (*cache.Cache, error) {
+	if !r.Settings.Cache {
 		return nil, fmt.Errorf("opening the cache: ECR_OIDC_CACHE says off")
 	}
-	if source.Secret == nil && (plan.Place.CI || source.Name != "aws") {
+	if r.Identity.Secret == nil && (r.Identity.CI || r.Identity.Name != "aws") {
 		return nil, fmt.Errorf("opening the cache: this job has no secret of its own to seal it with")
 	}
-	store, err := open(h.dirs(plan), source.Secret)
+	store, err := open(h.dirs(r.Settings), r.Identity.Secret)
 	if err == nil {
 		store.Debug = h.Debug
 	}
@@ -145,9 +131,9 @@ func (h Helper) openCache(plan config.Plan, source token.Source, open func(dirs 
 
 // dirs returns the directories that may hold the cache, in order. The user id in the name keeps a container action that
 // runs as root from creating the directory of its job.
-func (h Helper) dirs(plan config.Plan) []string {
-	if plan.CacheDir != "" {
-		return []string{plan.CacheDir}
+func (h Helper) dirs(settings config.Settings) []string {
+	if settings.CacheDir != "" {
+		return []string{settings.CacheDir}
 	}
 	name := "ecr-oidc"
 	if uid := os.Getuid(); uid >= 0 {

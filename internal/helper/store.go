@@ -27,17 +27,21 @@ func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 	if !ok {
 		return h.storeForeign(ctx, c)
 	}
-	plan, err := h.plan(reg)
+	settings, err := h.settings(reg)
 	if err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
-	source, noIdentity := token.Identify(h.Env, plan.Place, plan.Choice, len(plan.Roles) > 0)
-	store, err := h.openCache(plan, source, cache.Open)
+	identity, noIdentity := token.Identify(h.Env, settings.Identity)
+	r, err := h.request(settings, identity)
+	if err != nil {
+		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
+	}
+	store, err := h.openCache(r, cache.Open)
 	if err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
 	if noIdentity == nil {
-		if own, ok := store.Get(h.cacheKey(plan, source)); ok && own.Username == c.Username && own.Secret == c.Secret {
+		if own, ok := store.Get(h.cacheKey(r)); ok && own.Username == c.Username && own.Secret == c.Secret {
 			return nil
 		}
 	}
@@ -61,18 +65,22 @@ func (h Helper) Erase(ctx context.Context, host string) error {
 	if !ok {
 		return h.eraseForeign(ctx, host)
 	}
-	plan, err := h.plan(reg)
+	settings, err := h.settings(reg)
 	if errors.Is(err, config.ErrNotAllowed) { // then nothing was kept
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	source, noIdentity := token.Identify(h.Env, plan.Place, plan.Choice, len(plan.Roles) > 0)
-	store := h.cache(plan, source)
+	identity, noIdentity := token.Identify(h.Env, settings.Identity)
+	r, err := h.request(settings, identity)
+	if err != nil {
+		return err
+	}
+	store := h.cache(r)
 	err = store.Remove(loginKey(reg))
 	if noIdentity == nil {
-		err = errors.Join(err, store.Remove(h.cacheKey(plan, source)))
+		err = errors.Join(err, store.Remove(h.cacheKey(r)))
 	}
 	return err
 }

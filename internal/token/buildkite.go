@@ -1,7 +1,7 @@
 package token
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,24 +16,15 @@ import (
 // the agent, which all of its jobs share (buildkite/agent agent/job_runner.go). Only a job token seals the cache. It is
 // known by its prefix (https://buildkite.com/docs/platform/security/tokens); an agent's session token has another one,
 // and tokens from before 2025 have none.
-func buildkite(env Env) candidate {
+func buildkite(env Env, _ Settings) (Source, string) {
 	const jobName, tokenName = "BUILDKITE_JOB_ID", "BUILDKITE_AGENT_ACCESS_TOKEN"
-	job, bearer, endpoint := env.Get(jobName), env.Get(tokenName), env.Get("BUILDKITE_AGENT_ENDPOINT")
-	if endpoint == "" {
-		endpoint = "https://agent.buildkite.com/v3"
+	job, accessToken := env.Get(jobName), env.Get(tokenName)
+	endpoint := cmp.Or(env.Get("BUILDKITE_AGENT_ENDPOINT"), "https://agent.buildkite.com/v3")
+	s := Source{OnDemand: true, Audience: stsAudience, Origin: "Buildkite", KeyInput: endpoint + " " + job}
+	if strings.HasPrefix(accessToken, "bkaj_") {
+		s.Secret = accessToken
 	}
-	c := candidate{from: "Buildkite", audience: stsAudience}
-	if job == "" {
-		c.missing = env.Without(jobName)
-	} else if bearer == "" {
-		c.missing = env.Without(tokenName)
-	} else if strings.HasPrefix(bearer, "bkaj_") {
-		c.secret = bearer
-	}
-	c.fetch = func(ctx context.Context, client *http.Client, audience string) (string, error) {
-		if audience == "" {
-			audience = stsAudience
-		}
+	s.Token = func(ctx context.Context, client *http.Client, audience string) (string, error) {
 		u, err := ParseEndpoint(endpoint)
 		if err != nil {
 			return "", fmt.Errorf("reading BUILDKITE_AGENT_ENDPOINT: %w", err)
@@ -43,16 +34,16 @@ func buildkite(env Env) candidate {
 		if err != nil {
 			return "", err
 		}
-		return request(ctx, client, "Buildkite", "token", func(ctx context.Context) (*http.Request, error) {
-			req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader(body))
-			if err != nil {
-				return nil, err
-			}
-			req.Header.Set("Authorization", "Token "+bearer)
-			req.Header.Set("Content-Type", "application/json")
-			return req, nil
+		return request(ctx, client, s.Origin, "token", func(ctx context.Context) (*http.Request, error) {
+			return newRequest(ctx, http.MethodPost, u, "Token "+accessToken, body)
 		})
 	}
-	c.renew = c.fetch
-	return c
+	s.Renew = s.Token
+	switch {
+	case job == "":
+		return s, env.Missing(jobName)
+	case accessToken == "":
+		return s, env.Missing(tokenName)
+	}
+	return s, ""
 }

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,7 @@ import (
 // empty or expired one, or one for another audience, is renewed by "circleci run oidc get", which only the CLI of the
 // job's environment has (https://circleci.com/docs/openid-connect-tokens/). The variable seals the cache as the job
 // started with it; a token that was minted later does not.
-func circleci(env Env) candidate {
+func circleci(env Env, _ Settings) (Source, string) {
 	name := "CIRCLE_OIDC_TOKEN_V2"
 	if _, set := env(name); !set {
 		if _, set := env("CIRCLE_OIDC_TOKEN"); set {
@@ -27,53 +28,86 @@ func circleci(env Env) candidate {
 		}
 	}
 	raw := env.Get(name)
-	c := candidate{from: name, secret: raw}
+	s := Source{Origin: name, Secret: raw}
+	s.Token = func(ctx context.Context, _ *http.Client, audience string) (string, error) {
+		return circleciToken(ctx, env, name, raw, audience)
+	}
+	s.Renew = func(ctx context.Context, _ *http.Client, audience string) (string, error) {
+		return circleciRenew(ctx, env, name, raw, audience)
+	}
 	if raw == "" {
 		if _, err := exec.LookPath("circleci"); err != nil {
-			c.missing = env.Without(name)
+			return s, env.Missing(name)
 		}
 	}
-	c.fetch = func(ctx context.Context, _ *http.Client, audience string) (string, error) {
-		return circleciToken(ctx, env, name, raw, audience, false)
-	}
-	c.renew = func(ctx context.Context, _ *http.Client, audience string) (string, error) {
-		return circleciToken(ctx, env, name, raw, audience, true)
-	}
-	return c
+	return s, ""
 }
 
-// circleciToken gives the variable's token, or with used (STS has called it expired) or where it does not do, a newly
-// minted one.
-func circleciToken(ctx context.Context, env Env, name, raw, audience string, used bool) (string, error) {
-	now, err := Parse(raw)
-	have := raw != ""
-	if have && err != nil {
+const (
+	circleciName   = "the CircleCI job's OIDC token"
+	circleciAdvice = "let the project have OIDC tokens (builds of forked pull requests get none unless secrets are passed to them)"
+
+	circleciAudienceAdvice = "unset ECR_OIDC_AUDIENCE and add the token's audience to the IAM OIDC provider, or run where the job's `circleci run oidc get` is on PATH"
+	circleciExpiredAdvice  = "CircleCI's token lives one hour; run where the job's `circleci run oidc get` is on PATH, or push earlier in the job"
+)
+
+// circleciToken returns the variable's token, or a newly minted one when that is missing, expired or for another
+// audience.
+func circleciToken(ctx context.Context, env Env, name, raw, audience string) (string, error) {
+	have, err := Parse(raw)
+	if raw != "" && err != nil {
 		return "", fmt.Errorf("%w (from %s)", err, name)
 	}
-	fits := have && (audience == "" || slices.Contains(now.Claims.Audience, audience))
-	if fits && !used && !expired(now, time.Now()) {
+	matches := raw != "" && (audience == "" || slices.Contains(have.Claims.Audience, audience))
+	if matches && !isExpired(have, time.Now()) {
 		return raw, nil
 	}
-	if audience == "" && have && len(now.Claims.Audience) > 0 {
-		audience = now.Claims.Audience[0]
-	}
-	if audience == "" { // CircleCI's own default, and what its AWS orb asks for
-		audience = env.Get("CIRCLE_ORGANIZATION_ID")
-	}
+	audience = circleciAudience(env, have, audience)
 	minted, err := circleciMint(ctx, env, audience)
+	var wrong *AudienceError
 	switch {
-	case err == nil && audience != "" && !slices.Contains(minted.Claims.Audience, audience):
-		return "", &AudienceError{Place: Place{Name: "circleci"}, Want: audience, Got: minted.Claims.Audience}
 	case err == nil:
 		return minted.Raw, nil
-	case fits && used:
-		return "", fmt.Errorf("renewing the CircleCI job's OIDC token: %w", err)
-	case fits: // looks expired, but clocks are wrong at times: STS decides
+	case errors.As(err, &wrong):
+		return "", wrong
+	case matches: // it looks expired, but a clock may be wrong: STS decides
 		return raw, nil
-	case have:
-		return "", &AudienceError{Place: Place{Name: "circleci"}, Want: audience, Got: now.Claims.Audience, Why: err.Error()}
+	case raw != "":
+		return "", &AudienceError{Token: circleciName, Want: audience, Got: have.Claims.Audience, Why: err.Error(), Advice: circleciAudienceAdvice}
 	}
-	return "", &MissingError{Place: Place{Name: "circleci", CI: true}, Why: env.Without(name) + "; " + err.Error(), Others: others(env)}
+	return "", &MissingError{Token: circleciName, Why: env.Missing(name) + "; " + err.Error(), Advice: circleciAdvice, Ignored: ignored(env)}
+}
+
+// circleciRenew mints a token after STS reported the variable's as expired.
+func circleciRenew(ctx context.Context, env Env, name, raw, audience string) (string, error) {
+	have, err := Parse(raw)
+	if raw != "" && err != nil {
+		return "", fmt.Errorf("%w (from %s)", err, name)
+	}
+	minted, err := circleciMint(ctx, env, circleciAudience(env, have, audience))
+	if err != nil {
+		return "", fmt.Errorf("renewing the CircleCI job's OIDC token: %w", err)
+	}
+	return minted.Raw, nil
+}
+
+// circleciAudience returns the audience to mint a token for: the one requested, the present token's, or the
+// organization's id, which is CircleCI's default and what its AWS orb requests.
+func circleciAudience(env Env, have Token, audience string) string {
+	if audience == "" && len(have.Claims.Audience) > 0 {
+		audience = have.Claims.Audience[0]
+	}
+	return cmp.Or(audience, env.Get("CIRCLE_ORGANIZATION_ID"))
+}
+
+// circleciHint explains a missing token. These variables are set in builds of forked pull requests alone
+// (https://circleci.com/docs/variables/#built-in-environment-variables).
+func circleciHint(env Env) Hint {
+	if env.Get("CIRCLE_PR_REPONAME") == "" && env.Get("CIRCLE_PR_USERNAME") == "" {
+		return Hint{}
+	}
+	return Hint{"fork", "this is a build of a forked pull request, which CircleCI gives no token and no secrets",
+		"push in a build of the branch; or, where every fork is trusted, pass secrets to forked builds (Project Settings, Advanced)"}
 }
 
 // circleciMint asks the job's circleci command for a token. Its output is a token when all is well, so no part of its
@@ -96,8 +130,11 @@ func circleciMint(ctx context.Context, env Env, audience string) (Token, error) 
 	err := cmd.Run()
 	if err == nil {
 		minted, err := Parse(strings.TrimSpace(string(stdout)))
-		if err != nil {
+		switch {
+		case err != nil:
 			return Token{}, errors.New("`circleci run oidc get`: it printed no token")
+		case audience != "" && !slices.Contains(minted.Claims.Audience, audience):
+			return Token{}, &AudienceError{Token: circleciName, Want: audience, Got: minted.Claims.Audience, Advice: circleciAudienceAdvice}
 		}
 		return minted, nil
 	}

@@ -28,8 +28,8 @@ type Claims struct {
 	Expires  time.Time // zero where it is not said
 }
 
-// longest is how many characters STS takes as WebIdentityToken (AssumeRoleWithWebIdentity, API reference).
-const longest = 20000
+// maxToken is how many characters STS takes as WebIdentityToken (AssumeRoleWithWebIdentity, API reference).
+const maxToken = 20000
 
 // Parse reads a token's claims. Nothing of it, not even a part, is in the error.
 //
@@ -37,8 +37,8 @@ const longest = 20000
 // only tell a person who was refused, and when to ask for a new token. Verifying would cost requests to the issuer and
 // could only ever refuse what STS would have let in.
 func Parse(raw string) (Token, error) {
-	if len(raw) > longest {
-		return Token{}, fmt.Errorf("reading the OIDC token: it is longer than the %d characters that STS takes", longest)
+	if len(raw) > maxToken {
+		return Token{}, fmt.Errorf("reading the OIDC token: it is longer than the %d characters that STS takes", maxToken)
 	}
 	var c jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(raw, &c); err != nil {

@@ -33,12 +33,15 @@ func loopback(host string) bool {
 // urlPasswords returns the passwords in the URLs of proxies and endpoints, as they are written and
 // as they are sent. It reads URLs that do not parse, too: an error may quote them.
 func urlPasswords(env Env) (found []string) {
-	for _, name := range []string{
+	names := []string{
 		"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
-		"ACTIONS_ID_TOKEN_REQUEST_URL", "BUILDKITE_AGENT_ENDPOINT",
 		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC",
 		"AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC", "AWS_ENDPOINT_URL_SIGNIN",
-	} {
+	}
+	for _, p := range providers() {
+		names = append(names, p.URL)
+	}
+	for _, name := range names {
 		_, rest, ok := strings.Cut(env.Get(name), "://")
 		if !ok {
 			rest = env.Get(name) // a proxy needs no scheme

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +38,21 @@ func Client(roots *x509.CertPool) *http.Client {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// newRequest builds a request for a token. authorization is the value of that header; body is JSON, or nil for none.
+func newRequest(ctx context.Context, method string, u *url.URL, authorization string, body []byte) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", authorization)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "docker-credential-ecr-oidc")
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
 }
 
 // request sends what build makes until it is answered, and returns the string field of the JSON reply. Passing faults
@@ -70,8 +87,6 @@ func requestOnce(ctx context.Context, client *http.Client, field string, build f
 	if err != nil {
 		return "", false, errors.New("the request cannot be built")
 	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "docker-credential-ecr-oidc")
 	resp, err := client.Do(req)
 	if err != nil {
 		passing, err := reason(err)

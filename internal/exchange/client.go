@@ -3,12 +3,14 @@ package exchange
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -31,16 +33,16 @@ const (
 	tries     = 20              // of what is throttled, at most; a get has no time for more
 )
 
-// byHand makes a configuration from the environment's standard variables alone. The SDK resolves the services' own
-// endpoints, FIPS and dual-stack from ConfigSources; the general endpoint and the retry settings it copies in
-// LoadDefaultConfig, so here we do.
-func (r Request) byHand(ctx context.Context) (aws.Config, error) {
+// environmentConfig returns a configuration from AWS's standard variables alone. The SDK resolves the services' own
+// endpoints, FIPS and dual-stack from ConfigSources; it copies the general endpoint and the retry settings in
+// LoadDefaultConfig, so they are copied here.
+func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("reading AWS's environment variables: %w", err)
 	}
 	cfg := aws.Config{
-		Region:           r.Plan.Registry.Region,
+		Region:           r.Settings.Registry.Region,
 		HTTPClient:       r.client().Freeze(), // else each service client has connections of its own
 		ConfigSources:    []any{env},
 		RetryMode:        env.RetryMode,
@@ -58,11 +60,11 @@ func (r Request) byHand(ctx context.Context) (aws.Config, error) {
 // client is the SDK's own HTTP client with our limits: proxies come from the environment, one connection is reused.
 func (r Request) client() *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().WithTimeout(oneTry).WithTransportOptions(func(t *http.Transport) {
-		if r.Roots != nil {
-			t.TLSClientConfig.RootCAs = r.Roots
+		if r.roots != nil {
+			t.TLSClientConfig.RootCAs = r.roots
 		}
-		if r.Ahead != nil {
-			t.DialTLSContext = r.Ahead.dial
+		if r.preconnected != nil {
+			t.DialTLSContext = r.preconnected.dial
 		}
 		proxy := t.Proxy
 		t.Proxy = func(req *http.Request) (*url.URL, error) {
@@ -199,27 +201,31 @@ func couldNotFetchKeys(api smithy.APIError) bool {
 	return strings.Contains(api.ErrorMessage(), "retrieve verification key")
 }
 
-// variant makes a service client call what the registry's host asks for. The standard variables can
-// only add to it. A custom endpoint stands for itself: the SDK refuses it together with either. The
-// error is an *EndpointError, or says that there is no such variant.
-func (r Request) variant(
-	service string, custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState,
-) error {
-	if custom != nil {
-		*fips, *dualStack = aws.FIPSEndpointStateDisabled, aws.DualStackEndpointStateDisabled
-		return r.checkEndpoint(service, *custom)
+// maxCABundle is the most that is read of AWS_CA_BUNDLE, in bytes. A system's bundle has about 250 KiB.
+const maxCABundle = 16 << 20
+
+// caBundle reads AWS_CA_BUNDLE, which replaces the system's certificates, as it does for the SDK; nil when it is unset.
+// The CI's token endpoint is requested with it too: a proxy that needs it for AWS needs it for that.
+func caBundle(env token.Env) (*x509.CertPool, error) {
+	path := env.Get("AWS_CA_BUNDLE")
+	if path == "" {
+		return nil, nil
 	}
-	reg := r.Plan.Registry
-	if reg.FIPS {
-		*fips = aws.FIPSEndpointStateEnabled
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading AWS_CA_BUNDLE: %w", err)
 	}
-	if reg.DualStack {
-		*dualStack = aws.DualStackEndpointStateEnabled
+	defer f.Close()
+	pem, err := io.ReadAll(io.LimitReader(f, maxCABundle+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading AWS_CA_BUNDLE: %w", err)
 	}
-	// ECR has FIPS endpoints in the US regions alone (https://docs.aws.amazon.com/general/latest/gr/ecr.html); the SDK
-	// would make up a name for any other, and the person would read of a host that cannot be found.
-	if *fips == aws.FIPSEndpointStateEnabled && (reg.Public || !strings.HasPrefix(reg.Region, "us-")) {
-		return fmt.Errorf("choosing endpoints for %s: AWS has no FIPS endpoint for it (is AWS_USE_FIPS_ENDPOINT set?)", reg.Host)
+	if len(pem) > maxCABundle {
+		return nil, fmt.Errorf("reading AWS_CA_BUNDLE: it is larger than %d MiB", maxCABundle>>20)
 	}
-	return nil
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, errors.New("reading AWS_CA_BUNDLE: there is no certificate in " + path)
+	}
+	return roots, nil
 }

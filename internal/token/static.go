@@ -1,0 +1,65 @@
+package token
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+)
+
+// variables is a token in the environment, which the user or GitLab's id_tokens put there: the first of names that has
+// one. It seals the cache, since no other job has it.
+func variables(names ...string) func(Env, Settings) (Source, string) {
+	return func(env Env, _ Settings) (Source, string) {
+		for _, name := range names {
+			if raw := env.Get(name); raw != "" {
+				return static(name, raw, nil), ""
+			}
+		}
+		return Source{}, env.Missing(names[0])
+	}
+}
+
+// file is a token in a file, which is read each time because it may be replaced: EKS rotates it, and a later build on the
+// same machine writes its own. The token seals the cache, so that a login belongs to that token alone.
+func file(env Env, settings Settings) (Source, string) {
+	path := settings.TokenFile
+	if path == "" {
+		path = env.Get("AWS_WEB_IDENTITY_TOKEN_FILE")
+	}
+	if path == "" {
+		return Source{}, env.Missing("ECR_OIDC_TOKEN_FILE")
+	}
+	raw, err := readFile(path)
+	if err != nil {
+		err = fmt.Errorf("reading the token file: %w", err)
+	}
+	return static(path, raw, err), ""
+}
+
+// static is a source of one token, or of the error that came instead of it.
+func static(origin, raw string, err error) Source {
+	return Source{
+		Token:  func(context.Context, *http.Client, string) (string, error) { return raw, err },
+		Origin: origin, Secret: raw, KeyInput: origin,
+	}
+}
+
+func readFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxToken+1024)) // with room for white space; Parse refuses what is longer
+	if err != nil {
+		return "", err
+	}
+	raw := strings.TrimSpace(string(b))
+	if raw == "" {
+		return "", fmt.Errorf("%s is empty; what writes the token there has to run before this", path)
+	}
+	return raw, nil
+}
