@@ -8,9 +8,11 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
@@ -110,12 +112,9 @@ func (c *configuration) run(args []string) (err error) {
 		}
 	}
 	if c.dryRun {
-		var file *dockerconfig.Edit
-		if file, err = dockerconfig.Read(c.path); err == nil {
-			err = c.change(file)
-		}
+		err = c.preview()
 	} else {
-		err = dockerconfig.Update(c.path, c.change)
+		err = dockerconfig.Update(c.path, lockTimeout, c.change)
 	}
 	if err != nil {
 		return err
@@ -130,6 +129,22 @@ func (c *configuration) run(args []string) (err error) {
 		fmt.Fprintln(c.stderr, c.line(errors.New(warning), ""))
 	}
 	return nil
+}
+
+// lockTimeout is how long configure waits for another process to release the lock of a file. An edit
+// takes milliseconds.
+const lockTimeout = 10 * time.Second
+
+// preview makes every change in memory, and fails where Update would before it writes.
+func (c *configuration) preview() error {
+	if _, err := atomicfile.Target(c.path); err != nil {
+		return fmt.Errorf("editing %s: %w", c.path, err)
+	}
+	file, err := dockerconfig.Read(c.path)
+	if err != nil {
+		return err
+	}
+	return c.change(file)
 }
 
 // named returns the registries that the arguments and --account with --region name, each once.

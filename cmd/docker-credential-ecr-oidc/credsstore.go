@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
@@ -161,7 +162,7 @@ func (c *configuration) ours(change func(path, shown string) error) error {
 	if c.dryRun {
 		return rehearse(path, change)
 	}
-	unlock, err := dockerconfig.Lock(path)
+	unlock, err := dockerconfig.Lock(path, lockTimeout)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
@@ -170,13 +171,17 @@ func (c *configuration) ours(change func(path, shown string) error) error {
 }
 
 func rehearse(path string, change func(path, shown string) error) error {
+	target, err := atomicfile.Target(path)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
 	dir, err := os.MkdirTemp("", "ecr-oidc-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, filepath.Base(path))
-	b, err := os.ReadFile(path)
+	b, _, err := atomicfile.Read(target, config.MaxSize)
 	if err == nil {
 		err = os.WriteFile(file, b, 0o600)
 	}

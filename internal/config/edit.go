@@ -208,9 +208,11 @@ func (f File) settings() map[string][]string {
 // edit changes the file at path. Before anything is written, what the new text says is compared with what the old one
 // said and what expect makes of that.
 func edit(path string, change func(root *ast.MappingNode) error, expect func(*File)) error {
-	file := atomicfile.Target(path)
-	old, err := readAll(file)
-	fi, _ := os.Stat(file)
+	file, err := atomicfile.Target(path)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	old, fi, err := atomicfile.Read(file, MaxSize)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -248,6 +250,9 @@ func edit(path string, change func(root *ast.MappingNode) error, expect func(*Fi
 	out := []byte(comments)
 	if len(root.Values) > 0 {
 		out = append(out, strings.TrimRight(tree.String(), "\n")+"\n"...)
+	}
+	if len(out) > MaxSize {
+		return fmt.Errorf("writing %s: it would be larger than %d KiB", path, MaxSize>>10)
 	}
 	after, err := parse(path, out)
 	if err != nil {

@@ -58,10 +58,11 @@ func (h *Held) Gone() bool {
 	return err != nil || !os.SameFile(mine, there)
 }
 
-// readable mends the mode of a file that was made under a umask which takes its owner's rights: the next process could
-// not open it. That it cannot be mended is no matter; that process then has no lock.
+// readable mends the mode of a file that was made under a umask which takes its owner's rights: the
+// next process could not open it. If that fails, that process then has no lock. Other modes stay,
+// since the name may be a hard link to a file that is not a lock.
 func readable(f *os.File) {
-	if fi, err := f.Stat(); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
+	if fi, err := f.Stat(); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm()&0o600 != 0o600 {
 		_ = f.Chmod(0o600)
 	}
 }
