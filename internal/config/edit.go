@@ -56,7 +56,7 @@ func SetAccounts(path string, accounts []string, s Settings) error {
 	var lines []string
 	entry := Entry{}
 	for _, set := range s.Set() {
-		if err := check(set.Key, set.Texts); err != nil {
+		if err := check(set.Key, set.Texts, quoted); err != nil {
 			return fmt.Errorf("--%s %w", strings.ReplaceAll(set.Key, "_", "-"), err)
 		}
 		lines = append(lines, set.Key+": "+yamlTexts(set.Texts))

@@ -131,7 +131,7 @@ func chain(value Value, reg registry.Registry) ([]string, error) {
 		case isRoleName(text):
 			arns = append(arns, fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text))
 		default:
-			return nil, fmt.Errorf("%s %w", value.From, check("role", []string{text}))
+			return nil, fmt.Errorf("%s %w", value.From, check("role", []string{text}, quoted))
 		}
 	}
 	return arns, nil
