@@ -15,6 +15,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -343,7 +344,9 @@ func (p program) completeHosts(verb *cobra.Command, args []string, _ string) ([]
 	if path, err := dockerconfig.Path(cmp.Or(dir, p.env.Get("DOCKER_CONFIG"))); err == nil {
 		if file, err := dockerconfig.Read(path); err == nil {
 			for host, helper := range file.Helpers() {
-				if helper == name && !slices.Contains(args, host) {
+				// Shells get nothing that is no registry, since the file may hold control characters.
+				reg, ok := registry.Parse(host)
+				if ok && reg.Host == host && helper == name && !slices.Contains(args, host) {
 					hosts = append(hosts, host)
 				}
 			}
@@ -354,9 +357,24 @@ func (p program) completeHosts(verb *cobra.Command, args []string, _ string) ([]
 }
 
 func (c *configuration) tell(format string, args ...any) {
-	c.did = append(c.did, fmt.Sprintf(format, args...))
+	line := c.clean(format, args)
+	if strings.HasPrefix(line, "::") { // GitHub's runner takes such a line for a command
+		line = "./" + line
+	}
+	c.did = append(c.did, line)
 }
 
 func (c *configuration) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+	c.warnings = append(c.warnings, c.clean(format, args))
+}
+
+// clean returns a message as one line. Each text in it may come from a file or an argument, and is
+// shortened by itself.
+func (c *configuration) clean(format string, args []any) string {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = oneline.Clean(text)
+		}
+	}
+	return oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), c.env.Secrets()...))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
@@ -74,7 +75,7 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 	case next == "" && was == "":
 		return errors.New("becoming credsStore: there was none before, and Docker would no longer use the logins in auths for other hosts; name a helper for them: --creds-store=NAME")
 	case next == "" && !config.IsHelperName(was):
-		return fmt.Errorf("becoming credsStore: the one there is %q, which is no helper's name", was)
+		return fmt.Errorf("becoming credsStore: the one there is %q, which is no helper's name", oneline.Clean(was))
 	default:
 		c.becomeCredsStore(file, was)
 		if next == "" {
