@@ -52,7 +52,10 @@ func (p program) configureVerb() *cobra.Command {
 
 It says which other helper's entry it replaced, and which login of the same host it removed from auths. With --role,
 --source, --profile, --audience, --session-name or --session-duration it also writes ecr-oidc.yaml beside config.json
-(or the file that ECR_OIDC_CONFIG names), for the accounts of these registries.`,
+(or the file that ECR_OIDC_CONFIG names), for the accounts of these registries.
+
+With --creds-store Docker asks this helper for the registries of every account. A role that is set by its name without
+an account then requires --allowed-account-ids.`,
 		Example: lines(
 			"docker-credential-ecr-oidc configure "+exampleHost,
 			"docker-credential-ecr-oidc configure --account 123456789012,210987654321 --region eu-west-2,us-east-1 --role ci-push",
@@ -180,7 +183,8 @@ func (c *configuration) named(args []string) (regs []registry.Registry, err erro
 
 // sensible refuses what cannot be meant together.
 func (c *configuration) sensible() error {
-	settings := len(c.settings.Set()) > 0 || len(c.settings.Allowed) > 0
+	forAccounts := len(c.settings.Set()) > 0
+	settings := forAccounts || len(c.settings.Allowed) > 0
 	restore := c.restore != ""
 	switch {
 	case c.authfile != "" && c.dir != "":
@@ -191,7 +195,7 @@ func (c *configuration) sensible() error {
 		return nil
 	case c.backup != "" && (c.remove || c.store.set):
 		return wrong("configure: --backup goes with neither --remove nor --creds-store")
-	case len(c.registries) == 0 && settings:
+	case len(c.registries) == 0 && (forAccounts || settings && !c.store.set):
 		return wrong("configure: --role, --source, --profile and the other settings are for the accounts of registries; name one or more")
 	case len(c.registries) == 0 && !c.store.set:
 		return wrong("configure takes one registry or more, for example %s", exampleHost)
@@ -277,18 +281,14 @@ func (c *configuration) removeAuth(file *dockerconfig.Edit, host string) {
 
 // writeSettings writes --role, --audience and the like into our file, for the accounts of the registries.
 func (c *configuration) writeSettings() error {
-	var said, accounts []string
+	var said []string
 	for _, set := range c.settings.Set() {
 		said = append(said, strings.ReplaceAll(set.Key, "_", " ")+" "+strings.Join(set.Texts, ", then "))
 	}
 	if len(said) == 0 && len(c.settings.Allowed) == 0 {
 		return nil
 	}
-	for _, reg := range c.registries {
-		if !slices.Contains(accounts, reg.Account) { // the public registry's is ""
-			accounts = append(accounts, reg.Account)
-		}
-	}
+	accounts := c.namedAccounts()
 	return c.ours(func(path, shown string) error {
 		for _, account := range accounts {
 			who := "account " + account
@@ -308,6 +308,16 @@ func (c *configuration) writeSettings() error {
 		}
 		return err
 	})
+}
+
+// namedAccounts returns the accounts of the registries, each once; "" is the public registry's.
+func (c *configuration) namedAccounts() (accounts []string) {
+	for _, reg := range c.registries {
+		if !slices.Contains(accounts, reg.Account) {
+			accounts = append(accounts, reg.Account)
+		}
+	}
+	return accounts
 }
 
 // surroundings warns of what keeps Docker from being answered, whatever is in its file.
@@ -356,6 +366,7 @@ func (p program) completeHosts(verb *cobra.Command, args []string, _ string) ([]
 	return hosts, cobra.ShellCompDirectiveNoFileComp
 }
 
+// tell adds a line that is printed when all is done. It begins with a path.
 func (c *configuration) tell(format string, args ...any) {
 	line := c.clean(format, args)
 	if strings.HasPrefix(line, "::") { // GitHub's runner takes such a line for a command

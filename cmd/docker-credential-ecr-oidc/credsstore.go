@@ -62,6 +62,9 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 	if c.remove {
 		return c.undoCredsStore(file, was, kept)
 	}
+	if err := c.requireAccounts(ours); err != nil {
+		return err
+	}
 	next := c.store.name
 	switch already := was != "" && itself(was); {
 	case already:
@@ -86,6 +89,26 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 		c.warn("docker-credential-%s is not on PATH: Docker gets an error for hosts that are not ECR until it is", next)
 	}
 	return c.keepCredsStore(next, kept)
+}
+
+// requireAccounts returns an error if a role is named without an account and the accounts are not limited.
+// Docker asks its credsStore for every host, so a FROM line would then choose the account of the role
+// that is assumed with the job's token.
+func (c *configuration) requireAccounts(ours string) error {
+	role, from, limited, err := config.RoleOfAnyAccount(c.env, ours)
+	if flag := config.BareRole(c.settings.Role); flag != "" {
+		role, from = flag, "--role"
+	}
+	if err != nil || role == "" || limited || len(c.settings.Allowed) > 0 {
+		return err
+	}
+	accounts := slices.DeleteFunc(c.namedAccounts(), func(a string) bool { return a == "" })
+	if len(accounts) == 0 {
+		accounts = []string{"ACCOUNTS"}
+	}
+	return wrong("configure: with --creds-store this helper is asked for the registries of every account, "+
+		"and the role %q from %s is a name without an account, which can exist in any of them; "+
+		"limit the accounts: --allowed-account-ids %s", oneline.Clean(role), from, strings.Join(accounts, ","))
 }
 
 // becomeCredsStore does it in Docker's file, and names what then counts no more, and what still goes before us.
@@ -171,6 +194,7 @@ func (c *configuration) ours(change func(path, shown string) error) error {
 	return change(path, path)
 }
 
+// rehearse lets change work on a copy of the file at path.
 func rehearse(path string, change func(path, shown string) error) error {
 	target, err := atomicfile.Target(path)
 	if err != nil {

@@ -134,15 +134,20 @@ func allow(root *ast.MappingNode, numbers []string) error {
 
 // CredsStore reads the file's creds_store; "" when it has none, or is not there.
 func CredsStore(path string) (string, error) {
+	f, err := readAt(path)
+	return f.CredsStore, err
+}
+
+// readAt reads and checks the file at path; one that is not there says nothing.
+func readAt(path string) (File, error) {
 	b, err := readAll(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return File{}, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", path, unpath(err))
+		return File{}, fmt.Errorf("reading %s: %w", path, unpath(err))
 	}
-	f, err := parse(path, b)
-	return f.CredsStore, err
+	return parse(path, b)
 }
 
 // SetCredsStore writes the file's creds_store; "" takes it out.
