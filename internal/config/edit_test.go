@@ -97,7 +97,7 @@ func TestSetAccountsRefuses(t *testing.T) {
 		{"allowed_account_ids: 5\n", Settings{Allowed: []string{"123456789012"}}, "allowed_account_ids must be a list"},
 		{"accounts: {210987654321: {role: x}}\n", Settings{Role: []string{"ci"}}, path + ":1:12: the key 210987654321 must be a string in quotes"},
 		{"accounts: {\"210987654321\": {role: x}}\n", Settings{Role: []string{"ci"}}, "the mapping at line 1 is written in braces, to which nothing can be added; write it in lines"},
-		{"rôle: x\n", Settings{Role: []string{"ci"}}, `unknown key "rôle"`},
+		{"rôle: x\n", Settings{Role: []string{"ci"}}, `:1:1: unknown key; allowed are`},
 	} {
 		if err := os.WriteFile(path, []byte(tt.before), 0o600); err != nil {
 			t.Fatal(err)

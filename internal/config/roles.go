@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
@@ -115,6 +116,30 @@ func links(text string) []string {
 	return texts
 }
 
+// BareRole returns the first role of a chain that is named without an account, which means that role
+// in the registry's own account; "" when there is none.
+func BareRole(chain []string) string {
+	if i := slices.IndexFunc(chain, isRoleName); i >= 0 {
+		return chain[i]
+	}
+	return ""
+}
+
+// RoleOfAnyAccount returns the role that ECR_OIDC_ROLE, or else the default of the file at path, names
+// without an account, where it is set, and whether the file limits the accounts to a list. role is ""
+// when there is none. A missing file sets nothing.
+func RoleOfAnyAccount(env token.Env, path string) (role, from string, limited bool, err error) {
+	f, err := readAt(path)
+	if err != nil {
+		return "", "", false, err
+	}
+	if role = BareRole(links(env.Get("ECR_OIDC_ROLE"))); role != "" {
+		return role, "ECR_OIDC_ROLE", f.Allowed != nil, nil
+	}
+	value := f.Default["role"]
+	return BareRole(value.Texts), value.From, f.Allowed != nil, nil
+}
+
 // chain turns each link into an ARN: the first is assumed by web identity, each other one from the one before. A bare
 // name is that role in the registry's own account and partition.
 func chain(value Value, reg registry.Registry) ([]string, error) {
@@ -131,7 +156,7 @@ func chain(value Value, reg registry.Registry) ([]string, error) {
 		case isRoleName(text):
 			arns = append(arns, fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text))
 		default:
-			return nil, fmt.Errorf("%s %w", value.From, check("role", []string{text}))
+			return nil, fmt.Errorf("%s %w", value.From, check("role", []string{text}, quoted))
 		}
 	}
 	return arns, nil

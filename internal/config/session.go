@@ -15,7 +15,7 @@ const inSession = "_+=,.@-"
 // the CI, the repository and the run, shortened in the repository so that the run can still be found.
 func sessionName(env token.Env, place token.Place) (string, error) {
 	if name := env.Get("AWS_ROLE_SESSION_NAME"); name != "" {
-		if err := check("session_name", []string{name}); err != nil {
+		if err := check("session_name", []string{name}, quoted); err != nil {
 			return "", fmt.Errorf("AWS_ROLE_SESSION_NAME %w", err)
 		}
 		return name, nil
