@@ -176,6 +176,9 @@ func (d *doctor) fromClaims(regs []registry.Registry) error {
 		return fmt.Errorf("reading the claims: %w", err)
 	}
 	role, claims, err := claimsIn(text, regs)
+	if err == nil {
+		err = trust.CheckSize(claims)
+	}
 	if err != nil {
 		return fmt.Errorf("reading the claims: %w", err)
 	}
@@ -193,6 +196,9 @@ func claimsIn(text []byte, regs []registry.Registry) (role string, claims map[st
 	decoder.UseNumber()
 	if err := decoder.Decode(&claims); err != nil {
 		return "", nil, errors.New("they are not a JSON object")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return "", nil, errors.New("there is more after the JSON object")
 	}
 	if _, ok := claims["iss"]; ok {
 		return "", claims, nil
@@ -220,17 +226,25 @@ func claimsIn(text []byte, regs []registry.Registry) (role string, claims map[st
 	return "", nil, errors.New("the report has no token in it: the job had none, or it is of another registry")
 }
 
-// read reads a file that the user named, or stdin for "-".
+// maxInput is the greatest length of --trust-policy and --claims, in bytes.
+const maxInput = 1 << 20
+
+// read returns the content of a file, or of stdin for "-".
 func (d *doctor) read(path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(io.LimitReader(d.stdin, 1<<20))
+	name, from := "stdin", d.stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		name, from = path, f
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	text, err := io.ReadAll(io.LimitReader(from, maxInput+1))
+	if err == nil && len(text) > maxInput {
+		err = fmt.Errorf("%s is longer than 1 MiB", oneline.Clean(name))
 	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, 1<<20))
+	return text, err
 }
 
 // print writes a report, and makes it the exit code.

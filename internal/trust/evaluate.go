@@ -1,6 +1,8 @@
 package trust
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,11 +95,34 @@ type asking struct {
 	partition string // of the role; empty when that is not known
 	account   string
 	actions   []string
+	keys      []string // the claims that a policy can test
+	tagNames  []string // of the session tags
+	tags      map[string]value
 	variables bool // policy variables are replaced
+}
+
+// maxToken is the greatest length in characters of a token that STS accepts (AssumeRoleWithWebIdentity, API reference).
+const maxToken = 20000
+
+// CheckSize returns an error if the claims are longer than those of any token that STS accepts.
+func CheckSize(claims map[string]any) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(claims); err != nil {
+		return err
+	}
+	if text.Len() > maxToken {
+		return fmt.Errorf("they have %d bytes as JSON, more than the %d characters of the longest token that STS accepts", text.Len(), maxToken)
+	}
+	return nil
 }
 
 func (r Request) ask() (asking, error) {
 	a := asking{Request: r, actions: []string{assume}}
+	if err := CheckSize(r.Claims); err != nil {
+		return a, fmt.Errorf("evaluating the claims: %w", err)
+	}
 	issuer, _ := r.Claims["iss"].(string)
 	a.issuer = strings.TrimPrefix(issuer, "https://")
 	if a.issuer == "" {
@@ -114,7 +139,9 @@ func (r Request) ask() (asking, error) {
 	if slices.Contains(builtIn, a.issuer) {
 		a.provider = a.issuer
 	}
-	if names, _ := a.tags(); len(names) > 0 {
+	a.keys = keysOf(a.issuer)
+	a.tagNames, a.tags = sessionTags(r.Claims)
+	if len(a.tagNames) > 0 {
 		a.actions = append(a.actions, tagSession)
 	}
 	if r.Claims[sourceIdentityClaim] != nil {

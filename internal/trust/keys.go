@@ -75,7 +75,6 @@ func (a asking) lookup(key string) value {
 	if vendor, _, ok := strings.Cut(key, ":"); !ok || strings.ContainsAny(vendor, "./") || vendor == "arn" || vendor == "https" {
 		return value{alien: true, why: "the token's issuer has no such key"}
 	}
-	tagNames, tags := a.tags()
 	switch key {
 	case "aws:federatedprovider":
 		if a.account == "" {
@@ -94,7 +93,7 @@ func (a asking) lookup(key string) value {
 		}
 		return value{all: []string{now}}
 	case "aws:tagkeys":
-		return value{all: tagNames}
+		return value{all: a.tagNames}
 	case "sts:transitivetagkeys":
 		nested, _ := a.Claims[tagsClaim].(map[string]any)
 		return value{all: append(texts(nested["transitive_tag_keys"]), texts(a.Claims[tagsClaim+"/transitive_tag_keys"])...)}
@@ -114,9 +113,9 @@ func (a asking) lookup(key string) value {
 		return value{all: []string{strconv.FormatBool(slices.Contains(texts(a.Claims[rolesClaim]), a.Role))}}
 	}
 	if name, ok := strings.CutPrefix(key, "aws:requesttag/"); ok {
-		return value{all: tags[name]}
+		return a.tags[name]
 	}
-	if strings.HasPrefix(key, "aws:principaltag/") && len(tagNames) == 0 {
+	if strings.HasPrefix(key, "aws:principaltag/") && len(a.tagNames) == 0 {
 		return value{why: "the token has no session tags"}
 	}
 	return value{unknown: "what AWS sees of this key is not known here"}
@@ -124,7 +123,7 @@ func (a asking) lookup(key string) value {
 
 // claim finds what AWS sees of a key of the token's own issuer.
 func (a asking) claim(name string) value {
-	if !slices.Contains(keysOf(a.issuer), name) {
+	if !slices.Contains(a.keys, name) {
 		v := value{alien: true, why: "AWS has no such key for this issuer"}
 		if _, ok := a.Claims[name]; ok {
 			v.why += ", though the token has the claim"
@@ -149,41 +148,45 @@ func (a asking) claim(name string) value {
 }
 
 // texts are the values of a claim: one, or those of a list. Of an object there are none.
-func texts(claim any) []string {
+func texts(claim any) []string { return appendTexts(nil, claim) }
+
+func appendTexts(all []string, claim any) []string {
 	switch c := claim.(type) {
 	case string:
-		return []string{c}
+		return append(all, c)
 	case bool, json.Number:
-		return []string{fmt.Sprint(c)}
+		return append(all, fmt.Sprint(c))
 	case float64:
-		return []string{strconv.FormatFloat(c, 'f', -1, 64)}
+		return append(all, strconv.FormatFloat(c, 'f', -1, 64))
 	case []any:
-		all := []string{}
-		for _, one := range c {
-			all = append(all, texts(one)...)
+		if all == nil {
+			all = []string{}
 		}
-		return all
+		for _, one := range c {
+			all = appendTexts(all, one)
+		}
 	}
-	return nil
+	return all
 }
 
-// tags are the session tags in the token, nested or flat; the map's names are in lower case.
-func (a asking) tags() (names []string, values map[string][]string) {
-	values = map[string][]string{}
+// sessionTags returns the session tags in the token, nested or flat: their names in order, and their values by name in
+// lower case.
+func sessionTags(claims map[string]any) (names []string, tags map[string]value) {
+	tags = map[string]value{}
 	add := func(name string, claim any) {
 		names = append(names, name)
-		values[strings.ToLower(name)] = texts(claim)
+		tags[strings.ToLower(name)] = value{all: texts(claim)}
 	}
-	nested, _ := a.Claims[tagsClaim].(map[string]any)
-	tags, _ := nested["principal_tags"].(map[string]any)
-	for name, claim := range tags {
+	nested, _ := claims[tagsClaim].(map[string]any)
+	principal, _ := nested["principal_tags"].(map[string]any)
+	for name, claim := range principal {
 		add(name, claim)
 	}
-	for claim := range a.Claims {
+	for claim := range claims {
 		if name, ok := strings.CutPrefix(claim, tagsClaim+"/principal_tags/"); ok {
-			add(name, a.Claims[claim])
+			add(name, claims[claim])
 		}
 	}
 	slices.Sort(names)
-	return names, values
+	return names, tags
 }
