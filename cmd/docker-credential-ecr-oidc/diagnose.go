@@ -46,6 +46,7 @@ func (d *doctor) diagnose(x helper.Examination) diagnosis {
 	case d.policy != nil:
 		found.add("policy", skipped, "not looked at: there is no token to put to it")
 	}
+	found.redactURLs()
 	return found
 }
 
