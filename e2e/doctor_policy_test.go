@@ -69,3 +69,57 @@ func bare(t *testing.T, dir, stdin string, args ...string) outcome {
 	}
 	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
+
+// Where AWS's answer is not certain, doctor reports that it cannot tell, and never that the token is admitted: numbers
+// that a float64 cannot tell apart, and text that decodes to the same replacement character.
+func TestDoctorDoesNotGuess(t *testing.T) {
+	t.Parallel()
+	const (
+		unknown  = "Whether the trust policy admits this token cannot be told from here"
+		admitted = "The trust policy admits this token."
+	)
+	policy := func(conditions string) string {
+		return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"],
+			"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"}, "Condition": {` +
+			strings.ReplaceAll(conditions, "@:", "token.actions.githubusercontent.com:") + `}}}`
+	}
+	claims := func(more string) string {
+		return `{"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com", ` + more + `}`
+	}
+	for _, tt := range []struct{ name, policy, claims, want string }{
+		{"numbers beyond a float64", `"NumericEquals": {"@:repository_id": "9007199254740993"}`, `"sub": "s", "repository_id": "9007199254740992"`, unknown},
+		{"numbers in JSON", `"NumericLessThanEquals": {"@:repository_id": 9007199254740992}`, `"sub": "s", "repository_id": 9007199254740993`, unknown},
+		{"decimals beyond a float64", `"NumericEquals": {"@:repository_id": "0.30000000000000001"}`, `"sub": "s", "repository_id": "0.3"`, unknown},
+		{"numbers that a float64 holds", `"NumericEquals": {"@:repository_id": "123456789012345"}`, `"sub": "s", "repository_id": 123456789012345`, admitted},
+		{"a number in a form of its own", `"StringEquals": {"@:repository_id": "1e3"}`, `"sub": "s", "repository_id": 1e3`, unknown},
+		{"dates closer than a float64 tells", `"DateEquals": {"@:ref": "2026-11-20T12:00:00.0000001Z"}`, `"sub": "s", "ref": "2026-11-20T12:00:00.0000002Z"`, unknown},
+		{"a lone surrogate in a claim", `"StringEquals": {"@:ref": "main"}, "StringLike": {"@:sub": "repo:acme/app:*"}`, `"ref": "main", "sub": "repo:acme/app:\ud800"`, unknown},
+		{"a lone surrogate in a list", `"ForAnyValue:StringEquals": {"@:amr": "a"}`, `"sub": "s", "amr": ["a", "\udfff"]`, unknown},
+		{"lone surrogates in two claims", `"StringEquals": {"@:sub": "${@:ref}"}`, `"sub": "\ud800", "ref": "\udfff"`, unknown},
+		{"lone surrogates in session tags", `"StringEquals": {"@:sub": "${aws:RequestTag/a}"}`, `"sub": "s", "https://aws.amazon.com/tags/principal_tags/a": "\udfff"`, unknown},
+		{"lone surrogates in the names of session tags", `"ForAllValues:StringLike": {"aws:TagKeys": "*"}`, `"sub": "s", "https://aws.amazon.com/tags/principal_tags/\udfff": "x"`, unknown},
+		{"bytes that are not UTF-8", `"StringEquals": {"@:sub": "${@:ref}"}`, "\"sub\": \"\xff\", \"ref\": \"\xfe\"", unknown},
+		{"a pair of surrogates", `"StringEquals": {"@:sub": "\ud83d\ude80"}`, `"sub": "🚀"`, admitted},
+		{"a list in a list", `"ForAnyValue:StringEquals": {"@:amr": "a"}`, `"sub": "s", "amr": [["a"]]`, unknown},
+		{"an object in a list", `"ForAllValues:StringEquals": {"@:amr": "a"}`, `"sub": "s", "amr": ["a", {"b": 1}]`, unknown},
+		{"no value in a list", `"ForAllValues:StringEquals": {"@:amr": "a"}`, `"sub": "s", "amr": ["a", null]`, unknown},
+		{"a lone surrogate in the policy", `"StringEquals": {"@:sub": "\ud800"}`, `"sub": "\udfff"`, "ecr-oidc: reading the trust policy: line 2: it has a character that cannot be decoded"},
+		{"a lone surrogate in a key", `"StringEquals": {"aws:RequestTag/\ud800": "x"}`, `"sub": "s", "https://aws.amazon.com/tags/principal_tags/\udfff": "x"`, "ecr-oidc: reading the trust policy: line 2: it has a character that cannot be decoded"},
+		{"a low surrogate before a high one", `"StringEquals": {"@:sub": "\ude80\ud83d"}`, `"sub": "s"`, "ecr-oidc: reading the trust policy: line 2: it has a character that cannot be decoded"},
+		{"no UTF-8 in the policy", "\"StringEquals\": {\"@:sub\": \"\xff\"}", `"sub": "s"`, "ecr-oidc: reading the trust policy: line 2: it has a character that cannot be decoded"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for name, text := range map[string]string{"policy": policy(tt.policy), "claims": claims(tt.claims)} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out := bare(t, dir, "", "--claims", "claims", "--trust-policy", "policy")
+			if code := map[bool]int{true: 0, false: 1}[tt.want == admitted]; out.code != code || !strings.Contains(out.stdout+out.stderr, tt.want) {
+				t.Errorf("exit %d, want %d and %q\n%s%s", out.code, code, tt.want, out.stdout, out.stderr)
+			}
+		})
+	}
+}

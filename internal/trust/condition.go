@@ -19,7 +19,7 @@ func (a asking) condition(c Condition) Check {
 		check.Why = "there is no value to compare with"
 		return check
 	case seen.unknown != "":
-		check.Got, check.Why = nil, seen.unknown
+		check.Why = seen.unknown
 		return check
 	}
 	// An empty string counts as no value at all for the set operators.

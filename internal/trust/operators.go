@@ -115,19 +115,27 @@ func truth(s string) (float64, bool) {
 	return 0, false
 }
 
+// number reads a plain integer or decimal of at most 15 digits. Two of those that differ also differ as float64. AWS
+// does not document how precisely it compares more digits, nor which other forms it reads.
 func number(s string) (float64, bool) {
+	whole, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	digits := whole + fraction
+	if len(digits) > 15 || strings.Trim(digits, "0123456789") != "" || whole == "" || point != (fraction != "") {
+		return 0, false
+	}
 	f, err := strconv.ParseFloat(s, 64)
-	return f, err == nil && strings.Trim(s, "+-.0123456789") == "" // IAM speaks of integers and decimals
+	return f, err == nil
 }
 
 // date reads seconds since 1970, and the forms of https://www.w3.org/TR/NOTE-datetime but one: a bare year looks like
-// seconds, and IAM does not say which it takes it for.
+// seconds, and IAM does not say which it takes it for. It reads no more than milliseconds, so that two dates that differ
+// also differ as float64.
 func date(s string) (float64, bool) {
 	if seconds, ok := number(s); ok {
 		return seconds, len(s) > 4
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01"} {
-		if t, err := time.Parse(layout, s); err == nil {
+		if t, err := time.Parse(layout, s); err == nil && t.Nanosecond()%int(time.Millisecond) == 0 {
 			return float64(t.UnixMilli()) / 1000, true
 		}
 	}
