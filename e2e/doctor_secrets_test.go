@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -28,7 +27,8 @@ func TestDoctorRedactsURLs(t *testing.T) {
 			j.env["AWS_ENDPOINT_URL_STS"] = "https://" + userinfo + "@127.0.0.1:1"
 		},
 		"AWS_ENDPOINT_URL_ECR, which answers": func(t *testing.T, j *job, userinfo string) {
-			j.env["AWS_ENDPOINT_URL_ECR"] = "https://" + userinfo + "@" + strings.TrimPrefix(j.world.URL("ecr"), "https://")
+			j.env["AWS_ENDPOINT_URL_ECR"] = "https://" + userinfo + "@" +
+				strings.TrimPrefix(j.world.URL("ecr"), "https://")
 		},
 		"the AWS configuration file": func(t *testing.T, j *job, userinfo string) {
 			j.machine()
@@ -37,10 +37,12 @@ func TestDoctorRedactsURLs(t *testing.T) {
 			j.profiles(t, "[default]\nendpoint_url = https://"+userinfo+"@127.0.0.1:1\n")
 		},
 		"HTTPS_PROXY": func(t *testing.T, j *job, userinfo string) {
-			j.env["HTTPS_PROXY"], j.env["AWS_ENDPOINT_URL_STS"] = "http://"+userinfo+"@127.0.0.1:1", "https://sts.example"
+			j.env["HTTPS_PROXY"] = "http://" + userinfo + "@127.0.0.1:1"
+			j.env["AWS_ENDPOINT_URL_STS"] = "https://sts.example"
 		},
 		"https_proxy": func(t *testing.T, j *job, userinfo string) {
-			j.env["https_proxy"], j.env["AWS_ENDPOINT_URL_STS"] = "http://"+userinfo+"@127.0.0.1:1", "https://sts.example"
+			j.env["https_proxy"] = "http://" + userinfo + "@127.0.0.1:1"
+			j.env["AWS_ENDPOINT_URL_STS"] = "https://sts.example"
 		},
 		"a proxy without a scheme": func(t *testing.T, j *job, userinfo string) {
 			j.env["HTTPS_PROXY"], j.env["AWS_ENDPOINT_URL_STS"] = userinfo+"@127.0.0.1:1", "https://sts.example"
@@ -50,10 +52,12 @@ func TestDoctorRedactsURLs(t *testing.T) {
 				http.Error(w, "refused: "+r.Header.Get("Proxy-Authorization"), http.StatusProxyAuthRequired)
 			}))
 			t.Cleanup(refusal.Close)
-			j.env["HTTPS_PROXY"], j.env["AWS_ENDPOINT_URL_STS"] = "http://"+userinfo+"@"+refusal.Listener.Addr().String(), "https://sts.example"
+			j.env["HTTPS_PROXY"] = "http://" + userinfo + "@" + refusal.Listener.Addr().String()
+			j.env["AWS_ENDPOINT_URL_STS"] = "https://sts.example"
 		},
 		"HTTP_PROXY": func(t *testing.T, j *job, userinfo string) {
-			j.env["HTTP_PROXY"], j.env["AWS_ENDPOINT_URL_STS"] = "http://"+userinfo+"@127.0.0.1:1", "http://sts.example"
+			j.env["HTTP_PROXY"] = "http://" + userinfo + "@127.0.0.1:1"
+			j.env["AWS_ENDPOINT_URL_STS"] = "http://sts.example"
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +66,8 @@ func TestDoctorRedactsURLs(t *testing.T) {
 			j.env["AWS_MAX_ATTEMPTS"] = "1"
 			forms := []string{user + ":" + password, user + ":" + password + "@x", user}
 			if !strings.Contains(strings.ToLower(name), "proxy") { // Go ignores a proxy whose URL it cannot parse
-				forms = append(forms, user+":"+password+"%Pass", user+":"+password+"%zz/x", user+":"+password+`"%zz`, user+":"+password+"%zz"+strings.Repeat("x", 700))
+				forms = append(forms, user+":"+password+"%Pass", user+":"+password+"%zz/x",
+					user+":"+password+`"%zz`, user+":"+password+"%zz"+strings.Repeat("x", 700))
 			}
 			for _, userinfo := range forms {
 				arrange(t, j, userinfo)
@@ -88,11 +93,13 @@ func TestDoctorRunsDockerWithoutTheJobsEnvironment(t *testing.T) {
 	j := patient(t, world.Options{})
 	j.keys()
 	maps.Copy(j.env, map[string]string{
-		"GITHUB_TOKEN": "marked-token", "ACTIONS_RUNTIME_TOKEN": "marked-token", "ECR_OIDC_TOKEN": "", "DOCKER_AUTH_CONFIG": `{"auths": {}}`,
+		"GITHUB_TOKEN": "marked-token", "ACTIONS_RUNTIME_TOKEN": "marked-token",
+		"ECR_OIDC_TOKEN": "", "DOCKER_AUTH_CONFIG": `{"auths": {}}`,
 		"HTTPS_PROXY": "", "NPM_TOKEN": "marked-token",
 	})
 	dump := filepath.Join(j.dir, "docker-environment")
-	docker := j.write(t, "bin/docker", fmt.Sprintf("#!/bin/sh\n/usr/bin/env >>'%s'\necho 'Docker version 29.1.3, build 0123456'\n", dump))
+	script := "#!/bin/sh\n/usr/bin/env >>'" + dump + "'\necho 'Docker version 29.1.3, build 0123456'\n"
+	docker := j.write(t, "bin/docker", script)
 	if err := os.Chmod(docker, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (d *doctor) diagnose(x helper.Examination) diagnosis {
 	found.get(x, d.program)
 	switch {
 	case found.Token != nil && (d.policy != nil || refusedRole(x.Err)):
-		d.judge(&found, x.Plan.SessionName)
+		d.judge(&found)
 		if found.Policy != nil && found.Policy.Verdict != nil {
 			found.compare(x)
 		}
@@ -108,7 +108,7 @@ func (d *diagnosis) registry(x helper.Examination) {
 
 func (d *diagnosis) roles(x helper.Examination) {
 	if len(x.Plan.Roles) > 0 {
-		d.Role = x.Plan.Roles[0]
+		d.Role, d.Session = x.Plan.Roles[0], x.Plan.SessionName
 	}
 	var none *token.NoRoleError
 	switch {

@@ -183,8 +183,9 @@ func dockerVersion(said string) (check, bool) {
 	return check{Name: "docker", State: good, Text: "version " + number + ", which hides a refusal in its own error; look above \"no basic auth credentials\""}, true
 }
 
-// run returns what a command prints on stdout, without the space around it. It returns "" when the command is not there,
-// fails, prints more than a few lines or is not done within 3 seconds. The command's environment has no secret.
+// run returns what a command prints on stdout, without the space around it. It returns "" when the command
+// is not there, fails, prints more than a few lines or is not done within 3 seconds. The command's
+// environment has no secret.
 func run(command string, args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
@@ -197,8 +198,9 @@ func run(command string, args ...string) string {
 	return strings.TrimSpace(string(stdout))
 }
 
-// minimalEnv returns the variables that docker and launchctl need: the search path, the home folder and, on Windows, the
-// system folder and the extensions of programs. The job's tokens and keys are not among them.
+// minimalEnv returns the variables that docker and launchctl need: the search path, the home folder and,
+// on Windows, the system folder and the extensions of programs. The job's tokens and keys are not among
+// them.
 func minimalEnv() []string {
 	names := []string{"PATH", "HOME"}
 	if runtime.GOOS == "windows" {

@@ -34,7 +34,8 @@ type diagnosis struct {
 	Registry string        `json:"registry,omitempty"`
 	Ready    bool          `json:"ready"` // a get would succeed now; with --claims, the policy admits them
 	Checks   []check       `json:"checks"`
-	Role     string        `json:"role,omitempty"` // the one that the token is to assume
+	Role     string        `json:"role,omitempty"`         // the one that the token is to assume
+	Session  string        `json:"session_name,omitempty"` // of that role's session
 	Token    *tokenReport  `json:"token,omitempty"`
 	Policy   *policyReport `json:"policy,omitempty"`
 	Get      string        `json:"get,omitempty"` // the line that get would print

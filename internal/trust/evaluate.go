@@ -113,7 +113,8 @@ func CheckSize(claims map[string]any) error {
 		return err
 	}
 	if text.Len() > maxToken {
-		return fmt.Errorf("they have %d bytes as JSON, more than the %d characters of the longest token that STS accepts", text.Len(), maxToken)
+		const format = "they have %d bytes as JSON, more than the %d characters of the longest token that STS accepts"
+		return fmt.Errorf(format, text.Len(), maxToken)
 	}
 	return nil
 }
@@ -133,7 +134,8 @@ func (r Request) ask() (asking, error) {
 	}
 	if r.Role != "" {
 		part := strings.SplitN(r.Role, ":", 6)
-		if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[4] == "" || !decoded(r.Role) || !strings.HasPrefix(part[5], "role/") {
+		if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[4] == "" ||
+			!decoded(r.Role) || !strings.HasPrefix(part[5], "role/") {
 			return a, fmt.Errorf("evaluating the trust policy: %s is not a role's ARN", quote(r.Role))
 		}
 		a.partition, a.account = part[1], part[4]

@@ -85,7 +85,8 @@ func (r *reader) token() (json.Token, int) {
 	switch v := token.(type) {
 	case string:
 		if !decoded(v) {
-			r.fail(node{line: r.line}, "it has a character that cannot be decoded (half of a surrogate pair, or no UTF-8)")
+			r.fail(node{line: r.line},
+				"it has a character that cannot be decoded (half of a surrogate pair, or no UTF-8)")
 		}
 		r.size += len(`""`) + countVisible(v)
 	case bool, json.Number:

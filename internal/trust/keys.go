@@ -141,7 +141,8 @@ func (a asking) claim(name string) value {
 	case name != "aud":
 	case len(azp.all) == 1 && a.issuer == "accounts.google.com": // the other one is oaud
 		return azp
-	case len(azp.all)+len(azp.unknown) > 0 && !slices.Equal(aud.all, azp.all): // https://github.com/aws/aws-sdk-net/issues/3071
+	// https://github.com/aws/aws-sdk-net/issues/3071
+	case len(azp.all)+len(azp.unknown) > 0 && !slices.Equal(aud.all, azp.all):
 		const either = "the token has an azp as well as an aud, and AWS may compare either"
 		return value{all: append(aud.all, azp.all...), oneOf: either, unknown: cmp.Or(aud.unknown, azp.unknown)}
 	}
@@ -175,7 +176,7 @@ func valueOf(claim any) (v value) {
 				text = strconv.FormatFloat(f, 'f', -1, 64)
 			}
 			if _, ok := number(text); !ok || strings.Contains(text, ".") {
-				v.unknown = "it is a number that is not a plain integer of at most 15 digits, and AWS does not document how it compares that"
+				v.unknown = "it is a number other than a plain integer of at most 15 digits"
 			}
 			v.all = append(v.all, text)
 		default:

@@ -49,14 +49,23 @@ func TestTooLong(t *testing.T) {
 		{"as long as IAM accepts", policy(7900), ""},
 		{"longer", policy(8192), "IAM accepts at most 8192 characters, white space apart, and it has more"},
 		{"long by white space", policy(7900) + strings.Repeat("\n", 20000), ""},
-		{"long by indentation", strings.ReplaceAll(policy(7900), `"Action"`, strings.Repeat(" ", 20000)+`"Action"`), ""},
-		{"in the answer of get-role", `{"Role": {"Description": "` + strings.Repeat("x", 5000) + `", "AssumeRolePolicyDocument": ` + policy(7900) + `}}`, ""},
-		{"longer, in the answer of get-role", `{"Role": {"AssumeRolePolicyDocument": ` + policy(8192) + `}}`, "has more"},
-		{"long by its structure", oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": %s}`, gitHub, repeated("", 3000))), "has more"},
-		{"a name that repeats in every place", strings.Repeat(`{"`+strings.Repeat("\x7f", 600)+`": `, 9) + `[` + strings.Repeat("0,", 25000) + `0]` + strings.Repeat("}", 9), "longer than"},
+		{"long by indentation",
+			strings.ReplaceAll(policy(7900), `"Action"`, strings.Repeat(" ", 20000)+`"Action"`), ""},
+		{"in the answer of get-role",
+			`{"Role": {"Description": "` + strings.Repeat("x", 5000) +
+				`", "AssumeRolePolicyDocument": ` + policy(7900) + `}}`, ""},
+		{"longer, in the answer of get-role",
+			`{"Role": {"AssumeRolePolicyDocument": ` + policy(8192) + `}}`, "has more"},
+		{"long by its structure",
+			oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": %s}`, gitHub, repeated("", 3000))), "has more"},
+		{"a name that repeats in every place",
+			strings.Repeat(`{"`+strings.Repeat("\x7f", 600)+`": `, 9) + `[` +
+				strings.Repeat("0,", 25000) + `0]` + strings.Repeat("}", 9), "longer than"},
 	} {
 		_, err := Parse([]byte(tt.policy))
-		if (err == nil) != (tt.wrong == "") || err != nil && (!strings.Contains(err.Error(), tt.wrong) || len(err.Error()) > 3000) {
+		switch {
+		case err == nil && tt.wrong == "":
+		case err == nil || tt.wrong == "" || !strings.Contains(err.Error(), tt.wrong) || len(err.Error()) > 3000:
 			t.Errorf("%s: %v; want %q", tt.name, err, tt.wrong)
 		}
 	}
@@ -69,7 +78,8 @@ func TestTooLong(t *testing.T) {
 		_, err1 := Evaluate(p, r)
 		_, err2 := Smallest(r)
 		for _, err := range []error{err1, err2} {
-			if (err != nil) != long || long && !strings.Contains(err.Error(), "more than the 20000 characters of the longest token that STS accepts") {
+			const wrong = "more than the 20000 characters of the longest token that STS accepts"
+			if (err != nil) != long || long && !strings.Contains(err.Error(), wrong) {
 				t.Errorf("%d: %v", n, err)
 			}
 		}
@@ -100,19 +110,40 @@ func TestTimeWithinLimits(t *testing.T) {
 		condition string
 		claims    map[string]any
 	}{
-		{"one long pattern", on("StringLike", "sub", `"*`+long(7800)+`b"`), claims(map[string]any{"sub": long(14000)})},
-		{"a long pattern of a variable", on("StringLike", "sub", repeated("*?${"+gitHub+":actor}b", 130)), claims(map[string]any{"sub": long(9000), "actor": long(4400)})},
-		{"long patterns, many values", on("ForAnyValue:StringLike", "amr", repeated("${"+gitHub+":sub}", 130)), claims(map[string]any{"sub": long(7000), "amr": amr})},
-		{"long ARNs, many values", on("ForAnyValue:ArnLike", "amr", repeated("${"+gitHub+":sub}", 130)), claims(map[string]any{"sub": long(7000), "amr": amr})},
-		{"long texts, many values", on("ForAnyValue:StringEquals", "amr", repeated("${"+gitHub+":sub}", 130)), claims(map[string]any{"sub": long(7000), "amr": amr})},
-		{"long numbers, many values", on("ForAnyValue:NumericEquals", "amr", repeated("${"+gitHub+":sub}", 130)), claims(map[string]any{"sub": strings.Repeat("1", 7000), "amr": amr})},
-		{"a variable many times", on("StringLike", "sub", `"`+strings.Repeat("${"+gitHub+":actor}", 150)+`"`), claims(map[string]any{"sub": long(7000), "actor": long(7000)})},
-		{"many values", on("ForAnyValue:StringEquals", "amr", repeated("b", 1900)), claims(map[string]any{"amr": amr})},
-		{"nested lists", on("ForAnyValue:StringEquals", "amr", repeated("${"+gitHub+":amr}", 130)), claims(map[string]any{"amr": []any{nested, amr}})},
-		{"a near miss of many values", on("StringEquals", "sub", repeated("r*", 1500)), claims(map[string]any{"sub": "repo:acme@1/app@2:" + long(950)})},
-		{"a near miss of patterns", on("StringLike", "sub", repeated(strings.Repeat("*a", 250)+"b", 14)), claims(map[string]any{"sub": "repo:" + long(480)})},
-		{"many claims and tags", `"Null": {` + strings.TrimSuffix(manyTags(250), ",") + `}`, claims(map[string]any{tagsClaim: map[string]any{"principal_tags": manyNames(1400)}})},
-		{"wildcards in CircleCI's subject", `"StringLike": {"oidc.circleci.com:sub": "` + strings.Repeat("*a", 3900) + `:"}`, claims(map[string]any{"sub": "x"})},
+		{"one long pattern", on("StringLike", "sub", `"*`+long(7800)+`b"`),
+			claims(map[string]any{"sub": long(14000)})},
+		{"a long pattern of a variable",
+			on("StringLike", "sub", repeated("*?${"+gitHub+":actor}b", 130)),
+			claims(map[string]any{"sub": long(9000), "actor": long(4400)})},
+		{"long patterns, many values",
+			on("ForAnyValue:StringLike", "amr", repeated("${"+gitHub+":sub}", 130)),
+			claims(map[string]any{"sub": long(7000), "amr": amr})},
+		{"long ARNs, many values",
+			on("ForAnyValue:ArnLike", "amr", repeated("${"+gitHub+":sub}", 130)),
+			claims(map[string]any{"sub": long(7000), "amr": amr})},
+		{"long texts, many values",
+			on("ForAnyValue:StringEquals", "amr", repeated("${"+gitHub+":sub}", 130)),
+			claims(map[string]any{"sub": long(7000), "amr": amr})},
+		{"long numbers, many values",
+			on("ForAnyValue:NumericEquals", "amr", repeated("${"+gitHub+":sub}", 130)),
+			claims(map[string]any{"sub": strings.Repeat("1", 7000), "amr": amr})},
+		{"a variable many times",
+			on("StringLike", "sub", `"`+strings.Repeat("${"+gitHub+":actor}", 150)+`"`),
+			claims(map[string]any{"sub": long(7000), "actor": long(7000)})},
+		{"many values", on("ForAnyValue:StringEquals", "amr", repeated("b", 1900)),
+			claims(map[string]any{"amr": amr})},
+		{"nested lists", on("ForAnyValue:StringEquals", "amr", repeated("${"+gitHub+":amr}", 130)),
+			claims(map[string]any{"amr": []any{nested, amr}})},
+		{"a near miss of many values", on("StringEquals", "sub", repeated("r*", 1500)),
+			claims(map[string]any{"sub": "repo:acme@1/app@2:" + long(950)})},
+		{"a near miss of patterns",
+			on("StringLike", "sub", repeated(strings.Repeat("*a", 250)+"b", 14)),
+			claims(map[string]any{"sub": "repo:" + long(480)})},
+		{"many claims and tags", `"Null": {` + strings.TrimSuffix(manyTags(250), ",") + `}`,
+			claims(map[string]any{tagsClaim: map[string]any{"principal_tags": manyNames(1400)}})},
+		{"wildcards in CircleCI's subject",
+			`"StringLike": {"oidc.circleci.com:sub": "` + strings.Repeat("*a", 3900) + `:"}`,
+			claims(map[string]any{"sub": "x"})},
 	} {
 		start := time.Now()
 		policy := strings.Replace(oneStatement(tt.condition), `"`+gitHubARN+`"`, both, 1)

@@ -128,8 +128,8 @@ func number(s string) (float64, bool) {
 }
 
 // date reads seconds since 1970, and the forms of https://www.w3.org/TR/NOTE-datetime but one: a bare year looks like
-// seconds, and IAM does not say which it takes it for. It reads no more than milliseconds, so that two dates that differ
-// also differ as float64.
+// seconds, and IAM does not say which it takes it for. It reads no more than milliseconds, so that two
+// dates that differ also differ as float64.
 func date(s string) (float64, bool) {
 	if seconds, ok := number(s); ok {
 		return seconds, len(s) > 4

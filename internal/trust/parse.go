@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// MaxPolicy is the most that Parse reads, in bytes. It leaves room for the white space and the escapes of a document
-	// of the greatest length, and for the answer of get-role around it.
+	// MaxPolicy is the most that Parse reads, in bytes. It leaves room for white space, for escapes and
+	// for the answer of get-role around the document.
 	MaxPolicy = 64 << 10
 
 	// longest is the greatest length of a trust policy in characters, white space apart.

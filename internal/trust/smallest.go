@@ -53,7 +53,8 @@ func Smallest(r Request) (Suggestion, error) {
 	} else {
 		on("StringEquals", "sub", literal(sub.all[0]))
 	}
-	if open := shapeOf(a.issuer).width(false, sub.all[0]); open.width > ownersProjects { // a customised subject that names no owner
+	// A customised subject may name no owner.
+	if open := shapeOf(a.issuer).width(false, sub.all[0]); open.width > ownersProjects {
 		s.Open = "it admits " + open.text
 		if repository := a.lookup(a.issuer + ":repository"); len(repository.all) == 1 && repository.unknown == "" {
 			s.Open = ""
