@@ -53,7 +53,7 @@ func TestDoctorComplains(t *testing.T) {
 		{"--claims -", 1, "reading the claims: they are not a JSON object"},
 		{"--claims list", 1, "reading the claims: they are not a JSON object"},
 		{"--claims token", 1, "reading the claims: they are not a JSON object"},
-		{"--claims huge", 1, "reading the claims: they are not a JSON object"},
+		{"--claims huge", 1, "reading the claims: huge is longer than 1 MiB"},
 		{"--claims other", 1, `reading the claims: they have no "iss", and are not what doctor --json prints`},
 		{"--claims shape", 1, "reading the claims: they are of shape 2, and this version knows 1"},
 		{"--claims none", 1, "reading the claims: the report has no token in it"},

@@ -40,13 +40,14 @@ func (d *doctor) diagnose(x helper.Examination) diagnosis {
 	found.get(x, d.program)
 	switch {
 	case found.Token != nil && (d.policy != nil || refusedRole(x.Err)):
-		d.judge(&found, x.Plan.SessionName)
+		d.judge(&found)
 		if found.Policy != nil && found.Policy.Verdict != nil {
 			found.compare(x)
 		}
 	case d.policy != nil:
 		found.add("policy", skipped, "not looked at: there is no token to put to it")
 	}
+	found.redactURLs()
 	return found
 }
 
@@ -108,7 +109,7 @@ func (d *diagnosis) registry(x helper.Examination) {
 
 func (d *diagnosis) roles(x helper.Examination) {
 	if len(x.Plan.Roles) > 0 {
-		d.Role = x.Plan.Roles[0]
+		d.Role, d.Session = x.Plan.Roles[0], x.Plan.SessionName
 	}
 	var none *token.NoRoleError
 	switch {

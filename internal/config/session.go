@@ -47,6 +47,9 @@ func job(env token.Env) (repository, run string) {
 	return "", ""
 }
 
+// CheckSessionName returns an error unless STS accepts the name. The error follows the name of the setting.
+func CheckSessionName(name string) error { return check("session_name", []string{name}) }
+
 // clean makes a hyphen of each run of characters that a session's name may not have.
 func clean(s string) string {
 	words := strings.FieldsFunc(s, func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune(inSession, r) })
