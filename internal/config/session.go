@@ -48,7 +48,7 @@ func job(env token.Env) (repository, run string) {
 }
 
 // CheckSessionName returns an error unless STS accepts the name. The error follows the name of the setting.
-func CheckSessionName(name string) error { return check("session_name", []string{name}) }
+func CheckSessionName(name string) error { return check("session_name", []string{name}, quoted) }
 
 // clean makes a hyphen of each run of characters that a session's name may not have.
 func clean(s string) string {
