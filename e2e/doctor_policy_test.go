@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
 )
 
 // What a trust policy says to claims that were handed over: each near miss is an archive in testdata/doctor/policy, whose
@@ -68,4 +71,173 @@ func bare(t *testing.T, dir, stdin string, args ...string) outcome {
 		t.Fatal(err)
 	}
 	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// Where AWS's answer is not certain, doctor reports that it cannot tell, and never that the token is admitted: numbers
+// that a float64 cannot tell apart, and text that decodes to the same replacement character.
+func TestDoctorDoesNotGuess(t *testing.T) {
+	t.Parallel()
+	const (
+		unknown  = "Whether the trust policy admits this token cannot be told from here"
+		admitted = "The trust policy admits this token."
+
+		undecodable = "ecr-oidc: reading the trust policy: line 3: it has a character that cannot be decoded"
+	)
+	policy := func(conditions string) string {
+		return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:*",
+			"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"},
+			"Condition": {` + strings.ReplaceAll(conditions, "@:", "token.actions.githubusercontent.com:") + `}}}`
+	}
+	claims := func(more string) string {
+		return `{"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com", ` + more + `}`
+	}
+	for _, tt := range []struct{ name, policy, claims, want string }{
+		{"numbers beyond a float64", `"NumericEquals": {"@:repository_id": "9007199254740993"}`,
+			`"sub": "s", "repository_id": "9007199254740992"`, unknown},
+		{"numbers in JSON", `"NumericLessThanEquals": {"@:repository_id": 9007199254740992}`,
+			`"sub": "s", "repository_id": 9007199254740993`, unknown},
+		{"decimals beyond a float64", `"NumericEquals": {"@:repository_id": "0.30000000000000001"}`,
+			`"sub": "s", "repository_id": "0.3"`, unknown},
+		{"numbers that a float64 holds", `"NumericEquals": {"@:repository_id": "123456789012345"}`,
+			`"sub": "s", "repository_id": 123456789012345`, admitted},
+		{"a number in a form of its own", `"StringEquals": {"@:repository_id": "1e3"}`,
+			`"sub": "s", "repository_id": 1e3`, unknown},
+		{"dates closer than a float64 tells",
+			`"DateEquals": {"@:ref": "2026-11-20T12:00:00.0000001Z"}`,
+			`"sub": "s", "ref": "2026-11-20T12:00:00.0000002Z"`, unknown},
+		{"a lone surrogate in a claim",
+			`"StringEquals": {"@:ref": "main"}, "StringLike": {"@:sub": "repo:acme/app:*"}`,
+			`"ref": "main", "sub": "repo:acme/app:\ud800"`, unknown},
+		{"a lone surrogate in a list", `"ForAnyValue:StringEquals": {"@:amr": "a"}`,
+			`"sub": "s", "amr": ["a", "\udfff"]`, unknown},
+		{"lone surrogates in two claims", `"StringEquals": {"@:sub": "${@:ref}"}`,
+			`"sub": "\ud800", "ref": "\udfff"`, unknown},
+		{"lone surrogates in session tags", `"StringEquals": {"@:sub": "${aws:RequestTag/a}"}`,
+			`"sub": "s", "https://aws.amazon.com/tags/principal_tags/a": "\udfff"`, unknown},
+		{"lone surrogates in the names of session tags",
+			`"ForAllValues:StringLike": {"aws:TagKeys": "*"}`,
+			`"sub": "s", "https://aws.amazon.com/tags/principal_tags/\udfff": "x"`, unknown},
+		{"bytes that are not UTF-8", `"StringEquals": {"@:sub": "${@:ref}"}`,
+			"\"sub\": \"\xff\", \"ref\": \"\xfe\"", unknown},
+		{"a pair of surrogates", `"StringEquals": {"@:sub": "\ud83d\ude80"}`, `"sub": "🚀"`, admitted},
+		{"a list in a list", `"ForAnyValue:StringEquals": {"@:amr": "a"}`, `"sub": "s", "amr": [["a"]]`, unknown},
+		{"an object in a list", `"ForAllValues:StringEquals": {"@:amr": "a"}`,
+			`"sub": "s", "amr": ["a", {"b": 1}]`, unknown},
+		{"no value in a list", `"ForAllValues:StringEquals": {"@:amr": "a"}`,
+			`"sub": "s", "amr": ["a", null]`, unknown},
+		{"a lone surrogate in the policy", `"StringEquals": {"@:sub": "\ud800"}`, `"sub": "\udfff"`,
+			undecodable},
+		{"a lone surrogate in a key", `"StringEquals": {"aws:RequestTag/\ud800": "x"}`,
+			`"sub": "s", "https://aws.amazon.com/tags/principal_tags/\udfff": "x"`,
+			undecodable},
+		{"a low surrogate before a high one", `"StringEquals": {"@:sub": "\ude80\ud83d"}`,
+			`"sub": "s"`, undecodable},
+		{"no UTF-8 in the policy", "\"StringEquals\": {\"@:sub\": \"\xff\"}", `"sub": "s"`,
+			undecodable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for name, text := range map[string]string{"policy": policy(tt.policy), "claims": claims(tt.claims)} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out := bare(t, dir, "", "--claims", "claims", "--trust-policy", "policy")
+			code := map[bool]int{true: 0, false: 1}[tt.want == admitted]
+			if out.code != code || !strings.Contains(out.stdout+out.stderr, tt.want) {
+				t.Errorf("exit %d, want %d and %q\n%s%s", out.code, code, tt.want, out.stdout, out.stderr)
+			}
+		})
+	}
+}
+
+// A condition on sts:RoleSessionName is evaluated with the name in the job's report, or with --session-name. Without
+// either it is not evaluated.
+func TestDoctorSessionName(t *testing.T) {
+	t.Parallel()
+	j := patient(t, world.Options{})
+	j.env["ECR_OIDC_SESSION_NAME"] = "deploy-7"
+	with := func(condition string) string {
+		return strings.Replace(mainOnly, `"Condition": {`, `"Condition": {`+condition+`, `, 1)
+	}
+	policy := j.write(t, "policy.json", with(`"StringLike": {"sts:RoleSessionName": "deploy-*"}`))
+	variable := j.write(t, "variable.json", with(`"ForAnyValue:StringLike": {"`+
+		strings.TrimPrefix(world.GitHubIssuer, "https://")+`:aud": "${sts:rolesessionname}"}`))
+	text, err := os.ReadFile(policy)
+	if err != nil || !strings.Contains(string(text), "deploy-*") {
+		t.Fatalf("%v: %s", err, text)
+	}
+	report := j.doctor(t, "--json", usual)
+	if report.code != 0 || !strings.Contains(report.stdout, `"session_name": "deploy-7"`) ||
+		!strings.Contains(report.stdout, `"shape": 1,`) {
+		t.Fatalf("%+v", report)
+	}
+	const (
+		admitted = "The trust policy admits this token."
+		refused  = "The trust policy does not admit this token:"
+		unknown  = "Whether the trust policy admits this token cannot be told from here:"
+		hint     = "→ name it with --session-name, or take what doctor --json prints in the job"
+		allowed  = "allowed are 2 to 64 letters, digits and _ + = , . @ -"
+	)
+	if out := j.doctor(t, "--trust-policy", policy, usual); !strings.Contains(out.stdout, admitted) {
+		t.Errorf("in the job: %+v", out)
+	}
+	var r struct {
+		Registries []struct {
+			Token struct{ Claims json.RawMessage }
+		}
+	}
+	if err := json.Unmarshal([]byte(report.stdout), &r); err != nil {
+		t.Fatal(err)
+	}
+	claims := string(r.Registries[0].Token.Claims)
+	older := strings.Replace(report.stdout, `"session_name"`, `"older"`, 1) // what an older version prints
+	for _, tt := range []struct {
+		name, stdin string
+		args        []string
+		want        []string
+		code        int
+	}{
+		{"a report", report.stdout, nil, []string{admitted}, 0},
+		{"a report, and another name", report.stdout, []string{"--session-name", "other"},
+			[]string{refused, `"other"`}, 1},
+		{"a report without the name", older, nil, []string{unknown, hint}, 1},
+		{"a report without the name, and a name", older, []string{"--session-name", "deploy-8"},
+			[]string{admitted}, 0},
+		{"claims", claims, nil, []string{unknown, hint}, 1},
+		{"claims and a name", claims, []string{"--session-name", "deploy-8"}, []string{admitted}, 0},
+		{"claims and another name", claims, []string{"--session-name", "x.y@z"}, []string{refused}, 1},
+		{"a name that STS would refuse",
+			strings.Replace(report.stdout, `"deploy-7"`, `"deploy 7"`, 1), nil,
+			[]string{`reading the claims: the session name in the report is "deploy 7"; ` + allowed}, 1},
+	} {
+		out := bare(t, j.dir, tt.stdin, append([]string{"--claims", "-", "--trust-policy", policy}, tt.args...)...)
+		for _, want := range tt.want {
+			if out.code != tt.code || !strings.Contains(out.stdout+out.stderr, want) {
+				t.Errorf("%s: exit %d, want %d and %q\n%s%s", tt.name, out.code, tt.code, want,
+					out.stdout, out.stderr)
+			}
+		}
+		if got := strings.Contains(out.stdout, hint); got != slices.Contains(tt.want, hint) {
+			t.Errorf("%s: the hint is there: %v", tt.name, got)
+		}
+	}
+	if out := bare(t, j.dir, claims, "--claims", "-", "--trust-policy",
+		variable); !strings.Contains(out.stdout, unknown) || !strings.Contains(out.stdout, hint) {
+		t.Errorf("a variable: %+v", out)
+	}
+	for _, tt := range []struct{ args, want string }{
+		{"--session-name deploy " + usual,
+			"doctor: --session-name goes with --claims; for a get the name is in ECR_OIDC_SESSION_NAME"},
+		{"--claims - --session-name x",
+			`doctor: --session-name is "x"; ` + allowed},
+		{"--claims - --session-name a/b", `doctor: --session-name is "a/b"; allowed are`},
+		{"--claims - --session-name " + strings.Repeat("x", 65), "doctor: --session-name is "},
+	} {
+		if out := bare(t, j.dir, claims, strings.Fields(tt.args)...); out.code != 2 ||
+			!strings.HasPrefix(out.stderr, "ecr-oidc: "+tt.want) {
+			t.Errorf("%s: %+v", tt.args, out)
+		}
+	}
 }

@@ -27,15 +27,15 @@ func advice(err error) string {
 	case err == nil:
 		return ""
 	case errors.As(err, &missing):
-		return tokenAdvice(missing.Place) + instead(missing.Others)
+		return missing.Advice + instead(missing.Ignored)
 	case errors.As(err, &noRole):
 		next := "set ECR_OIDC_ROLE to the role to assume"
 		if noRole.Why != "" {
-			next += ", and " + tokenAdvice(noRole.Place)
+			next += ", and " + noRole.Advice
 		}
-		return next + instead(noRole.Others)
+		return next + instead(noRole.Ignored)
 	case errors.As(err, &audience):
-		return audienceAdvice(audience)
+		return audience.Advice
 	case errors.As(err, &sso):
 		return "run: " + sso.Command + " --profile " + word(sso.Profile)
 	case errors.As(err, &profile):
@@ -86,25 +86,6 @@ func more(err error, host string) string {
 	return "to see why: docker-credential-ecr-oidc doctor " + host
 }
 
-func tokenAdvice(place token.Place) string {
-	if place.Forgejo {
-		return "give the job `enable-openid-connect: true`"
-	}
-	switch place.Name {
-	case "github":
-		return "give the job `permissions: {id-token: write}` (a job's permissions replace the workflow's; pull requests from public forks never get it)"
-	case "circleci":
-		return "let the project have OIDC tokens (builds of forked pull requests get none unless secrets are passed to them)"
-	case "gitlab":
-		return "give the job `id_tokens: {ECR_OIDC_TOKEN: {aud: sts.amazonaws.com}}`"
-	case "buildkite":
-		return "pass BUILDKITE_JOB_ID and BUILDKITE_AGENT_ACCESS_TOKEN on to where Docker runs"
-	case "file":
-		return "set ECR_OIDC_TOKEN_FILE to the file that holds the token"
-	}
-	return "set ECR_OIDC_TOKEN to the token"
-}
-
 // instead names the identities that were there and were not used, and how to choose one.
 func instead(others []string) string {
 	var ways []string
@@ -120,13 +101,6 @@ func instead(others []string) string {
 		return ""
 	}
 	return "; " + strings.Join(ways, "; ")
-}
-
-func audienceAdvice(e *token.AudienceError) string {
-	if e.Place.Name == "circleci" {
-		return "unset ECR_OIDC_AUDIENCE and add the token's audience to the IAM OIDC provider, or run where the job's `circleci run oidc get` is on PATH"
-	}
-	return "make the CI issue the token for that audience, or set ECR_OIDC_AUDIENCE to the one it has and add it to the IAM OIDC provider"
 }
 
 func noneAdvice(e *exchange.NoCredentialsError) string {
@@ -176,10 +150,8 @@ func awsAdvice(e *exchange.Error) string {
 		return "create the IAM OIDC provider for the token's issuer in the role's account"
 	case e.Code == "InvalidIdentityToken" && strings.Contains(e.Message, "audience"):
 		return "add the audience to the client ids of the IAM OIDC provider, or ask for one that is there with ECR_OIDC_AUDIENCE"
-	case e.Code == "ExpiredTokenException" && e.Source == "circleci":
-		return "CircleCI's token lives one hour; run where the job's `circleci run oidc get` is on PATH, or push earlier in the job"
 	case e.Code == "ExpiredTokenException":
-		return "have the CI issue a new token"
+		return token.ExpiredAdvice(e.Source)
 	case e.Code == "RegionDisabledException":
 		return "activate STS in that region in the role's account"
 	case e.Code == "ValidationError" && strings.Contains(e.Message, "DurationSeconds"):

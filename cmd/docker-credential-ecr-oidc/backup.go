@@ -36,6 +36,9 @@ func (c *configuration) keep(file *dockerconfig.Edit) error {
 		return fmt.Errorf("writing the backup %s: %w", c.backup, err)
 	}
 	text, err := json.MarshalIndent(b, "", "\t")
+	if err == nil && len(text) >= dockerconfig.MaxSize { // it could not be read again
+		err = fmt.Errorf("it would be larger than %d MiB", dockerconfig.MaxSize>>20)
+	}
 	if err == nil && !c.dryRun {
 		err = atomicfile.Write(c.backup, append(text, '\n'), 0o600, true)
 	}
@@ -48,9 +51,12 @@ func (c *configuration) keep(file *dockerconfig.Edit) error {
 
 // putBack undoes what was done when the backup was made, but for what somebody has changed since.
 func (c *configuration) putBack(file *dockerconfig.Edit) error {
-	text, err := os.ReadFile(c.restore)
-	if err != nil {
+	text, _, err := atomicfile.Read(c.restore, dockerconfig.MaxSize)
+	if errors.As(err, new(*fs.PathError)) { // it names the file
 		return fmt.Errorf("reading the backup: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("reading the backup %s: %w", c.restore, err)
 	}
 	var b backup
 	if err := json.Unmarshal(text, &b); err != nil || b.Helpers == nil {
@@ -71,7 +77,13 @@ func (c *configuration) putBack(file *dockerconfig.Edit) error {
 		c.tell("%s: there is nothing to put back", c.path)
 	}
 	if b.New && file.Empty() {
-		file.Afterwards(func() error { return os.Remove(atomicfile.Target(c.path)) })
+		file.Afterwards(func() error {
+			target, err := atomicfile.Target(c.path)
+			if err != nil {
+				return fmt.Errorf("removing %s: %w", c.path, err)
+			}
+			return os.Remove(target)
+		})
 	}
 	return nil
 }

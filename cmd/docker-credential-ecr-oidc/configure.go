@@ -8,11 +8,14 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -49,7 +52,10 @@ func (p program) configureVerb() *cobra.Command {
 
 It says which other helper's entry it replaced, and which login of the same host it removed from auths. With --role,
 --source, --profile, --audience, --session-name or --session-duration it also writes ecr-oidc.yaml beside config.json
-(or the file that ECR_OIDC_CONFIG names), for the accounts of these registries.`,
+(or the file that ECR_OIDC_CONFIG names), for the accounts of these registries.
+
+With --creds-store Docker asks this helper for the registries of every account. A role that is set by its name without
+an account then requires --allowed-account-ids.`,
 		Example: lines(
 			"docker-credential-ecr-oidc configure "+exampleHost,
 			"docker-credential-ecr-oidc configure --account 123456789012,210987654321 --region eu-west-2,us-east-1 --role ci-push",
@@ -68,7 +74,7 @@ It says which other helper's entry it replaced, and which login of the same host
 	f.StringSliceVar(&c.accounts, "account", nil, "with --region: the registries of these `ACCOUNTS` ...")
 	f.StringSliceVar(&c.regions, "region", nil, "... in each of these `REGIONS`, both separated by commas")
 	f.StringSliceVar(&c.settings.Role, "role", nil, "the `ROLE` to assume: an ARN, or a name in the registry's own account; several are a chain")
-	f.StringVar(&c.settings.Source, "source", "", "where the identity comes from: `SOURCE` is one of "+strings.Join(token.Names, ", "))
+	f.StringVar(&c.settings.Source, "source", "", "where the identity comes from: `SOURCE` is one of "+strings.Join(token.Sources(), ", "))
 	f.StringVar(&c.settings.Profile, "profile", "", "the AWS `PROFILE` to use on a machine")
 	f.StringVar(&c.settings.Audience, "audience", "", "the `AUDIENCE` to ask the CI's token for")
 	f.StringVar(&c.settings.SessionName, "session-name", "", "the role session's `NAME`")
@@ -83,7 +89,7 @@ It says which other helper's entry it replaced, and which login of the same host
 	f.StringVar(&c.dir, "docker-config", "", "Docker's configuration is in `DIR` (default: DOCKER_CONFIG, or ~/.docker)")
 	f.StringVar(&c.authfile, "authfile", "", "write podman's `FILE` instead, such as ~/.config/containers/auth.json")
 	// The flags are there, and cobra says no only to what is not.
-	_ = verb.RegisterFlagCompletionFunc("source", cobra.FixedCompletions(token.Names, cobra.ShellCompDirectiveNoFileComp))
+	_ = verb.RegisterFlagCompletionFunc("source", cobra.FixedCompletions(token.Sources(), cobra.ShellCompDirectiveNoFileComp))
 	_ = verb.MarkFlagDirname("docker-config")
 	for _, flag := range []string{"authfile", "backup", "restore"} {
 		_ = verb.MarkFlagFilename(flag)
@@ -110,12 +116,9 @@ func (c *configuration) run(args []string) (err error) {
 		}
 	}
 	if c.dryRun {
-		var file *dockerconfig.Edit
-		if file, err = dockerconfig.Read(c.path); err == nil {
-			err = c.change(file)
-		}
+		err = c.preview()
 	} else {
-		err = dockerconfig.Update(c.path, c.change)
+		err = dockerconfig.Update(c.path, lockTimeout, c.change)
 	}
 	if err != nil {
 		return err
@@ -130,6 +133,22 @@ func (c *configuration) run(args []string) (err error) {
 		fmt.Fprintln(c.stderr, c.line(errors.New(warning), ""))
 	}
 	return nil
+}
+
+// lockTimeout is how long configure waits for another process to release the lock of a file. An edit
+// takes milliseconds.
+const lockTimeout = 10 * time.Second
+
+// preview makes every change in memory, and fails where Update would before it writes.
+func (c *configuration) preview() error {
+	if _, err := atomicfile.Target(c.path); err != nil {
+		return fmt.Errorf("editing %s: %w", c.path, err)
+	}
+	file, err := dockerconfig.Read(c.path)
+	if err != nil {
+		return err
+	}
+	return c.change(file)
 }
 
 // named returns the registries that the arguments and --account with --region name, each once.
@@ -164,7 +183,8 @@ func (c *configuration) named(args []string) (regs []registry.Registry, err erro
 
 // sensible refuses what cannot be meant together.
 func (c *configuration) sensible() error {
-	settings := len(c.settings.Set()) > 0 || len(c.settings.Allowed) > 0
+	forAccounts := len(c.settings.Set()) > 0
+	settings := forAccounts || len(c.settings.Allowed) > 0
 	restore := c.restore != ""
 	switch {
 	case c.authfile != "" && c.dir != "":
@@ -175,7 +195,7 @@ func (c *configuration) sensible() error {
 		return nil
 	case c.backup != "" && (c.remove || c.store.set):
 		return wrong("configure: --backup goes with neither --remove nor --creds-store")
-	case len(c.registries) == 0 && settings:
+	case len(c.registries) == 0 && (forAccounts || settings && !c.store.set):
 		return wrong("configure: --role, --source, --profile and the other settings are for the accounts of registries; name one or more")
 	case len(c.registries) == 0 && !c.store.set:
 		return wrong("configure takes one registry or more, for example %s", exampleHost)
@@ -261,18 +281,14 @@ func (c *configuration) removeAuth(file *dockerconfig.Edit, host string) {
 
 // writeSettings writes --role, --audience and the like into our file, for the accounts of the registries.
 func (c *configuration) writeSettings() error {
-	var said, accounts []string
+	var said []string
 	for _, set := range c.settings.Set() {
 		said = append(said, strings.ReplaceAll(set.Key, "_", " ")+" "+strings.Join(set.Texts, ", then "))
 	}
 	if len(said) == 0 && len(c.settings.Allowed) == 0 {
 		return nil
 	}
-	for _, reg := range c.registries {
-		if !slices.Contains(accounts, reg.Account) { // the public registry's is ""
-			accounts = append(accounts, reg.Account)
-		}
-	}
+	accounts := c.namedAccounts()
 	return c.ours(func(path, shown string) error {
 		for _, account := range accounts {
 			who := "account " + account
@@ -292,6 +308,16 @@ func (c *configuration) writeSettings() error {
 		}
 		return err
 	})
+}
+
+// namedAccounts returns the accounts of the registries, each once; "" is the public registry's.
+func (c *configuration) namedAccounts() (accounts []string) {
+	for _, reg := range c.registries {
+		if !slices.Contains(accounts, reg.Account) {
+			accounts = append(accounts, reg.Account)
+		}
+	}
+	return accounts
 }
 
 // surroundings warns of what keeps Docker from being answered, whatever is in its file.
@@ -314,7 +340,7 @@ func (c *configuration) surroundings() (warnings []string) {
 		switch {
 		case errors.Is(err, config.ErrNotAllowed):
 			warnings = append(warnings, fmt.Sprintf("%s: %v, so it is answered as if it were not ECR", reg.Host, err))
-		case reg.Public && len(c.settings.Role) == 0 && (err != nil || len(plan.Roles) == 0):
+		case reg.Public && len(c.settings.Role) == 0 && (err != nil || len(plan.Role.ARNs) == 0):
 			warnings = append(warnings, reg.Host+" stays anonymous until it has a role of its own: set ECR_OIDC_ROLE_PUBLIC, or configure it with --role")
 		}
 	}
@@ -328,7 +354,9 @@ func (p program) completeHosts(verb *cobra.Command, args []string, _ string) ([]
 	if path, err := dockerconfig.Path(cmp.Or(dir, p.env.Get("DOCKER_CONFIG"))); err == nil {
 		if file, err := dockerconfig.Read(path); err == nil {
 			for host, helper := range file.Helpers() {
-				if helper == name && !slices.Contains(args, host) {
+				// Shells get nothing that is no registry, since the file may hold control characters.
+				reg, ok := registry.Parse(host)
+				if ok && reg.Host == host && helper == name && !slices.Contains(args, host) {
 					hosts = append(hosts, host)
 				}
 			}
@@ -338,10 +366,26 @@ func (p program) completeHosts(verb *cobra.Command, args []string, _ string) ([]
 	return hosts, cobra.ShellCompDirectiveNoFileComp
 }
 
+// tell adds a line that is printed when all is done. It begins with a path.
 func (c *configuration) tell(format string, args ...any) {
-	c.did = append(c.did, fmt.Sprintf(format, args...))
+	line := c.clean(format, args)
+	if strings.HasPrefix(line, "::") { // GitHub's runner takes such a line for a command
+		line = "./" + line
+	}
+	c.did = append(c.did, line)
 }
 
 func (c *configuration) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+	c.warnings = append(c.warnings, c.clean(format, args))
+}
+
+// clean returns a message as one line. Each text in it may come from a file or an argument, and is
+// shortened by itself.
+func (c *configuration) clean(format string, args []any) string {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = oneline.Clean(text)
+		}
+	}
+	return oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), c.env.Secrets()...))
 }

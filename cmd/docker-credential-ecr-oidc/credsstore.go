@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
@@ -60,6 +62,9 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 	if c.remove {
 		return c.undoCredsStore(file, was, kept)
 	}
+	if err := c.requireAccounts(ours); err != nil {
+		return err
+	}
 	next := c.store.name
 	switch already := was != "" && itself(was); {
 	case already:
@@ -73,7 +78,7 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 	case next == "" && was == "":
 		return errors.New("becoming credsStore: there was none before, and Docker would no longer use the logins in auths for other hosts; name a helper for them: --creds-store=NAME")
 	case next == "" && !config.IsHelperName(was):
-		return fmt.Errorf("becoming credsStore: the one there is %q, which is no helper's name", was)
+		return fmt.Errorf("becoming credsStore: the one there is %q, which is no helper's name", oneline.Clean(was))
 	default:
 		c.becomeCredsStore(file, was)
 		if next == "" {
@@ -84,6 +89,26 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 		c.warn("docker-credential-%s is not on PATH: Docker gets an error for hosts that are not ECR until it is", next)
 	}
 	return c.keepCredsStore(next, kept)
+}
+
+// requireAccounts returns an error if a role is named without an account and the accounts are not limited.
+// Docker asks its credsStore for every host, so a FROM line would then choose the account of the role
+// that is assumed with the job's token.
+func (c *configuration) requireAccounts(ours string) error {
+	role, from, limited, err := config.RoleOfAnyAccount(c.env, ours)
+	if flag := config.BareRole(c.settings.Role); flag != "" {
+		role, from = flag, "--role"
+	}
+	if err != nil || role == "" || limited || len(c.settings.Allowed) > 0 {
+		return err
+	}
+	accounts := slices.DeleteFunc(c.namedAccounts(), func(a string) bool { return a == "" })
+	if len(accounts) == 0 {
+		accounts = []string{"ACCOUNTS"}
+	}
+	return wrong("configure: with --creds-store this helper is asked for the registries of every account, "+
+		"and the role %q from %s is a name without an account, which can exist in any of them; "+
+		"limit the accounts: --allowed-account-ids %s", oneline.Clean(role), from, strings.Join(accounts, ","))
 }
 
 // becomeCredsStore does it in Docker's file, and names what then counts no more, and what still goes before us.
@@ -161,7 +186,7 @@ func (c *configuration) ours(change func(path, shown string) error) error {
 	if c.dryRun {
 		return rehearse(path, change)
 	}
-	unlock, err := dockerconfig.Lock(path)
+	unlock, err := dockerconfig.Lock(path, lockTimeout)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
@@ -169,14 +194,19 @@ func (c *configuration) ours(change func(path, shown string) error) error {
 	return change(path, path)
 }
 
+// rehearse lets change work on a copy of the file at path.
 func rehearse(path string, change func(path, shown string) error) error {
+	target, err := atomicfile.Target(path)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
 	dir, err := os.MkdirTemp("", "ecr-oidc-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, filepath.Base(path))
-	b, err := os.ReadFile(path)
+	b, _, err := atomicfile.Read(target, config.MaxSize)
 	if err == nil {
 		err = os.WriteFile(file, b, 0o600)
 	}

@@ -22,8 +22,7 @@ func (d *doctor) diagnose(x helper.Examination) diagnosis {
 	}
 	found.registry(x)
 	found.storedLogin(x)
-	decided := x.Err == nil || x.Plan.SessionName != ""
-	if decided {
+	if x.Decided {
 		found.roles(x)
 		found.source(x, d.program)
 		found.token(x)
@@ -32,7 +31,7 @@ func (d *doctor) diagnose(x helper.Examination) diagnosis {
 		found.wrong("settings", x.Err)
 	}
 	found.states(x, d.program)
-	if decided {
+	if x.Decided {
 		found.cache(x)
 		found.repeated(x, d.program)
 	}
@@ -40,13 +39,14 @@ func (d *doctor) diagnose(x helper.Examination) diagnosis {
 	found.get(x, d.program)
 	switch {
 	case found.Token != nil && (d.policy != nil || refusedRole(x.Err)):
-		d.judge(&found, x.Plan.SessionName)
+		d.judge(&found)
 		if found.Policy != nil && found.Policy.Verdict != nil {
 			found.compare(x)
 		}
 	case d.policy != nil:
 		found.add("policy", skipped, "not looked at: there is no token to put to it")
 	}
+	found.redactURLs()
 	return found
 }
 
@@ -107,13 +107,13 @@ func (d *diagnosis) registry(x helper.Examination) {
 }
 
 func (d *diagnosis) roles(x helper.Examination) {
-	if len(x.Plan.Roles) > 0 {
-		d.Role = x.Plan.Roles[0]
+	if len(x.Roles.ARNs) > 0 {
+		d.Role, d.Session = x.Roles.ARNs[0], x.Settings.SessionName
 	}
 	var none *token.NoRoleError
 	switch {
-	case len(x.Plan.Roles) > 0:
-		d.add("role", good, "%s, from %s", strings.Join(x.Plan.Roles, ", then "), x.Plan.RolesFrom)
+	case len(x.Roles.ARNs) > 0:
+		d.add("role", good, "%s, from %s", strings.Join(x.Roles.ARNs, ", then "), x.Roles.From)
 	case x.Registry.Public:
 		d.add("role", note, "none, so this registry is left anonymous").Next = "for a login: set ECR_OIDC_ROLE_PUBLIC"
 	case errors.As(x.Err, &none):
@@ -125,23 +125,26 @@ func (d *diagnosis) roles(x helper.Examination) {
 
 // source says where we are and who we are there.
 func (d *diagnosis) source(x helper.Examination, p program) {
-	place := x.Plan.Place
-	text := place.Name
+	id := x.Identity
+	text := id.Name
+	if id.KeysOnly {
+		text = id.Detected
+	}
 	switch {
-	case place.Chosen:
-		text += ", chosen by " + place.By
-	case place.By != "":
-		text += ", by " + place.By
+	case id.Explicit:
+		text += ", chosen by " + id.DetectedBy
+	case id.DetectedBy != "":
+		text += ", by " + id.DetectedBy
 	default:
 		text += ": no CI's variables are here, so this is a machine"
 	}
-	if x.Source.KeysOnly {
+	if x.Identity.KeysOnly {
 		text += "; no role is set, so the AWS keys in the environment are used alone"
 	}
-	if place.Name == "aws" {
+	if id.Name == "aws" && !id.KeysOnly {
 		text += chain(x, p)
 	}
-	if passed := place.PassedOver(p.env); len(passed) > 0 && !x.Source.KeysOnly {
+	if passed := id.Ignored(); len(passed) > 0 && !x.Identity.KeysOnly {
 		text += "; passed over: " + strings.Join(passed, ", ")
 	}
 	d.add("source", good, "%s", text)
@@ -149,8 +152,8 @@ func (d *diagnosis) source(x helper.Examination, p program) {
 
 // chain says where the SDK's chain begins.
 func chain(x helper.Examination, p program) string {
-	if profile := x.Plan.Choice.Profile; profile != "" {
-		return "; profile " + shown(profile) + " from " + x.Plan.Choice.ProfileFrom
+	if profile := x.Settings.Identity.Profile; profile != "" {
+		return "; profile " + shown(profile) + " from " + x.Settings.Identity.ProfileFrom
 	}
 	if p.env.Get("AWS_ACCESS_KEY_ID") != "" && p.env.Get("AWS_SECRET_ACCESS_KEY") != "" {
 		return "; the keys in the environment"
@@ -170,7 +173,7 @@ func (d *diagnosis) token(x helper.Examination) {
 	text := fmt.Sprintf("issuer   %s\nsubject  %s\naudience %s", shown(c.Issuer), shown(c.Subject), shown(strings.Join(c.Audience, ", ")))
 	if !c.Issued.IsZero() && !c.Expires.IsZero() {
 		text += fmt.Sprintf("\nlives    %s", span(c.Expires.Sub(c.Issued)))
-		if left := time.Until(c.Expires); !x.Source.Asked() {
+		if left := time.Until(c.Expires); !x.Identity.Source.OnDemand {
 			if left > 0 {
 				text += ", " + span(left) + " of it left"
 			} else {
@@ -197,7 +200,7 @@ func step(x helper.Examination) string {
 		return "token"
 	case x.ECR == "" && !errors.As(x.Err, &profile):
 		return "endpoints"
-	case x.Source.OIDC():
+	case x.Identity.OIDC():
 		return "token"
 	}
 	return "credentials"
@@ -213,9 +216,9 @@ func (d *diagnosis) exchange(x helper.Examination, wanted bool) {
 	for _, o := range x.Passed {
 		switch o.Step {
 		case exchange.Password:
-			d.add("ECR", good, "a password that lives %s; %s, %d ms", span(o.Life), where(x.ECR), o.Took.Milliseconds())
+			d.add("ECR", good, "a password that lives %s; %s, %d ms", span(o.Life), where(x.ECR), o.Duration.Milliseconds())
 		default:
-			d.add("STS", good, "%s assumed, for %s; %s, %d ms", exchange.Short(o.Role), span(o.Life), where(x.STS), o.Took.Milliseconds())
+			d.add("STS", good, "%s assumed, for %s; %s, %d ms", exchange.Short(o.Role), span(o.Life), where(x.STS), o.Duration.Milliseconds())
 		}
 	}
 	switch {
@@ -226,7 +229,7 @@ func (d *diagnosis) exchange(x helper.Examination, wanted bool) {
 		if x.ECR == "" {
 			return
 		}
-		if len(x.Plan.Roles) > 0 {
+		if len(x.Roles.ARNs) > 0 {
 			d.add("STS", skipped, "not asked (%s)", where(x.STS))
 		}
 	case failed.Step == exchange.Password:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -184,15 +183,45 @@ func dockerVersion(said string) (check, bool) {
 	return check{Name: "docker", State: good, Text: "version " + number + ", which hides a refusal in its own error; look above \"no basic auth credentials\""}, true
 }
 
-// run returns what a command that answers at once prints; "" when it is not there or fails.
+// run returns what a command prints on stdout, without the space around it. It returns "" when the command
+// is not there, fails, prints more than a few lines or is not done within 3 seconds. The command's
+// environment has no secret.
 func run(command string, args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
+	var stdout fewLines
 	cmd := exec.CommandContext(ctx, command, args...)
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
-	if err != nil {
+	cmd.Stdout, cmd.Env, cmd.WaitDelay = &stdout, minimalEnv(), time.Second
+	if err := cmd.Run(); err != nil {
 		return ""
 	}
-	return string(bytes.TrimSpace(out))
+	return strings.TrimSpace(string(stdout))
+}
+
+// minimalEnv returns the variables that docker and launchctl need: the search path, the home folder and,
+// on Windows, the system folder and the extensions of programs. The job's tokens and keys are not among
+// them.
+func minimalEnv() []string {
+	names := []string{"PATH", "HOME"}
+	if runtime.GOOS == "windows" {
+		names = []string{"PATH", "USERPROFILE", "SystemRoot", "PATHEXT"}
+	}
+	env := []string{} // nil would be the whole environment
+	for _, name := range names {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// fewLines keeps what is written to it, up to 16 KiB, and fails beyond that.
+type fewLines []byte
+
+func (b *fewLines) Write(p []byte) (int, error) {
+	if len(*b)+len(p) > 16<<10 {
+		return 0, errors.New("too much output")
+	}
+	*b = append(*b, p...)
+	return len(p), nil
 }

@@ -60,22 +60,33 @@ func TestAuthConfig(t *testing.T) {
 	}
 }
 
-// A command that hangs is not waited for, one that fails said nothing, and nor did one that is not there.
+// A command that hangs is not waited for. One that fails, prints too much or is not there has no output.
+// Its environment has no more than what it needs.
 func TestRun(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("the commands are shell scripts")
 	}
 	dir := t.TempDir()
+	for _, name := range []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"} {
+		t.Setenv(name, "marked")
+	}
+	t.Setenv("HOME", "/home/user")
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-	for name, script := range map[string]string{"says": "echo; echo yes $1", "fails": "echo yes; exit 1", "hangs": "sleep 300 & echo yes; wait"} {
+	for name, script := range map[string]string{
+		"says": "echo; echo yes $1", "fails": "echo yes; exit 1", "hangs": "sleep 300 & echo yes; wait",
+		"floods": "head -c 200000 /dev/zero | tr '\\0' x",
+		"tells":  "env | grep -E '^(ACTIONS_|AWS_|GITHUB_|HOME=)'",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	start := time.Now()
-	for name, want := range map[string]string{"says": "yes x", "fails": "", "hangs": "", "is-not-there": ""} {
+	for name, want := range map[string]string{
+		"says": "yes x", "fails": "", "hangs": "", "floods": "", "is-not-there": "", "tells": "HOME=/home/user",
+	} {
 		if got := run(name, "x"); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
+			t.Errorf("%s: %.100q, want %q", name, got, want)
 		}
 	}
 	if took := time.Since(start); took > 20*time.Second {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
@@ -28,6 +29,7 @@ type doctor struct {
 	program
 	policyFile, claimsFile string
 	role                   string // that bare claims are to assume
+	session                string // the role session's name, for claims
 	json                   bool
 
 	docker surroundings
@@ -68,6 +70,8 @@ is none and nothing was asked.`,
 	f.SortFlags = false
 	f.StringVar(&d.policyFile, "trust-policy", "", "the role's trust policy is in `FILE`, or on stdin for -; the answer of \"aws iam get-role\" will do")
 	f.StringVar(&d.role, "role", "", "with --claims: the `ARN` of the role, where the file does not say it")
+	f.StringVar(&d.session, "session-name", "",
+		"with --claims: the `NAME` of the role session, where the file does not have it")
 	f.StringVar(&d.claimsFile, "claims", "", "call nobody: the token's claims, or what doctor --json printed, are in `FILE`, or on stdin for -")
 	f.BoolVar(&d.json, "json", false, "print it as JSON, in the shape that docs/doctor.md describes")
 	// The flags are there, and cobra says no only to what is not.
@@ -95,6 +99,15 @@ func (d *doctor) run(args []string) error {
 	}
 	if d.role != "" && d.claimsFile == "" {
 		return wrong("doctor: --role goes with --claims; for a get the role is in ECR_OIDC_ROLE or ecr-oidc.yaml")
+	}
+	if d.session != "" {
+		if d.claimsFile == "" {
+			return wrong("doctor: --session-name goes with --claims; " +
+				"for a get the name is in ECR_OIDC_SESSION_NAME or ecr-oidc.yaml")
+		}
+		if err := config.CheckSessionName(d.session); err != nil {
+			return wrong("doctor: --session-name %v", err)
+		}
 	}
 	if d.claimsFile != "" {
 		return d.fromClaims(regs)
@@ -130,8 +143,8 @@ func (d *doctor) examine(reg registry.Registry) diagnosis {
 	x := limited(wholeGet, helper.Examination{Registry: reg}, func(ctx context.Context, x helper.Examination) helper.Examination {
 		return h.Examine(ctx, x.Registry)
 	})
-	if !x.Settled() {
-		x = limited(wholeGet, x, h.Ask)
+	if !x.Done() {
+		x = limited(wholeGet, x, h.Request)
 	}
 	return d.diagnose(x)
 }
@@ -175,62 +188,98 @@ func (d *doctor) fromClaims(regs []registry.Registry) error {
 	if err != nil {
 		return fmt.Errorf("reading the claims: %w", err)
 	}
-	role, claims, err := claimsIn(text, regs)
+	file, err := claimsIn(text, regs)
+	if err == nil {
+		err = trust.CheckSize(file.claims)
+	}
 	if err != nil {
 		return fmt.Errorf("reading the claims: %w", err)
 	}
-	found := diagnosis{Role: cmp.Or(d.role, role), Token: tokenOf(claims)}
+	found := diagnosis{
+		Role: cmp.Or(d.role, file.role), Session: cmp.Or(d.session, file.session), Token: tokenOf(file.claims),
+	}
 	found.add("token", good, "issuer %s, subject %s, audience %s", shown(found.Token.Issuer), shown(found.Token.Subject), shown(strings.Join(found.Token.Audience, ", ")))
-	d.judge(&found, "")
+	d.judge(&found)
+	if found.Session == "" && d.policy != nil && undecidedSession(*d.policy, found.Policy) {
+		found.add("policy", note, "it has a condition on sts:RoleSessionName, and the session's name is not known").
+			Next = "name it with --session-name, or take what doctor --json prints in the job"
+	}
 	found.Ready = found.Policy != nil && found.Policy.Verdict != nil && found.Policy.Verdict.Admits == trust.Yes
 	return d.print(report{Shape: shape, Version: versionLine(), Ready: found.Ready, Registries: []diagnosis{found}}, found.Ready || d.policy == nil)
 }
 
-// claimsIn finds claims in a file: a report of ours, of which it takes the first registry that has a token and is one of
-// regs when there are any; or the claims themselves.
-func claimsIn(text []byte, regs []registry.Registry) (role string, claims map[string]any, err error) {
+// saved is what a file for --claims holds.
+type saved struct {
+	role, session string // "" where the file does not have them
+	claims        map[string]any
+}
+
+// claimsIn reads a file for --claims: the claims themselves, or a report of doctor --json. Of a report it
+// takes the first registry that has a token and is one of regs, if there are any.
+func claimsIn(text []byte, regs []registry.Registry) (saved, error) {
+	var claims map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&claims); err != nil {
-		return "", nil, errors.New("they are not a JSON object")
+		return saved{}, errors.New("they are not a JSON object")
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return saved{}, errors.New("there is more after the JSON object")
 	}
 	if _, ok := claims["iss"]; ok {
-		return "", claims, nil
+		return saved{claims: claims}, nil
 	}
 	var r struct { // no more of a report than is wanted, so that a later version's can be read too
 		Shape      int
 		Registries []struct {
 			Registry, Role string
+			Session        string `json:"session_name"`
 			Token          *struct{ Claims map[string]any }
 		}
 	}
 	decoder = json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&r); err != nil || r.Shape == 0 {
-		return "", nil, errors.New(`they have no "iss", and are not what doctor --json prints`)
+		return saved{}, errors.New(`they have no "iss", and are not what doctor --json prints`)
 	}
 	if r.Shape != shape {
-		return "", nil, fmt.Errorf("they are of shape %d, and this version knows %d; use the version that printed them", r.Shape, shape)
+		return saved{}, fmt.Errorf("they are of shape %d, and this version knows %d; use the version that printed them",
+			r.Shape, shape)
 	}
 	for _, found := range r.Registries {
-		if reg, ok := registry.Parse(found.Registry); found.Token != nil && (len(regs) == 0 || ok && slices.Contains(regs, reg)) {
-			return found.Role, found.Token.Claims, nil
+		reg, ok := registry.Parse(found.Registry)
+		if found.Token == nil || len(regs) > 0 && !(ok && slices.Contains(regs, reg)) {
+			continue
 		}
+		if found.Session != "" {
+			if err := config.CheckSessionName(found.Session); err != nil {
+				return saved{}, fmt.Errorf("the session name in the report %w", err)
+			}
+		}
+		return saved{role: found.Role, session: found.Session, claims: found.Token.Claims}, nil
 	}
-	return "", nil, errors.New("the report has no token in it: the job had none, or it is of another registry")
+	return saved{}, errors.New("the report has no token in it: the job had none, or it is of another registry")
 }
 
-// read reads a file that the user named, or stdin for "-".
+// maxInput is the greatest length of --trust-policy and --claims, in bytes.
+const maxInput = 1 << 20
+
+// read returns the content of a file, or of stdin for "-".
 func (d *doctor) read(path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(io.LimitReader(d.stdin, 1<<20))
+	name, from := "stdin", d.stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		name, from = path, f
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+	text, err := io.ReadAll(io.LimitReader(from, maxInput+1))
+	if err == nil && len(text) > maxInput {
+		err = fmt.Errorf("%s is longer than 1 MiB", oneline.Clean(name))
 	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, 1<<20))
+	return text, err
 }
 
 // print writes a report, and makes it the exit code.
@@ -249,10 +298,21 @@ func (d *doctor) print(r report, well bool) error {
 	return nil
 }
 
-// judge says what the policy says to the token, or what policy would admit it. The session's name is "" when it is not
-// known.
-func (d *doctor) judge(found *diagnosis, session string) {
-	request := trust.Request{Role: found.Role, Claims: found.Token.Claims, Now: time.Now(), Session: session}
+// undecidedSession reports whether the answer is open and the policy refers to the role session's name.
+func undecidedSession(p trust.Policy, found *policyReport) bool {
+	const key = "sts:rolesessionname"
+	return found != nil && found.Verdict != nil && found.Verdict.Admits == trust.Unknown &&
+		slices.ContainsFunc(p.Statements, func(s trust.Statement) bool {
+			return slices.ContainsFunc(s.Conditions, func(c trust.Condition) bool {
+				return strings.EqualFold(c.Key, key) ||
+					strings.Contains(strings.ToLower(strings.Join(c.Values, " ")), "${"+key)
+			})
+		})
+}
+
+// judge says what the policy says to the token, or what policy would admit it.
+func (d *doctor) judge(found *diagnosis) {
+	request := trust.Request{Role: found.Role, Claims: found.Token.Claims, Now: time.Now(), Session: found.Session}
 	if d.policy == nil {
 		if request.Role == "" {
 			found.add("policy", skipped, "none can be suggested: these claims do not say for which role").Next = "name it with --role, or take what doctor --json prints in the job"

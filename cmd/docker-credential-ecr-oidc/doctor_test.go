@@ -62,7 +62,8 @@ func TestClaimsIn(t *testing.T) {
 		{name: "a token", text: `eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl`, wrong: "not a JSON object"},
 		{name: "nothing", text: ``, wrong: "not a JSON object"},
 	} {
-		role, claims, err := claimsIn([]byte(tt.text), tt.regs)
+		file, err := claimsIn([]byte(tt.text), tt.regs)
+		role, claims := file.role, file.claims
 		if (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) || role != tt.role || text(claims["sub"]) != tt.sub {
 			t.Errorf("%s: %q, %v, %v", tt.name, role, claims, err)
 		}
@@ -157,7 +158,8 @@ func TestHarmless(t *testing.T) {
 	if err != nil || strings.ContainsAny(got, "\u009b\u202e\u2028\ufeff\U000e0041\u007f") || strings.Contains(got, "##[") || !strings.Contains(got, "сборка") {
 		t.Errorf("%v %q", err, got)
 	}
-	_, claims, err := claimsIn([]byte(strings.Replace(got, `"shape": 0`, `"shape": 1`, 1)), nil)
+	file, err := claimsIn([]byte(strings.Replace(got, `"shape": 0`, `"shape": 1`, 1)), nil)
+	claims := file.claims
 	if err != nil || claims["sub"] != odd || !reflect.DeepEqual(claims[odd], []any{odd}) {
 		t.Errorf("it comes back as %q, %v", claims, err)
 	}

@@ -26,8 +26,9 @@ func FuzzClaimsIn(f *testing.F) {
 	}
 	path := filepath.Join(f.TempDir(), "claims")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if _, claims, err := claimsIn(text, nil); err != nil && claims != nil || err != nil && strings.ContainsAny(err.Error(), "\r\n") {
-			t.Errorf("%q: %v, %v", text, claims, err)
+		file, err := claimsIn(text, nil)
+		if err != nil && (file.claims != nil || strings.ContainsAny(err.Error(), "\r\n")) {
+			t.Errorf("%q: %v, %v", text, file, err)
 		}
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)

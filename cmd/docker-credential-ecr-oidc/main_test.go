@@ -149,7 +149,7 @@ func TestCompletion(t *testing.T) {
 		{args("password", ""), host + "\n:4\n"},
 		{args("configure", "--remove", ""), host + "\n:4\n"},
 		{args("configure", host, ""), ":4\n"},
-		{args("configure", "--source", ""), strings.Join(token.Names, "\n") + "\n:4\n"},
+		{args("configure", "--source", ""), strings.Join(token.Sources(), "\n") + "\n:4\n"},
 		{args("completion", ""), "bash\nzsh\nfish\npowershell\n:4\n"},
 		{args("help", "help", ""), ":4\n"},
 		{args("version", ""), ":4\n"},

@@ -20,9 +20,9 @@ import (
 // wholeGet is the time limit of one call by Docker. It bounds what the steps inside bound already.
 const wholeGet = 28 * time.Second
 
-// maxInput is the most that is read of stdin, in bytes. A login, which is the most that a client writes there, has about
+// maxStdin is the most that is read of stdin, in bytes. A login, which is the most that a client writes there, has about
 // five thousand.
-const maxInput = 64 << 10
+const maxStdin = 64 << 10
 
 // protocol answers one call in docker-credential-helpers' protocol. Nothing is written before the whole answer is
 // known, and a success writes nothing to stderr.
@@ -32,12 +32,12 @@ func (p program) protocol(verb string) int {
 	err := within(verb, wholeGet, func(ctx context.Context) error {
 		var input io.Reader = strings.NewReader("") // which list does not read
 		if verb != "list" {
-			text, err := io.ReadAll(io.LimitReader(p.stdin, maxInput+1))
+			text, err := io.ReadAll(io.LimitReader(p.stdin, maxStdin+1))
 			if err != nil {
 				return fmt.Errorf("reading stdin: %w", err)
 			}
-			if len(text) > maxInput { // docker-credential-helpers would read all of it into memory
-				return fmt.Errorf("reading stdin: it is longer than %d KiB", maxInput>>10)
+			if len(text) > maxStdin { // docker-credential-helpers would read all of it into memory
+				return fmt.Errorf("reading stdin: it is longer than %d KiB", maxStdin>>10)
 			}
 			input = bytes.NewReader(text)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +34,8 @@ type diagnosis struct {
 	Registry string        `json:"registry,omitempty"`
 	Ready    bool          `json:"ready"` // a get would succeed now; with --claims, the policy admits them
 	Checks   []check       `json:"checks"`
-	Role     string        `json:"role,omitempty"` // the one that the token is to assume
+	Role     string        `json:"role,omitempty"`         // the one that the token is to assume
+	Session  string        `json:"session_name,omitempty"` // of that role's session
 	Token    *tokenReport  `json:"token,omitempty"`
 	Policy   *policyReport `json:"policy,omitempty"`
 	Get      string        `json:"get,omitempty"` // the line that get would print
@@ -74,6 +76,18 @@ type policyReport struct {
 func (d *diagnosis) add(name string, s state, format string, args ...any) *check {
 	d.Checks = append(d.Checks, check{Name: name, State: s, Text: fmt.Sprintf(format, args...)})
 	return &d.Checks[len(d.Checks)-1]
+}
+
+// redactURLs removes user and password from every URL in the text, such as an endpoint's or a proxy's. It also removes
+// them from a URL that cannot be parsed, which errors quote unchanged, and from one that was cut before the "@".
+func (d *diagnosis) redactURLs() {
+	userinfo := regexp.MustCompile(`://\S*(@|\.\.\.)`)
+	redact := func(text *string) { *text = userinfo.ReplaceAllString(*text, "://***$1") }
+	for i := range d.Checks {
+		redact(&d.Checks[i].Text)
+		redact(&d.Checks[i].Next)
+	}
+	redact(&d.Get)
 }
 
 // tokenOf reports on claims.

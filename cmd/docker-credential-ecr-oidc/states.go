@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -22,9 +20,6 @@ var signals = []struct {
 	says  []string // what is to be done about these checks, better than they do
 }{
 	{"long-lived key", longLivedKey, nil},
-	{"fork", publicFork, []string{"token", "role"}},
-	{"permission", missingPermission, []string{"token"}},
-	{"fork", circleFork, []string{"token", "role"}},
 	{"sudo", underSudo, nil},
 	{"container", inContainer, []string{"credentials"}},
 	{"runner's identity", runnerInEKS, nil},
@@ -34,6 +29,13 @@ var signals = []struct {
 
 // states adds those that are found.
 func (d *diagnosis) states(x helper.Examination, p program) {
+	if hint := missingToken(x, p); hint.Text != "" {
+		d.add(hint.Name, note, "%s", hint.Text).Next = hint.Next
+		d.leaveTo([]string{"token"})
+		if hint.NoSecrets {
+			d.leaveTo([]string{"role"})
+		}
+	}
 	for _, s := range signals {
 		if text, next := s.found(x, p); text != "" {
 			d.add(s.name, note, "%s", text).Next = next
@@ -67,83 +69,30 @@ func noToken(err error) bool {
 // token, left over from before.
 func longLivedKey(x helper.Examination, p program) (text, next string) {
 	id := p.env.Get("AWS_ACCESS_KEY_ID")
-	if !x.Plan.Place.CI || !strings.HasPrefix(id, "AKIA") {
+	if !x.Identity.CI || !strings.HasPrefix(id, "AKIA") {
 		return "", ""
 	}
-	if x.Source.OIDC() {
+	if x.Identity.OIDC() {
 		return "AWS_ACCESS_KEY_ID is a user's long-lived key (AKIA...), beside a token that needs none", "delete the key from the CI's settings, and in IAM"
 	}
 	return "AWS_ACCESS_KEY_ID is a user's long-lived key (AKIA...)", "give the job a token and a role, and delete the key: https://github.com/ecr-oidc/docker-credential-ecr-oidc/blob/main/docs/migrate-from-access-keys.md"
 }
 
-// publicFork: the event's file says whose branch a pull request comes from
-// (https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request).
-func publicFork(x helper.Examination, p program) (text, next string) {
-	// A job on pull_request_target is the base's, and may have a token.
-	if x.Plan.Place.Name != "github" || !noToken(x.Err) || p.env.Get("GITHUB_EVENT_NAME") == "pull_request_target" {
-		return "", ""
+// missingToken explains why the job has no token, in the words of its CI.
+func missingToken(x helper.Examination, p program) token.Hint {
+	if !x.Decided || x.Identity.Hint == nil || !noToken(x.Err) {
+		return token.Hint{}
 	}
-	repos, err := soon("reading the event", func() ([2]string, error) { return pullRequest(p.env.Get("GITHUB_EVENT_PATH")) })
-	from, to := repos[0], repos[1]
-	if err != nil || from == to {
-		return "", ""
-	}
-	if from == "" { // and the fork is gone
-		from = "that was deleted"
-	}
-	return fmt.Sprintf("this is a pull request from the fork %s: GitHub gives its jobs no token and no secrets, whatever their permissions", shown(from)),
-		"push in a workflow that runs after the merge, or on workflow_run"
-}
-
-// pullRequest returns the repositories that a pull request comes from and goes to. The first is "" when it was deleted.
-func pullRequest(path string) (fromTo [2]string, err error) {
-	none := errors.New("there is no pull request in it")
-	if fi, err := os.Stat(path); err != nil || !fi.Mode().IsRegular() { // of a pipe there is no end
-		return fromTo, none
-	}
-	f, err := os.Open(path)
+	hint, err := soon("reading the event", func() (token.Hint, error) { return x.Identity.Hint(p.env), nil })
 	if err != nil {
-		return fromTo, err
+		return token.Hint{}
 	}
-	defer f.Close()
-	type branch struct {
-		Repo struct {
-			FullName string `json:"full_name"`
-		} `json:"repo"`
-	}
-	var event struct {
-		PullRequest *struct {
-			Head, Base branch
-		} `json:"pull_request"`
-	}
-	if json.NewDecoder(io.LimitReader(f, 10<<20)).Decode(&event) != nil || event.PullRequest == nil {
-		return fromTo, none
-	}
-	return [2]string{event.PullRequest.Head.Repo.FullName, event.PullRequest.Base.Repo.FullName}, nil
-}
-
-// missingPermission: GitHub sets the variables only for jobs that may have a token.
-func missingPermission(x helper.Examination, p program) (text, next string) {
-	place := x.Plan.Place
-	if fork, _ := publicFork(x, p); fork != "" || place.Name != "github" || !place.CI || place.Forgejo || !noToken(x.Err) {
-		return "", ""
-	}
-	return "the job has not the permission id-token: write. A job's own permissions replace the workflow's, and a reusable workflow has at most its caller's",
-		"permissions: {id-token: write, contents: read}"
-}
-
-// circleFork: these variables are there in builds of forked pull requests alone
-// (https://circleci.com/docs/variables/#built-in-environment-variables).
-func circleFork(x helper.Examination, p program) (text, next string) {
-	if x.Plan.Place.Name != "circleci" || !noToken(x.Err) || p.env.Get("CIRCLE_PR_REPONAME") == "" && p.env.Get("CIRCLE_PR_USERNAME") == "" {
-		return "", ""
-	}
-	return "this is a build of a forked pull request, which CircleCI gives no token and no secrets", "push in a build of the branch; or, where every fork is trusted, pass secrets to forked builds (Project Settings, Advanced)"
+	return hint
 }
 
 // underSudo: sudo drops the job's variables, and sets this one.
 func underSudo(x helper.Examination, p program) (text, next string) {
-	if p.env.Get("SUDO_UID") == "" || x.Plan.Place.Name != "aws" || x.Plan.Place.Chosen {
+	if p.env.Get("SUDO_UID") == "" || x.Identity.Name != "aws" || x.Identity.Explicit {
 		return "", ""
 	}
 	return "SUDO_UID is set: this runs under sudo, which drops the job's variables and changes the home", "run Docker without sudo, or keep them: sudo --preserve-env docker ..."
@@ -152,7 +101,7 @@ func underSudo(x helper.Examination, p program) (text, next string) {
 // inContainer: Docker and podman leave these marks in their containers.
 func inContainer(x helper.Examination, p program) (text, next string) {
 	var none *exchange.NoCredentialsError
-	if x.Plan.Place.Name != "aws" || x.Plan.Place.Chosen || !errors.As(x.Err, &none) {
+	if x.Identity.Name != "aws" || x.Identity.Explicit || !errors.As(x.Err, &none) {
 		return "", ""
 	}
 	inside := p.env.Get("container") != "" // podman, systemd-nspawn
@@ -169,7 +118,7 @@ func inContainer(x helper.Examination, p program) (text, next string) {
 
 // runnerInEKS: a self-hosted runner's pod has an identity of its own, which is not the job's.
 func runnerInEKS(x helper.Examination, p program) (text, next string) {
-	if !x.Plan.Place.CI || x.Plan.Place.Chosen {
+	if !x.Identity.CI || x.Identity.Explicit {
 		return "", ""
 	}
 	for _, own := range [][2]string{{"AWS_WEB_IDENTITY_TOKEN_FILE", "file"}, {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "aws"}} {

@@ -43,40 +43,61 @@ func checkVariables(env token.Env, environ []string) error {
 		if v.key == "role" {
 			texts = links(text)
 		}
-		if err := check(v.key, texts); err != nil {
+		if err := check(v.key, texts, quoted); err != nil {
 			return fmt.Errorf("%s %w", v.name, err)
 		}
 	}
 	return nil
 }
 
-// check says what is wrong with the value of a key by itself, in words that follow the key's or variable's name.
-func check(key string, texts []string) error {
+// quoting returns how an error shows a wrong value: text in quotes, or instead.
+type quoting func(text, others string, longest int, instead string) string
+
+// quoted quotes the value of a variable or a flag.
+func quoted(text, _ string, _ int, _ string) string { return strconv.Quote(oneline.Clean(text)) }
+
+// quotedIfLike quotes a value of the file only if it has at most longest bytes, and consists of letters,
+// digits and others. ECR_OIDC_CONFIG may name another file by mistake.
+func quotedIfLike(text, others string, longest int, instead string) string {
+	if len(text) > longest || text != "" && !made(text, others) {
+		return instead
+	}
+	return strconv.Quote(text)
+}
+
+// check returns what is wrong with the value of a key by itself, in words that follow the name of the
+// key or variable.
+func check(key string, texts []string, quote quoting) error {
 	text := texts[0]
 	switch key {
 	case "role":
 		for _, link := range texts {
 			if !isRoleARN(link) && !isRoleName(link) {
-				return fmt.Errorf("has %q, which is not a role; it must be %s or %s", oneline.Clean(link), wantARN, wantName)
+				return fmt.Errorf("has %s, which is not a role; it must be %s or %s",
+					quote(link, "_+=,.@-/:* ", 128, "a value"), wantARN, wantName)
 			}
 		}
 	case "source":
 		if !slices.Contains(token.Sources(), text) {
-			return fmt.Errorf("is %q; allowed are %s", oneline.Clean(text), strings.Join(token.Sources(), ", "))
+			return fmt.Errorf("is %s; allowed are %s",
+				quote(text, "_-", 32, "invalid"), strings.Join(token.Sources(), ", "))
 		}
 	case "session_name":
 		if !made(text, sessionNameChars) || len(text) < 2 || len(text) > 64 {
-			return fmt.Errorf("is %q; allowed are 2 to 64 letters, digits and _ + = , . @ -", oneline.Clean(text))
+			return fmt.Errorf("is %s; allowed are 2 to 64 letters, digits and _ + = , . @ -",
+				quote(text, sessionNameChars+" :/", 128, "invalid"))
 		}
 	case "session_duration":
 		if duration(text) == 0 {
-			return fmt.Errorf("is %q; allowed are 900 to 43200 seconds, or 15m to 12h", oneline.Clean(text))
+			return fmt.Errorf("is %s; allowed are 900 to 43200 seconds, or 15m to 12h",
+				quote(text, ". -", 16, "invalid"))
 		}
 	case "session_policy":
 		return checkPolicy(text)
 	case "external_id":
 		if !made(text, inExternalID) || len(text) < 2 || len(text) > 1224 {
-			return fmt.Errorf("is %q; allowed are 2 to 1224 letters, digits and _ + = , . @ : / -", oneline.Clean(text))
+			return fmt.Errorf("is %s; allowed are 2 to 1224 letters, digits and _ + = , . @ : / -",
+				quote(text, inExternalID+" ", 128, "invalid"))
 		}
 	}
 	return nil

@@ -56,7 +56,7 @@ func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	var lines []string
 	entry := Entry{}
 	for _, set := range s.Set() {
-		if err := check(set.Key, set.Texts); err != nil {
+		if err := check(set.Key, set.Texts, quoted); err != nil {
 			return fmt.Errorf("--%s %w", strings.ReplaceAll(set.Key, "_", "-"), err)
 		}
 		lines = append(lines, set.Key+": "+yamlTexts(set.Texts))
@@ -134,15 +134,20 @@ func allow(root *ast.MappingNode, numbers []string) error {
 
 // CredsStore reads the file's creds_store; "" when it has none, or is not there.
 func CredsStore(path string) (string, error) {
+	f, err := readAt(path)
+	return f.CredsStore, err
+}
+
+// readAt reads and checks the file at path; one that is not there says nothing.
+func readAt(path string) (File, error) {
 	b, err := readAll(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return File{}, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", path, unpath(err))
+		return File{}, fmt.Errorf("reading %s: %w", path, unpath(err))
 	}
-	f, err := parse(path, b)
-	return f.CredsStore, err
+	return parse(path, b)
 }
 
 // SetCredsStore writes the file's creds_store; "" takes it out.
@@ -208,9 +213,11 @@ func (f File) settings() map[string][]string {
 // edit changes the file at path. Before anything is written, what the new text says is compared with what the old one
 // said and what expect makes of that.
 func edit(path string, change func(root *ast.MappingNode) error, expect func(*File)) error {
-	file := atomicfile.Target(path)
-	old, err := readAll(file)
-	fi, _ := os.Stat(file)
+	file, err := atomicfile.Target(path)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	old, fi, err := atomicfile.Read(file, MaxSize)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -248,6 +255,9 @@ func edit(path string, change func(root *ast.MappingNode) error, expect func(*Fi
 	out := []byte(comments)
 	if len(root.Values) > 0 {
 		out = append(out, strings.TrimRight(tree.String(), "\n")+"\n"...)
+	}
+	if len(out) > MaxSize {
+		return fmt.Errorf("writing %s: it would be larger than %d KiB", path, MaxSize>>10)
 	}
 	after, err := parse(path, out)
 	if err != nil {

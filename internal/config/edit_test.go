@@ -27,7 +27,7 @@ accounts:
 	for _, tt := range []struct {
 		name, before string
 		accounts     []string
-		settings     Settings
+		settings     AccountSettings
 		want         string
 	}{
 		{"no file", "", []string{"123456789012"}, AccountSettings{Role: []string{"ci"}}, "accounts:\n  \"123456789012\":\n    role: \"ci\"\n"},
@@ -85,7 +85,7 @@ func TestSetAccountsRefuses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ecr-oidc.yaml")
 	for _, tt := range []struct {
 		before   string
-		settings Settings
+		settings AccountSettings
 		want     string
 	}{
 		{"", AccountSettings{Role: []string{"arn:aws:iam::1:role/x"}}, `--role has "arn:aws:iam::1:role/x", which is not a role`},
@@ -97,7 +97,7 @@ func TestSetAccountsRefuses(t *testing.T) {
 		{"allowed_account_ids: 5\n", AccountSettings{Allowed: []string{"123456789012"}}, "allowed_account_ids must be a list"},
 		{"accounts: {210987654321: {role: x}}\n", AccountSettings{Role: []string{"ci"}}, path + ":1:12: the key 210987654321 must be a string in quotes"},
 		{"accounts: {\"210987654321\": {role: x}}\n", AccountSettings{Role: []string{"ci"}}, "the mapping at line 1 is written in braces, to which nothing can be added; write it in lines"},
-		{"rôle: x\n", AccountSettings{Role: []string{"ci"}}, `unknown key "rôle"`},
+		{"rôle: x\n", AccountSettings{Role: []string{"ci"}}, `:1:1: unknown key; allowed are`},
 	} {
 		if err := os.WriteFile(path, []byte(tt.before), 0o600); err != nil {
 			t.Fatal(err)

@@ -3,15 +3,14 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"os/user"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -39,8 +38,8 @@ type Value struct {
 	From  string   // "PATH:LINE"
 }
 
-// largest is the size that a configuration file may have: about 3,000 accounts, which take 50 ms to read.
-const largest = 256 << 10
+// MaxSize is the limit of the file's size in bytes: about 3,000 accounts, which take 50 ms to read.
+const MaxSize = 256 << 10
 
 // FilePath returns where our file is: at ECR_OIDC_CONFIG, or ecr-oidc.yaml beside Docker's config.json, which is in
 // dockerDir or, when that is empty, in DOCKER_CONFIG or ~/.docker. It is "" when there is no place for one.
@@ -87,22 +86,11 @@ func readFile(env token.Env) (File, error) {
 }
 
 func readAll(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	b, _, err := atomicfile.Read(path, MaxSize)
 	if errors.Is(err, syscall.ENOTDIR) { // HOME=/dev/null, as some services have it
 		return nil, fs.ErrNotExist
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, largest+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > largest {
-		return nil, fmt.Errorf("it is larger than %d KiB", largest>>10)
-	}
-	return b, nil
+	return b, err
 }
 
 // unpath drops the path from an error that names it again.

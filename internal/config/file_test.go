@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 const documented = `default:
@@ -32,7 +33,8 @@ func TestDocumentedFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte(documented), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Read(environ("ECR_OIDC_CONFIG="+path), nil)
+	env := environ("ECR_OIDC_CONFIG=" + path)
+	c, err := Read(env, nil)
 	if store, storeErr := CredsStore(path); err != nil || storeErr != nil || store != "desktop" {
 		t.Fatalf("%v, %q, %v", err, store, storeErr)
 	}
@@ -45,7 +47,8 @@ func TestDocumentedFile(t *testing.T) {
 	} {
 		reg, _ := registry.Parse(tt.host)
 		p, err := c.For(reg)
-		if err != nil || strings.Join(p.Roles, ",") != tt.roles || p.Place.Name != tt.place || p.Choice.Profile != tt.profile {
+		id, _ := token.Identify(env, p.Identity)
+		if err != nil || strings.Join(p.Role.ARNs, ",") != tt.roles || id.Name != tt.place || p.Identity.Profile != tt.profile {
 			t.Errorf("%s: %+v, %v", tt.host, p, err)
 		}
 	}
@@ -61,11 +64,11 @@ func TestFileRefused(t *testing.T) {
 		{"a misspelt key", "defualt: {role: x}", `:1:1: unknown key "defualt"; allowed are accounts, allowed_account_ids, creds_store, default, public`},
 		{"a misspelt key of an entry", "default:\n  roel: x", `:2:3: unknown key "roel"; allowed are audience, external_id, profile, role, session_duration,`},
 		{"a region's entry has no regions", `accounts: {"123456789012": {regions: {eu-west-2: {regions: {}}}}}`, `unknown key "regions"`},
-		{"a key twice", "default: {role: x}\ndefault: {role: y}", `:2:1: mapping key "default" already defined at [1:1]`},
-		{"an account twice", "accounts:\n  \"123456789012\": {role: x}\n  '123456789012': {role: y}", `:3:3: `},
+		{"a key twice", "default: {role: x}\ndefault: {role: y}", `:2:1: the key "default" is there twice`},
+		{"an account twice", "accounts:\n  \"123456789012\": {role: x}\n  '123456789012': {role: y}", `:3:3: the key 123456789012 is there twice`},
 		{"an account that is a number", "accounts:\n  012345670123: {role: x}", `:2:3: the key 012345670123 must be a string in quotes`},
 		{"an allowed account that is a number", "allowed_account_ids: [012345670123]", `:1:23: an account number must be a string; put 012345670123 in quotes`},
-		{"an account of eleven digits", `accounts: {"12345678901": {role: x}}`, `"12345678901" is not an account number, which has twelve digits`},
+		{"an account of eleven digits", `accounts: {"12345678901": {role: x}}`, `the key 12345678901 is not an account number, which has twelve digits`},
 		{"a region that is none", `accounts: {"123456789012": {regions: {london: {role: x}}}}`, `"london" is not a region, such as eu-west-2`},
 		{"a role that is none", "default:\n  role: arn:aws:iam::1:role/x", `:2:9: role has "arn:aws:iam::1:role/x", which is not a role; it must be arn:aws:iam::ACCOUNT:role/NAME or the name of a role`},
 		{"commas do not split", "default: {role: 'hub,spoke'}", `role has "hub,spoke", which is not a role`},
@@ -87,12 +90,12 @@ func TestFileRefused(t *testing.T) {
 		{"a document after an empty one", "---\n---\nallowed_account_ids: []\n", `:2:1: there may be one document`},
 		{"a directive", "%YAML 1.2\n---\ndefault: {role: x}", `:1:1: there may be one document`},
 		{"text behind a marker", "--- {default: {role: x}}", `:1:1: there may be one document`},
-		{"a long value is cut", "default: {source: " + strings.Repeat("x", 20_000) + "}", `xxx..."; allowed are auto, github`},
+		{"a long value is not quoted", "default: {source: " + strings.Repeat("x", 20_000) + "}", `source is invalid; allowed are auto, github`},
 		{"a tab", "default:\n\trole: x", `:2:1: `},
 		{"an anchor", "default: &d {role: x}", `an entry must be a mapping of keys to values`},
 		{"an alias", "default: {role: &r x}\npublic: {role: *r}", `anchors, aliases and tags are not allowed`},
 		{"a tag", "default: {role: !!str 12}", `anchors, aliases and tags are not allowed`},
-		{"a merge key", "default: {<<: {role: x}}", `the key << must be a string in quotes`},
+		{"a merge key", "default: {<<: {role: x}}", `:1:11: the key must be a string in quotes`},
 		{"billion laughs", "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]", `unknown key "a"`},
 		{"deep brackets", strings.Repeat("[", 100_000), `it nests deeper than 32 levels`},
 		{"deep lists", strings.Repeat("- ", 100_000) + "x", `it nests deeper than 32 levels`},
@@ -112,19 +115,19 @@ func TestFileRefused(t *testing.T) {
 
 func TestFileThatSaysNothing(t *testing.T) {
 	for _, text := range []string{"", "# only a comment\n", "---\n", "\n\n", "\xef\xbb\xbf# from Notepad\r\n", strings.Repeat("# see [1\n", 40), "# head\n---\n"} {
-		if p, err := planFrom(t, text, nil); err != nil || len(p.Roles) > 0 {
+		if p, err := planFrom(t, text, nil); err != nil || len(p.roles.ARNs) > 0 {
 			t.Errorf("%q: %+v, %v", text, p, err)
 		}
 	}
 	reg, _ := registry.Parse(host)
-	if _, err := For(environ("DOCKER_CONFIG="+t.TempDir()), reg); err != nil {
+	if _, err := planWith(environ("DOCKER_CONFIG="+t.TempDir()), reg); err != nil {
 		t.Errorf("no file beside config.json: %v", err)
 	}
-	if _, err := For(environ(), reg); err != nil {
+	if _, err := planWith(environ(), reg); err != nil {
 		t.Errorf("no HOME: %v", err)
 	}
 	missing := filepath.Join(t.TempDir(), "none.yaml")
-	if _, err := For(environ("ECR_OIDC_CONFIG="+missing), reg); err == nil || err.Error() != "reading ECR_OIDC_CONFIG: there is no file "+missing {
+	if _, err := planWith(environ("ECR_OIDC_CONFIG="+missing), reg); err == nil || err.Error() != "reading ECR_OIDC_CONFIG: there is no file "+missing {
 		t.Errorf("a file that was named and is not there: %v", err)
 	}
 }
@@ -132,8 +135,8 @@ func TestFileThatSaysNothing(t *testing.T) {
 // A file with a byte order mark, Windows' line ends, or a marker below comments is read.
 func TestFileFromElsewhere(t *testing.T) {
 	for _, text := range []string{"\xef\xbb\xbfdefault:\r\n  role: ci\r\n", "# head\n---\ndefault: {role: ci}\n", "\n# x\n\ndefault:\n    role: 'ci'\n"} {
-		if p, err := planFrom(t, text, nil); err != nil || len(p.Roles) != 1 || p.Roles[0] != "arn:aws:iam::123456789012:role/ci" {
-			t.Errorf("%q: %+v, %v", text, p.Roles, err)
+		if p, err := planFrom(t, text, nil); err != nil || len(p.roles.ARNs) != 1 || p.roles.ARNs[0] != "arn:aws:iam::123456789012:role/ci" {
+			t.Errorf("%q: %+v, %v", text, p.roles.ARNs, err)
 		}
 	}
 }

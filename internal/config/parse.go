@@ -2,10 +2,12 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -13,8 +15,6 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
-
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
 var (
@@ -36,7 +36,8 @@ func parse(path string, b []byte) (File, error) {
 	if nested(b) {
 		return File{}, fmt.Errorf("reading %s: it nests deeper than %d levels", path, deepest)
 	}
-	tree, err := parser.ParseBytes(b, 0)
+	// The parser's own error about a duplicate key quotes it; reader.pairs finds them too.
+	tree, err := parser.ParseBytes(b, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return File{}, syntax(path, err)
 	}
@@ -91,7 +92,7 @@ func (r reader) errorf(n ast.Node, format string, args ...any) error {
 	return fmt.Errorf("reading %s:%d:%d: %s", r.path, p.Line, p.Column, fmt.Sprintf(format, args...))
 }
 
-// syntax makes one line of the parser's error, which would quote the file.
+// syntax returns the place of a parser's error, and its message if that quotes no text of the file.
 func syntax(path string, err error) error {
 	var e interface {
 		error
@@ -101,8 +102,28 @@ func syntax(path string, err error) error {
 	if !errors.As(err, &e) || e.GetToken() == nil {
 		return fmt.Errorf("reading %s: it is not YAML", path)
 	}
+	message := e.GetMessage()
+	if strings.Contains(message, `"`) { // text of the file: the parser writes it with %q
+		message = "it is not YAML"
+	}
 	p := e.GetToken().Position
-	return fmt.Errorf("reading %s:%d:%d: %s", path, p.Line, p.Column, e.GetMessage())
+	return fmt.Errorf("reading %s:%d:%d: %s", path, p.Line, p.Column, message)
+}
+
+// quotedKey returns a space and the key in quotes, or "" for text that does not look like a key.
+func quotedKey(key string) string {
+	if len(key) > 32 || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_-") != "" {
+		return ""
+	}
+	return " " + strconv.Quote(key)
+}
+
+// quotedNumber returns a space and the number, or "" for text that does not look like an account's.
+func quotedNumber(number string) string {
+	if len(number) > 14 || strings.Trim(number, "0123456789") != "" {
+		return ""
+	}
+	return " " + number
 }
 
 // mapping reads a mapping whose keys are all known.
@@ -115,7 +136,7 @@ func (r reader) mapping(n ast.Node, what string, known map[string]func(ast.Node)
 				names = append(names, name)
 			}
 			slices.Sort(names)
-			return r.errorf(at, "unknown key %q; allowed are %s", key, strings.Join(names, ", "))
+			return r.errorf(at, "unknown key%s; allowed are %s", quotedKey(key), strings.Join(names, ", "))
 		}
 		return read(value)
 	})
@@ -131,10 +152,12 @@ func (r reader) pairs(n ast.Node, what string, f func(key string, at, value ast.
 	for _, pair := range m.Values {
 		key, ok := pair.Key.(*ast.StringNode)
 		if !ok {
-			return r.errorf(pair.Key, "the key %s must be a string in quotes", pair.Key.GetToken().Value)
+			return r.errorf(pair.Key, "the key%s must be a string in quotes",
+				quotedNumber(pair.Key.GetToken().Value))
 		}
 		if seen[key.Value] {
-			return r.errorf(key, "the key %q is there twice", key.Value)
+			return r.errorf(key, "the key%s is there twice",
+				cmp.Or(quotedKey(key.Value), quotedNumber(key.Value)))
 		}
 		seen[key.Value] = true
 		if err := f(key.Value, key, pair.Value); err != nil {
@@ -148,7 +171,8 @@ func (r reader) accounts(n ast.Node) (map[string]Account, error) {
 	accounts := map[string]Account{}
 	err := r.pairs(n, "accounts", func(number string, at, value ast.Node) error {
 		if !isAccount(number) {
-			return r.errorf(at, "%q is not an account number, which has twelve digits", number)
+			return r.errorf(at, "the key%s is not an account number, which has twelve digits",
+				quotedNumber(number))
 		}
 		var regions map[string]Entry
 		entry, err := r.entry(value, func(n ast.Node) (err error) { regions, err = r.regions(n); return err })
@@ -162,7 +186,8 @@ func (r reader) regions(n ast.Node) (map[string]Entry, error) {
 	regions := map[string]Entry{}
 	err := r.pairs(n, "regions", func(region string, at, value ast.Node) (err error) {
 		if !regionName().MatchString(region) {
-			return r.errorf(at, "%q is not a region, such as eu-west-2", region)
+			return r.errorf(at, "%s is not a region, such as eu-west-2",
+				quotedIfLike(region, "-", 32, "the key"))
 		}
 		regions[region], err = r.entry(value, nil)
 		return err
@@ -209,7 +234,7 @@ func (r reader) value(key string, n ast.Node) (Value, error) {
 		}
 		v.Texts = []string{text}
 	}
-	if err := check(key, v.Texts); err != nil {
+	if err := check(key, v.Texts, quotedIfLike); err != nil {
 		return v, r.errorf(n, "%s %v", key, err)
 	}
 	return v, nil
@@ -225,7 +250,8 @@ func (r reader) text(n ast.Node, what string) (string, error) {
 		text = n.Value.Value
 	case *ast.IntegerNode:
 		if what != "session_duration" {
-			return "", r.errorf(n, "%s must be a string; put %s in quotes", what, n.GetToken().Value)
+			return "", r.errorf(n, "%s must be a string; put%s in quotes",
+				what, cmp.Or(quotedNumber(n.GetToken().Value), " it"))
 		}
 		text = n.GetToken().Value
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
@@ -251,7 +277,8 @@ func (r reader) allowed(n ast.Node) (map[string]bool, error) {
 			return nil, err
 		}
 		if !isAccount(number) {
-			return nil, r.errorf(item, "%q is not an account number, which has twelve digits", number)
+			return nil, r.errorf(item, "the value%s is not an account number, which has twelve digits",
+				quotedNumber(number))
 		}
 		allowed[number] = true
 	}
@@ -274,7 +301,8 @@ func IsHelperName(name string) bool { return helperName().MatchString(name) }
 // checkStore says what is wrong with a creds_store, in words that follow that.
 func checkStore(name string) error {
 	if !IsHelperName(name) || name == "ecr-oidc" {
-		return fmt.Errorf("is %q; it must be the name of another helper, such as desktop for docker-credential-desktop", oneline.Clean(name))
+		return fmt.Errorf("is %s; it must be the name of another helper, "+
+			"such as desktop for docker-credential-desktop", quotedIfLike(name, "._/-", 64, "invalid"))
 	}
 	return nil
 }

@@ -15,25 +15,25 @@ import (
 // between equals a variable beats the file; ours beat the standard ones.
 func TestPrecedence(t *testing.T) {
 	const region, account, byDefault = "region", "account", "default" // places in the file; everything else is a variable
-	role := func(p Plan) string {
-		return strings.TrimPrefix(strings.Join(p.Roles, ","), "arn:aws:iam::123456789012:role/")
+	role := func(p plan) string {
+		return strings.TrimPrefix(strings.Join(p.roles.ARNs, ","), "arn:aws:iam::123456789012:role/")
 	}
 	for _, setting := range []struct {
 		key   string
 		order []string
 		value func(n int) string
-		got   func(Plan) string
+		got   func(plan) string
 	}{
 		{"role", []string{"ECR_OIDC_ROLE_123456789012", region, account, "ECR_OIDC_ROLE", byDefault, "ECR_ROLE_TO_ASSUME"}, name, role},
 		{"role", []string{region, account, "ECR_OIDC_ROLE", byDefault, "AWS_ROLE_ARN"}, name, role},
-		{"source", []string{region, account, "ECR_OIDC_SOURCE", byDefault}, func(n int) string { return []string{"github", "circleci", "buildkite", "aws"}[n] }, func(p Plan) string { return p.Place.Name }},
-		{"audience", []string{region, account, "ECR_OIDC_AUDIENCE", byDefault}, name, func(p Plan) string { return p.Audience }},
-		{"token_file", []string{region, account, "ECR_OIDC_TOKEN_FILE", byDefault}, name, func(p Plan) string { return p.Choice.TokenFile }},
-		{"profile", []string{region, account, "ECR_OIDC_PROFILE", byDefault}, name, func(p Plan) string { return p.Choice.Profile }},
-		{"session_name", []string{region, account, "ECR_OIDC_SESSION_NAME", byDefault, "AWS_ROLE_SESSION_NAME"}, name, func(p Plan) string { return p.SessionName }},
-		{"session_duration", []string{region, account, "ECR_OIDC_SESSION_DURATION", byDefault}, func(n int) string { return fmt.Sprint(n+1, "h") }, func(p Plan) string { return strings.TrimSuffix(p.Duration.String(), "0m0s") }},
-		{"external_id", []string{region, account, "ECR_OIDC_EXTERNAL_ID", byDefault}, name, func(p Plan) string { return p.ExternalID }},
-		{"session_policy", []string{region, account, "ECR_OIDC_SESSION_POLICY", byDefault}, func(n int) string { return fmt.Sprintf(`{"Statement":[%d]}`, n) }, func(p Plan) string { return p.Policy }},
+		{"source", []string{region, account, "ECR_OIDC_SOURCE", byDefault}, func(n int) string { return []string{"github", "circleci", "buildkite", "aws"}[n] }, func(p plan) string { return p.identity.Name }},
+		{"audience", []string{region, account, "ECR_OIDC_AUDIENCE", byDefault}, name, func(p plan) string { return p.Audience }},
+		{"token_file", []string{region, account, "ECR_OIDC_TOKEN_FILE", byDefault}, name, func(p plan) string { return p.Identity.TokenFile }},
+		{"profile", []string{region, account, "ECR_OIDC_PROFILE", byDefault}, name, func(p plan) string { return p.Identity.Profile }},
+		{"session_name", []string{region, account, "ECR_OIDC_SESSION_NAME", byDefault, "AWS_ROLE_SESSION_NAME"}, name, func(p plan) string { return p.SessionName }},
+		{"session_duration", []string{region, account, "ECR_OIDC_SESSION_DURATION", byDefault}, func(n int) string { return fmt.Sprint(n+1, "h") }, func(p plan) string { return strings.TrimSuffix(p.Duration.String(), "0m0s") }},
+		{"external_id", []string{region, account, "ECR_OIDC_EXTERNAL_ID", byDefault}, name, func(p plan) string { return p.ExternalID }},
+		{"session_policy", []string{region, account, "ECR_OIDC_SESSION_POLICY", byDefault}, func(n int) string { return fmt.Sprintf(`{"Statement":[%d]}`, n) }, func(p plan) string { return p.Policy }},
 	} {
 		for i := range setting.order {
 			for j := i; j < len(setting.order); j++ { // i itself is "alone"
@@ -53,7 +53,7 @@ func TestPrecedence(t *testing.T) {
 							env[place] = value
 						}
 					}
-					if got, want := setting.got(planOf(t, env, file)), setting.value(i); got != want {
+					if got, want := setting.got(settingsOf(t, env, file)), setting.value(i); got != want {
 						t.Errorf("%s is %q, want %q", setting.key, got, want)
 					}
 				})
@@ -64,8 +64,8 @@ func TestPrecedence(t *testing.T) {
 
 func name(n int) string { return fmt.Sprintf("value-%d", n) }
 
-// planOf makes a plan of variables and a file with entries by place.
-func planOf(t *testing.T, env, file map[string]string) Plan {
+// settingsOf makes a plan of variables and a file with entries by place.
+func settingsOf(t *testing.T, env, file map[string]string) plan {
 	t.Helper()
 	text := ""
 	if e := file["default"]; e != "" {
@@ -89,7 +89,7 @@ func planOf(t *testing.T, env, file map[string]string) Plan {
 }
 
 // planFrom makes a plan for the usual registry with a file of this text.
-func planFrom(t *testing.T, text string, env map[string]string) (Plan, error) {
+func planFrom(t *testing.T, text string, env map[string]string) (plan, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ecr-oidc.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -103,7 +103,7 @@ func planFrom(t *testing.T, text string, env map[string]string) (Plan, error) {
 	if !ok {
 		t.Fatal(host)
 	}
-	return For(environ(pairs...), reg)
+	return planWith(environ(pairs...), reg)
 }
 
 // Sources that disagree are an error where they are named by equals; a narrower one just wins.
@@ -130,8 +130,8 @@ func TestSourcesThatMeet(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := planFrom(t, tt.file, tt.env)
-			if err == nil && p.Place.Name != tt.want || err != nil && !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("%v, %v, want %s", p.Place, err, tt.want)
+			if err == nil && p.identity.Name != tt.want || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, %v, want %s", p.identity.Name, err, tt.want)
 			}
 		})
 	}
@@ -161,7 +161,7 @@ func TestSessionSettings(t *testing.T) {
 	}
 	public, _ := registry.Parse("public.ecr.aws")
 	for _, env := range [][]string{{"ECR_OIDC_ROLE=ci", "ECR_OIDC_SESSION_POLICY=pull"}, {"ECR_OIDC_SESSION_POLICY=pull"}} {
-		if p, err := For(environ(env...), public); err != nil || len(p.Roles) > 0 { // it stays anonymous
+		if p, err := planWith(environ(env...), public); err != nil || len(p.roles.ARNs) > 0 { // it stays anonymous
 			t.Errorf("public.ecr.aws with %v: %+v, %v", env, p, err)
 		}
 	}

@@ -2,11 +2,13 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 const (
@@ -125,6 +127,30 @@ func links(text string) []string {
 	return texts
 }
 
+// BareRole returns the first role of a chain that is named without an account, which means that role
+// in the registry's own account; "" when there is none.
+func BareRole(chain []string) string {
+	if i := slices.IndexFunc(chain, isRoleName); i >= 0 {
+		return chain[i]
+	}
+	return ""
+}
+
+// RoleOfAnyAccount returns the role that ECR_OIDC_ROLE, or else the default of the file at path, names
+// without an account, where it is set, and whether the file limits the accounts to a list. role is ""
+// when there is none. A missing file sets nothing.
+func RoleOfAnyAccount(env token.Env, path string) (role, from string, limited bool, err error) {
+	f, err := readAt(path)
+	if err != nil {
+		return "", "", false, err
+	}
+	if role = BareRole(links(env.Get("ECR_OIDC_ROLE"))); role != "" {
+		return role, "ECR_OIDC_ROLE", f.Allowed != nil, nil
+	}
+	value := f.Default["role"]
+	return BareRole(value.Texts), value.From, f.Allowed != nil, nil
+}
+
 // chain returns the ARN of each role in a value. A bare name is that role in the registry's own account and partition.
 func chain(value Value, reg registry.Registry) Roles {
 	r := Roles{From: value.From}
@@ -140,7 +166,7 @@ func chain(value Value, reg registry.Registry) Roles {
 		case isRoleName(text):
 			r.ARNs = append(r.ARNs, fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text))
 		default:
-			return Roles{Err: fmt.Errorf("%s %w", value.From, check("role", []string{text}))}
+			return Roles{Err: fmt.Errorf("%s %w", value.From, check("role", []string{text}, quoted))}
 		}
 	}
 	return r

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -29,22 +31,47 @@ func environ(pairs ...string) token.Env {
 	}
 }
 
-// For is Read and Config.For.
-func For(env token.Env, reg registry.Registry) (Plan, error) {
-	c, err := Read(env, nil)
-	if err != nil {
-		return Plan{}, err
-	}
-	return c.For(reg)
+// plan is the settings for a registry with the identity and the roles that follow from them, as internal/helper combines
+// them.
+type plan struct {
+	Settings
+	identity token.Identity
+	roles    Roles
 }
 
-func plan(t *testing.T, host string, pairs ...string) (Plan, error) {
+// planWith returns the plan for a registry in an environment.
+func planWith(env token.Env, reg registry.Registry) (plan, error) {
+	c, err := Read(env, nil)
+	if err != nil {
+		return plan{}, err
+	}
+	s, err := c.For(reg)
+	if err != nil {
+		return plan{}, err
+	}
+	id, err := token.Identify(env, s.Identity)
+	var (
+		missing *token.MissingError
+		noRole  *token.NoRoleError
+	)
+	if err != nil && !errors.As(err, &missing) && !errors.As(err, &noRole) {
+		return plan{}, err
+	}
+	p := plan{s, id, s.Role}
+	if id.Pair {
+		p.roles = s.PairRole
+	}
+	p.SessionName = cmp.Or(s.SessionName, id.SessionName())
+	return p, p.roles.Err
+}
+
+func planFor(t *testing.T, host string, pairs ...string) (plan, error) {
 	t.Helper()
 	reg, ok := registry.Parse(host)
 	if !ok {
 		t.Fatalf("%s is not ECR", host)
 	}
-	return For(environ(pairs...), reg)
+	return planWith(environ(pairs...), reg)
 }
 
 func TestRoles(t *testing.T) {
@@ -94,9 +121,9 @@ func TestRoles(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := plan(t, tt.host, tt.env...)
-			if err != nil || !slices.Equal(got.Roles, tt.want) || got.RolesFrom != tt.from {
-				t.Errorf("roles %q from %q, %v, want %q from %q", got.Roles, got.RolesFrom, err, tt.want, tt.from)
+			got, err := planFor(t, tt.host, tt.env...)
+			if err != nil || !slices.Equal(got.roles.ARNs, tt.want) || got.roles.From != tt.from {
+				t.Errorf("roles %q from %q, %v, want %q from %q", got.roles.ARNs, got.roles.From, err, tt.want, tt.from)
 			}
 		})
 	}
@@ -132,9 +159,9 @@ func TestRolesRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := plan(t, tt.host, tt.env...)
+			got, err := planFor(t, tt.host, tt.env...)
 			if err == nil {
-				t.Fatalf("roles %q, want an error", got.Roles)
+				t.Fatalf("roles %q, want an error", got.roles.ARNs)
 			}
 			for _, want := range tt.want {
 				if !strings.Contains(err.Error(), want) {

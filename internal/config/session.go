@@ -10,11 +10,14 @@ import (
 // (AssumeRoleWithWebIdentity, API reference).
 const sessionNameChars = "_+=,.@-"
 
+// CheckSessionName returns an error unless STS accepts the name. The error follows the name of the setting.
+func CheckSessionName(name string) error { return check("session_name", []string{name}, quoted) }
+
 // sessionName returns AWS_ROLE_SESSION_NAME; "" when it is not set.
 func sessionName(env token.Env) (string, error) {
 	name := env.Get("AWS_ROLE_SESSION_NAME")
 	if name != "" {
-		if err := check("session_name", []string{name}); err != nil {
+		if err := CheckSessionName(name); err != nil {
 			return "", fmt.Errorf("AWS_ROLE_SESSION_NAME %w", err)
 		}
 	}

@@ -45,9 +45,12 @@ func (e *Edit) Restore(b Backup, helper string) (hosts, logins []string) {
 		}
 		hosts = append(hosts, host)
 	}
-	there := e.Logins()
+	there := map[string]bool{}
+	for _, key := range e.Logins() {
+		there[key] = true
+	}
 	for _, key := range slices.Sorted(maps.Keys(b.Auths)) {
-		if !slices.Contains(there, key) {
+		if !there[key] {
 			e.set(auths, key, b.Auths[key])
 			logins = append(logins, key)
 		}

@@ -3,6 +3,7 @@ package dockerconfig
 import (
 	"encoding/json"
 	"testing"
+	"time"
 )
 
 // What a host had before it got a helper comes back, and what somebody has changed since stays.
@@ -30,7 +31,7 @@ func TestBackup(t *testing.T) {
 			path := put(t, tt.before)
 			update := func(change func(*Edit)) {
 				t.Helper()
-				if err := Update(path, func(e *Edit) error { change(e); return nil }); err != nil {
+				if err := Update(path, time.Minute, func(e *Edit) error { change(e); return nil }); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -65,7 +66,7 @@ func TestBackupTwice(t *testing.T) {
 	path := put(t, before)
 	var backups []Backup
 	for _, hosts := range [][]string{{host}, {host, host2}} {
-		err := Update(path, func(e *Edit) error {
+		err := Update(path, time.Minute, func(e *Edit) error {
 			backups = append(backups, e.Backup("ecr-oidc", hosts...))
 			for _, h := range hosts {
 				e.SetHelper(h, "ecr-oidc")
@@ -77,7 +78,7 @@ func TestBackupTwice(t *testing.T) {
 		}
 	}
 	for i, want := range []string{`{"credHelpers":{"` + host2 + `":"ecr-login","` + host + `":"ecr-oidc"}}`, before} {
-		err := Update(path, func(e *Edit) error { e.Restore(backups[1-i], "ecr-oidc"); return nil })
+		err := Update(path, time.Minute, func(e *Edit) error { e.Restore(backups[1-i], "ecr-oidc"); return nil })
 		if got := compact(t, read(t, path)); err != nil || got != want {
 			t.Errorf("after %d: %s, %v, want %s", i+1, got, err, want)
 		}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 )
@@ -25,10 +26,14 @@ func Path(dir string) (string, error) {
 	return filepath.Join(dir, "config.json"), nil
 }
 
-// Read reads the file at path, to see what is in it or what a change would do. A missing file is an empty one; a file
-// that is not a JSON object is an error that says where.
+// MaxSize is the limit of the file's size in bytes. It is the same as for the Kubernetes Secret that
+// holds such a file. An ECR login takes up to 4 KiB of it.
+const MaxSize = 1 << 20
+
+// Read reads the file at path. A missing file is an empty one. A file that is not a JSON object is an
+// error that names the place.
 func Read(path string) (*Edit, error) {
-	e, _, err := load(atomicfile.Target(path))
+	e, _, err := load(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
@@ -39,18 +44,25 @@ func Read(path string) (*Edit, error) {
 // was changed, or change returns an error, nothing is written. Everything else stays as it was written, in its order:
 // keys that this program does not know, numbers, the file's mode and owner, and a symlink, whose target is what changes.
 // A missing file and folder are made, for their owner alone; a file that is not a JSON object is an error, and is left
-// alone.
-func Update(path string, change func(*Edit) error) error {
+// alone. It blocks for at most wait while another process holds the lock, and then returns an error.
+// It follows the symlinks that atomicfile.Target follows.
+func Update(path string, wait time.Duration, change func(*Edit) error) error {
 	failed := func(err error) error {
 		if err != nil {
 			return fmt.Errorf("editing %s: %w", path, err)
 		}
 		return nil
 	}
-	file := atomicfile.Target(path)
-	unlock, noLock := Lock(file)
-	if noLock == nil {
+	file, err := atomicfile.Target(path)
+	if err != nil {
+		return failed(err)
+	}
+	unlock, noLock := Lock(file, wait)
+	switch {
+	case noLock == nil:
 		defer unlock()
+	case !errors.As(noLock, new(*fs.PathError)): // another process holds it, or it is a symlink
+		return failed(noLock)
 	}
 	e, old, err := load(file)
 	if err != nil {
@@ -79,6 +91,9 @@ func save(path string, e *Edit, old fs.FileInfo) error {
 		return err
 	}
 	out.WriteByte('\n')
+	if out.Len() > MaxSize { // it could not be read again
+		return fmt.Errorf("it would be larger than %d MiB", MaxSize>>20)
+	}
 	if old == nil {
 		return atomicfile.Write(path, out.Bytes(), 0o600, true)
 	}
@@ -87,22 +102,13 @@ func save(path string, e *Edit, old fs.FileInfo) error {
 
 // load returns the file and what it is; nil for one that is missing.
 func load(path string) (*Edit, fs.FileInfo, error) {
-	f, err := os.Open(path)
+	b, fi, err := atomicfile.Read(path, MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &Edit{}, nil, nil
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, nil, err
-	}
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(f); err != nil {
-		return nil, nil, err
-	}
-	e, err := parse(b.Bytes())
+	e, err := parse(b)
 	return e, fi, err
 }

@@ -99,9 +99,11 @@ func (e *Edit) RemoveHelper(host string) (old string) {
 // helper keeps.
 func (e *Edit) Logins() []string {
 	var found []string
+	seen := map[string]bool{}
 	for m := range e.section(auths) {
-		if m.login() && !slices.Contains(found, m.key) {
+		if !seen[m.key] && m.login() {
 			found = append(found, m.key)
+			seen[m.key] = true
 		}
 	}
 	return found
@@ -111,13 +113,15 @@ func (e *Edit) Logins() []string {
 // many ways: a host, with a port, with a scheme, with a path.
 func (e *Edit) RemoveAuth(host string) []string {
 	var removed []string
+	seen := map[string]bool{}
 	e.remove(auths, func(m member) bool {
 		reg, ok := registry.Parse(m.key)
 		if !ok || reg.Host != host || !m.login() {
 			return false
 		}
-		if !slices.Contains(removed, m.key) {
+		if !seen[m.key] {
 			removed = append(removed, m.key)
+			seen[m.key] = true
 		}
 		return true
 	})

@@ -11,13 +11,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // edited is what an edit makes of a file's text, compacted; "" says that nothing was written.
 func edited(t *testing.T, before string, change func(*Edit)) string {
 	t.Helper()
 	path := put(t, before)
-	if err := Update(path, func(e *Edit) error { change(e); return nil }); err != nil {
+	if err := Update(path, time.Minute, func(e *Edit) error { change(e); return nil }); err != nil {
 		t.Fatalf("%s: %v", before, err)
 	}
 	if after := read(t, path); after != before {
@@ -117,7 +118,7 @@ func TestErrorsSayWhere(t *testing.T) {
 	} {
 		path := put(t, before)
 		unchanged(t, path, func() {
-			err := Update(path, func(*Edit) error { t.Error("it went on"); return nil })
+			err := Update(path, time.Minute, func(*Edit) error { t.Error("it went on"); return nil })
 			if err == nil || !strings.HasPrefix(err.Error(), "editing "+path+": "+want) {
 				t.Errorf("%q: %v, want %s", before, err, want)
 			}
@@ -139,7 +140,7 @@ func TestReadAndFailingChange(t *testing.T) {
 			t.Errorf("%v, %v", e, err)
 		}
 		no := errors.New("no")
-		if err := Update(path, func(e *Edit) error {
+		if err := Update(path, time.Minute, func(e *Edit) error {
 			e.SetHelper("a", "c")
 			e.Afterwards(func() error { t.Error("it went on"); return nil })
 			return no
@@ -147,7 +148,7 @@ func TestReadAndFailingChange(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if err := Update(path, func(e *Edit) error {
+	if err := Update(path, time.Minute, func(e *Edit) error {
 		e.SetHelper("a", "c")
 		e.Afterwards(func() error {
 			if !strings.Contains(read(t, path), `"a": "c"`) {
@@ -224,7 +225,7 @@ func TestReadOnlyFolder(t *testing.T) {
 // Three thousand registries, as a large product of accounts and regions has, are no work.
 func TestMany(t *testing.T) {
 	path := put(t, `{}`)
-	if err := Update(path, func(e *Edit) error {
+	if err := Update(path, time.Minute, func(e *Edit) error {
 		for i := range 3000 {
 			e.SetHelper(fmt.Sprintf("%012d.dkr.ecr.eu-west-2.amazonaws.com", i), "ecr-oidc")
 			e.RemoveAuth(host)
@@ -235,5 +236,72 @@ func TestMany(t *testing.T) {
 	}
 	if e, err := Read(path); err != nil || len(e.Helpers()) != 3000 {
 		t.Errorf("%d, %v", len(e.Helpers()), err)
+	}
+}
+
+// An edit waits for the lock no longer than it may, and then reports the lock file.
+func TestLockHeld(t *testing.T) {
+	path := put(t, `{}`)
+	unlock, err := Lock(path, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(filepath.Dir(path), ".config.json.ecr-oidc.lock")
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	err = Update(path, 50*time.Millisecond, func(e *Edit) error {
+		e.SetHelper(host, "ecr-oidc")
+		return nil
+	})
+	want := "editing " + path + ": another process holds the lock file " + name +
+		"; wait for that process or end it, and try again"
+	if err == nil || err.Error() != want || read(t, path) != "{}" {
+		t.Errorf("%v, want %s; the file is now %s", err, want, read(t, path))
+	}
+	unlock()
+	if err := setHelper(path, "ecr-oidc", host); err != nil {
+		t.Errorf("with the lock free again: %v", err)
+	}
+}
+
+// A symlink in place of the lock is not followed.
+func TestLockIsNoSymlink(t *testing.T) {
+	path := put(t, `{}`)
+	target := filepath.Join(t.TempDir(), "target")
+	lock := filepath.Join(filepath.Dir(path), ".config.json.ecr-oidc.lock")
+	if err := os.Symlink(target, lock); err != nil || runtime.GOOS == "windows" {
+		t.Skip("no symlinks: ", err)
+	}
+	const want = ".config.json.ecr-oidc.lock is a symlink, which is not followed; remove it"
+	err := setHelper(path, "ecr-oidc", host)
+	if err == nil || !strings.HasSuffix(err.Error(), want) || read(t, path) != "{}" {
+		t.Errorf("%v; the file is now %s", err, read(t, path))
+	}
+	if _, err := os.Lstat(target); err == nil {
+		t.Error("it made what the symlink leads to")
+	}
+}
+
+// A file of 250 logins to ECR is not too large. One that could not be read again is not written.
+func TestMaxSize(t *testing.T) {
+	login := `{"auth":"` + strings.Repeat("x", 3600) + `"}` // a password of 2,700 bytes
+	var file strings.Builder
+	file.WriteString(`{"auths":{`)
+	for i := range 250 {
+		fmt.Fprintf(&file, `"%012d.dkr.ecr.eu-west-2.amazonaws.com":%s,`, i, login)
+	}
+	path := put(t, file.String()+`"x":{}}}`)
+	if err := setHelper(path, "ecr-oidc", host); err != nil {
+		t.Fatal(err)
+	}
+	full := `{"x":"` + strings.Repeat("x", MaxSize-len(`{"x":""}`)) + `"}`
+	path = put(t, full)
+	if e, err := Read(path); err != nil || e.Empty() {
+		t.Errorf("a file of the limit's size: %v", err)
+	}
+	err := setHelper(path, "ecr-oidc", host)
+	if err == nil || !strings.HasSuffix(err.Error(), "it would be larger than 1 MiB") || read(t, path) != full {
+		t.Errorf("%v", err)
 	}
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 const (
@@ -54,7 +56,7 @@ func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)
 	}
 	cfg.Retryer = retryer(ctx, cfg.RetryMode, cfg.RetryMaxAttempts)
-	return cfg, r.checkEndpoints(cfg)
+	return cfg, nil
 }
 
 // client is the SDK's own HTTP client with our limits: proxies come from the environment, one connection is reused.

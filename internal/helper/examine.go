@@ -12,88 +12,93 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Examination is what a get for a registry decides and meets, step by step. What comes after the step that failed is
+// Examination is what a get for a registry decides and finds, step by step. What comes after the step that failed is
 // zero.
 type Examination struct {
 	Registry registry.Registry
-	Plan     config.Plan
-	Source   token.Source
-	STS, ECR string             // where they are asked
-	Token    token.Token        // of an OIDC source
+	Settings config.Settings
+	Roles    config.Roles // those that apply to the identity
+	Identity token.Identity
+	Decided  bool               // settings, roles and identity could be read
+	STS, ECR string             // the URLs to request
+	Token    token.Token        // of an OIDC identity
 	Passed   []exchange.Outcome // what AWS let pass
-	Skew     time.Duration      // by how much this machine's clock is ahead of the token's; 0 where that cannot be said
-	Err      error              // what the get would say; nil when it would answer
+	Skew     time.Duration      // how far this machine's clock is ahead of the token's; 0 when that is unknown
+	Err      error              // the error of the get; nil when it would return a login
 
-	Anonymous bool   // the answer is "not found", and the client goes on without a login
-	CacheDir  string // where entries lie; "" when there are none, and CacheErr says why
+	Anonymous bool   // the get returns "not found", and the client goes on without a login
+	CacheDir  string // where entries are; "" when there are none, and CacheErr has the reason
 	CacheErr  error
-	Cached    *cache.Entry // the entry for this question, also one that has expired
+	Cached    *cache.Entry // the entry for this request, also one that has expired
 	Stored    *cache.Entry // another tool's login, which get returns before all else
 	Ignored   *cache.Entry // another tool's login, which get ignores because ECR_OIDC_STORED_LOGINS is off
 
-	Repeated error     // the failure of a moment ago with which get answers before it asks anybody; nil when there is none
+	Repeated error     // the cached failure that get returns without a request; nil when there is none
 	Until    time.Time // and until when it does
 }
 
-// Examine does what Get does before it asks anybody: it decides who we are and whom to ask, and looks into the cache.
+// Examine does what Get does before it makes a request: it reads the settings, decides the identity, and looks into the
+// cache. It changes nothing.
 func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examination) {
 	x.Registry = reg
-	if x.Plan, x.Err = h.plan(reg); x.Err != nil {
+	if x.Settings, x.Err = h.settings(reg); x.Err != nil {
 		x.Anonymous = errors.Is(x.Err, config.ErrNotAllowed)
 		return x
 	}
-	var noIdentity error
-	x.Source, noIdentity = token.Identify(h.Env, x.Plan.Place, x.Plan.Choice, len(x.Plan.Roles) > 0)
+	r, noIdentity, err := h.request(x.Settings)
+	if x.Err = err; err != nil {
+		return x
+	}
+	x.Settings, x.Identity, x.Roles, x.Decided = r.Settings, r.Identity, r.Roles, true
 	store := h.lookUp(&x)
-	if reg.Public && len(x.Plan.Roles) == 0 {
+	if reg.Public && len(x.Roles.ARNs) == 0 {
 		x.Anonymous = x.Stored == nil
 		return x
 	}
 	if x.Err = noIdentity; x.Err != nil {
 		return x
 	}
-	if f, left, ok := store.Failure(h.cacheKey(x.Plan, x.Source)); ok && (x.Cached == nil || !x.Cached.IsFresh(time.Now())) {
-		x.Repeated, x.Until = decodeError(&f, x.Plan), time.Now().Add(left)
+	if f, left, ok := store.Failure(h.cacheKey(r)); ok && (x.Cached == nil || !x.Cached.IsFresh(time.Now())) {
+		x.Repeated, x.Until = decodeError(&f, r), time.Now().Add(left)
 	}
-	if _, x.Err = caBundle(h.Env); x.Err != nil { // before the SDK reads all of it
-		return x
-	}
-	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, exchange.Request{Plan: x.Plan, Source: x.Source, Env: h.Env, Debug: h.Debug})
+	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, r)
 	return x
 }
 
-// Settled says whether there is nobody to ask: the answer is there already, or cannot be had.
-func (x Examination) Settled() bool { return x.Err != nil || x.Anonymous || x.ECR == "" }
+// Done reports whether no request is needed: the get returns a login already, or cannot succeed.
+func (x Examination) Done() bool { return x.Err != nil || x.Anonymous || x.ECR == "" }
 
-// Ask does the rest of what Get does, afresh: it asks the CI and AWS whatever is in the cache, and writes nothing there.
-// It blocks as long as a get that fills. It is not for what is settled.
-func (h Helper) Ask(ctx context.Context, x Examination) Examination {
-	h.token = func(t token.Token) {
+// Request does the rest of what Get does, whatever is in the cache, and stores nothing. It blocks as long as a fetch of
+// Get. It must not be called when x is Done.
+func (h Helper) Request(ctx context.Context, x Examination) Examination {
+	ctx, cancel := context.WithTimeout(ctx, cache.FetchTimeout)
+	defer cancel()
+	r := exchange.Request{Settings: x.Settings, Roles: x.Roles, Identity: x.Identity, Env: h.Env, Debug: h.Debug}
+	r.OnToken = func(t token.Token) {
 		x.Token = t
-		if !t.Claims.Issued.IsZero() && x.Source.Asked() {
+		if !t.Claims.Issued.IsZero() && x.Identity.Source.OnDemand {
 			x.Skew = time.Since(t.Claims.Issued)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, cache.FetchTimeout)
-	defer cancel()
-	h.step = func(o exchange.Outcome) { x.Passed = append(x.Passed, o) }
-	_, x.Err = h.fetch(ctx, x.Plan, x.Source)
+	r.OnStep = func(o exchange.Outcome) { x.Passed = append(x.Passed, o) }
+	_, x.Err = exchange.Login(ctx, r)
 	return x
 }
 
-// lookUp finds what the cache has, without making it, and returns the cache.
+// lookUp finds what is in the cache, without creating it, and returns the cache.
 func (h Helper) lookUp(x *Examination) *cache.Cache {
-	store, err := h.openCache(x.Plan, x.Source, cache.Find)
+	r := exchange.Request{Settings: x.Settings, Roles: x.Roles, Identity: x.Identity}
+	store, err := h.openCache(r, cache.Find)
 	if err != nil {
 		x.CacheErr = err
 		return nil
 	}
 	x.CacheDir = store.Dir()
-	if e, ok := store.Read(h.cacheKey(x.Plan, x.Source)); ok {
+	if e, ok := store.Read(h.cacheKey(r)); ok {
 		x.Cached = &e
 	}
 	if e, ok := store.Get(loginKey(x.Registry)); ok {
-		if x.Plan.StoredLogins {
+		if x.Settings.StoredLogins {
 			x.Stored = &e
 		} else {
 			x.Ignored = &e

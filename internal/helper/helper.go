@@ -44,13 +44,12 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	if err != nil {
 		return "", "", err
 	}
-	identity, noIdentity := token.Identify(h.Env, settings.Identity)
-	r, err := h.request(settings, identity)
+	r, noIdentity, err := h.request(settings)
 	if err != nil {
 		return "", "", err
 	}
 	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region, reg.Partition)
-	h.Debug("source %s, decided by %q; roles %q from %q", identity.Name, identity.DetectedBy, r.Roles.ARNs, r.Roles.From)
+	h.Debug("source %s, decided by %q; roles %q from %q", r.Identity.Name, r.Identity.DetectedBy, r.Roles.ARNs, r.Roles.From)
 	store := h.cache(r)
 	if e, ok := h.stored(store, settings); ok {
 		return e.Username, e.Secret, nil
@@ -88,14 +87,25 @@ func (h Helper) settings(reg registry.Registry) (config.Settings, error) {
 	return c.For(reg)
 }
 
-// request returns the request for a login, with the roles that apply to the identity. The error is what is wrong with them.
-func (h Helper) request(settings config.Settings, identity token.Identity) (exchange.Request, error) {
+// request decides the identity, and returns the request for its login with the roles that apply to it. noIdentity is
+// *token.MissingError or *token.NoRoleError; a stored login can be found without an identity. err is a setting that is
+// wrong.
+func (h Helper) request(settings config.Settings) (r exchange.Request, noIdentity, err error) {
+	identity, err := token.Identify(h.Env, settings.Identity)
+	var (
+		missing *token.MissingError
+		noRole  *token.NoRoleError
+	)
+	if errors.As(err, &missing) || errors.As(err, &noRole) {
+		noIdentity, err = err, nil
+	}
 	roles := settings.Role
 	if identity.Pair {
 		roles = settings.PairRole
 	}
 	settings.SessionName = cmp.Or(settings.SessionName, identity.SessionName())
-	return exchange.Request{Settings: settings, Roles: roles, Identity: identity, Env: h.Env, Debug: h.Debug}, roles.Err
+	r = exchange.Request{Settings: settings, Roles: roles, Identity: identity, Env: h.Env, Debug: h.Debug}
+	return r, noIdentity, cmp.Or(err, roles.Err)
 }
 
 // stored returns the login that another tool stored for the registry, which goes before the identity's own: the last

@@ -51,6 +51,6 @@ func readDocker(dir string) (*dockerconfig.Edit, error) {
 
 // isAnonymous reports whether Get answers "not found" for a registry to which no login was stored.
 func isAnonymous(settings config.Config, reg registry.Registry) bool {
-	plan, err := settings.For(reg)
-	return errors.Is(err, config.ErrNotAllowed) || err == nil && reg.Public && len(plan.Roles) == 0
+	s, err := settings.For(reg)
+	return errors.Is(err, config.ErrNotAllowed) || err == nil && reg.Public && len(s.Role.ARNs) == 0
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 // longestLogin is how long a login is kept whose expiry cannot be read: ECR gives none for longer.
@@ -31,8 +30,7 @@ func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 	if err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
-	identity, noIdentity := token.Identify(h.Env, settings.Identity)
-	r, err := h.request(settings, identity)
+	r, noIdentity, err := h.request(settings)
 	if err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
@@ -72,8 +70,7 @@ func (h Helper) Erase(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
-	identity, noIdentity := token.Identify(h.Env, settings.Identity)
-	r, err := h.request(settings, identity)
+	r, noIdentity, err := h.request(settings)
 	if err != nil {
 		return err
 	}

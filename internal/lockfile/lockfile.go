@@ -74,9 +74,9 @@ func (h *Held) Unlock() {
 }
 
 // repairMode gives the file its mode when an unusual umask removed its owner's rights: the next process could not open
-// it. If that fails, the next process has no lock.
+// it. If that fails, the next process has no lock. Other modes stay, since the name may be a hard link to another file.
 func repairMode(f *os.File) {
-	if fi, err := f.Stat(); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
+	if fi, err := f.Stat(); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm()&0o600 != 0o600 {
 		_ = f.Chmod(0o600)
 	}
 }

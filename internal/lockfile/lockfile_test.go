@@ -155,3 +155,25 @@ func TestUnlock(t *testing.T) {
 	held = nil
 	held.Unlock()
 }
+
+// The name may be a hard link to a file that is no lock: its mode stays.
+func TestLockKeepsMode(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no mode bits")
+	}
+	path := filepath.Join(t.TempDir(), "lock")
+	if err := os.WriteFile(path, []byte("root:x:0:0"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	held, err := Lock(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Unlock()
+	if fi, err := os.Stat(path); err != nil || fi.Mode() != 0o644 {
+		t.Errorf("mode %v, %v", fi.Mode(), err)
+	}
+}

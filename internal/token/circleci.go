@@ -106,8 +106,12 @@ func circleciHint(env Env) Hint {
 	if env.Get("CIRCLE_PR_REPONAME") == "" && env.Get("CIRCLE_PR_USERNAME") == "" {
 		return Hint{}
 	}
-	return Hint{"fork", "this is a build of a forked pull request, which CircleCI gives no token and no secrets",
-		"push in a build of the branch; or, where every fork is trusted, pass secrets to forked builds (Project Settings, Advanced)"}
+	return Hint{
+		Name:      "fork",
+		Text:      "this is a build of a forked pull request, which CircleCI gives no token and no secrets",
+		Next:      "push in a build of the branch; or, where every fork is trusted, pass secrets to forked builds (Project Settings, Advanced)",
+		NoSecrets: true,
+	}
 }
 
 // circleciMint asks the job's circleci command for a token. Its output is a token when all is well, so no part of its

@@ -32,9 +32,9 @@ func command(t *testing.T, script string) (asked string) {
 	return asked
 }
 
-func circleJob(t *testing.T, pairs ...string) Source {
+func circleJob(t *testing.T, pairs ...string) Identity {
 	t.Helper()
-	s, err := identify(t, true, Choice{}, append(pairs, "CIRCLECI=true", "CIRCLE_ORGANIZATION_ID="+organisation)...)
+	s, err := identify(t, true, Settings{}, append(pairs, "CIRCLECI=true", "CIRCLE_ORGANIZATION_ID="+organisation)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestCircleCI(t *testing.T) {
 // Without an organisation's id there is no audience to ask for, and CircleCI's own default holds.
 func TestCircleCINoAudience(t *testing.T) {
 	asked := command(t, "echo "+jwtFor(organisation, time.Hour))
-	s, err := identify(t, true, Choice{}, "CIRCLECI=true")
+	s, err := identify(t, true, Settings{}, "CIRCLECI=true")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestCircleCICommandThatIsNoUse(t *testing.T) {
 				t.Errorf("another audience: %v, want %s", err, c.want)
 			}
 			// An empty one has nothing to fall back on.
-			s, err := identify(t, true, Choice{}, "CIRCLECI=true", "CIRCLE_OIDC_TOKEN_V2=")
+			s, err := identify(t, true, Settings{}, "CIRCLECI=true", "CIRCLE_OIDC_TOKEN_V2=")
 			if i == 0 {
 				var missing *MissingError
 				if !errors.As(err, &missing) {
@@ -146,7 +146,7 @@ func TestCircleCICommandThatIsNoUse(t *testing.T) {
 			}
 			_, err = s.Token(t.Context(), nil, "")
 			var missing *MissingError
-			if !errors.As(err, &missing) || missing.Place.Name != "circleci" || !strings.Contains(err.Error(), "CIRCLE_OIDC_TOKEN_V2 is set but empty") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), secret) {
+			if !errors.As(err, &missing) || !strings.Contains(missing.Token, "CircleCI") || !strings.Contains(err.Error(), "CIRCLE_OIDC_TOKEN_V2 is set but empty") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), secret) {
 				t.Errorf("an empty token: %v, want %s", err, c.want)
 			}
 		})

@@ -75,13 +75,20 @@ func githubHint(env Env) Hint {
 		if from == "" { // the fork is gone
 			from = "that was deleted"
 		}
-		return Hint{"fork", fmt.Sprintf("this is a pull request from the fork %s: GitHub gives its jobs no token and no secrets, whatever their permissions", oneline.Clean(from)),
-			"push in a workflow that runs after the merge, or on workflow_run"}
+		return Hint{
+			Name:      "fork",
+			Text:      fmt.Sprintf("this is a pull request from the fork %s: GitHub gives its jobs no token and no secrets, whatever their permissions", oneline.Clean(from)),
+			Next:      "push in a workflow that runs after the merge, or on workflow_run",
+			NoSecrets: true,
+		}
 	case isForgejo(env), detectGitHub(env) == "":
 		return Hint{}
 	}
-	return Hint{"permission", "the job has not the permission id-token: write. A job's own permissions replace the workflow's, and a reusable workflow has at most its caller's",
-		"permissions: {id-token: write, contents: read}"}
+	return Hint{
+		Name: "permission",
+		Text: "the job has not the permission id-token: write. A job's own permissions replace the workflow's, and a reusable workflow has at most its caller's",
+		Next: "permissions: {id-token: write, contents: read}",
+	}
 }
 
 // maxEvent is the most that is read of the event's file, in bytes.

@@ -30,6 +30,7 @@ type Settings struct {
 type Identity struct {
 	Provider
 	CI         bool   // a known CI was detected: the machine's own credentials do not count
+	Detected   string // name of the detected CI; "" on a machine
 	DetectedBy string // the variable that decided, for messages; "" when none did, which makes it a machine
 	Explicit   bool   // the user named the source, and only that one is used
 	Pair       bool   // the token is AWS_WEB_IDENTITY_TOKEN_FILE's, so that AWS_ROLE_ARN beside it counts
@@ -58,10 +59,10 @@ const stsAudience = "sts.amazonaws.com"
 // Secret, so that a login that was stored for this job is still found.
 func Identify(env Env, s Settings) (Identity, error) {
 	id, err := locate(env, s)
+	id.env = env
 	if err != nil {
 		return id, err
 	}
-	id.env = env
 	if id.Name == "aws" {
 		id.Secret = usableSecret(keySecret(env, s))
 		return id, nil
@@ -100,7 +101,7 @@ func locate(env Env, s Settings) (Identity, error) {
 			continue
 		}
 		if by := p.Detect(env); by != "" {
-			ci = Identity{Provider: p, CI: true, DetectedBy: by, job: p.Job}
+			ci = Identity{Provider: p, CI: true, Detected: p.Name, DetectedBy: by, job: p.Job}
 			break
 		}
 	}

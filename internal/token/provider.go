@@ -54,7 +54,11 @@ type Provider struct {
 }
 
 // Hint explains why a job has no token, for doctor. The zero Hint explains nothing.
-type Hint struct{ Name, Text, Next string }
+type Hint struct {
+	Name, Text, Next string
+
+	NoSecrets bool // the CI gives the job no secrets either, which may be why it has no role
+}
 
 // Source is where a job's OIDC token comes from. The zero Source has none.
 type Source struct {

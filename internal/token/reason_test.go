@@ -36,7 +36,7 @@ func TestAnswerThatIsNotHTTP(t *testing.T) {
 					}()
 				}
 			}()
-			s, err := identify(t, true, Choice{}, "GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL=http://"+l.Addr().String()+"/x?secret-query", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=a-bearer-of-the-job")
+			s, err := identify(t, true, Settings{}, "GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL=http://"+l.Addr().String()+"/x?secret-query", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=a-bearer-of-the-job")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -78,7 +78,7 @@ func TestParseRefuses(t *testing.T) {
 		})
 	}
 	long := jwtWith(map[string]any{"sub": strings.Repeat("x", 14000)})
-	long += strings.Repeat("x", longest-len(long))
+	long += strings.Repeat("x", maxToken-len(long))
 	if _, err := Parse(long); err != nil {
 		t.Errorf("a token of %d characters: %v", len(long), err)
 	}
@@ -111,11 +111,11 @@ func FuzzParse(f *testing.F) {
 	f.Add(jwtWith(map[string]any{"aud": []string{"a", "b"}, "exp": 1e300}))
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Add("a.b.c")
-	f.Add(strings.Repeat(".", longest+1))
+	f.Add(strings.Repeat(".", maxToken+1))
 	f.Fuzz(func(t *testing.T, raw string) {
 		got, err := Parse(raw)
 		switch {
-		case err == nil && (got.Raw != raw || len(raw) > longest || strings.Count(raw, ".") != 2):
+		case err == nil && (got.Raw != raw || len(raw) > maxToken || strings.Count(raw, ".") != 2):
 			t.Errorf("Parse(%q) = %#v", raw, got)
 		case err != nil && got.Raw != "":
 			t.Errorf("Parse(%q) refused and returned a token", raw)
@@ -123,7 +123,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%q): the error quotes it: %v", raw, err)
 		}
 		_ = fmt.Sprint(got)
-		_ = expired(got, time.Now())
+		_ = isExpired(got, time.Now())
 	})
 }
 
@@ -135,7 +135,7 @@ func TestExpired(t *testing.T) {
 	}{
 		{time.Time{}, false}, {now.Add(time.Hour), false}, {now.Add(61 * time.Second), false}, {now.Add(59 * time.Second), true}, {now.Add(-time.Hour), true},
 	} {
-		if got := expired(Token{Claims: Claims{Expires: tt.expires}}, now); got != tt.want {
+		if got := isExpired(Token{Claims: Claims{Expires: tt.expires}}, now); got != tt.want {
 			t.Errorf("expired at %v with expiry %v = %v", now, tt.expires, got)
 		}
 	}
@@ -165,7 +165,7 @@ func TestIssued(t *testing.T) {
 }
 
 // Only a source that makes its token when it is asked tells the CI's time by it.
-func TestAsked(t *testing.T) {
+func TestOnDemand(t *testing.T) {
 	raw := jwtFor("sts.amazonaws.com", time.Hour)
 	for name, tt := range map[string]struct {
 		env  []string
@@ -173,18 +173,15 @@ func TestAsked(t *testing.T) {
 	}{
 		"github":           {[]string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, true},
 		"buildkite":        {[]string{"BUILDKITE=true", "BUILDKITE_JOB_ID=x", "BUILDKITE_AGENT_ACCESS_TOKEN=x"}, true},
+		"azure":            {[]string{"TF_BUILD=True", "SYSTEM_OIDCREQUESTURI=x", "SYSTEM_ACCESSTOKEN=x"}, true},
 		"circleci":         {[]string{"CIRCLECI=true", "CIRCLE_OIDC_TOKEN_V2=" + raw}, false},
 		"gitlab":           {[]string{"GITLAB_CI=true", "ECR_OIDC_TOKEN=" + raw}, false},
 		"a machine":        {nil, false},
 		"github, no token": {[]string{"GITHUB_ACTIONS=true"}, false},
 	} {
 		env := environ(tt.env...)
-		place, err := Locate(env, Choice{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		source, _ := Identify(env, place, Choice{}, true)
-		if source.Asked() != tt.want {
+		id, _ := Identify(env, Settings{Role: true})
+		if id.Source.OnDemand != tt.want {
 			t.Errorf("%s: %v", name, !tt.want)
 		}
 	}

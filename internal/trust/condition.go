@@ -19,7 +19,7 @@ func (a asking) condition(c Condition) Check {
 		check.Why = "there is no value to compare with"
 		return check
 	case seen.unknown != "":
-		check.Got, check.Why = nil, seen.unknown
+		check.Why = seen.unknown
 		return check
 	}
 	// An empty string counts as no value at all for the set operators.
@@ -28,7 +28,7 @@ func (a asking) condition(c Condition) Check {
 	case o.base == "Null":
 		check.Holds = No
 		for _, want := range c.Values {
-			check.Holds = max(check.Holds, compare(want, strconv.FormatBool(missing), truth, relations["Equals"]))
+			check.Holds = max(check.Holds, compared(want, truth, relations["Equals"])(strconv.FormatBool(missing)))
 		}
 		if len(seen.all) == 1 && seen.all[0] == "" {
 			check.Holds, check.Why = Unknown, "AWS does not say whether an empty value is null"
@@ -52,27 +52,30 @@ func (a asking) condition(c Condition) Check {
 // compareAll puts every value of the request to those of the policy.
 func (a asking) compareAll(o operator, wanted []string, seen value) (Result, string) {
 	unresolved := false
+	matches := make([]Result, len(seen.all)) // for each value of the request, whether one of the policy's matches it
+	for _, want := range wanted {
+		p, known := runes(want), Yes
+		if o.variables {
+			p, known = a.expand(want)
+		}
+		compare := func(string) Result { return Unknown }
+		switch known {
+		case Yes:
+			compare = o.prepare(p)
+		case No:
+			unresolved = true
+			continue
+		}
+		for i, got := range seen.all {
+			matches[i] = max(matches[i], compare(got))
+		}
+	}
 	lowest, highest := Yes, No
-	for _, got := range seen.all {
-		some := No
-		for _, want := range wanted {
-			p, known := runes(want), Yes
-			if o.variables {
-				p, known = a.expand(want)
-			}
-			switch known {
-			case Yes:
-				some = max(some, o.match(p, got))
-			case Unknown:
-				some = max(some, Unknown)
-			case No:
-				unresolved = true
-			}
-		}
+	for _, result := range matches {
 		if o.negated {
-			some = not(some)
+			result = not(result)
 		}
-		lowest, highest = min(lowest, some), max(highest, some)
+		lowest, highest = min(lowest, result), max(highest, result)
 	}
 	result, why := highest, ""
 	switch {

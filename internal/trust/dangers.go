@@ -20,6 +20,7 @@ func pins(o operator, values []string) bool {
 
 // dangers says who else a statement admits, for each issuer whose provider it names.
 func (a asking) dangers(s Statement, add adder) {
+	var done []string // the issuers
 	for _, p := range s.Principals {
 		_, issuer, ok := strings.Cut(p.Name, ":oidc-provider/")
 		if p.Kind == "*" {
@@ -30,6 +31,11 @@ func (a asking) dangers(s Statement, add adder) {
 			continue
 		}
 		issuer = strings.TrimPrefix(issuer, "https://")
+		if slices.Contains(done, issuer) {
+			continue
+		}
+		done = append(done, issuer)
+		keys, shape := keysOf(issuer), shapeOf(issuer)
 		owned, audience, hides := false, false, false
 		who := "any customer's of " + show(issuer)
 		var subject *opening // what the narrowest condition on sub leaves open
@@ -37,7 +43,7 @@ func (a asking) dangers(s Statement, add adder) {
 			o, ok := parseOperator(c.Operator)
 			claim, ours := strings.CutPrefix(strings.ToLower(c.Key), strings.ToLower(issuer)+":")
 			passes := o.ifExists || o.set == "ForAllValues" // when the key is not there
-			switch known := slices.Contains(keysOf(issuer), claim); {
+			switch known := slices.Contains(keys, claim); {
 			case !ok || !ours || o.base == "Null" || len(c.Values) == 0:
 				continue
 			case !known && (passes || o.negated):
@@ -51,12 +57,12 @@ func (a asking) dangers(s Statement, add adder) {
 			switch {
 			case claim == "sub":
 				for _, v := range c.Values {
-					if text := shapeOf(issuer).swallows(v); text != "" && o.base == "StringLike" {
+					if text := shape.swallows(v); text != "" && o.base == "StringLike" {
 						hides = true
 						add(Danger, BranchHides, c.at, "%s", text)
 					}
 				}
-				if open := shapeOf(issuer).widest(o.base == "StringLike", c); subject == nil || open.width < subject.width {
+				if open := shape.widest(o.base == "StringLike", c); subject == nil || open.width < subject.width {
 					subject = &open
 				}
 			case passes:
@@ -69,7 +75,7 @@ func (a asking) dangers(s Statement, add adder) {
 			}
 		}
 		switch {
-		case subject == nil && !owned && shapeOf(issuer).shared:
+		case subject == nil && !owned && shape.shared:
 			add(Danger, NoSubject, s.at, "nothing says whose jobs: %s can take this role; add a condition on %s:sub", who, show(issuer))
 		case subject == nil && !owned:
 			add(Note, NoSubject, s.at, "it admits everyone to whom %s gives a token; add a condition on %[1]s:sub", show(issuer))

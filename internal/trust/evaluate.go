@@ -1,6 +1,8 @@
 package trust
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -93,19 +95,47 @@ type asking struct {
 	partition string // of the role; empty when that is not known
 	account   string
 	actions   []string
+	keys      []string // the claims that a policy can test
+	tagNames  value    // of the session tags
+	tags      map[string]value
 	variables bool // policy variables are replaced
+}
+
+// maxToken is the greatest length in characters of a token that STS accepts (AssumeRoleWithWebIdentity, API reference).
+const maxToken = 20000
+
+// CheckSize returns an error if the claims are longer than those of any token that STS accepts.
+func CheckSize(claims map[string]any) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(claims); err != nil {
+		return err
+	}
+	if text.Len() > maxToken {
+		const format = "they have %d bytes as JSON, more than the %d characters of the longest token that STS accepts"
+		return fmt.Errorf(format, text.Len(), maxToken)
+	}
+	return nil
 }
 
 func (r Request) ask() (asking, error) {
 	a := asking{Request: r, actions: []string{assume}}
+	if err := CheckSize(r.Claims); err != nil {
+		return a, fmt.Errorf("evaluating the claims: %w", err)
+	}
 	issuer, _ := r.Claims["iss"].(string)
 	a.issuer = strings.TrimPrefix(issuer, "https://")
-	if a.issuer == "" {
+	switch {
+	case a.issuer == "":
 		return a, errors.New("evaluating the trust policy: the claims name no issuer (\"iss\")")
+	case !decoded(a.issuer):
+		return a, errors.New("evaluating the trust policy: the issuer (\"iss\") has a character that cannot be decoded")
 	}
 	if r.Role != "" {
 		part := strings.SplitN(r.Role, ":", 6)
-		if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[4] == "" || !strings.HasPrefix(part[5], "role/") {
+		if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[4] == "" ||
+			!decoded(r.Role) || !strings.HasPrefix(part[5], "role/") {
 			return a, fmt.Errorf("evaluating the trust policy: %s is not a role's ARN", quote(r.Role))
 		}
 		a.partition, a.account = part[1], part[4]
@@ -114,7 +144,9 @@ func (r Request) ask() (asking, error) {
 	if slices.Contains(builtIn, a.issuer) {
 		a.provider = a.issuer
 	}
-	if names, _ := a.tags(); len(names) > 0 {
+	a.keys = keysOf(a.issuer)
+	a.tagNames, a.tags = sessionTags(r.Claims)
+	if len(a.tagNames.all) > 0 {
 		a.actions = append(a.actions, tagSession)
 	}
 	if r.Claims[sourceIdentityClaim] != nil {
@@ -229,9 +261,9 @@ func (a asking) action(s Statement, action string) Check {
 // otherRole is Yes when the token names the roles that it is for, and this is none of them: STS then refuses it before
 // it looks at the policy. https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assume.html
 func (a asking) otherRole() Result {
-	roles := texts(a.Claims[rolesClaim])
-	if len(roles) > 0 && a.Role == "" {
+	roles := valueOf(a.Claims[rolesClaim])
+	if roles.unknown != "" || len(roles.all) > 0 && a.Role == "" {
 		return Unknown
 	}
-	return is(len(roles) > 0 && !slices.Contains(roles, a.Role))
+	return is(len(roles.all) > 0 && !slices.Contains(roles.all, a.Role))
 }

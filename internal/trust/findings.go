@@ -89,7 +89,8 @@ func (a asking) findings(p Policy, v Verdict) []Finding {
 		}
 	}
 	if a.otherRole() != No {
-		add(Cause, OtherRole, "", "the token is for %s alone, which STS checks before the policy", quoteAll(texts(a.Claims[rolesClaim])))
+		add(Cause, OtherRole, "", "the token is for %s alone, which STS checks before the policy",
+			quoteAll(valueOf(a.Claims[rolesClaim]).all))
 	}
 	if v.Admits != Yes {
 		a.causes(p, v, add)

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // node is a JSON value that knows its place.
 type node struct {
 	at    string // Statement[0].Condition
 	line  int
+	size  int // at least so many characters, white space apart
 	value any // string, json.Number, bool, nil, []node or []member
 }
 
@@ -37,10 +39,17 @@ type reader struct {
 	text string
 	json *json.Decoder
 	err  error
+
+	offset, line int // the end of the last token, and its line
+	size         int // of the tokens up to there
 }
 
+// maxPlace is the greatest length of a node's place, which all nodes below it repeat. In a policy it is a few hundred
+// characters.
+const maxPlace = 1000
+
 func readJSON(text string) (*reader, node) {
-	r := &reader{text: text, json: json.NewDecoder(strings.NewReader(text))}
+	r := &reader{text: text, json: json.NewDecoder(strings.NewReader(text)), line: 1}
 	r.json.UseNumber()
 	n := r.node("", 20)
 	if r.json.More() {
@@ -58,52 +67,84 @@ func (r *reader) fail(n node, format string, args ...any) {
 
 func (r *reader) token() (json.Token, int) {
 	token, err := r.json.Token()
-	line := 1 + strings.Count(r.text[:min(int(r.json.InputOffset()), len(r.text))], "\n")
+	end := min(int(r.json.InputOffset()), len(r.text))
+	if s := new(json.SyntaxError); errors.As(err, &s) {
+		end = min(int(s.Offset), len(r.text))
+	}
+	if end > r.offset {
+		r.line += strings.Count(r.text[r.offset:end], "\n")
+		r.offset = end
+	}
 	if err != nil {
-		if s := new(json.SyntaxError); errors.As(err, &s) {
-			line = 1 + strings.Count(r.text[:min(int(s.Offset), len(r.text))], "\n")
-		}
 		hint := ""
 		if strings.Contains(r.text, "jsonencode") || strings.Contains(r.text, "aws_iam_") {
 			hint = "; for Terraform's own language, give what \"aws iam get-role\" or \"terraform show -json\" prints"
 		}
-		r.fail(node{line: line}, "this is not JSON%s", hint)
+		r.fail(node{line: r.line}, "this is not JSON%s", hint)
 	}
-	return token, line
+	switch v := token.(type) {
+	case string:
+		if !decoded(v) {
+			r.fail(node{line: r.line},
+				"it has a character that cannot be decoded (half of a surrogate pair, or no UTF-8)")
+		}
+		r.size += len(`""`) + countVisible(v)
+	case bool, json.Number:
+		r.size += len(fmt.Sprint(v))
+	}
+	return token, r.line
+}
+
+// countVisible returns the number of characters in a text that are not white space.
+func countVisible(text string) (n int) {
+	for _, c := range text {
+		if !unicode.IsSpace(c) {
+			n++
+		}
+	}
+	return n
 }
 
 // node reads a value. A member that is there twice is an error, as it is to IAM; encoding/json would take the last.
 func (r *reader) node(at string, depth int) node {
+	before := r.size
 	token, line := r.token()
-	n := node{at, line, token}
+	n := node{at: at, line: line, value: token}
 	if depth == 0 {
 		r.fail(n, "it is nested too deeply")
+	}
+	if len(at) > maxPlace {
+		r.fail(node{line: line}, "a name around it is longer than any in a policy")
 	}
 	switch token {
 	case json.Delim('['):
 		list := []node{}
 		for r.err == nil && r.json.More() {
+			r.size++ // a comma or the closing bracket
 			list = append(list, r.node(fmt.Sprintf("%s[%d]", at, len(list)), depth-1))
 		}
 		n.value = list
 		r.token()
 	case json.Delim('{'):
-		members := []member{}
+		members, seen := []member{}, map[string]bool{}
 		for r.err == nil && r.json.More() {
 			token, line := r.token()
 			name, _ := token.(string)
-			if slices.ContainsFunc(members, func(m member) bool { return m.name == name }) {
-				r.fail(node{at, line, nil}, "%s is there twice", quote(name))
+			if seen[name] {
+				r.fail(node{at: at, line: line}, "%s is there twice", quote(name))
 			}
+			seen[name] = true
 			inner := strings.TrimPrefix(at+"."+show(name), ".")
 			for _, wrapping := range []string{"Role.", "AssumeRolePolicyDocument."} { // places are those in the policy
 				inner = strings.TrimPrefix(inner, wrapping)
 			}
+			r.size += len(":,") // or the closing bracket
 			members = append(members, member{name, r.node(inner, depth-1)})
 		}
 		n.value = members
 		r.token()
 	}
+	n.size = r.size - before
 	return n
 }
 

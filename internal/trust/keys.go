@@ -1,12 +1,14 @@
 package trust
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Claims that STS itself reads.
@@ -21,7 +23,7 @@ const (
 type value struct {
 	all     []string // none when the key is not there
 	oneOf   string   // AWS takes only one of them, and we do not know which; why that is
-	unknown string   // we do not know what AWS sees; why that is
+	unknown string   // we do not know what AWS sees, and all is what the token has; why that is
 	why     string   // why the key is not there, where there is more to say than that
 	alien   bool     // it is never there: AWS has no such key for this issuer
 }
@@ -75,7 +77,6 @@ func (a asking) lookup(key string) value {
 	if vendor, _, ok := strings.Cut(key, ":"); !ok || strings.ContainsAny(vendor, "./") || vendor == "arn" || vendor == "https" {
 		return value{alien: true, why: "the token's issuer has no such key"}
 	}
-	tagNames, tags := a.tags()
 	switch key {
 	case "aws:federatedprovider":
 		if a.account == "" {
@@ -94,10 +95,11 @@ func (a asking) lookup(key string) value {
 		}
 		return value{all: []string{now}}
 	case "aws:tagkeys":
-		return value{all: tagNames}
+		return a.tagNames
 	case "sts:transitivetagkeys":
 		nested, _ := a.Claims[tagsClaim].(map[string]any)
-		return value{all: append(texts(nested["transitive_tag_keys"]), texts(a.Claims[tagsClaim+"/transitive_tag_keys"])...)}
+		v, flat := valueOf(nested["transitive_tag_keys"]), valueOf(a.Claims[tagsClaim+"/transitive_tag_keys"])
+		return value{all: append(v.all, flat.all...), unknown: cmp.Or(v.unknown, flat.unknown)}
 	case "sts:rolesessionname":
 		if a.Session == "" {
 			break
@@ -106,17 +108,18 @@ func (a asking) lookup(key string) value {
 	case "sts:externalid":
 		return value{why: "AssumeRoleWithWebIdentity has no external id"}
 	case "sts:sourceidentity":
-		return value{all: texts(a.Claims[sourceIdentityClaim])}
+		return valueOf(a.Claims[sourceIdentityClaim])
 	case "sts:roleauthorizedbyidp":
-		if a.Role == "" {
+		roles := valueOf(a.Claims[rolesClaim])
+		if a.Role == "" || roles.unknown != "" {
 			break
 		}
-		return value{all: []string{strconv.FormatBool(slices.Contains(texts(a.Claims[rolesClaim]), a.Role))}}
+		return value{all: []string{strconv.FormatBool(slices.Contains(roles.all, a.Role))}}
 	}
 	if name, ok := strings.CutPrefix(key, "aws:requesttag/"); ok {
-		return value{all: tags[name]}
+		return a.tags[name]
 	}
-	if strings.HasPrefix(key, "aws:principaltag/") && len(tagNames) == 0 {
+	if strings.HasPrefix(key, "aws:principaltag/") && len(a.tagNames.all) == 0 {
 		return value{why: "the token has no session tags"}
 	}
 	return value{unknown: "what AWS sees of this key is not known here"}
@@ -124,66 +127,90 @@ func (a asking) lookup(key string) value {
 
 // claim finds what AWS sees of a key of the token's own issuer.
 func (a asking) claim(name string) value {
-	if !slices.Contains(keysOf(a.issuer), name) {
+	if !slices.Contains(a.keys, name) {
 		v := value{alien: true, why: "AWS has no such key for this issuer"}
 		if _, ok := a.Claims[name]; ok {
 			v.why += ", though the token has the claim"
 		}
 		return v
 	}
-	aud, azp := texts(a.Claims["aud"]), texts(a.Claims["azp"])
+	aud, azp := valueOf(a.Claims["aud"]), valueOf(a.Claims["azp"])
 	switch {
 	case name == "oaud":
-		return value{all: aud}
+		return aud
 	case name != "aud":
-	case len(azp) == 1 && a.issuer == "accounts.google.com": // the other one is oaud
-		return value{all: azp}
-	case len(azp) == 1 && !slices.Equal(aud, azp): // https://github.com/aws/aws-sdk-net/issues/3071
-		return value{all: append(aud, azp...), oneOf: "the token has an azp as well as an aud, and AWS may compare either"}
+	case len(azp.all) == 1 && a.issuer == "accounts.google.com": // the other one is oaud
+		return azp
+	// https://github.com/aws/aws-sdk-net/issues/3071
+	case len(azp.all)+len(azp.unknown) > 0 && !slices.Equal(aud.all, azp.all):
+		const either = "the token has an azp as well as an aud, and AWS may compare either"
+		return value{all: append(aud.all, azp.all...), oneOf: either, unknown: cmp.Or(aud.unknown, azp.unknown)}
 	}
-	v := value{all: texts(a.Claims[name]), why: "the token has no such claim"}
-	if c := a.Claims[name]; c != nil && v.all == nil {
-		v.unknown = "the claim is neither text nor a list of texts"
+	v := valueOf(a.Claims[name])
+	v.why = "the token has no such claim"
+	return v
+}
+
+// valueOf returns what AWS sees of a claim: its value, or those of its list. Its unknown is set where AWS may see
+// something else.
+func valueOf(claim any) (v value) {
+	list, ok := claim.([]any)
+	if !ok {
+		list = []any{claim}
+	}
+	if claim == nil {
+		list = nil
+	}
+	for _, one := range list {
+		switch c := one.(type) {
+		case string:
+			if !decoded(c) {
+				v.unknown = "a character in it cannot be decoded"
+			}
+			v.all = append(v.all, c)
+		case bool:
+			v.all = append(v.all, strconv.FormatBool(c))
+		case json.Number, float64:
+			text := fmt.Sprint(c)
+			if f, ok := c.(float64); ok {
+				text = strconv.FormatFloat(f, 'f', -1, 64)
+			}
+			if _, ok := number(text); !ok || strings.Contains(text, ".") {
+				v.unknown = "it is a number other than a plain integer of at most 15 digits"
+			}
+			v.all = append(v.all, text)
+		default:
+			v.unknown = "the claim is neither text nor a list of texts"
+		}
 	}
 	return v
 }
 
-// texts are the values of a claim: one, or those of a list. Of an object there are none.
-func texts(claim any) []string {
-	switch c := claim.(type) {
-	case string:
-		return []string{c}
-	case bool, json.Number:
-		return []string{fmt.Sprint(c)}
-	case float64:
-		return []string{strconv.FormatFloat(c, 'f', -1, 64)}
-	case []any:
-		all := []string{}
-		for _, one := range c {
-			all = append(all, texts(one)...)
-		}
-		return all
-	}
-	return nil
-}
+// decoded reports whether all of a text could be decoded. encoding/json decodes a lone surrogate and a byte that is not
+// UTF-8 to U+FFFD, so that texts which differ become equal.
+func decoded(text string) bool { return !strings.ContainsRune(text, utf8.RuneError) }
 
-// tags are the session tags in the token, nested or flat; the map's names are in lower case.
-func (a asking) tags() (names []string, values map[string][]string) {
-	values = map[string][]string{}
+// sessionTags returns the session tags in the token, nested or flat: their names in order, and their values by name in
+// lower case.
+func sessionTags(claims map[string]any) (names value, tags map[string]value) {
+	tags = map[string]value{}
 	add := func(name string, claim any) {
-		names = append(names, name)
-		values[strings.ToLower(name)] = texts(claim)
+		if !decoded(name) {
+			names.unknown = "a character in the name of a tag cannot be decoded"
+		}
+		names.all = append(names.all, name)
+		tags[strings.ToLower(name)] = valueOf(claim)
 	}
-	nested, _ := a.Claims[tagsClaim].(map[string]any)
-	tags, _ := nested["principal_tags"].(map[string]any)
-	for name, claim := range tags {
+	nested, _ := claims[tagsClaim].(map[string]any)
+	principal, _ := nested["principal_tags"].(map[string]any)
+	for name, claim := range principal {
 		add(name, claim)
 	}
-	for claim := range a.Claims {
+	for claim := range claims {
 		if name, ok := strings.CutPrefix(claim, tagsClaim+"/principal_tags/"); ok {
-			add(name, a.Claims[claim])
+			add(name, claims[claim])
 		}
 	}
-	slices.Sort(names)
-	return names, values
+	slices.Sort(names.all)
+	return names, tags
 }

@@ -218,7 +218,7 @@ func (a asking) nearMiss(c Condition, check Check, add adder) {
 	claim := strings.ToLower(c.Key[strings.LastIndex(c.Key, ":")+1:])
 	values := fmt.Sprintf("the policy wants %s %s, and the token has %s", show(c.Operator), quoteAll(c.Values), quoteAll(seen.all))
 	switch {
-	case seen.alien && slices.Contains(keysOf(a.issuer), claim):
+	case seen.alien && slices.Contains(a.keys, claim):
 		add(Cause, KeyPrefix, c.at, "the key %s is not one of this token's issuer; its own is %s", quote(c.Key), quote(a.issuer+":"+claim))
 		return
 	case seen.alien:

@@ -16,8 +16,12 @@ type operator struct {
 	negated   bool
 	ifExists  bool
 	variables bool // policy variables are replaced in its values
-	match     func(want pattern, got string) Result
+
+	// prepare returns the comparison of the request's values with one of the policy's.
+	prepare func(want pattern) comparison
 }
+
+type comparison func(got string) Result
 
 // parseOperator returns false for an operator that is not evaluated here: one that IAM does not know, and those on
 // addresses and on bytes.
@@ -37,17 +41,24 @@ func parseOperator(name string) (operator, bool) {
 	}
 	switch o.base {
 	case "StringEquals":
-		o.match = func(want pattern, got string) Result { return is(want.text() == got) }
-	case "StringEqualsIgnoreCase":
-		o.match = func(want pattern, got string) Result { return is(strings.EqualFold(want.text(), got)) }
-	case "StringLike":
-		o.match = func(want pattern, got string) Result { return is(like(want, got)) }
-	case "ArnEquals", "ArnLike": // they behave identically
-		o.match = arnLike
-	case "Bool":
-		o.match = func(want pattern, got string) Result {
-			return compare(want.text(), got, truth, func(c int) bool { return c == 0 })
+		o.prepare = func(want pattern) comparison {
+			text := want.text()
+			return func(got string) Result { return is(text == got) }
 		}
+	case "StringEqualsIgnoreCase":
+		o.prepare = func(want pattern) comparison {
+			text := want.text()
+			return func(got string) Result { return is(strings.EqualFold(text, got)) }
+		}
+	case "StringLike":
+		o.prepare = func(want pattern) comparison {
+			m := compile(want)
+			return func(got string) Result { return is(m.match(got)) }
+		}
+	case "ArnEquals", "ArnLike": // they behave identically
+		o.prepare = arnLike
+	case "Bool":
+		o.prepare = func(want pattern) comparison { return compared(want.text(), truth, relations["Equals"]) }
 	case "Null":
 		return o, o.set == "" && !o.ifExists
 	default:
@@ -65,10 +76,10 @@ func parseOperator(name string) (operator, bool) {
 		if kind == "Date" {
 			read = date
 		}
-		o.match = func(want pattern, got string) Result { return compare(want.text(), got, read, holds) }
+		o.prepare = func(want pattern) comparison { return compared(want.text(), read, holds) }
 		return o, true
 	}
-	// IAM's reference contradicts itself on variables under Bool; compare then answers Unknown.
+	// IAM's reference contradicts itself on variables under Bool; the comparison is then Unknown.
 	o.variables = o.base != "Bool"
 	return o, true
 }
@@ -82,14 +93,16 @@ var relations = map[string]func(c int) bool{
 	"GreaterThanEquals": func(c int) bool { return c >= 0 },
 }
 
-// compare is Unknown when one of the two cannot be read.
-func compare(want, got string, read func(string) (float64, bool), holds func(c int) bool) Result {
+// compared returns a comparison that is Unknown when one of the two values cannot be read.
+func compared(want string, read func(string) (float64, bool), holds func(c int) bool) comparison {
 	w, ok1 := read(want)
-	g, ok2 := read(got)
-	if !ok1 || !ok2 {
-		return Unknown
+	return func(got string) Result {
+		g, ok2 := read(got)
+		if !ok1 || !ok2 {
+			return Unknown
+		}
+		return is(holds(cmp.Compare(g, w)))
 	}
-	return is(holds(cmp.Compare(g, w)))
 }
 
 func truth(s string) (float64, bool) {
@@ -102,19 +115,27 @@ func truth(s string) (float64, bool) {
 	return 0, false
 }
 
+// number reads a plain integer or decimal of at most 15 digits. Two of those that differ also differ as float64. AWS
+// does not document how precisely it compares more digits, nor which other forms it reads.
 func number(s string) (float64, bool) {
+	whole, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	digits := whole + fraction
+	if len(digits) > 15 || strings.Trim(digits, "0123456789") != "" || whole == "" || point != (fraction != "") {
+		return 0, false
+	}
 	f, err := strconv.ParseFloat(s, 64)
-	return f, err == nil && strings.Trim(s, "+-.0123456789") == "" // IAM speaks of integers and decimals
+	return f, err == nil
 }
 
 // date reads seconds since 1970, and the forms of https://www.w3.org/TR/NOTE-datetime but one: a bare year looks like
-// seconds, and IAM does not say which it takes it for.
+// seconds, and IAM does not say which it takes it for. It reads no more than milliseconds, so that two
+// dates that differ also differ as float64.
 func date(s string) (float64, bool) {
 	if seconds, ok := number(s); ok {
 		return seconds, len(s) > 4
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01"} {
-		if t, err := time.Parse(layout, s); err == nil {
+		if t, err := time.Parse(layout, s); err == nil && t.Nanosecond()%int(time.Millisecond) == 0 {
 			return float64(t.UnixMilli()) / 1000, true
 		}
 	}
@@ -123,23 +144,26 @@ func date(s string) (float64, bool) {
 
 // arnLike compares the six parts of an ARN one by one, so that a wildcard never reaches across a colon; the last part
 // may have colons of its own. AWS does not say what becomes of a pattern or a value that is no ARN.
-func arnLike(want pattern, got string) Result {
-	values := strings.SplitN(got, ":", 6)
-	var parts []pattern
+func arnLike(want pattern) comparison {
+	var parts []matcher
 	for len(parts) < 5 {
 		i := slices.Index(want, glyph{':', plain})
 		if i < 0 {
+			return func(string) Result { return Unknown }
+		}
+		parts, want = append(parts, compile(want[:i])), want[i+1:]
+	}
+	parts = append(parts, compile(want))
+	return func(got string) Result {
+		values := strings.SplitN(got, ":", 6)
+		if len(values) < 6 {
 			return Unknown
 		}
-		parts, want = append(parts, want[:i]), want[i+1:]
-	}
-	if len(values) < 6 {
-		return Unknown
-	}
-	for i, part := range append(parts, want) {
-		if !like(part, values[i]) {
-			return No
+		for i, part := range parts {
+			if !part.match(values[i]) {
+				return No
+			}
 		}
+		return Yes
 	}
-	return Yes
 }

@@ -228,7 +228,7 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.key, got, tt.want)
 		}
 	}
-	if got := fmt.Sprint(texts([]any{true, 1e6, "x", nil})); got != "[true 1000000 x]" {
+	if got := valueOf([]any{true, 1e6, "x"}); fmt.Sprint(got.all) != "[true 1000000 x]" || got.unknown != "" {
 		t.Error(got)
 	}
 }

@@ -12,9 +12,15 @@ import (
 	"strings"
 )
 
-// MaxPolicy is the most that Parse reads. IAM takes no more than 8,192 characters, white space apart; the rest is room
-// for that, for escapes, and for the answer of get-role around the document.
-const MaxPolicy = 64 << 10
+const (
+	// MaxPolicy is the most that Parse reads, in bytes. It leaves room for white space, for escapes and
+	// for the answer of get-role around the document.
+	MaxPolicy = 64 << 10
+
+	// longest is the greatest length of a trust policy in characters, white space apart.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+	longest = 8192
+)
 
 // Policy is a trust policy. Role is the ARN of the role it belongs to, where what was parsed named it.
 type Policy struct {
@@ -93,6 +99,9 @@ func parse(text string, depth int) (Policy, error) {
 
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 func (r *reader) policy(n node) (p Policy) {
+	if n.size > longest {
+		r.fail(n, "IAM accepts at most %d characters, white space apart, and it has more", longest)
+	}
 	r.object(n, "Version", "Id", "Statement")
 	if version := n.member("Version"); version.at != "" {
 		p.Version, _ = version.value.(string)

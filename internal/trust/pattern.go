@@ -1,6 +1,9 @@
 package trust
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // pattern is a value of the policy, with its wildcards told apart from the same characters meant as themselves.
 type pattern []glyph
@@ -41,33 +44,81 @@ func runes(s string) pattern {
 	return p
 }
 
-// like matches wildcards: * stands for any run of characters, none included, and ? for exactly one.
-func like(p pattern, s string) bool {
-	text := []rune(s)
-	star, mark := -1, 0 // the last * and how much of the text it has taken
-	i, j := 0, 0
-	for j < len(text) {
+// like reports whether a text matches a pattern: * stands for any run of characters, none included, and ? for exactly
+// one.
+func like(p pattern, text string) bool { return compile(p).match(text) }
+
+// matcher is a compiled pattern. It simulates the pattern's automaton on sets of states, 64 states to a word, so that
+// no pattern takes more than len(pattern)*len(text)/64 steps. In state i the first i characters of the pattern have
+// matched, the *s not counted.
+type matcher struct {
+	last    int               // the state in which all have matched, which is also the least length of a text
+	loops   []uint64          // the states in which a * takes any character
+	accepts map[rune][]uint64 // for each character of the pattern, the states from which it leads to the next one
+	others  []uint64          // the same for all other characters: the states with a ?
+}
+
+func compile(p pattern) matcher {
+	m := matcher{accepts: map[rune][]uint64{}}
+	for _, g := range p {
+		if g.kind != many {
+			m.last++
+		}
+	}
+	words := m.last/64 + 1
+	m.loops, m.others = make([]uint64, words), make([]uint64, words)
+	state := 0
+	for _, g := range p {
+		set := m.others
 		switch {
-		case i < len(p) && p[i].kind == many:
-			star, mark = i, j
-			i++
-		case i < len(p) && (p[i].kind == one || p[i].r == text[j]):
-			i, j = i+1, j+1
-		case star >= 0:
-			mark++
-			i, j = star+1, mark
-		default:
+		case g.kind == many:
+			m.loops[state/64] |= 1 << (state % 64)
+			continue
+		case g.kind != one:
+			if m.accepts[g.r] == nil {
+				m.accepts[g.r] = make([]uint64, words)
+			}
+			set = m.accepts[g.r]
+		}
+		set[state/64] |= 1 << (state % 64)
+		state++
+	}
+	for _, set := range m.accepts {
+		for i, others := range m.others {
+			set[i] |= others
+		}
+	}
+	return m
+}
+
+func (m matcher) match(text string) bool {
+	if len(text) < m.last || utf8.RuneCountInString(text) < m.last {
+		return false
+	}
+	states := make([]uint64, len(m.loops))
+	states[0] = 1
+	for _, r := range text {
+		accepts, ok := m.accepts[r]
+		if !ok {
+			accepts = m.others
+		}
+		carry, live := uint64(0), uint64(0)
+		for i, set := range states {
+			next := set & accepts[i]
+			states[i] = set&m.loops[i] | next<<1 | carry
+			carry = next >> 63
+			live |= states[i]
+		}
+		if live == 0 {
 			return false
 		}
 	}
-	for i < len(p) && p[i].kind == many {
-		i++
-	}
-	return i == len(p)
+	return states[m.last/64]>>(m.last%64)&1 == 1
 }
 
 // expand replaces the policy variables of a value. Its result is Yes when it could; No when a variable has no value in
-// this request and no default; Unknown when we do not know what it stands for.
+// this request and no default; Unknown when we do not know what it stands for, or when the value becomes longer than a
+// token.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 func (a asking) expand(text string) (pattern, Result) {
 	var p pattern
@@ -103,6 +154,9 @@ func (a asking) expand(text string) (pattern, Result) {
 		}
 		for _, r := range value {
 			p = append(p, glyph{r, quoted})
+		}
+		if len(p) > maxToken { // no claim is that long
+			return nil, Unknown
 		}
 	}
 	return append(p, runes(text)...), result

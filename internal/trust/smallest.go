@@ -24,18 +24,22 @@ type Wider struct {
 // Smallest returns the narrowest policy that admits the request and the same job's next run.
 func Smallest(r Request) (Suggestion, error) {
 	a, err := r.ask()
-	sub := texts(r.Claims["sub"])
+	sub, aud := valueOf(r.Claims["sub"]), a.lookup(a.issuer+":aud")
 	switch {
 	case err != nil:
 		return Suggestion{}, err
-	case len(sub) != 1:
+	case len(sub.all) != 1:
 		return Suggestion{}, errors.New("suggesting a trust policy: the claims have no subject (\"sub\")")
+	case sub.unknown != "":
+		return Suggestion{}, fmt.Errorf("suggesting a trust policy: of the subject (\"sub\"), %s", sub.unknown)
+	case aud.unknown != "":
+		return Suggestion{}, fmt.Errorf("suggesting a trust policy: of the audience (\"aud\"), %s", aud.unknown)
 	case r.Role == "":
 		return Suggestion{}, errors.New("suggesting a trust policy: for which role?")
 	}
 	var s Suggestion
 	var pattern string
-	pattern, s.Open, s.Wider = shapeOf(a.issuer).patterns(sub[0])
+	pattern, s.Open, s.Wider = shapeOf(a.issuer).patterns(sub.all[0])
 	conditions := map[string]map[string]any{}
 	on := func(operator, key string, value any) {
 		if conditions[operator] == nil {
@@ -47,18 +51,19 @@ func Smallest(r Request) (Suggestion, error) {
 	if pattern != "" {
 		on("StringLike", "sub", pattern)
 	} else {
-		on("StringEquals", "sub", literal(sub[0]))
+		on("StringEquals", "sub", literal(sub.all[0]))
 	}
-	if open := shapeOf(a.issuer).width(false, sub[0]); open.width > ownersProjects { // a customised subject that names no owner
+	// A customised subject may name no owner.
+	if open := shapeOf(a.issuer).width(false, sub.all[0]); open.width > ownersProjects {
 		s.Open = "it admits " + open.text
-		if repository := a.lookup(a.issuer + ":repository").all; len(repository) == 1 {
+		if repository := a.lookup(a.issuer + ":repository"); len(repository.all) == 1 && repository.unknown == "" {
 			s.Open = ""
-			on("StringEquals", "repository", literal(repository[0]))
+			on("StringEquals", "repository", literal(repository.all[0]))
 		}
 	}
 	var audiences []string
-	for _, aud := range a.lookup(a.issuer + ":aud").all {
-		audiences = append(audiences, literal(aud))
+	for _, one := range aud.all {
+		audiences = append(audiences, literal(one))
 	}
 	switch len(audiences) {
 	case 0:

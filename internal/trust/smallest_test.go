@@ -92,7 +92,7 @@ func TestSmallest(t *testing.T) {
 		if tt.next != "" && admits(s.Policy, tt.next) != Yes {
 			t.Errorf("%s: %s is not admitted\n%s", tt.name, tt.next, s.Policy)
 		}
-		sub := texts(tt.claims["sub"])[0]
+		sub := valueOf(tt.claims["sub"]).all[0]
 		for _, w := range wider {
 			policy := trusting(strings.TrimPrefix(tt.claims["iss"].(string), "https://"), `{"StringLike": {"@:sub": "`+w+`"}}`)
 			if admits(policy, sub) != Yes {

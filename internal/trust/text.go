@@ -60,15 +60,22 @@ func quote(s string) string {
 	return strings.ReplaceAll(fmt.Sprintf("%q", s), "##[", `#\x23[`)
 }
 
+// maxShown is how many values of one list are shown.
+const maxShown = 100
+
 func quoteAll(list []string) string {
 	if len(list) == 0 {
 		return "nothing"
 	}
-	quoted := make([]string, len(list))
-	for i, s := range list {
-		quoted[i] = quote(s)
+	var quoted []string
+	for _, s := range list[:min(len(list), maxShown)] {
+		quoted = append(quoted, quote(s))
 	}
-	return strings.Join(quoted, ", ")
+	text := strings.Join(quoted, ", ")
+	if more := len(list) - maxShown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // show is quote for names of keys and operators, without the quotes.

@@ -1,0 +1,87 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+)
+
+// A policy or claims that are longer than AWS accepts, and input that is longer than 1 MiB, are an error. Nothing is
+// evaluated in part, and nothing takes long.
+func TestDoctorLimits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	policy := func(pattern string) string {
+		return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:*",
+			"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"},
+			"Condition": {"StringLike": {"token.actions.githubusercontent.com:sub": %q}}}}`, pattern)
+	}
+	claims := func(sub string) string {
+		return fmt.Sprintf(`{"iss": %q, "aud": "sts.amazonaws.com", "sub": %q}`, world.GitHubIssuer, sub)
+	}
+	report := func(claims string) string {
+		return `{"shape": 1, "registries": [{"role": "` + world.CIRole + `", "token": {"claims": ` + claims + `}}]}`
+	}
+	megabyte := strings.Repeat(" ", 1<<20)
+	for name, text := range map[string]string{
+		"policy": policy("repo:acme/*"), "claims": claims("repo:acme/app:pull_request"),
+		"long-policy":     policy("*" + strings.Repeat("a", 40000) + "b"),
+		"long-claims":     claims(strings.Repeat("a", 1000000)),
+		"long-report":     report(claims(strings.Repeat("a", 1000000))),
+		"padded-policy":   policy("repo:acme/*") + megabyte,
+		"padded-claims":   claims("repo:acme/app:pull_request") + megabyte,
+		"two-claims":      claims("repo:acme/app:pull_request") + claims("another"),
+		"two-reports":     report(claims("x")) + "{}",
+		"greatest-policy": policy("*" + strings.Repeat("a", 7900) + "b"),
+		"greatest-claims": claims(strings.Repeat("a", 14000)),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const longer = " more than the 20000 characters of the longest token that STS accepts"
+	for _, tt := range []struct{ stdin, args, want string }{
+		{"", "--claims claims --trust-policy policy", ""},
+		{"", "--claims long-claims --trust-policy long-policy",
+			"reading the trust policy: line 1: IAM accepts at most 8192 characters, white space apart"},
+		{"", "--claims long-claims --trust-policy policy", "reading the claims: they have 1000"},
+		{"", "--claims long-claims", "reading the claims: they have 1000"},
+		{"", "--claims long-report", "reading the claims: they have 1000"},
+		{"", "--claims padded-claims --trust-policy policy",
+			"reading the claims: padded-claims is longer than 1 MiB"},
+		{"", "--claims claims --trust-policy padded-policy",
+			"reading the trust policy: padded-policy is longer than 1 MiB"},
+		{claims("x") + megabyte, "--claims - --trust-policy policy",
+			"reading the claims: stdin is longer than 1 MiB"},
+		{policy("*") + megabyte, "--claims claims --trust-policy -",
+			"reading the trust policy: stdin is longer than 1 MiB"},
+		{"", "--claims two-claims --trust-policy policy",
+			"reading the claims: there is more after the JSON object"},
+		{"", "--claims two-reports --trust-policy policy",
+			"reading the claims: there is more after the JSON object"},
+	} {
+		start := time.Now()
+		out := bare(t, dir, tt.stdin, strings.Fields(tt.args)...)
+		switch {
+		case tt.want == "" && (out.code != 0 || out.stderr != ""):
+			t.Errorf("%s: %.500q", tt.args, fmt.Sprint(out))
+		case tt.want != "" && (out.code != 1 || out.stdout != "" ||
+			!strings.HasPrefix(out.stderr, "ecr-oidc: "+tt.want) ||
+			strings.HasSuffix(tt.want, "1000") != strings.Contains(out.stderr, longer)):
+			t.Errorf("%s: exit %d, stdout %.200q, stderr %.500q; want %q", tt.args, out.code,
+				out.stdout, out.stderr, tt.want)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s: it took %v", tt.args, took)
+		}
+	}
+	out := bare(t, dir, "", "--claims", "greatest-claims", "--trust-policy", "greatest-policy")
+	if out.code != 1 || !strings.Contains(out.stdout, "The trust policy does not admit this token") {
+		t.Errorf("the greatest that AWS accepts: %.500q", fmt.Sprint(out))
+	}
+}

@@ -1,0 +1,202 @@
+package token
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// place is what locate decides.
+type place struct {
+	Name     string
+	CI       bool
+	By       string
+	Explicit bool
+	Pair     bool
+}
+
+func placeOf(env Env, settings Settings) (place, error) {
+	id, err := locate(env, settings)
+	return place{id.Name, id.CI, id.DetectedBy, id.Explicit, id.Pair}, err
+}
+
+func TestLocate(t *testing.T) {
+	const (
+		onCircle = "CIRCLECI=true"
+		irsaFile = "AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token"
+		irsaRole = "AWS_ROLE_ARN=arn:aws:iam::123456789012:role/pod"
+	)
+	tests := []struct {
+		name     string
+		env      []string
+		settings Settings
+		want     place
+	}{
+		{"GitHub says so", []string{"GITHUB_ACTIONS=true"}, Settings{}, place{Name: "github", CI: true, By: "GITHUB_ACTIONS"}},
+		{"GitHub's URL alone", []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x"}, Settings{}, place{Name: "github", CI: true, By: "ACTIONS_ID_TOKEN_REQUEST_URL"}},
+		{"GitHub's request token alone", []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, Settings{}, place{Name: "github", CI: true, By: "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}},
+		{"GITHUB_ACTIONS of another value", []string{"GITHUB_ACTIONS=1"}, Settings{}, place{Name: "aws"}},
+		{"CircleCI", []string{onCircle}, Settings{}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+		{"GitLab", []string{"GITLAB_CI=true"}, Settings{}, place{Name: "gitlab", CI: true, By: "GITLAB_CI"}},
+		{"Buildkite", []string{"BUILDKITE=true"}, Settings{}, place{Name: "buildkite", CI: true, By: "BUILDKITE"}},
+		{"Azure Pipelines", []string{"TF_BUILD=True"}, Settings{}, place{Name: "azure", CI: true, By: "TF_BUILD"}},
+
+		{"GitHub inside everything", []string{"GITHUB_ACTIONS=true", onCircle, "GITLAB_CI=true", "BUILDKITE=true", irsaFile, irsaRole}, Settings{}, place{Name: "github", CI: true, By: "GITHUB_ACTIONS"}},
+		{"CircleCI before GitLab", []string{onCircle, "GITLAB_CI=true", "BUILDKITE=true"}, Settings{}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+		{"GitLab before Buildkite", []string{"GITLAB_CI=true", "BUILDKITE=true"}, Settings{}, place{Name: "gitlab", CI: true, By: "GITLAB_CI"}},
+		{"a CI without its token, on a runner in EKS", []string{onCircle, irsaFile, irsaRole, "AWS_ACCESS_KEY_ID=AKIA"}, Settings{}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+
+		{"nothing", nil, Settings{}, place{Name: "aws"}},
+		{"markers that are empty", []string{"GITHUB_ACTIONS=", "ACTIONS_ID_TOKEN_REQUEST_URL=", "CIRCLECI= ", "GITLAB_CI=", "BUILDKITE="}, Settings{}, place{Name: "aws"}},
+		{"markers that say no", []string{"CIRCLECI=false", "GITLAB_CI=False"}, Settings{}, place{Name: "aws"}},
+		{"a pod", []string{irsaFile, irsaRole}, Settings{}, place{Name: "file", By: "AWS_WEB_IDENTITY_TOKEN_FILE", Pair: true}},
+		{"a pod's file, chosen", []string{irsaFile, onCircle}, Settings{Source: "file"}, place{Name: "file", CI: true, By: "ECR_OIDC_SOURCE", Explicit: true, Pair: true}},
+		{"another file in a pod", []string{irsaFile, irsaRole}, Settings{TokenFile: "/t"}, place{Name: "file", By: "ECR_OIDC_TOKEN_FILE"}},
+		{"chosen for one account, beside a token for all", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "aws", ForAccount: true}, place{Name: "aws", By: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"half a pod: no role", []string{irsaFile}, Settings{}, place{Name: "aws"}},
+		{"half a pod: no file", []string{irsaRole}, Settings{}, place{Name: "aws"}},
+		{"half a pod: an empty file", []string{"AWS_WEB_IDENTITY_TOKEN_FILE=", irsaRole}, Settings{}, place{Name: "aws"}},
+		{"keys", []string{"AWS_ACCESS_KEY_ID=AKIA"}, Settings{}, place{Name: "aws"}},
+
+		{"a token on a machine", []string{"ECR_OIDC_TOKEN=x"}, Settings{}, place{Name: "env", By: "ECR_OIDC_TOKEN"}},
+		{"a token in a CI", []string{"ECR_OIDC_TOKEN=x", onCircle}, Settings{}, place{Name: "env", CI: true, By: "ECR_OIDC_TOKEN"}},
+		{"a token in GitLab", []string{"ECR_OIDC_TOKEN=x", "GITLAB_CI=true"}, Settings{}, place{Name: "gitlab", CI: true, By: "ECR_OIDC_TOKEN"}},
+		{"an empty token", []string{"ECR_OIDC_TOKEN=", onCircle}, Settings{}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+		{"a token file", nil, Settings{TokenFile: "/t"}, place{Name: "file", By: "ECR_OIDC_TOKEN_FILE"}},
+		{"a token file in a CI", []string{"GITHUB_ACTIONS=true"}, Settings{TokenFile: "/t"}, place{Name: "file", CI: true, By: "ECR_OIDC_TOKEN_FILE"}},
+
+		{"auto", []string{onCircle}, Settings{Source: "auto"}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+		{"auto and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "auto"}, place{Name: "env", By: "ECR_OIDC_TOKEN"}},
+		{"aws in a CI", []string{"GITHUB_ACTIONS=true"}, Settings{Source: "aws"}, place{Name: "aws", CI: true, By: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"aws on a machine", nil, Settings{Source: "aws"}, place{Name: "aws", By: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"another CI than the one at hand", []string{"GITHUB_ACTIONS=true"}, Settings{Source: "buildkite"}, place{Name: "buildkite", CI: true, By: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"file with a file", nil, Settings{Source: "file", TokenFile: "/t"}, place{Name: "file", By: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"env with a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "env"}, place{Name: "env", By: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"gitlab with a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "gitlab"}, place{Name: "gitlab", By: "ECR_OIDC_SOURCE", Explicit: true}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.settings.SourceFrom, tt.settings.TokenFileFrom = "ECR_OIDC_SOURCE", "ECR_OIDC_TOKEN_FILE"
+			got, err := placeOf(environ(tt.env...), tt.settings)
+			if err != nil || got != tt.want {
+				t.Errorf("locate = %+v, %v, want %+v", got, err, tt.want)
+			}
+		})
+	}
+}
+
+// Two answers to one question are an error that names both, never a guess.
+func TestLocateRefuses(t *testing.T) {
+	tests := []struct {
+		name     string
+		env      []string
+		settings Settings
+		want     []string
+	}{
+		{"a source that there is none", nil, Settings{Source: "github-actions"}, append([]string{`ECR_OIDC_SOURCE is "github-actions"; allowed are`}, Sources()...)},
+		{"in capitals", nil, Settings{Source: "AWS"}, []string{`ECR_OIDC_SOURCE is "AWS"; allowed are`}},
+		{"a source and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "github"}, []string{"ECR_OIDC_SOURCE=github", "ECR_OIDC_TOKEN disagree"}},
+		{"aws and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "aws"}, []string{"ECR_OIDC_SOURCE=aws", "ECR_OIDC_TOKEN disagree"}},
+		{"file and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "file"}, []string{"ECR_OIDC_SOURCE=file", "ECR_OIDC_TOKEN disagree"}},
+		{"a source and a token file", nil, Settings{Source: "circleci", TokenFile: "/t"}, []string{"ECR_OIDC_SOURCE=circleci", "ECR_OIDC_TOKEN_FILE disagree"}},
+		{"env and a token file", nil, Settings{Source: "env", TokenFile: "/t"}, []string{"ECR_OIDC_SOURCE=env", "ECR_OIDC_TOKEN_FILE disagree"}},
+		{"a token and a token file", []string{"ECR_OIDC_TOKEN=x"}, Settings{TokenFile: "/t"}, []string{"ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set"}},
+		{"the same with auto", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "auto", TokenFile: "/t"}, []string{"ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set"}},
+		{"the same with a source", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "env", TokenFile: "/t"}, []string{"ECR_OIDC_TOKEN_FILE"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.settings.SourceFrom, tt.settings.TokenFileFrom = "ECR_OIDC_SOURCE", "ECR_OIDC_TOKEN_FILE"
+			_, err := Identify(environ(tt.env...), tt.settings)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("Identify: %v, want %q in it", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestEnv(t *testing.T) {
+	env := environ("FULL= a value\n", "EMPTY=", "BLANK= \t")
+	for _, tt := range []struct{ name, value, missing string }{
+		{"FULL", "a value", "FULL is set but empty"}, // Missing is not asked about one that gave something
+		{"EMPTY", "", "EMPTY is set but empty"},
+		{"BLANK", "", "BLANK is set but empty"},
+		{"NONE", "", "NONE is not set"},
+	} {
+		if got := env.Get(tt.name); got != tt.value {
+			t.Errorf("Get(%s) = %q, want %q", tt.name, got, tt.value)
+		}
+		if got := env.Missing(tt.name); got != tt.missing {
+			t.Errorf("Missing(%s) = %q, want %q", tt.name, got, tt.missing)
+		}
+	}
+}
+
+// Every variable that holds a token or a key is struck out of what is shown; what is public is not.
+func TestSecrets(t *testing.T) {
+	secret := []string{
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2", "ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN",
+		"BUILDKITE_AGENT_ACCESS_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+	}
+	pairs := []string{"AWS_ACCESS_KEY_ID=AKIAPUBLIC", "ECR_OIDC_ROLE=public", "GITHUB_REPOSITORY=public"}
+	for _, name := range secret {
+		pairs = append(pairs, name+"=secret of "+name)
+	}
+	got := environ(pairs...).Secrets()
+	if len(got) != len(secret) {
+		t.Errorf("Secrets = %q, want %d of them", got, len(secret))
+	}
+	for _, name := range secret {
+		if !strings.Contains(strings.Join(got, "\n"), "secret of "+name) {
+			t.Errorf("%s is not among the secrets", name)
+		}
+	}
+	// The passwords of proxies and endpoints, as they are written and as they are sent.
+	got = environ("HTTPS_PROXY=http://user:proxy%25word@proxy:3128", "http_proxy=user:another%word@proxy",
+		"AWS_ENDPOINT_URL_SSO_OIDC=https://svc:S3cr3t/P@ss@host/x", "AWS_ENDPOINT_URL=https://host:8443/x",
+		"NO_PROXY=u:password@host").Secrets()
+	slices.Sort(got)
+	if want := []string{"S3cr3t/P@ss", "another%word", "proxy%25word", "proxy%word"}; !slices.Equal(got, want) {
+		t.Errorf("Secrets of URLs = %q, want %q", got, want)
+	}
+	if got := environ("ECR_OIDC_TOKEN=", "AWS_SECRET_ACCESS_KEY= ").Secrets(); got != nil {
+		t.Errorf("Secrets of empty variables = %q", got)
+	}
+}
+
+// What was there and was not taken is named; what decided, and what is taken after all, is not.
+func TestIgnored(t *testing.T) {
+	keys := []string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_PROFILE=dev", "AWS_WEB_IDENTITY_TOKEN_FILE=/t", "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://x"}
+	const identities = "AWS_ACCESS_KEY_ID AWS_PROFILE AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_WEB_IDENTITY_TOKEN_FILE"
+	for _, tt := range []struct {
+		name     string
+		env      []string
+		settings Settings
+		want     string
+	}{
+		{"nothing", nil, Settings{}, ""},
+		{"GitHub and nothing else", []string{"GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL=x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, Settings{}, ""},
+		{"GitHub on a runner in EKS", append([]string{"GITHUB_ACTIONS=true"}, keys...), Settings{}, identities},
+		{"GitHub inside CircleCI", []string{"GITHUB_ACTIONS=true", "CIRCLECI=true", "GITLAB_CI=false", "BUILDKITE= "}, Settings{}, "CIRCLECI"},
+		{"CircleCI, and a shell's GITHUB_ACTIONS", []string{"CIRCLECI=true", "GITHUB_ACTIONS=1"}, Settings{}, ""},
+		{"a token in CircleCI", []string{"CIRCLECI=true", "ECR_OIDC_TOKEN=x"}, Settings{}, "CIRCLECI"},
+		{"a token in GitLab, where it belongs", []string{"GITLAB_CI=true", "ECR_OIDC_TOKEN=x"}, Settings{}, ""},
+		{"one account's source, beside a token for all", []string{"GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN=x"}, Settings{Source: "github", SourceFrom: "ecr-oidc.yaml:3", ForAccount: true}, "ECR_OIDC_TOKEN"},
+		{"aws in GitHub", append([]string{"GITHUB_ACTIONS=true"}, keys...), Settings{Source: "aws", SourceFrom: "ECR_OIDC_SOURCE"}, "GITHUB_ACTIONS"},
+		{"a machine's keys and profile are the SDK's affair", keys[:2], Settings{}, ""},
+		{"a pod", append([]string{"AWS_ROLE_ARN=x"}, keys...), Settings{}, "AWS_ACCESS_KEY_ID AWS_PROFILE AWS_CONTAINER_CREDENTIALS_FULL_URI"},
+		{"another file in a pod", append([]string{"AWS_ROLE_ARN=x"}, keys...), Settings{TokenFile: "/other", TokenFileFrom: "ECR_OIDC_TOKEN_FILE"}, identities},
+		{"empty", []string{"GITHUB_ACTIONS=true", "AWS_ACCESS_KEY_ID=", "AWS_PROFILE= "}, Settings{}, ""},
+	} {
+		env := environ(tt.env...)
+		id, _ := Identify(env, tt.settings)
+		if got := strings.Join(id.Ignored(), " "); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

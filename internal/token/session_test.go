@@ -1,0 +1,48 @@
+package token
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// sessionNames are those that STS accepts (AssumeRoleWithWebIdentity, API reference).
+var sessionNames = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+
+// FuzzSessionName holds that STS accepts the name, whatever a CI calls its repository and run.
+func FuzzSessionName(f *testing.F) {
+	f.Add("acme", "app", "1")
+	f.Add("", "", "")
+	f.Add("-", "-", "-")
+	f.Add("\xff", strings.Repeat("é", 100), strings.Repeat("-", 100))
+	f.Add(strings.Repeat("a-", 60), strings.Repeat("-b", 60), strings.Repeat("12", 60))
+	f.Fuzz(func(t *testing.T, owner, repository, run string) {
+		for _, env := range []Env{
+			environ("GITHUB_ACTIONS=true", "GITHUB_REPOSITORY="+owner+"/"+repository, "GITHUB_RUN_ID="+run),
+			environ("CIRCLECI=true", "CIRCLE_PROJECT_USERNAME="+owner, "CIRCLE_PROJECT_REPONAME="+repository, "CIRCLE_BUILD_NUM="+run),
+			environ("GITLAB_CI=true", "CI_PROJECT_PATH="+repository, "CI_JOB_ID="+run),
+			environ("BUILDKITE=true", "BUILDKITE_ORGANIZATION_SLUG="+owner, "BUILDKITE_PIPELINE_SLUG="+repository, "BUILDKITE_BUILD_NUMBER="+run),
+			environ("TF_BUILD=True", "SYSTEM_TEAMPROJECT="+owner, "BUILD_DEFINITIONNAME="+repository, "BUILD_BUILDID="+run),
+		} {
+			for _, source := range Sources() {
+				id, _ := Identify(env, Settings{Source: source})
+				if got := id.SessionName(); !sessionNames.MatchString(got) {
+					t.Errorf("session name of %q, %q, %q in %s: %q", owner, repository, run, source, got)
+				}
+			}
+		}
+	})
+}
+
+// FuzzHyphenate holds that a name is cleaned by hand as STS's pattern has it.
+func FuzzHyphenate(f *testing.F) {
+	for _, s := range []string{"acme/app", "группа/app", "", "é", "\xff", "-a-", "a b"} {
+		f.Add(s)
+	}
+	others := regexp.MustCompile(`[^\w+=,.@-]+`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if got, want := hyphenate(s), strings.Trim(others.ReplaceAllString(s, "-"), "-"); got != want {
+			t.Errorf("hyphenate(%q) = %q, want %q", s, got, want)
+		}
+	})
+}
