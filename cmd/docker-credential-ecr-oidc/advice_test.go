@@ -12,9 +12,17 @@ import (
 )
 
 func TestAdvice(t *testing.T) {
-	at := func(name string) token.Place { return token.Place{Name: name, CI: true} }
-	missing := func(name string, others ...string) error {
-		return &token.MissingError{Place: at(name), Why: "x", Others: others}
+	t.Setenv("PATH", t.TempDir()) // no circleci command
+	identify := func(source string, role bool, variables ...string) error {
+		_, err := token.Identify(environ(variables...), token.Settings{Source: source, SourceFrom: "ECR_OIDC_SOURCE", Role: role, PairRole: role})
+		return err
+	}
+	missing := func(source string, ignored ...string) error {
+		var variables []string
+		for _, name := range ignored {
+			variables = append(variables, name+"=x")
+		}
+		return identify(source, true, variables...)
 	}
 	aws := func(step exchange.Step, code, message string) error {
 		return &exchange.Error{Step: step, Source: "github", Code: code, Message: message}
@@ -39,11 +47,10 @@ func TestAdvice(t *testing.T) {
 		{"keys that were not used", missing("github", "AWS_ACCESS_KEY_ID"), []string{permissions, useKeys}},
 		{"a file that was not used", missing("github", "AWS_WEB_IDENTITY_TOKEN_FILE"), []string{permissions, useFile}},
 		{"both", missing("gitlab", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"), []string{"id_tokens", useKeys, useFile}},
-		{"no role", &token.NoRoleError{Place: at("github")}, []string{setRole}},
-		{"no role and no token", &token.NoRoleError{Place: at("github"), Why: "x"}, []string{setRole, ", and ", permissions}},
-		{"no role, a file that was not used", &token.NoRoleError{Place: at("circleci"), Others: []string{"AWS_WEB_IDENTITY_TOKEN_FILE"}}, []string{setRole, useFile}},
-		{"another audience", &token.AudienceError{Place: at("gitlab")}, []string{"make the CI issue the token for that audience", "ECR_OIDC_AUDIENCE", "IAM OIDC provider"}},
-		{"another audience on CircleCI", &token.AudienceError{Place: at("circleci")}, []string{"unset ECR_OIDC_AUDIENCE", "`circleci run oidc get`"}},
+		{"no role", identify("github", false, "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"), []string{setRole}},
+		{"no role and no token", identify("github", false), []string{setRole, ", and ", permissions}},
+		{"no role, a file that was not used", identify("circleci", false, "CIRCLE_OIDC_TOKEN_V2=x", "AWS_WEB_IDENTITY_TOKEN_FILE=x"), []string{setRole, useFile}},
+		{"another audience", &token.AudienceError{Advice: "do this"}, []string{"do this"}},
 		{"an SSO login", &exchange.SSOError{Profile: "dev", Command: "aws sso login"}, []string{"run: aws sso login --profile dev"}},
 		{"an aws login", &exchange.SSOError{Profile: "dev", Command: "aws login"}, []string{"run: aws login --profile dev"}},
 		{"a login of a profile with an odd name", &exchange.SSOError{Profile: "it's me", Command: "aws login"}, []string{`run: aws login --profile 'it'\''s me'`}},
@@ -97,7 +104,7 @@ func TestAdvice(t *testing.T) {
 // Advice follows its error on the same line, and keys that were not named are not offered.
 func TestAdviceIsOnTheLine(t *testing.T) {
 	p := program{env: environ("ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")}
-	got := p.line(fmt.Errorf("a\nrequest-token-of-this-job: %w", &token.MissingError{Place: token.Place{Name: "env"}, Why: "x"}), "")
+	got := p.line(fmt.Errorf("a\nrequest-token-of-this-job: %w", &token.MissingError{Token: "the OIDC token", Why: "x", Advice: "set ECR_OIDC_TOKEN to the token"}), "")
 	if want := "ecr-oidc: a ***: finding the OIDC token: x; set ECR_OIDC_TOKEN to the token"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -128,7 +135,7 @@ func TestDoctorIsNamed(t *testing.T) {
 		{"something hangs for password", &getError{&overdue{"password", wholeGet}, exampleHost}, "", true},
 		{"something hangs, and no registry was named", &overdue{"get", wholeGet}, "", false},
 		{"a proxy that intercepts TLS", &token.RequestError{Who: "GitHub", Why: "certificate signed by unknown authority"}, exampleHost, false},
-		{"no permission, and what to do is said", &token.MissingError{Place: token.Place{Name: "github"}}, exampleHost, false},
+		{"no permission, and what to do is said", &token.MissingError{Advice: "x"}, exampleHost, false},
 		{"a setting", errors.New("ECR_OIDC_SOURCE is bad"), exampleHost, false},
 	} {
 		got := program{env: environ()}.line(tt.err, tt.host)

@@ -171,7 +171,7 @@ func TestNext(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&token.MissingError{Place: token.Place{Name: "github"}}, "give the job `permissions: {id-token: write}`"},
+		{&token.MissingError{Advice: "give the job `permissions: {id-token: write}`"}, "give the job `permissions: {id-token: write}`"},
 		{&token.RequestError{Who: "GitHub", Passing: true}, "it may pass. If it does not: can this machine reach that address?"},
 		{&token.RequestError{Who: "GitHub"}, "only while they run"},
 		{&overdue{"get", wholeGet}, "a pipe, or on a mount that is gone?"},

@@ -45,26 +45,3 @@ func FuzzClaimsIn(f *testing.F) {
 		}
 	})
 }
-
-// GitHub's event is a file that anybody in the job may have written.
-func FuzzPullRequest(f *testing.F) {
-	for _, s := range []string{
-		`{"pull_request": {"head": {"repo": {"full_name": "fork/app"}}, "base": {"repo": {"full_name": "acme/app"}}}}`,
-		`{"pull_request": {"head": {"repo": null}, "base": {"repo": {"full_name": "acme/app"}}}}`, `{"pull_request": null}`, `{"pull_request": 5}`, `[`, ``,
-	} {
-		f.Add([]byte(s))
-	}
-	path := filepath.Join(f.TempDir(), "event.json")
-	f.Fuzz(func(t *testing.T, text []byte) {
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		fromTo, err := pullRequest(path)
-		if err != nil && fromTo != [2]string{} {
-			t.Errorf("%q: %q, %v", text, fromTo, err)
-		}
-		if said := shown(fromTo[0]); strings.ContainsAny(said, "\r\n\a\x1b") {
-			t.Errorf("%q: it would say %q", text, said)
-		}
-	})
-}

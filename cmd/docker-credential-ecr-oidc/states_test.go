@@ -18,12 +18,9 @@ func examined(t *testing.T, role bool, pairs ...string) (helper.Examination, pro
 	t.Helper()
 	p := program{env: environ(pairs...)}
 	var x helper.Examination
-	choice := token.Choice{Source: p.env.Get("ECR_OIDC_SOURCE"), From: "ECR_OIDC_SOURCE"}
-	var err error
-	if x.Plan.Place, err = token.Locate(p.env, choice); err != nil {
-		t.Fatal(err)
-	}
-	x.Source, x.Err = token.Identify(p.env, x.Plan.Place, choice, role)
+	settings := token.Settings{Source: p.env.Get("ECR_OIDC_SOURCE"), SourceFrom: "ECR_OIDC_SOURCE", Role: role, PairRole: role}
+	x.Identity, x.Err = token.Identify(p.env, settings)
+	x.Decided = true
 	return x, p
 }
 
@@ -145,7 +142,7 @@ func TestStatesKnowBetter(t *testing.T) {
 		state string
 		leave string // the checks that still say what to do
 	}{
-		"fork": {"fork", "STS credentials"}, "permission": {"permission", "role STS credentials"}, "TLS": {"TLS", "role"}, "container": {"container", "role token STS"}, "sudo": {"sudo", "role token STS credentials"},
+		"TLS": {"TLS", "role"}, "container": {"container", "role token STS"}, "sudo": {"sudo", "role token STS credentials"},
 	} {
 		var d diagnosis
 		for _, check := range []string{"role", "token", "STS", "credentials"} {

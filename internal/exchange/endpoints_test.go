@@ -88,20 +88,19 @@ sso_region = eu-west-2
 				vars[name] = value
 			}
 			env := token.Env(func(name string) (string, bool) { value, set := vars[name]; return value, set })
-			choice := token.Choice{Profile: vars["ECR_OIDC_PROFILE"], ProfileFrom: "ECR_OIDC_PROFILE"}
-			place, err := token.Locate(env, choice)
+			settings := token.Settings{Profile: vars["ECR_OIDC_PROFILE"], ProfileFrom: "ECR_OIDC_PROFILE", Role: vars["AWS_ACCESS_KEY_ID"] == ""}
+			id, err := token.Identify(env, settings)
 			if err != nil {
 				t.Fatal(err)
 			}
-			source, err := token.Identify(env, place, choice, vars["AWS_ACCESS_KEY_ID"] == "")
-			if err != nil {
-				t.Fatal(err)
+			r := Request{
+				Settings: config.Settings{Registry: parse(t, tt.host), Identity: settings, SessionName: "test"},
+				Roles:    config.Roles{ARNs: []string{role}}, Identity: id, Env: env, Debug: func(string, ...any) {},
 			}
-			plan := config.Plan{Registry: parse(t, tt.host), Choice: choice, Place: place, SessionName: "test", Roles: []string{role}}
 			if tt.noRole {
-				plan.Roles = nil
+				r.Roles.ARNs = nil
 			}
-			sts, ecr, err := Endpoints(t.Context(), Request{Plan: plan, Source: source, Env: env, Debug: func(string, ...any) {}})
+			sts, ecr, err := Endpoints(t.Context(), r)
 			if sts != tt.sts || ecr != tt.ecr || (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
 				t.Errorf("%q, %q, %v; want %q, %q, %q", sts, ecr, err, tt.sts, tt.ecr, tt.wrong)
 			}

@@ -95,7 +95,7 @@ func TestVariant(t *testing.T) {
 		if tt.custom {
 			custom = aws.String("http://127.0.0.1:1")
 		}
-		err := Request{Plan: config.Plan{Registry: parse(t, tt.host)}}.variant(sts.ServiceID, custom, &fips, &dual)
+		err := Request{Settings: config.Settings{Registry: parse(t, tt.host)}}.variant(sts.ServiceID, custom, &fips, &dual)
 		if tt.wrong {
 			if err == nil || !strings.Contains(err.Error(), tt.host) || !strings.Contains(err.Error(), "AWS_USE_FIPS_ENDPOINT") {
 				t.Errorf("%+v: %v, want an error", tt, err)
@@ -221,10 +221,11 @@ func (timeout) Timeout() bool { return true }
 func TestRefused(t *testing.T) {
 	raw := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzIn0.c2lnbmF0dXJl"
 	r := Request{
-		Plan:   config.Plan{Registry: parse(t, registryHost), Roles: []string{"arn:aws:iam::123456789012:role/hub", role}, RolesFrom: "ECR_OIDC_ROLE"},
-		Source: oidc(t),
-		Token:  token.Token{Raw: raw, Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
-		Env:    environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
+		Settings: config.Settings{Registry: parse(t, registryHost)},
+		Roles:    config.Roles{ARNs: []string{"arn:aws:iam::123456789012:role/hub", role}, From: "ECR_OIDC_ROLE"},
+		Identity: oidc(t),
+		token:    token.Token{Raw: raw, Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
+		Env:      environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
 	}
 	e := r.refused(Role, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
 	if e.Code != "ValidationError" || e.Message != "1 validation error: '***' and ***" {
@@ -237,7 +238,7 @@ func TestRefused(t *testing.T) {
 	if e.Code != "" || e.Message != "HTTP 503" || e.Role != role {
 		t.Errorf("a proxy's page: code %q, message %q, role %q", e.Code, e.Message, e.Role)
 	}
-	r.Source = token.Source{Place: token.Place{Name: "aws"}}
+	r.Identity = awsIdentity()
 	if e := r.refused(Link, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
 		t.Errorf("an aws source: %+v", e)
 	}
@@ -264,7 +265,7 @@ func TestKeysNotFetched(t *testing.T) {
 // A certificate that is not AWS's will not be AWS's a second later; a connection that ended may hold next time.
 func TestOnTheWire(t *testing.T) {
 	sent := func(err error) error { return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}} }
-	r := Request{Plan: config.Plan{Registry: parse(t, registryHost)}, Source: oidc(t), Env: environ()}
+	r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: oidc(t), Env: environ()}
 	for _, tt := range []struct {
 		name           string
 		err            error
@@ -370,9 +371,9 @@ func TestBackoff(t *testing.T) {
 }
 
 func TestLoginPrintsRedacted(t *testing.T) {
-	l := Login{Username: "AWS", Password: "the-password", TTL: 12 * time.Hour}
+	l := Credentials{Username: "AWS", Password: "the-password", TTL: 12 * time.Hour}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for _, v := range []any{l, []Login{l}, map[string]Login{"l": l}, struct{ Login Login }{l}} {
+		for _, v := range []any{l, []Credentials{l}, map[string]Credentials{"l": l}, struct{ Login Credentials }{l}} {
 			got := fmt.Sprintf(verb, v)
 			if strings.Contains(got, "the-password") || strings.Contains(got, fmt.Sprintf("%x", "the-password")) {
 				t.Errorf("%s of %T prints %s", verb, v, got)
@@ -386,22 +387,22 @@ func TestLoginPrintsRedacted(t *testing.T) {
 
 func TestLogin(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	r := Request{Plan: config.Plan{Registry: parse(t, registryHost)}, Source: token.Source{Place: token.Place{Name: "aws"}}}
+	r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: awsIdentity()}
 	b64 := base64.StdEncoding.EncodeToString
 	expires := aws.Time(now.Add(12 * time.Hour))
-	got, err := r.login(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
-	if want := (Login{Username: "AWS", Password: "pass:with:colons", TTL: 12 * time.Hour}); err != nil || got != want {
+	got, err := r.credentials(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
+	if want := (Credentials{Username: "AWS", Password: "pass:with:colons", TTL: 12 * time.Hour}); err != nil || got != want {
 		t.Errorf("login of %q with %q for %v, %v", got.Username, got.Password, got.TTL, err)
 	}
 	for name, encoded := range map[string]*string{
 		"none": nil, "empty": aws.String(""), "not base64": aws.String("AWS:secret"), "no colon": aws.String(b64([]byte("secret"))), "no user": aws.String(b64([]byte(":secret"))), "no password": aws.String(b64([]byte("AWS:"))),
 	} {
 		var e *Error
-		if got, err := r.login(encoded, expires, now); !errors.As(err, &e) || got != (Login{}) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "ECR's answer has no password in it") {
+		if got, err := r.credentials(encoded, expires, now); !errors.As(err, &e) || got != (Credentials{}) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "ECR's answer has no password in it") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := r.login(aws.String(b64([]byte("AWS:secret"))), nil, now); err == nil {
+	if _, err := r.credentials(aws.String(b64([]byte("AWS:secret"))), nil, now); err == nil {
 		t.Error("a password that never expires is believed")
 	}
 }
@@ -415,8 +416,8 @@ func TestHalfAKeyPair(t *testing.T) {
 		{[]string{"AWS_ACCESS_KEY_ID=AKIA"}, "reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not set"},
 		{[]string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY= "}, "reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is set but empty"},
 	} {
-		r := Request{Plan: config.Plan{Registry: parse(t, registryHost)}, Source: token.Source{KeysOnly: true}, Env: environ(tt.env...)}
-		if _, err := Get(t.Context(), r); err == nil || err.Error() != tt.want {
+		r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: token.Identity{KeysOnly: true}, Env: environ(tt.env...)}
+		if _, err := r.login(t.Context()); err == nil || err.Error() != tt.want {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
 	}
@@ -469,17 +470,19 @@ func environ(pairs ...string) token.Env {
 	}
 }
 
-// oidc is a source that is a token.
-func oidc(t *testing.T) token.Source {
+// oidc is an identity that is a token.
+func oidc(t *testing.T) token.Identity {
 	t.Helper()
 	env := environ("ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")
-	place, err := token.Locate(env, token.Choice{})
+	id, err := token.Identify(env, token.Settings{Role: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := token.Identify(env, place, token.Choice{}, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return source
+	return id
+}
+
+// awsIdentity is an identity of the AWS SDK's chain.
+func awsIdentity() token.Identity {
+	id, _ := token.Identify(environ(), token.Settings{})
+	return id
 }

@@ -19,14 +19,14 @@ func FuzzLogin(f *testing.F) {
 	f.Add("not base64", int64(1<<62))
 	now := time.Unix(1700000000, 0)
 	f.Fuzz(func(t *testing.T, encoded string, life int64) {
-		got, err := Request{}.login(aws.String(encoded), aws.Time(now.Add(time.Duration(life))), now)
+		got, err := Request{}.credentials(aws.String(encoded), aws.Time(now.Add(time.Duration(life))), now)
 		switch {
-		case err != nil && (got != Login{} || !strings.HasSuffix(err.Error(), "ECR's answer has no password in it")):
+		case err != nil && (got != Credentials{} || !strings.HasSuffix(err.Error(), "ECR's answer has no password in it")):
 			t.Errorf("%q: %v, %v", encoded, got, err)
 		case err == nil && (got.Username == "" || got.Password == "" || strings.Contains(got.Username, ":") || got.TTL != time.Duration(life)):
 			t.Errorf("%q for %d: %#v", encoded, life, got)
 		}
-		if _, err := (Request{}).login(aws.String(encoded), nil, now); err == nil {
+		if _, err := (Request{}).credentials(aws.String(encoded), nil, now); err == nil {
 			t.Errorf("%q: a password that is for ever", encoded)
 		}
 	})

@@ -104,24 +104,24 @@ const (
 
 // Connections are opened before there is anything to ask, and asked over; what cannot be used is replaced, and nothing
 // is asked twice.
-func TestAhead(t *testing.T) {
+func TestPreconnect(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		kind    kind
-		setting string                            // of the environment
-		between func(a *Ahead, sts, ecr *service) // between the opening and the asking
-		opened  int                               // connections of each service
+		setting string                                    // of the environment
+		between func(p *preconnection, sts, ecr *service) // between the opening and the asking
+		opened  int                                       // connections of each service
 	}{
 		{name: "HTTP/1.1", opened: 1},
 		{name: "HTTP/2", kind: kind{http2: true}, opened: 1},
 		{name: "HTTP/2 switched off", kind: kind{http2: true}, setting: "GODEBUG=http2client=0", opened: 1},
 		{name: "the first connection is refused", kind: kind{refuses: 1}, opened: 1},
-		{name: "closed by AWS meanwhile, and tried again by the SDK", opened: 2, between: func(_ *Ahead, sts, ecr *service) {
+		{name: "closed by AWS meanwhile, and tried again by the SDK", opened: 2, between: func(_ *preconnection, sts, ecr *service) {
 			sts.CloseClientConnections()
 			ecr.CloseClientConnections()
 		}},
-		{name: "too old", opened: 2, between: func(a *Ahead, _, _ *service) {
-			a.now = func() time.Time { return time.Now().Add(lasting + time.Second) }
+		{name: "too old", opened: 2, between: func(p *preconnection, _, _ *service) {
+			p.now = func() time.Time { return time.Now().Add(maxIdle + time.Second) }
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -130,17 +130,17 @@ func TestAhead(t *testing.T) {
 			}
 			sts, ecr := startBoth(t, tt.kind)
 			r := request(t, sts, ecr)
-			r.Ahead = open(t, t.Context(), r)
-			opening(t, r.Ahead)
+			r.preconnected = preconnect(t, t.Context(), r)
+			opening(t, r.preconnected)
 			for _, s := range []*service{sts, ecr} {
 				if _, _, requests := s.saw(); requests != "" {
 					t.Fatalf("%s was asked before there was anything to ask: %s", s.URL, requests)
 				}
 			}
 			if tt.between != nil {
-				tt.between(r.Ahead, sts, ecr)
+				tt.between(r.preconnected, sts, ecr)
 			}
-			login, err := Get(t.Context(), r)
+			login, err := r.login(t.Context())
 			if err != nil || login.Password != "secret" {
 				t.Fatalf("%v, %v", login, err)
 			}
@@ -157,27 +157,27 @@ func TestAhead(t *testing.T) {
 	}
 }
 
-// open is Open where nothing is wrong.
-func open(t *testing.T, ctx context.Context, r Request) *Ahead {
+// preconnect is r.preconnect where nothing is wrong.
+func preconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
 	t.Helper()
-	a, err := Open(ctx, r)
+	p, err := r.preconnect(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a
+	return p
 }
 
 // opening waits until all has been opened that is going to be, or has failed.
-func opening(t *testing.T, a *Ahead) {
+func opening(t *testing.T, p *preconnection) {
 	t.Helper()
 	hung := time.After(20 * time.Second)
-	for addr, line := range a.lines {
+	for addr, conns := range p.conns {
 		select {
-		case c := <-line: // and back with it
-			again := make(chan fresh, 1)
+		case c := <-conns: // and back with it
+			again := make(chan connection, 1)
 			again <- c
 			close(again)
-			a.lines[addr] = again
+			p.conns[addr] = again
 		case <-hung:
 			t.Fatal("still connecting to ", addr)
 		}
@@ -190,24 +190,25 @@ func request(t *testing.T, sts, ecr *service) Request {
 	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
 	t.Setenv("AWS_ENDPOINT_URL_ECR", ecr.URL)
 	r := Request{
-		Plan:   config.Plan{Registry: parse(t, registryHost), Roles: []string{"arn:aws:iam::123456789012:role/ci"}, SessionName: "test"},
-		Source: oidc(t), Token: token.Token{Raw: "x.y.z"}, Env: environ(), Debug: func(string, ...any) {},
+		Settings: config.Settings{Registry: parse(t, registryHost), SessionName: "test"},
+		Roles:    config.Roles{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}},
+		Identity: oidc(t), token: token.Token{Raw: "x.y.z"}, Env: environ(), Debug: func(string, ...any) {},
 	}
 	if sts.Certificate() != nil {
-		r.Roots = x509.NewCertPool()
-		r.Roots.AddCert(sts.Certificate())
-		r.Roots.AddCert(ecr.Certificate())
+		r.roots = x509.NewCertPool()
+		r.roots.AddCert(sts.Certificate())
+		r.roots.AddCert(ecr.Certificate())
 	}
 	return r
 }
 
 // A chain of roles asks STS twice, over one connection.
-func TestAheadOfAChain(t *testing.T) {
+func TestPreconnectOfAChain(t *testing.T) {
 	sts, ecr := startBoth(t, kind{})
 	r := request(t, sts, ecr)
-	r.Plan.Roles = append(r.Plan.Roles, "arn:aws:iam::210987654321:role/next")
-	r.Ahead = open(t, t.Context(), r)
-	if _, err := Get(t.Context(), r); err != nil {
+	r.Roles.ARNs = append(r.Roles.ARNs, "arn:aws:iam::210987654321:role/next")
+	r.preconnected = preconnect(t, t.Context(), r)
+	if _, err := r.login(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if opened, _, requests := sts.saw(); opened != 1 || requests != "HTTP/1.1 HTTP/1.1" {
@@ -216,11 +217,11 @@ func TestAheadOfAChain(t *testing.T) {
 }
 
 // What was opened is closed when the get is over, used or not.
-func TestAheadCloses(t *testing.T) {
+func TestPreconnectCloses(t *testing.T) {
 	sts, ecr := startBoth(t, kind{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	opening(t, open(t, ctx, request(t, sts, ecr)))
+	opening(t, preconnect(t, ctx, request(t, sts, ecr)))
 	cancel()
 	for _, s := range []*service{sts, ecr} {
 		for hung := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -236,7 +237,7 @@ func TestAheadCloses(t *testing.T) {
 }
 
 // Nothing is opened where there is no TLS; and a certificate that is not trusted is not asked.
-func TestAheadOpensNothing(t *testing.T) {
+func TestPreconnectOpensNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		kind    kind
@@ -252,18 +253,18 @@ func TestAheadOpensNothing(t *testing.T) {
 			sts, ecr := startBoth(t, tt.kind)
 			r := request(t, sts, ecr)
 			if tt.foreign {
-				r.Roots = x509.NewCertPool()
+				r.roots = x509.NewCertPool()
 			}
 			if tt.once {
 				t.Setenv("AWS_MAX_ATTEMPTS", "1")
 				r.Env = environ("AWS_MAX_ATTEMPTS=1")
 			}
-			r.Ahead = open(t, t.Context(), r)
-			opening(t, r.Ahead)
+			r.preconnected = preconnect(t, t.Context(), r)
+			opening(t, r.preconnected)
 			if opened, _, _ := sts.saw(); opened != 0 && !tt.foreign {
 				t.Errorf("%d connections", opened)
 			}
-			_, err := Get(t.Context(), r)
+			_, err := r.login(t.Context())
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
@@ -280,7 +281,7 @@ func TestAheadOpensNothing(t *testing.T) {
 
 // A wrong setting is reported before anything is opened, also to the other service, whose endpoint
 // is good.
-func TestAheadReportsSettings(t *testing.T) {
+func TestPreconnectReportsSettings(t *testing.T) {
 	for _, tt := range []struct{ setting, value, want string }{
 		{"AWS_USE_FIPS_ENDPOINT", "perhaps", "AWS_USE_FIPS_ENDPOINT"},
 		{
@@ -301,11 +302,11 @@ func TestAheadReportsSettings(t *testing.T) {
 			r := request(t, sts, ecr)
 			t.Setenv(tt.setting, tt.value)
 			r.Env = environ(tt.setting + "=" + tt.value)
-			a, err := Open(t.Context(), r)
-			if a != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
+			p, err := r.preconnect(t.Context())
+			if p != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
-			if _, again := Get(t.Context(), r); again == nil || again.Error() != err.Error() {
+			if _, again := Login(t.Context(), r); again == nil || again.Error() != err.Error() {
 				t.Errorf("get: %v, want %v", again, err)
 			}
 			for _, s := range []*service{sts, ecr} {

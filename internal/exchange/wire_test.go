@@ -37,18 +37,19 @@ func TestWhatAWSQuotesIsStruckOut(t *testing.T) {
 		return v, ok
 	}
 	reg, _ := registry.Parse("123456789012.dkr.ecr.eu-west-2.amazonaws.com")
-	plan := config.Plan{Registry: reg, Roles: []string{"arn:aws:iam::123456789012:role/ci"}, RolesFrom: "ECR_OIDC_ROLE", SessionName: "test"}
-	source, err := token.Identify(env, token.Place{Name: "circleci", CI: true}, token.Choice{}, true)
+	settings := config.Settings{Registry: reg, SessionName: "test"}
+	roles := config.Roles{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}, From: "ECR_OIDC_ROLE"}
+	id, err := token.Identify(env, token.Settings{Role: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Request{Plan: plan, Source: source, Token: token.Token{Raw: jwt}, Env: env, Debug: func(string, ...any) {}}
+	r := Request{Settings: settings, Roles: roles, Identity: id, token: token.Token{Raw: jwt}, Env: env, Debug: func(string, ...any) {}}
 	for _, tt := range []struct{ sts, want string }{
 		{"", "InvalidSignatureException: The Canonical String should have been 'x-amz-security-token:***' ***"},
 		{"is bad", "ValidationError: Value '***' at 'webIdentityToken' is bad"},
 	} {
 		stsError = tt.sts
-		_, err := Get(t.Context(), r)
+		_, err := r.login(t.Context())
 		if err == nil || !strings.HasSuffix(err.Error(), tt.want) {
 			t.Errorf("%v, want ...%s", err, tt.want)
 		}
@@ -63,13 +64,14 @@ func TestAnswerWithoutCredentials(t *testing.T) {
 	defer aws.Close()
 	t.Setenv("AWS_ENDPOINT_URL", aws.URL)
 	env := func(name string) (string, bool) { return "x.y.z", name == "ECR_OIDC_TOKEN" }
-	source, err := token.Identify(env, token.Place{Name: "env"}, token.Choice{}, true)
+	id, err := token.Identify(env, token.Settings{Role: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	reg, _ := registry.Parse("123456789012.dkr.ecr.eu-west-2.amazonaws.com")
-	plan := config.Plan{Registry: reg, Roles: []string{"arn:aws:iam::123456789012:role/ci"}, RolesFrom: "ECR_OIDC_ROLE", SessionName: "test"}
-	_, err = Get(t.Context(), Request{Plan: plan, Source: source, Env: env, Debug: func(string, ...any) {}})
+	settings := config.Settings{Registry: reg, SessionName: "test"}
+	roles := config.Roles{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}, From: "ECR_OIDC_ROLE"}
+	_, err = Request{Settings: settings, Roles: roles, Identity: id, Env: env, Debug: func(string, ...any) {}}.login(t.Context())
 	const want = "asking AWS for role ci in 123456789012 (from ECR_OIDC_ROLE), source env: STS's answer has no credentials in it"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)

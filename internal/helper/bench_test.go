@@ -14,9 +14,9 @@ func BenchmarkGet(b *testing.B) {
 	const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 	h := helperIn("GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=acme/app", "GITHUB_RUN_ID=1", "RUNNER_TEMP="+b.TempDir(), "ECR_OIDC_ROLE=ci",
 		"ACTIONS_ID_TOKEN_REQUEST_URL=https://localhost:1/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=the-request-token-of-this-job")
-	plan, source := planFor(b, h, host)
+	r := requestFor(b, h, host)
 	e := cache.Entry{Username: "AWS", Secret: strings.Repeat("x", 2500), CreatedAt: time.Now(), TTL: 12 * time.Hour, FreshFor: 12 * time.Hour}
-	if err := h.cache(plan, source).Put(h.cacheKey(plan, source), e); err != nil {
+	if err := h.cache(r).Put(h.cacheKey(r), e); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

@@ -64,8 +64,8 @@ func TestExamine(t *testing.T) {
 				t.Fatal(tt.host)
 			}
 			x := h.Examine(t.Context(), reg)
-			if x.Settled() != tt.settled || x.Anonymous != tt.anonymous || x.STS != tt.sts || x.ECR != tt.ecr || x.Registry != reg {
-				t.Errorf("settled %v, anonymous %v, %q, %q", x.Settled(), x.Anonymous, x.STS, x.ECR)
+			if x.Done() != tt.settled || x.Anonymous != tt.anonymous || x.STS != tt.sts || x.ECR != tt.ecr || x.Registry != reg {
+				t.Errorf("settled %v, anonymous %v, %q, %q", x.Done(), x.Anonymous, x.STS, x.ECR)
 			}
 			switch want := tt.err.(type) {
 			case nil:
@@ -93,16 +93,9 @@ func TestExamineFindsAFailure(t *testing.T) {
 	machine(t)
 	h := helperIn()
 	reg, _ := registry.Parse(host)
-	plan, err := h.plan(reg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := token.Identify(h.Env, plan.Place, plan.Choice, false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := requestFor(t, h, host)
 	refused := &exchange.Error{Step: exchange.Password, Code: "AccessDeniedException", Registry: reg}
-	_, failure := h.cache(plan, source).GetOrFetch(t.Context(), h.cacheKey(plan, source), func(context.Context) (cache.Entry, *cache.Failure) {
+	_, failure := h.cache(r).GetOrFetch(t.Context(), h.cacheKey(r), func(context.Context) (cache.Entry, *cache.Failure) {
 		return cache.Entry{}, encodeError(refused)
 	})
 	if failure == nil {
@@ -142,8 +135,8 @@ func TestExamineLooksIntoTheCache(t *testing.T) {
 		if x.CacheErr != nil || x.CacheDir == "" || x.Cached != nil || x.Stored == nil || x.Stored.Secret != "kept-for-"+name {
 			t.Errorf("%s: %+v", name, x)
 		}
-		if public := name == "public.ecr.aws"; x.Anonymous || x.Settled() != public {
-			t.Errorf("%s: anonymous %v, settled %v", name, x.Anonymous, x.Settled())
+		if public := name == "public.ecr.aws"; x.Anonymous || x.Done() != public {
+			t.Errorf("%s: anonymous %v, settled %v", name, x.Anonymous, x.Done())
 		}
 	}
 	h = helperIn("ECR_OIDC_CACHE=off")

@@ -22,7 +22,7 @@ func TestFailureTravels(t *testing.T) {
 		return &exchange.Error{Step: exchange.Role, Registry: reg, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE", Source: "github",
 			Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: code, Message: "no", Passing: passing}
 	}
-	place := token.Place{Name: "circleci"}
+	const name = "the CircleCI job's OIDC token"
 	for _, tt := range []struct {
 		name    string
 		err     error
@@ -39,8 +39,8 @@ func TestFailureTravels(t *testing.T) {
 		{"a certificate of the CI that is not trusted here", &token.RequestError{Who: "GitHub", Tries: 1, Why: "certificate signed by unknown authority"}, 0, false},
 		{"a certificate of AWS that is not trusted here", aws("", false), 0, false},
 		{"the CI has a bad day", &token.RequestError{Who: "GitHub", Tries: 5, Why: "HTTP 503", Passing: true}, 2 * time.Second, false},
-		{"another audience", &token.AudienceError{Place: place, Want: "a", Got: []string{"b", "c"}, Why: "why"}, 0, false},
-		{"no token", &token.MissingError{Place: place, Why: "it is not set", Others: []string{"AWS_ACCESS_KEY_ID"}}, 0, false},
+		{"another audience", &token.AudienceError{Token: name, Advice: "do this", Want: "a", Got: []string{"b", "c"}, Why: "why"}, 0, false},
+		{"no token", &token.MissingError{Token: name, Advice: "do that", Why: "it is not set", Ignored: []string{"AWS_ACCESS_KEY_ID"}}, 0, false},
 		{"no credentials", &exchange.NoCredentialsError{Profile: "dev", Ambient: "instance", Why: "no route"}, 0, false},
 		{"no login", &exchange.SSOError{Profile: "dev", Command: "aws sso login", Why: "was spent"}, 0, false},
 		{"no profile", &exchange.ProfileError{Profile: "dev", From: "AWS_PROFILE", Why: "is not there", Missing: true}, 0, false},
@@ -52,7 +52,7 @@ func TestFailureTravels(t *testing.T) {
 			if f.TTL != tt.lasts || f.Refused != tt.refused {
 				t.Errorf("for %v, refused %v", f.TTL, f.Refused)
 			}
-			got := decodeError(f, config.Plan{Registry: reg, RolesFrom: "ECR_OIDC_ROLE"})
+			got := decodeError(f, exchange.Request{Settings: config.Settings{Registry: reg}, Roles: config.Roles{From: "ECR_OIDC_ROLE"}})
 			if got.Error() != tt.err.Error() || !reflect.DeepEqual(got, tt.err) {
 				t.Errorf("%T %v\nwant %T %v", got, got, tt.err, tt.err)
 			}
@@ -68,7 +68,7 @@ func TestFailureNamesTheHostAtHand(t *testing.T) {
 	first, _ := registry.Parse(host)
 	second, _ := registry.Parse("210987654321" + strings.TrimPrefix(host, "123456789012"))
 	f := encodeError(&exchange.Error{Step: exchange.Password, Registry: first, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE_123456789012", Source: "github", Code: "AccessDeniedException"})
-	got := decodeError(f, config.Plan{Registry: second, RolesFrom: "ECR_OIDC_ROLE_210987654321"}).Error()
+	got := decodeError(f, exchange.Request{Settings: config.Settings{Registry: second}, Roles: config.Roles{From: "ECR_OIDC_ROLE_210987654321"}}).Error()
 	if !strings.Contains(got, second.Host) || strings.Contains(got, first.Host) || !strings.Contains(got, "from ECR_OIDC_ROLE_210987654321") {
 		t.Error(got)
 	}
@@ -77,7 +77,7 @@ func TestFailureNamesTheHostAtHand(t *testing.T) {
 // What another version sealed is a failure still.
 func TestFailureOfAnotherVersion(t *testing.T) {
 	for _, said := range []string{"", "noise", "[]", `{"AWS": 7}`} {
-		if err := decodeError(&cache.Failure{Payload: []byte(said)}, config.Plan{}); err == nil || err.Error() == "" {
+		if err := decodeError(&cache.Failure{Payload: []byte(said)}, exchange.Request{}); err == nil || err.Error() == "" {
 			t.Errorf("%q: %v", said, fmt.Sprint(err))
 		}
 	}

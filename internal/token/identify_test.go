@@ -229,7 +229,7 @@ func TestSecret(t *testing.T) {
 		{"buildkite: too short, whatever the job's id is", true, Settings{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=" + other, "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_1"}, ""},
 		{"buildkite: the agent's token, which other jobs have", true, Settings{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=job", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaa_" + s16}, ""},
 		{"buildkite: a token without a prefix", true, Settings{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=job", "BUILDKITE_AGENT_ACCESS_TOKEN=" + s16}, ""},
-		{"buildkite: no job", true, Settings{}, []string{"BUILDKITE=true", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_" + s16}, ""},
+		{"buildkite: a login that was stored is found without the job's id", true, Settings{}, []string{"BUILDKITE=true", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_" + s16}, "bkaj_" + s16},
 		{"file: its token", true, Settings{TokenFile: file}, []string{"ECR_OIDC_TOKEN_FILE=" + other}, s16},
 		{"file: it cannot be read", true, Settings{TokenFile: file + "-none"}, nil, ""},
 		{"a CI's keys, no role: the CI's secret first", false, Settings{}, []string{"GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + s16, "AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=" + other}, s16},

@@ -1,0 +1,32 @@
+package token
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// FuzzPullRequest holds that no event's file, which any process of the job may have written, makes the hint unsafe to
+// print.
+func FuzzPullRequest(f *testing.F) {
+	for _, s := range []string{
+		`{"pull_request": {"head": {"repo": {"full_name": "fork/app"}}, "base": {"repo": {"full_name": "acme/app"}}}}`,
+		`{"pull_request": {"head": {"repo": null}, "base": {"repo": {"full_name": "acme/app"}}}}`, `{"pull_request": null}`, `{"pull_request": 5}`, `[`, ``,
+	} {
+		f.Add([]byte(s))
+	}
+	path := filepath.Join(f.TempDir(), "event.json")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if from, to, err := pullRequest(path); err != nil && from+to != "" {
+			t.Errorf("%q: %q, %q, %v", text, from, to, err)
+		}
+		hint := githubHint(environ("GITHUB_ACTIONS=true", "GITHUB_EVENT_PATH="+path))
+		if hint.Text == "" || strings.ContainsAny(hint.Text+hint.Next, "\r\n\a\x1b") {
+			t.Errorf("%q: %+v", text, hint)
+		}
+	})
+}
