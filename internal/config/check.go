@@ -19,37 +19,6 @@ const (
 	longestPolicy = 2048        // characters of an inline policy
 )
 
-// variables are ours that hold a setting, by the key that it has in the file.
-var variables = []struct{ name, key string }{
-	{"ECR_OIDC_ROLE", "role"}, {"ECR_OIDC_ROLE_PUBLIC", "role"}, {"ECR_OIDC_SOURCE", "source"}, {"ECR_OIDC_SESSION_NAME", "session_name"},
-	{"ECR_OIDC_SESSION_DURATION", "session_duration"}, {"ECR_OIDC_SESSION_POLICY", "session_policy"}, {"ECR_OIDC_EXTERNAL_ID", "external_id"},
-}
-
-// checkVariables checks every variable of ours that is set, whether something narrower hides it or not.
-func checkVariables(env token.Env, environ []string) error {
-	all := variables
-	for _, name := range environ {
-		name, _, _ = strings.Cut(name, "=")
-		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && isAccount(account) {
-			all = append(all[:len(all):len(all)], struct{ name, key string }{name, "role"})
-		}
-	}
-	for _, v := range all {
-		text := env.Get(v.name)
-		if text == "" {
-			continue
-		}
-		texts := []string{text}
-		if v.key == "role" {
-			texts = links(text)
-		}
-		if err := check(v.key, texts, quoted); err != nil {
-			return fmt.Errorf("%s %w", v.name, err)
-		}
-	}
-	return nil
-}
-
 // quoting returns how an error shows a wrong value: text in quotes, or instead.
 type quoting func(text, others string, longest int, instead string) string
 
@@ -141,4 +110,23 @@ func policy(text string, reg registry.Registry) string {
 		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecr-public:GetAuthorizationToken","sts:GetServiceBearerToken","ecr-public:BatchCheckLayerAvailability","ecr-public:BatchGetImage","ecr-public:GetDownloadUrlForLayer"],"Resource":"*"}]}`
 	}
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecr:GetAuthorizationToken","ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"*"}]}`
+}
+
+// sessionNameChars are the characters that STS allows in a role session's name beside letters and digits
+// (AssumeRoleWithWebIdentity, API reference).
+const sessionNameChars = "_+=,.@-"
+
+// CheckSessionName returns an error unless STS accepts the name. The error follows the name of the setting.
+func CheckSessionName(name string) error { return check("session_name", []string{name}, quoted) }
+
+// sessionName returns AWS_ROLE_SESSION_NAME; "" when it is not set.
+func sessionName(env token.Env) (string, error) {
+	name := env.Get("AWS_ROLE_SESSION_NAME")
+	if name == "" {
+		return "", nil
+	}
+	if err := CheckSessionName(name); err != nil {
+		return "", fmt.Errorf("AWS_ROLE_SESSION_NAME %w", err)
+	}
+	return name, nil
 }

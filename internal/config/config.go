@@ -38,73 +38,123 @@ type Roles struct {
 // ErrNotAllowed is For's answer for a registry whose account allowed_account_ids leaves out: it is not ours.
 var ErrNotAllowed = errors.New("the registry's account is not in allowed_account_ids")
 
-// Config is what the user has set, for every registry.
+// Config is what the user configured for every registry.
 type Config struct {
-	env  token.Env
-	file File
+	env       token.Env
+	variables Entry            // for all accounts
+	accounts  map[string]Entry // variables for one account
+	public    Entry            // variables for the public registry
+	file      File
 }
 
-// Read reads our file, if there is one, and checks our variables. environ is all of them, as os.Environ has them. It
-// calls nothing.
+// Read reads and checks our variables and our file, if there is one. environ is the whole environment, as os.Environ
+// returns it. The error names the variable or the line, and the allowed values. Read makes no request.
 func Read(env token.Env, environ []string) (Config, error) {
-	for _, name := range environ {
-		name, value, _ := strings.Cut(name, "=")
-		if account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_"); ok && strings.TrimSpace(value) != "" && account != "PUBLIC" && !isAccount(account) {
-			return Config{}, fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or ECR_OIDC_ROLE_PUBLIC", name)
+	c := Config{env: env, variables: Entry{}, accounts: map[string]Entry{}, public: Entry{}}
+	for _, v := range variables {
+		if err := c.variables.set(v.key, v.name, env.Get(v.name)); err != nil {
+			return Config{}, err
 		}
 	}
-	if err := checkVariables(env, environ); err != nil {
-		return Config{}, err
+	for _, pair := range environ {
+		if err := c.setForAccount(pair); err != nil {
+			return Config{}, err
+		}
 	}
-	file, err := readFile(env)
-	return Config{env, file}, err
+	var err error
+	c.file, err = readFile(env)
+	return c, err
+}
+
+// variables are those that hold a setting for all accounts, with its key in the file.
+var variables = []struct{ name, key string }{
+	{"ECR_OIDC_ROLE", "role"},
+	{"ECR_OIDC_SOURCE", "source"},
+	{"ECR_OIDC_AUDIENCE", "audience"},
+	{"ECR_OIDC_TOKEN_FILE", "token_file"},
+	{"ECR_OIDC_PROFILE", "profile"},
+	{"ECR_OIDC_SESSION_NAME", "session_name"},
+	{"ECR_OIDC_SESSION_DURATION", "session_duration"},
+	{"ECR_OIDC_SESSION_POLICY", "session_policy"},
+	{"ECR_OIDC_EXTERNAL_ID", "external_id"},
+}
+
+// setForAccount adds a variable to the entry of its account, if it is one for an account or for the public registry.
+func (c Config) setForAccount(pair string) error {
+	name, value, _ := strings.Cut(pair, "=")
+	account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_")
+	key := "role"
+	if !ok {
+		account, ok = strings.CutPrefix(name, "ECR_OIDC_PROFILE_")
+		key = "profile"
+	}
+	switch value = strings.TrimSpace(value); {
+	case !ok || value == "":
+		return nil
+	case account == "PUBLIC" && key == "role":
+		return c.public.set(key, name, value)
+	case !isAccount(account) && key == "role":
+		return fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or ECR_OIDC_ROLE_PUBLIC", name)
+	case !isAccount(account):
+		return fmt.Errorf("%s names no account; it must be ECR_OIDC_PROFILE_ and twelve digits", name)
+	case c.accounts[account] == nil:
+		c.accounts[account] = Entry{}
+	}
+	return c.accounts[account].set(key, name, value)
+}
+
+// set checks the value of a variable, and adds it; "" means that the variable is not set.
+func (e Entry) set(key, variable, text string) error {
+	if text == "" {
+		return nil
+	}
+	texts := []string{text}
+	if key == "role" {
+		texts = links(text)
+	}
+	if err := check(key, texts, quoted); err != nil {
+		return fmt.Errorf("%s %w", variable, err)
+	}
+	e[key] = Value{Texts: texts, From: variable}
+	return nil
 }
 
 // For returns the settings for a registry. The error is ErrNotAllowed, or names the variable or the line and the allowed
 // values. What is wrong with the roles is in their Err, because it may not matter for the identity. For makes no request.
-func (c Config) For(reg registry.Registry) (p Settings, err error) {
+func (c Config) For(reg registry.Registry) (s Settings, err error) {
 	if c.file.Allowed != nil && !reg.Public && !c.file.Allowed[reg.Account] {
 		return Settings{}, ErrNotAllowed
 	}
-	p = Settings{Registry: reg, CacheDir: c.env.Get("ECR_OIDC_CACHE_DIR"), Identity: c.identity(reg)}
-	p.Role, p.PairRole = c.roles(reg, false), c.roles(reg, true)
-	p.Identity.Role, p.Identity.PairRole = len(p.Role.ARNs) > 0, len(p.PairRole.ARNs) > 0
-	if p.Cache, err = Switch(c.env, "ECR_OIDC_CACHE", true); err != nil {
-		return Settings{}, err
-	}
-	if p.StoredLogins, err = Switch(c.env, "ECR_OIDC_STORED_LOGINS", true); err != nil {
-		return Settings{}, err
-	}
-	if p.HTTPEndpoints, err = Switch(c.env, "ECR_OIDC_ALLOW_HTTP_ENDPOINTS", false); err != nil {
-		return Settings{}, err
-	}
-	if _, err = Switch(c.env, "ECR_OIDC_DEBUG", false); err != nil { // read where lines are written; a mistake is said here
-		return Settings{}, err
-	}
-	for _, set := range []struct {
-		key, variable string
-		to            func(text string)
+	in := c.layers(reg)
+	s = Settings{Registry: reg, CacheDir: c.env.Get("ECR_OIDC_CACHE_DIR"), Identity: in.identity(c.env)}
+	for _, v := range []struct {
+		name string
+		on   *bool
+		def  bool
 	}{
-		{"audience", "ECR_OIDC_AUDIENCE", func(s string) { p.Audience = s }},
-		{"session_duration", "ECR_OIDC_SESSION_DURATION", func(s string) { p.Duration = duration(s) }},
-		{"session_policy", "ECR_OIDC_SESSION_POLICY", func(s string) { p.Policy = policy(s, reg) }},
-		{"external_id", "ECR_OIDC_EXTERNAL_ID", func(s string) { p.ExternalID = s }},
-		{"session_name", "ECR_OIDC_SESSION_NAME", func(s string) { p.SessionName = s }},
+		{"ECR_OIDC_CACHE", &s.Cache, true},
+		{"ECR_OIDC_STORED_LOGINS", &s.StoredLogins, true},
+		{"ECR_OIDC_ALLOW_HTTP_ENDPOINTS", &s.HTTPEndpoints, false},
+		{"ECR_OIDC_DEBUG", new(bool), false}, // read where lines are written; a wrong value is reported here
 	} {
-		if value, by := c.setting(reg, set.key, set.variable); value.set() {
-			set.to(value.Texts[0])
-			p.Role.check(set.key, value, by, reg)
-			p.PairRole.check(set.key, value, by, reg)
+		if *v.on, err = Switch(c.env, v.name, v.def); err != nil {
+			return Settings{}, err
 		}
 	}
-	if p.SessionName == "" {
-		p.SessionName, err = sessionName(c.env)
+	s.Audience = in.text("audience")
+	s.Duration = duration(in.text("session_duration"))
+	s.Policy = policy(in.text("session_policy"), reg)
+	s.ExternalID = in.text("external_id")
+	s.Role, s.PairRole = c.roles(reg, in, withoutPair), c.roles(reg, in, withPair)
+	s.Identity.Role, s.Identity.PairRole = len(s.Role.ARNs) > 0, len(s.PairRole.ARNs) > 0
+	if s.SessionName = in.text("session_name"); s.SessionName == "" {
+		s.SessionName, err = sessionName(c.env)
 	}
-	return p, err
+	return s, err
 }
 
-// level says how narrowly a setting was named. What names one account beats what names all; between equals, a variable
-// beats the file.
+// level tells how narrowly a setting was named. What names one account goes before what names all; at the same level, a
+// variable goes before the file.
 type level int
 
 const (
@@ -113,55 +163,65 @@ const (
 	byVariable
 	byAccount
 	byRegion
+	byAccountVariable
 )
 
-// setting finds the value of a key for a registry: the file's entry for its region, then for its account; the
-// variable; the file's default.
-func (c Config) setting(reg registry.Registry, key, variable string) (Value, level) {
-	account := c.file.Accounts[reg.Account]
+// layers are the entries that apply to a registry, by level.
+type layers [byAccountVariable + 1]Entry
+
+func (c Config) layers(reg registry.Registry) layers {
+	account, variables := c.file.Accounts[reg.Account], c.accounts[reg.Account]
 	if reg.Public {
-		account = Account{Entry: c.file.Public}
+		account, variables = Account{Entry: c.file.Public}, c.public
 	}
-	if v := account.Regions[reg.Region][key]; v.set() {
-		return v, byRegion
-	}
-	if v := account.Entry[key]; v.set() {
-		return v, byAccount
-	}
-	if text := c.env.Get(variable); text != "" {
-		return Value{Texts: []string{text}, From: variable}, byVariable
-	}
-	if v := c.file.Default[key]; v.set() {
-		return v, byDefault
+	return layers{byDefault: c.file.Default, byVariable: c.variables, byAccount: account.Entry,
+		byRegion: account.Regions[reg.Region], byAccountVariable: variables}
+}
+
+// find returns the value of a key at the narrowest level that has it.
+func (in layers) find(key string) (Value, level) {
+	for by := byAccountVariable; by > unset; by-- {
+		if v, ok := in[by][key]; ok {
+			return v, by
+		}
 	}
 	return Value{}, unset
 }
 
-// identity is what the user says about the source. What the file says of an account is said of that account alone, so
-// the variables that name a token for all do not disagree with it: they do not count. What the file says by default
-// counts only where no variable says anything.
-func (c Config) identity(reg registry.Registry) token.Settings {
-	source, by := c.setting(reg, "source", "ECR_OIDC_SOURCE")
-	file, fileBy := c.setting(reg, "token_file", "ECR_OIDC_TOKEN_FILE")
-	profile, _ := c.setting(reg, "profile", "ECR_OIDC_PROFILE")
-	if source.set() && source.Texts[0] == "auto" { // takes back what is said more widely, and says nothing itself
-		source, by = Value{}, unset
+// text returns the value of a key that has one text; "" when it is not set.
+func (in layers) text(key string) string {
+	v, by := in.find(key)
+	if by == unset {
+		return ""
 	}
-	highest := max(by, fileBy)
-	if c.env.Get("ECR_OIDC_TOKEN") != "" {
-		highest = max(highest, byVariable)
+	return v.Texts[0]
+}
+
+// identity returns the settings of the source. What names the account counts for that account alone, so the variables
+// that name a token for all do not disagree with it: they do not count. The file's default counts only where no variable
+// is set.
+func (in layers) identity(env token.Env) token.Settings {
+	source, by := in.find("source")
+	file, fileBy := in.find("token_file")
+	profile, profileBy := in.find("profile")
+	if by != unset && source.Texts[0] == "auto" { // takes back what is set more widely
+		by = unset
 	}
-	settings := token.Settings{ForAccount: highest >= byAccount, Connection: c.env.Get("ECR_OIDC_AZURE_SERVICE_CONNECTION")}
-	if source.set() && (by == highest || source.Texts[0] == "file" && highest == fileBy) {
-		settings.Source, settings.SourceFrom = source.Texts[0], source.From
+	narrowest := max(by, fileBy)
+	if env.Get("ECR_OIDC_TOKEN") != "" {
+		narrowest = max(narrowest, byVariable)
 	}
-	if file.set() && (fileBy == highest || settings.Source == "file") {
-		settings.TokenFile, settings.TokenFileFrom = file.Texts[0], file.From
+	s := token.Settings{ForAccount: narrowest >= byAccount, Connection: env.Get("ECR_OIDC_AZURE_SERVICE_CONNECTION")}
+	if by != unset && (by == narrowest || source.Texts[0] == "file" && narrowest == fileBy) {
+		s.Source, s.SourceFrom = source.Texts[0], source.From
 	}
-	if profile.set() {
-		settings.Profile, settings.ProfileFrom = profile.Texts[0], profile.From
+	if fileBy != unset && (fileBy == narrowest || s.Source == "file") {
+		s.TokenFile, s.TokenFileFrom = file.Texts[0], file.From
 	}
-	return settings
+	if profileBy != unset {
+		s.Profile, s.ProfileFrom = profile.Texts[0], profile.From
+	}
+	return s
 }
 
 // Switch reads a variable that is on or off; def is its value when it is unset or empty.

@@ -35,8 +35,10 @@ type Entry map[string]Value
 // Value is a setting as the file has it.
 type Value struct {
 	Texts []string // one, or a role's chain
-	From  string   // "PATH:LINE"
+	From  string   // the variable, or "PATH:LINE"
 }
+
+func (v Value) set() bool { return len(v.Texts) > 0 }
 
 // MaxSize is the limit of the file's size in bytes: about 3,000 accounts, which take 50 ms to read.
 const MaxSize = 256 << 10

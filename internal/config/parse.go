@@ -306,5 +306,3 @@ func checkStore(name string) error {
 	}
 	return nil
 }
-
-func (v Value) set() bool { return len(v.Texts) > 0 }

@@ -29,7 +29,7 @@ func TestPrecedence(t *testing.T) {
 		{"source", []string{region, account, "ECR_OIDC_SOURCE", byDefault}, func(n int) string { return []string{"github", "circleci", "buildkite", "aws"}[n] }, func(p plan) string { return p.identity.Name }},
 		{"audience", []string{region, account, "ECR_OIDC_AUDIENCE", byDefault}, name, func(p plan) string { return p.Audience }},
 		{"token_file", []string{region, account, "ECR_OIDC_TOKEN_FILE", byDefault}, name, func(p plan) string { return p.Identity.TokenFile }},
-		{"profile", []string{region, account, "ECR_OIDC_PROFILE", byDefault}, name, func(p plan) string { return p.Identity.Profile }},
+		{"profile", []string{"ECR_OIDC_PROFILE_123456789012", region, account, "ECR_OIDC_PROFILE", byDefault}, name, func(p plan) string { return p.Identity.Profile }},
 		{"session_name", []string{region, account, "ECR_OIDC_SESSION_NAME", byDefault, "AWS_ROLE_SESSION_NAME"}, name, func(p plan) string { return p.SessionName }},
 		{"session_duration", []string{region, account, "ECR_OIDC_SESSION_DURATION", byDefault}, func(n int) string { return fmt.Sprint(n+1, "h") }, func(p plan) string { return strings.TrimSuffix(p.Duration.String(), "0m0s") }},
 		{"external_id", []string{region, account, "ECR_OIDC_EXTERNAL_ID", byDefault}, name, func(p plan) string { return p.ExternalID }},
@@ -103,7 +103,7 @@ func planFrom(t *testing.T, text string, env map[string]string) (plan, error) {
 	if !ok {
 		t.Fatal(host)
 	}
-	return planWith(environ(pairs...), reg)
+	return planWith(environ(pairs...), reg, pairs...)
 }
 
 // Sources that disagree are an error where they are named by equals; a narrower one just wins.
@@ -161,7 +161,7 @@ func TestSessionSettings(t *testing.T) {
 	}
 	public, _ := registry.Parse("public.ecr.aws")
 	for _, env := range [][]string{{"ECR_OIDC_ROLE=ci", "ECR_OIDC_SESSION_POLICY=pull"}, {"ECR_OIDC_SESSION_POLICY=pull"}} {
-		if p, err := planWith(environ(env...), public); err != nil || len(p.roles.ARNs) > 0 { // it stays anonymous
+		if p, err := planWith(environ(env...), public, env...); err != nil || len(p.roles.ARNs) > 0 { // it stays anonymous
 			t.Errorf("public.ecr.aws with %v: %+v, %v", env, p, err)
 		}
 	}

@@ -57,66 +57,62 @@ func isAccount(text string) bool {
 	return len(text) == 12 && !strings.ContainsFunc(text, func(r rune) bool { return r < '0' || '9' < r })
 }
 
-// roles returns the roles for a registry. What names the account goes before what names all; ours go before the standard
-// variables; of the two standard ones neither goes before the other, so they must agree. With pair, the token is
-// AWS_WEB_IDENTITY_TOKEN_FILE's.
-func (c Config) roles(reg registry.Registry, pair bool) Roles {
-	if value := c.role(reg); value.set() {
-		return chain(value, reg)
-	}
-	if reg.Public { // without a role of its own access is anonymous: a login could only make it fail
-		return Roles{}
-	}
-	var found []Value
-	for _, name := range []string{"ECR_ROLE_TO_ASSUME", "AWS_ROLE_ARN"} {
-		// AWS_ROLE_ARN beside a web-identity file belongs to that file, and means nothing to any other source.
-		if name == "AWS_ROLE_ARN" && c.env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && !pair {
-			continue
-		}
-		if text := c.env.Get(name); text != "" {
-			found = append(found, Value{Texts: []string{text}, From: name})
-		}
-	}
+// pairUse tells whether AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE counts: the token is that file's.
+type pairUse bool
+
+const (
+	withoutPair pairUse = false
+	withPair    pairUse = true
+)
+
+// roles returns the roles for a registry. Our own settings go before the standard variables; of the two standard ones
+// neither goes before the other, so they must agree.
+func (c Config) roles(reg registry.Registry, in layers, pair pairUse) Roles {
+	value, by := in.find("role")
+	var r Roles
 	switch {
-	case len(found) == 0:
-		return Roles{}
-	case len(found) == 2 && found[0].Texts[0] != found[1].Texts[0]:
-		return Roles{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of them, or say which one with ECR_OIDC_ROLE", oneline.Clean(found[0].Texts[0]), oneline.Clean(found[1].Texts[0]))}
-	case !isRoleARN(found[0].Texts[0]):
-		return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", found[0].From, oneline.Clean(found[0].Texts[0]), wantARN)}
+	case by >= byAccount, by != unset && !reg.Public:
+		r = chain(value, reg)
+	case !reg.Public: // without a role of its own its access is anonymous: a login could only make it fail
+		r = c.standardRole(reg, pair)
 	}
-	return chain(found[0], reg)
+	if r.Err == nil {
+		r.Err = in.checkSession(r.ARNs, reg)
+	}
+	return r
 }
 
-// check records what is wrong with a setting for these roles. by tells how the setting was named.
-func (r *Roles) check(key string, value Value, by level, reg registry.Registry) {
-	switch {
-	case r.Err != nil:
-	case key == "session_policy" && len(r.ARNs) == 0 && (!reg.Public || by >= byAccount): // else it is anonymous, and was not meant
-		r.Err = fmt.Errorf("%s sets a session policy, which needs a role, and none is set", value.From)
-	case key == "session_duration" && len(r.ARNs) > 1 && duration(value.Texts[0]) > time.Hour:
-		r.Err = fmt.Errorf("%s asks for %s, and AWS gives roles that are reached from another role an hour at most", value.From, value.Texts[0])
+// standardRole returns the role of ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN.
+func (c Config) standardRole(reg registry.Registry, pair pairUse) Roles {
+	ours, aws := c.env.Get("ECR_ROLE_TO_ASSUME"), c.env.Get("AWS_ROLE_ARN")
+	if c.env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && pair == withoutPair {
+		aws = "" // it belongs to that file, and means nothing to any other source
 	}
+	if ours != "" && aws != "" && ours != aws {
+		return Roles{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of them, or say which one with ECR_OIDC_ROLE", oneline.Clean(ours), oneline.Clean(aws))}
+	}
+	name, text := "ECR_ROLE_TO_ASSUME", ours
+	if ours == "" {
+		name, text = "AWS_ROLE_ARN", aws
+	}
+	switch {
+	case text == "":
+		return Roles{}
+	case !isRoleARN(text):
+		return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", name, oneline.Clean(text), wantARN)}
+	}
+	return chain(Value{Texts: []string{text}, From: name}, reg)
 }
 
-// role finds our own setting of the role. A variable for one account goes before the file's entry for it, and splits
-// at commas, as ECR_OIDC_ROLE does.
-func (c Config) role(reg registry.Registry) Value {
-	narrow := "ECR_OIDC_ROLE_" + reg.Account
-	if reg.Public {
-		narrow = "ECR_OIDC_ROLE_PUBLIC"
+// checkSession returns an error when the settings of the role session do not fit these roles.
+func (in layers) checkSession(arns []string, reg registry.Registry) error {
+	if v, by := in.find("session_policy"); by != unset && len(arns) == 0 && (!reg.Public || by >= byAccount) { // else it is anonymous
+		return fmt.Errorf("%s sets a session policy, which needs a role, and none is set", v.From)
 	}
-	if text := c.env.Get(narrow); text != "" {
-		return Value{Texts: links(text), From: narrow}
+	if v, by := in.find("session_duration"); by != unset && len(arns) > 1 && duration(v.Texts[0]) > time.Hour {
+		return fmt.Errorf("%s asks for %s, and AWS gives roles that are reached from another role an hour at most", v.From, v.Texts[0])
 	}
-	value, by := c.setting(reg, "role", "ECR_OIDC_ROLE")
-	switch {
-	case reg.Public && by < byAccount: // what names all accounts' roles does not name the public registry's
-		return Value{}
-	case by == byVariable:
-		value.Texts = links(value.Texts[0])
-	}
-	return value
+	return nil
 }
 
 func links(text string) []string {

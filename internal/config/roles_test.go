@@ -40,8 +40,8 @@ type plan struct {
 }
 
 // planWith returns the plan for a registry in an environment.
-func planWith(env token.Env, reg registry.Registry) (plan, error) {
-	c, err := Read(env, nil)
+func planWith(env token.Env, reg registry.Registry, environ ...string) (plan, error) {
+	c, err := Read(env, environ)
 	if err != nil {
 		return plan{}, err
 	}
@@ -71,7 +71,7 @@ func planFor(t *testing.T, host string, pairs ...string) (plan, error) {
 	if !ok {
 		t.Fatalf("%s is not ECR", host)
 	}
-	return planWith(environ(pairs...), reg)
+	return planWith(environ(pairs...), reg, pairs...)
 }
 
 func TestRoles(t *testing.T) {

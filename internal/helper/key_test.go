@@ -25,6 +25,7 @@ func helperIn(pairs ...string) Helper {
 		vars[name] = value
 	}
 	return Helper{
+		Environ: pairs,
 		Env: func(name string) (string, bool) {
 			value, set := vars[name]
 			return value, set

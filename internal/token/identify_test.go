@@ -14,11 +14,11 @@ import (
 type outcome int
 
 const (
-	usesToken outcome = iota
-	usesKeys          // and nothing else
-	usesSDK           // the SDK's chain
-	noToken           // *MissingError
-	noRole            // *NoRoleError
+	usesToken   outcome = iota
+	usesKeys            // and nothing else
+	usesSDK             // the SDK's chain
+	wantNoToken         // *MissingError
+	noRole              // *NoRoleError
 )
 
 func (o outcome) String() string {
@@ -37,7 +37,7 @@ func outcomeOf(t *testing.T, s Identity, err error) outcome {
 	var role *NoRoleError
 	switch {
 	case errors.As(err, &missing):
-		return noToken
+		return wantNoToken
 	case errors.As(err, &role):
 		return noRole
 	case err != nil:
@@ -72,9 +72,9 @@ func TestIdentifyInCI(t *testing.T) {
 		{"role, token", true, true, false, false, usesToken},
 		{"role, token, keys", true, true, true, false, usesToken},
 		{"role, token, keys, pod", true, true, true, true, usesToken},
-		{"role", true, false, false, false, noToken},
-		{"role, keys", true, false, true, false, noToken},
-		{"role, pod", true, false, false, true, noToken},
+		{"role", true, false, false, false, wantNoToken},
+		{"role, keys", true, false, true, false, wantNoToken},
+		{"role, pod", true, false, false, true, wantNoToken},
 		{"token, keys", false, true, true, false, usesKeys},
 		{"keys", false, false, true, false, usesKeys},
 		{"keys, pod", false, false, true, true, usesKeys},
@@ -139,16 +139,16 @@ func TestIdentifyElsewhere(t *testing.T) {
 		{"aws chosen in a CI", true, Settings{Source: "aws"}, []string{"GITHUB_ACTIONS=true"}, usesSDK},
 		{"aws chosen in a CI, keys, no role", false, Settings{Source: "aws"}, append(keys, "GITHUB_ACTIONS=true"), usesSDK},
 		{"file chosen in a CI", true, Settings{Source: "file"}, append(pod, "GITHUB_ACTIONS=true"), usesToken},
-		{"file chosen without one", true, Settings{Source: "file"}, nil, noToken},
+		{"file chosen without one", true, Settings{Source: "file"}, nil, wantNoToken},
 		{"a source chosen is never the keys", false, Settings{Source: "github"}, append(keys, "GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"), noRole},
-		{"a source chosen whose token is missing", true, Settings{Source: "buildkite"}, append(keys, "GITHUB_ACTIONS=true"), noToken},
+		{"a source chosen whose token is missing", true, Settings{Source: "buildkite"}, append(keys, "GITHUB_ACTIONS=true"), wantNoToken},
 		{"a token of the user's in a CI", true, Settings{}, append(keys, "CIRCLECI=true", "ECR_OIDC_TOKEN=0123456789abcdef"), usesToken},
 		{"a token of the user's in a CI, keys, no role", false, Settings{}, append(keys, "CIRCLECI=true", "ECR_OIDC_TOKEN=0123456789abcdef"), usesKeys},
 		{"a token of the user's, no role", false, Settings{}, []string{"ECR_OIDC_TOKEN=0123456789abcdef"}, noRole},
 		{"a token of the user's and keys on a machine, no role", false, Settings{}, append(keys, "ECR_OIDC_TOKEN=0123456789abcdef"), noRole},
-		{"env chosen, no token", true, Settings{Source: "env"}, nil, noToken},
+		{"env chosen, no token", true, Settings{Source: "env"}, nil, wantNoToken},
 		{"GitLab's conventional variable", true, Settings{}, []string{"GITLAB_CI=true", "STS_AMAZONAWS_COM_ID_TOKEN=0123456789abcdef"}, usesToken},
-		{"that variable elsewhere", true, Settings{Source: "env"}, []string{"STS_AMAZONAWS_COM_ID_TOKEN=0123456789abcdef"}, noToken},
+		{"that variable elsewhere", true, Settings{Source: "env"}, []string{"STS_AMAZONAWS_COM_ID_TOKEN=0123456789abcdef"}, wantNoToken},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -24,19 +24,6 @@ func (e Env) Missing(name string) string {
 	return name + " is not set"
 }
 
-// Secrets returns the values of all variables that hold a secret, which must be redacted in whatever is printed.
-func (e Env) Secrets() []string {
-	var found []string
-	for _, p := range providers() {
-		for _, name := range p.Secrets {
-			if value := e.Get(name); value != "" {
-				found = append(found, value)
-			}
-		}
-	}
-	return append(found, urlPasswords(e)...)
-}
-
 // Provider is one source of an identity: a CI, a token that the user supplies, or the AWS SDK's credential chain. All that
 // differs between sources is in its row of providers, or in the file that the row's functions are in.
 type Provider struct {
@@ -85,7 +72,7 @@ func providers() []Provider {
 			Secrets: []string{"CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2"},
 			Advice:  advice(circleciAdvice), Hint: circleciHint, Expired: circleciExpiredAdvice,
 			Job: job("CIRCLE_PROJECT_USERNAME", "CIRCLE_PROJECT_REPONAME", "CIRCLE_BUILD_NUM")},
-		{Name: "gitlab", Label: "GitLab", Docs: "GitLab", Detect: isSet("GITLAB_CI"), New: variables("ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN"),
+		{Name: "gitlab", Label: "GitLab", Docs: "GitLab", Detect: isSet("GITLAB_CI"), New: gitlab,
 			Secrets: []string{"ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN"},
 			Advice:  advice("give the job `id_tokens: {ECR_OIDC_TOKEN: {aud: sts.amazonaws.com}}`"),
 			Job:     job("CI_PROJECT_PATH", "", "CI_JOB_ID")},
@@ -97,11 +84,11 @@ func providers() []Provider {
 			Secrets: []string{"SYSTEM_ACCESSTOKEN"}, URL: "SYSTEM_OIDCREQUESTURI",
 			Advice: advice("map the job's token into the step: `env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}`"),
 			Job:    job("SYSTEM_TEAMPROJECT", "BUILD_DEFINITIONNAME", "BUILD_BUILDID")},
-		{Name: "env", Docs: "Anything else", New: variables("ECR_OIDC_TOKEN"),
+		{Name: "env", Docs: "Anything else", New: environment,
 			Secrets: []string{"ECR_OIDC_TOKEN"}, Advice: advice("set ECR_OIDC_TOKEN to the token")},
 		{Name: "file", Docs: "Kubernetes, EKS", New: file, // its secret is in the file
 			Advice: advice("set ECR_OIDC_TOKEN_FILE to the file that holds the token")},
-		{Name: "aws", Docs: "A laptop", New: func(Env, Settings) (Source, string) { return Source{}, "" },
+		{Name: "aws", Docs: "A laptop", New: noToken,
 			Secrets: []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"},
 			Advice:  advice("set ECR_OIDC_SOURCE to a source that has a token")},
 	}
@@ -154,4 +141,41 @@ func job(first, second, run string) func(Env) (string, string) {
 		}
 		return strings.Trim(repository, "/"), env.Get(run)
 	}
+}
+
+// sessionNameChars are the characters that STS allows in a role session's name beside letters and digits, of which there
+// may be 2 to 64 in all (AssumeRoleWithWebIdentity, API reference).
+const sessionNameChars = "_+=,.@-"
+
+// SessionName returns the role session's name, which CloudTrail shows beside each call: source, repository and run of
+// the job, with at most 64 characters. A long repository is shortened, so that the run can still be found.
+func (id Identity) SessionName() string {
+	var repository, run string
+	if id.job != nil {
+		repository, run = id.job(id.env)
+	}
+	if repository == "" && run == "" {
+		return "docker-credential-ecr-oidc"
+	}
+	if run != "" {
+		run = "-" + last(hyphenate(run), 24)
+	}
+	room := 64 - len(id.Name) - len(run) - 1
+	return id.Name + "-" + last(hyphenate(repository), room) + run
+}
+
+// hyphenate replaces each run of characters that a session's name may not have by a hyphen.
+func hyphenate(s string) string {
+	words := strings.FieldsFunc(s, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(sessionNameChars, r))
+	})
+	return strings.Trim(strings.Join(words, "-"), "-")
+}
+
+// last returns the last n bytes of s at most.
+func last(s string, n int) string {
+	if len(s) > n {
+		return strings.TrimLeft(s[len(s)-n:], "-")
+	}
+	return s
 }

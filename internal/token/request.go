@@ -200,3 +200,26 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
+
+// ErrClearText is the error of ParseEndpoint for a URL that would send a secret over the network in
+// clear text.
+var ErrClearText = errors.New("it must be an https URL")
+
+// ParseEndpoint parses the URL of a service that receives a secret. The URL must use https or name
+// this machine (loopback); for any other, ParseEndpoint returns the URL together with ErrClearText.
+// The error does not quote the URL, which may contain a password.
+func ParseEndpoint(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "":
+		return nil, errors.New("it is not a URL")
+	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+		return u, nil
+	}
+	return u, ErrClearText
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

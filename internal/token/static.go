@@ -9,17 +9,26 @@ import (
 	"strings"
 )
 
-// variables is a token in the environment, which the user or GitLab's id_tokens put there: the first of names that has
-// one. It seals the cache, since no other job has it.
-func variables(names ...string) func(Env, Settings) (Source, string) {
-	return func(env Env, _ Settings) (Source, string) {
-		for _, name := range names {
-			if raw := env.Get(name); raw != "" {
-				return static(name, raw, nil), ""
-			}
+// environment is a token in ECR_OIDC_TOKEN. It seals the cache, since no other job has it.
+func environment(env Env, _ Settings) (Source, string) { return firstOf(env, "ECR_OIDC_TOKEN") }
+
+// gitlab is a token in a variable that the job's id_tokens chose: ours, or the conventional name for the audience
+// sts.amazonaws.com.
+func gitlab(env Env, _ Settings) (Source, string) {
+	return firstOf(env, "ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN")
+}
+
+// noToken is a source that has no token.
+func noToken(Env, Settings) (Source, string) { return Source{}, "" }
+
+// firstOf returns the token in the first of these variables that is set.
+func firstOf(env Env, names ...string) (Source, string) {
+	for _, name := range names {
+		if raw := env.Get(name); raw != "" {
+			return static(name, raw, nil), ""
 		}
-		return Source{}, env.Missing(names[0])
 	}
+	return Source{}, env.Missing(names[0])
 }
 
 // file is a token in a file, which is read each time because it may be replaced: EKS rotates it, and a later build on the

@@ -1,33 +1,21 @@
 package token
 
 import (
-	"errors"
-	"net"
 	"net/url"
 	"strings"
 )
 
-// ErrClearText is the error of ParseEndpoint for a URL that would send a secret over the network in
-// clear text.
-var ErrClearText = errors.New("it must be an https URL")
-
-// ParseEndpoint parses the URL of a service that receives a secret. The URL must use https or name
-// this machine (loopback); for any other, ParseEndpoint returns the URL together with ErrClearText.
-// The error does not quote the URL, which may contain a password.
-func ParseEndpoint(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Host == "":
-		return nil, errors.New("it is not a URL")
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
-		return u, nil
+// Secrets returns the values of all variables that hold a secret, which must be redacted in whatever is printed.
+func (e Env) Secrets() []string {
+	var found []string
+	for _, p := range providers() {
+		for _, name := range p.Secrets {
+			if value := e.Get(name); value != "" {
+				found = append(found, value)
+			}
+		}
 	}
-	return u, ErrClearText
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return append(found, urlPasswords(e)...)
 }
 
 // urlPasswords returns the passwords in the URLs of proxies and endpoints, as they are written and
