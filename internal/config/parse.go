@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 )
 
 var (
@@ -57,57 +55,12 @@ func parse(path string, b []byte) (File, error) {
 	return f, err
 }
 
-// body is what the file has in it; nil for nothing but comments.
-func body(tree *ast.File) ast.Node {
-	for _, d := range tree.Docs {
-		if d.Body != nil && d.Body.Type() != ast.CommentType {
-			return d.Body
-		}
-	}
-	return nil
-}
-
-// markers looks for lines that begin or end a document, or direct the parser, where there may be none; the parser would
-// read one document of the file and pass over the others.
-func markers(b []byte) (line int, bad bool) {
-	begun := false
-	for text := range strings.Lines(string(b)) {
-		line++
-		marks := strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...") || strings.HasPrefix(text, "%")
-		switch trimmed := strings.TrimSpace(text); {
-		case marks && (begun || trimmed != "---"):
-			return line, true
-		case trimmed != "" && trimmed[0] != '#':
-			begun = true
-		}
-	}
-	return 0, false
-}
-
 // reader turns nodes into settings, and into errors that say where.
 type reader struct{ path string }
 
 func (r reader) errorf(n ast.Node, format string, args ...any) error {
 	p := n.GetToken().Position
 	return fmt.Errorf("reading %s:%d:%d: %s", r.path, p.Line, p.Column, fmt.Sprintf(format, args...))
-}
-
-// syntax returns the place of a parser's error, and its message if that quotes no text of the file.
-func syntax(path string, err error) error {
-	var e interface {
-		error
-		GetMessage() string
-		GetToken() *token.Token
-	}
-	if !errors.As(err, &e) || e.GetToken() == nil {
-		return fmt.Errorf("reading %s: it is not YAML", path)
-	}
-	message := e.GetMessage()
-	if strings.Contains(message, `"`) { // text of the file: the parser writes it with %q
-		message = "it is not YAML"
-	}
-	p := e.GetToken().Position
-	return fmt.Errorf("reading %s:%d:%d: %s", path, p.Line, p.Column, message)
 }
 
 // quotedKey returns a space and the key in quotes, or "" for text that does not look like a key.
