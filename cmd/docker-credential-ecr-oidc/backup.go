@@ -40,7 +40,7 @@ func (c *configuration) keep(file *dockerconfig.Edit) error {
 		err = fmt.Errorf("it would be larger than %d MiB", dockerconfig.MaxSize>>20)
 	}
 	if err == nil && !c.dryRun {
-		err = atomicfile.Write(c.backup, append(text, '\n'), 0o600, true)
+		err = atomicfile.Write(c.backup, append(text, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the backup %s: %w", c.backup, err)

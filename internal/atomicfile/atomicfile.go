@@ -54,19 +54,19 @@ func inWords(limit int64) string {
 
 // Write puts data into the file at path, by way of a temporary file in the same directory and a rename, so that a
 // reader sees the old content or the new one and never a part. The new file has mode perm whatever the umask is.
-// With sync the data has reached the disk before the rename, which is what a file that cannot be made again needs
-// ("a zero-length file is a valid and possible outcome after the rename", see github.com/google/renameio). When it
-// fails, the old file is as it was and no temporary file stays behind. It follows no symlink: path itself is replaced.
-func Write(path string, data []byte, perm fs.FileMode, sync bool) error {
+// The data has reached the disk before the rename ("a zero-length file is a valid and possible outcome after the
+// rename" otherwise, see github.com/google/renameio). When it fails, the old file is as it was and no temporary file
+// stays behind. It follows no symlink: path itself is replaced.
+func Write(path string, data []byte, perm fs.FileMode) error {
 	f, err := Create(path, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Discard()
-	return f.Commit(path, data, perm, sync)
+	return f.commitDurably(path, data, perm)
 }
 
-// Replace is Write, with sync, for a file that is there: the new one has old's mode, and its owner and group as far as
+// Replace is Write for a file that is there: the new one has old's mode, and its owner and group as far as
 // this process may give files away. Where it may not keep the group, the new group gets no rights. A device is not
 // replaced.
 func Replace(path string, data []byte, old fs.FileInfo) error {
@@ -82,7 +82,7 @@ func Replace(path string, data []byte, old fs.FileInfo) error {
 	if !keepOwner(f.temp, old) {
 		perm &^= 0o070
 	}
-	return f.Commit(path, data, perm, true)
+	return f.commitDurably(path, data, perm)
 }
 
 // File is a temporary file that is going to be a file of the same directory.
@@ -103,22 +103,36 @@ func Create(path string, size int) (*File, error) {
 	return f, nil
 }
 
-// Commit makes data the file's content and renames it to path, as Write does.
-func (f *File) Commit(path string, data []byte, perm fs.FileMode, sync bool) error {
+// Commit makes data the file's content and renames it to path, as Write does, but does not wait for the disk: after a
+// power failure, the file at path may be empty or torn.
+func (f *File) Commit(path string, data []byte, perm fs.FileMode) error {
+	if err := f.write(data, perm); err != nil {
+		return err
+	}
+	return f.rename(path)
+}
+
+func (f *File) commitDurably(path string, data []byte, perm fs.FileMode) error {
+	if err := f.write(data, perm); err != nil {
+		return err
+	}
+	if err := f.temp.Sync(); err != nil {
+		return err
+	}
+	return f.rename(path)
+}
+
+func (f *File) write(data []byte, perm fs.FileMode) error {
 	if _, err := f.temp.WriteAt(data, 0); err != nil {
 		return err
 	}
 	if err := f.temp.Truncate(int64(len(data))); err != nil {
 		return err
 	}
-	if err := f.temp.Chmod(perm); err != nil {
-		return err
-	}
-	if sync {
-		if err := f.temp.Sync(); err != nil {
-			return err
-		}
-	}
+	return f.temp.Chmod(perm)
+}
+
+func (f *File) rename(path string) error {
 	if err := f.temp.Close(); err != nil {
 		return err
 	}

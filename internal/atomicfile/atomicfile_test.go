@@ -12,7 +12,7 @@ import (
 func TestWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	for _, data := range []string{"first", "", "second, longer"} {
-		if err := Write(path, []byte(data), 0o600, true); err != nil {
+		if err := Write(path, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(path)
@@ -31,7 +31,7 @@ func TestWriteLeavesNothingBehindWhenItFails(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(path, "x"), 0o700); err != nil { // a file cannot be renamed over a full directory
 		t.Fatal(err)
 	}
-	if err := Write(path, []byte("x"), 0o600, false); err == nil {
+	if err := Write(path, []byte("x"), 0o600); err == nil {
 		t.Fatal("no error")
 	}
 	onlyFile(t, path)
@@ -41,13 +41,13 @@ func TestWriteLeavesNothingBehindWhenItFails(t *testing.T) {
 func TestWriteIsNeverTorn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	versions := [][]byte{bytes.Repeat([]byte("a"), 1<<16), bytes.Repeat([]byte("b"), 1<<15)}
-	if err := Write(path, versions[0], 0o600, false); err != nil {
+	if err := Write(path, versions[0], 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var writers sync.WaitGroup
 	for i := range 200 {
 		writers.Go(func() {
-			if err := Write(path, versions[i%2], 0o600, false); err != nil && runtime.GOOS != "windows" {
+			if err := Write(path, versions[i%2], 0o600); err != nil && runtime.GOOS != "windows" {
 				t.Error(err)
 			}
 		})

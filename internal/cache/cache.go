@@ -94,13 +94,14 @@ type Cache struct {
 // Open returns the cache in the first of dirs that can hold secrets: a directory, not a symlink, that belongs to this
 // user and that no other user may enter. A missing directory is created. secret seals the entries; when it is nil,
 // nothing but their file mode protects them.
-func Open(dirs []string, secret []byte) (*Cache, error) { return first(dirs, secret, makeDir, false) }
+func Open(dirs []string, secret []byte) (*Cache, error) { return openFirst(dirs, secret, makeDir) }
 
 // Find is Open for a caller that only reads: it creates nothing. Where Open would create the directory, the error is
 // fs.ErrNotExist.
-func Find(dirs []string, secret []byte) (*Cache, error) { return first(dirs, secret, checkDir, true) }
+func Find(dirs []string, secret []byte) (*Cache, error) { return openFirst(dirs, secret, findDir) }
 
-func first(dirs []string, secret []byte, usable func(dir string) error, reading bool) (*Cache, error) {
+// openFirst opens the first directory for which usable returns no error. errNotCreated ends the search.
+func openFirst(dirs []string, secret []byte, usable func(dir string) error) (*Cache, error) {
 	var errs []error
 	for _, dir := range dirs {
 		dir = filepath.Clean(dir) // a slash at the end would follow a symlink
@@ -109,7 +110,7 @@ func first(dirs []string, secret []byte, usable func(dir string) error, reading 
 			return open(dir, secret)
 		}
 		err = fmt.Errorf("opening the cache directory %s: %w", dir, err)
-		if reading && errors.Is(err, os.ErrNotExist) && canCreate(dir) {
+		if errors.Is(err, errNotCreated) {
 			return nil, err
 		}
 		errs = append(errs, err)
@@ -206,7 +207,7 @@ func (c *Cache) seal(file *atomicfile.File, key string, value any) error {
 	if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
 		os.Remove(path) // a rename cannot replace a directory; one that is not empty is not ours, and stays
 	}
-	return file.Commit(path, sealed, 0o600, false)
+	return file.Commit(path, sealed, 0o600)
 }
 
 // unseal decrypts what is stored for key into value, and reports whether there is anything.

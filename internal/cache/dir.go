@@ -37,6 +37,18 @@ func checkDir(dir string) error {
 	return checkOwner(dir, fi)
 }
 
+// errNotCreated is findDir's error for a directory that makeDir would create.
+var errNotCreated = fmt.Errorf("it is not there yet: %w", os.ErrNotExist)
+
+// findDir is checkDir for a caller that only reads.
+func findDir(dir string) error {
+	err := checkDir(dir)
+	if errors.Is(err, os.ErrNotExist) && canCreate(dir) {
+		return errNotCreated
+	}
+	return err
+}
+
 // canCreate reports whether a missing directory could be created: its nearest existing parent is writable.
 func canCreate(dir string) bool {
 	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {

@@ -270,7 +270,7 @@ func edit(path string, change func(root *ast.MappingNode) error, expect func(*Fi
 	if fi != nil {
 		err = atomicfile.Replace(file, out, fi)
 	} else {
-		err = atomicfile.Write(file, out, 0o600, true)
+		err = atomicfile.Write(file, out, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, unpath(err))

@@ -95,7 +95,7 @@ func save(path string, e *Edit, old fs.FileInfo) error {
 		return fmt.Errorf("it would be larger than %d MiB", MaxSize>>20)
 	}
 	if old == nil {
-		return atomicfile.Write(path, out.Bytes(), 0o600, true)
+		return atomicfile.Write(path, out.Bytes(), 0o600)
 	}
 	return atomicfile.Replace(path, out.Bytes(), old)
 }
