@@ -230,32 +230,14 @@ func edit(path string, change func(root *ast.MappingNode) error, expect func(*Fi
 	if err != nil {
 		return err
 	}
-	tree, err := parser.ParseBytes(old, parser.ParseComments)
+	doc, err := parseDocument(path, old)
 	if err != nil {
-		return syntax(path, err)
+		return err
 	}
-	comments, placeholder := "", 0
-	if body(tree) == nil { // nothing in it yet
-		comments, placeholder = string(old), 1 // merging takes its indentation from a key that is there
-		if comments != "" && !strings.HasSuffix(comments, "\n") {
-			comments += "\n"
-		}
-		if tree, err = parser.ParseBytes([]byte("default: {}"), 0); err != nil {
-			return syntax(path, err)
-		}
-	}
-	root, ok := body(tree).(*ast.MappingNode)
-	if !ok {
-		return fmt.Errorf("writing %s: it is not a mapping of keys to values", path)
-	}
-	if err := change(root); err != nil {
+	if err := change(doc.root); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	root.Values = root.Values[placeholder:]
-	out := []byte(comments)
-	if len(root.Values) > 0 {
-		out = append(out, strings.TrimRight(tree.String(), "\n")+"\n"...)
-	}
+	out := doc.text()
 	if len(out) > MaxSize {
 		return fmt.Errorf("writing %s: it would be larger than %d KiB", path, MaxSize>>10)
 	}

@@ -57,6 +57,46 @@ func syntax(path string, err error) error {
 	return fmt.Errorf("reading %s:%d:%d: %s", path, p.Line, p.Column, message)
 }
 
+// document is a file that is being edited. Comments are kept.
+type document struct {
+	root *ast.MappingNode
+
+	tree        *ast.File
+	comments    string // the whole file, when it has nothing but comments
+	placeholder int    // number of keys at the start of root that are not the file's
+}
+
+func parseDocument(path string, b []byte) (d document, err error) {
+	if d.tree, err = parser.ParseBytes(b, parser.ParseComments); err != nil {
+		return d, syntax(path, err)
+	}
+	if body(d.tree) == nil { // merging takes its indentation from a key that is there
+		if d.comments = string(b); d.comments != "" && !strings.HasSuffix(d.comments, "\n") {
+			d.comments += "\n"
+		}
+		d.placeholder = 1
+		if d.tree, err = parser.ParseBytes([]byte("default: {}"), 0); err != nil {
+			return d, syntax(path, err)
+		}
+	}
+	root, ok := body(d.tree).(*ast.MappingNode)
+	if !ok {
+		return d, fmt.Errorf("writing %s: it is not a mapping of keys to values", path)
+	}
+	d.root = root
+	return d, nil
+}
+
+// text returns the document as it is now. It must be called once.
+func (d document) text() []byte {
+	d.root.Values = d.root.Values[d.placeholder:]
+	out := []byte(d.comments)
+	if len(d.root.Values) > 0 {
+		out = append(out, strings.TrimRight(d.tree.String(), "\n")+"\n"...)
+	}
+	return out
+}
+
 // merge puts lines of "key: value" into the mapping that keys lead to, which is made where it is missing.
 func merge(root *ast.MappingNode, keys, lines []string) error {
 	at := root

@@ -95,51 +95,62 @@ func Identify(env Env, s Settings) (Identity, error) {
 
 // locate carries out the first step of Identify.
 func locate(env Env, s Settings) (Identity, error) {
-	var ci Identity
+	ci := detect(env)
+	if s.Source != "" && s.Source != "auto" {
+		return ci.named(env, s)
+	}
+	inVariable := inVariable(env, s)
+	switch {
+	case inVariable && s.TokenFile != "":
+		return ci, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set: unset one of them", s.TokenFileFrom)
+	case inVariable && ci.Name == "gitlab": // where the token comes in this variable
+		ci.DetectedBy = "ECR_OIDC_TOKEN"
+		return ci, nil
+	case inVariable:
+		return ci.as("env", "ECR_OIDC_TOKEN"), nil
+	case s.TokenFile != "":
+		return ci.as("file", s.TokenFileFrom), nil
+	case ci.CI:
+		return ci, nil
+	case env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && env.Get("AWS_ROLE_ARN") != "":
+		id := ci.as("file", "AWS_WEB_IDENTITY_TOKEN_FILE")
+		id.Pair = true
+		return id, nil
+	}
+	return ci.as("aws", ""), nil
+}
+
+// detect returns the first CI that this process runs in; the zero Identity on a machine.
+func detect(env Env) Identity {
 	for _, p := range providers() {
 		if p.Detect == nil {
 			continue
 		}
 		if by := p.Detect(env); by != "" {
-			ci = Identity{Provider: p, CI: true, Detected: p.Name, DetectedBy: by, job: p.Job}
-			break
+			return Identity{Provider: p, CI: true, Detected: p.Name, DetectedBy: by, job: p.Job}
 		}
 	}
-	name := strings.TrimPrefix(s.Source, "auto")
-	inVariable, inFile := env.Get("ECR_OIDC_TOKEN") != "" && !s.ForAccount, s.TokenFile != ""
-	pair := !inFile && env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != ""
-	if name == "" {
-		switch {
-		case inVariable && inFile:
-			return ci, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set: unset one of them", s.TokenFileFrom)
-		case inVariable && ci.Name == "gitlab": // where the token comes in this variable
-			ci.DetectedBy = "ECR_OIDC_TOKEN"
-			return ci, nil
-		case inVariable:
-			return ci.as("env", "ECR_OIDC_TOKEN"), nil
-		case inFile:
-			return ci.as("file", s.TokenFileFrom), nil
-		case ci.CI:
-			return ci, nil
-		case pair && env.Get("AWS_ROLE_ARN") != "":
-			id := ci.as("file", "AWS_WEB_IDENTITY_TOKEN_FILE")
-			id.Pair = true
-			return id, nil
-		}
-		return ci.as("aws", ""), nil
-	}
-	id := ci.as(name, s.SourceFrom)
-	id.Explicit, id.Pair = true, pair && name == "file"
-	set := s.SourceFrom + "=" + name
+	return Identity{}
+}
+
+// inVariable reports whether ECR_OIDC_TOKEN holds a token that counts.
+func inVariable(env Env, s Settings) bool { return env.Get("ECR_OIDC_TOKEN") != "" && !s.ForAccount }
+
+// named returns the identity with the provider that the user named. The error is that another setting disagrees.
+func (id Identity) named(env Env, s Settings) (Identity, error) {
+	id = id.as(s.Source, s.SourceFrom)
+	id.Explicit = true
+	id.Pair = s.Source == "file" && s.TokenFile == "" && env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != ""
+	set := s.SourceFrom + "=" + s.Source
 	if strings.Contains(s.SourceFrom, ":") { // a line of the file
-		set = s.SourceFrom + " (source " + name + ")"
+		set = s.SourceFrom + " (source " + s.Source + ")"
 	}
 	switch {
 	case id.Name == "":
-		return id, fmt.Errorf("%s is %q; allowed are %s", s.SourceFrom, name, strings.Join(Sources(), ", "))
-	case inVariable && name != "env" && name != "gitlab":
+		return id, fmt.Errorf("%s is %q; allowed are %s", s.SourceFrom, s.Source, strings.Join(Sources(), ", "))
+	case inVariable(env, s) && s.Source != "env" && s.Source != "gitlab":
 		return id, fmt.Errorf("%s and ECR_OIDC_TOKEN disagree: unset one of them", set)
-	case inFile && name != "file":
+	case s.TokenFile != "" && s.Source != "file":
 		return id, fmt.Errorf("%s and %s disagree: unset one of them", set, s.TokenFileFrom)
 	}
 	return id, nil
