@@ -110,7 +110,7 @@ func (m *marked) known(service string) string {
 func (m *marked) environment() (secrets []string) {
 	for _, name := range []string{
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2", "ECR_OIDC_TOKEN", "BUILDKITE_AGENT_ACCESS_TOKEN",
-		"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+		"SYSTEM_ACCESSTOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
 	} {
 		if value := m.env[name]; value != "" {
 			secrets = append(secrets, value)
@@ -141,7 +141,7 @@ func (m *marked) settle() {
 		m.must(err)
 		m.world.Fail(service, world.Fault{Body: body, ContentType: "application/json"})
 	}
-	answer("oidc", map[string]any{"value": m.token, "token": m.token})
+	answer("oidc", map[string]any{"value": m.token, "token": m.token, "oidcToken": m.token})
 	answer("ecr", map[string]any{"authorizationData": []any{map[string]any{
 		"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + markedPassword)), "expiresAt": time.Now().Add(12 * time.Hour).Unix(),
 	}}})
@@ -455,6 +455,20 @@ esac`)
 			m.good(usual, "erase")
 			m.good("", "password", usual)
 		}},
+		"azure": {first: func(m *marked) {
+			m.ci(m.world.Azure(world.AzureJob{Connection: "ecr-push"}))
+			m.fail("oidc", world.Fault{Status: 404, Code: "x", Message: m.env["SYSTEM_ACCESSTOKEN"], Times: 1})
+		}, then: func(m *marked) {
+			m.bad(usual, "get")
+			m.good(usual, "erase")
+			m.good("", "password", usual)
+			m.do("", "doctor", "--json", usual)
+		}},
+		"azure, whose URL has a password": {first: func(m *marked) {
+			m.ci(m.world.Azure(world.AzureJob{}))
+			m.hide("marked-password")
+			m.env["SYSTEM_OIDCREQUESTURI"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
+		}, then: func(m *marked) { m.bad(usual, "get") }},
 		"a token in a file": {first: func(m *marked) {
 			m.env["ECR_OIDC_TOKEN_FILE"] = m.write("token", m.world.CircleToken(world.CircleJob{}), 0o600)
 			m.echo("sts", 400)

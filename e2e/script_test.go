@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 			"forgejo":   forgejoJob,    // forgejo [key=value...]: the environment of a Forgejo job
 			"gitlab":    gitlabJob,     // gitlab [key=value...]: the environment of a GitLab job
 			"buildkite": buildkiteJob,  // buildkite [key=value...]: the environment of a Buildkite job
+			"azure":     azureJob,      // azure [key=value...]: the environment of a step of an Azure Pipelines job
 			"federate":  federate,      // federate ROLE ISSUER AUDIENCE SUBJECT: a role that admits it, and its provider
 			"asked":     asked,         // asked OIDC STS ECR: how many calls since the last asked
 			"saw":       saw,           // saw REGEXP: a call since the last asked was so
@@ -166,6 +167,12 @@ func buildkiteJob(ts *testscript.TestScript, _ bool, args []string) {
 	var j world.BuildkiteJob
 	options(ts, args, &j)
 	setAll(ts, the(ts).Buildkite(j))
+}
+
+func azureJob(ts *testscript.TestScript, _ bool, args []string) {
+	var j world.AzureJob
+	options(ts, args, &j)
+	setAll(ts, the(ts).Azure(j))
 }
 
 func federate(ts *testscript.TestScript, _ bool, args []string) {

@@ -20,6 +20,9 @@ const (
 	BuildkiteRole = "arn:aws:iam::" + Account + ":role/buildkite"
 	GitLabRole    = "arn:aws:iam::" + Account + ":role/gitlab"
 	ForgejoRole   = "arn:aws:iam::" + Account + ":role/forgejo"
+	AzureRole     = "arn:aws:iam::" + Account + ":role/azure"
+	ConnectRole   = "arn:aws:iam::" + Account + ":role/azure-connection"
+	EntraRole     = "arn:aws:iam::" + Account + ":role/azure-entra"
 
 	// AWS's own examples, known to every secret scanner as such.
 	AccessKeyID     = "AKIAIOSFODNN7EXAMPLE"
@@ -29,8 +32,9 @@ const (
 // Default fills the world with a usual company: an account whose role ci trusts
 // GitHub's acme/app on its main branch, whose role circle trusts the same
 // branch built by CircleCI, and whose role pusher trusts a user that may do
-// nothing else; one role for the same branch built by each other CI; and a
-// second account whose role spoke trusts ci.
+// nothing else; one role for the same branch built by each other CI, or for the
+// pipeline or service connection where a CI's subject has no branch; and a second
+// account whose role spoke trusts ci.
 func (w *World) Default() {
 	circle := circleHost + "/org/" + CircleOrg
 	w.AddProvider(Account, githubIssuerHost, "sts.amazonaws.com")
@@ -50,6 +54,17 @@ func (w *World) Default() {
 	w.Federate(BuildkiteRole, BuildkiteIssuer, "sts.amazonaws.com", "organization:acme:pipeline:app:ref:refs/heads/main:commit:*:step:*")
 	w.Federate(GitLabRole, GitLabIssuer, "sts.amazonaws.com", "project_path:acme/app:ref_type:branch:ref:main")
 	w.Federate(ForgejoRole, ForgejoIssuer, "sts.amazonaws.com", "repo:acme-123/app-456:ref:refs/heads/main")
+	w.Federate(AzureRole, AzureIssuer("acme"), AzureAudience, "p://acme/shop/app")
+	w.Federate(ConnectRole, AzureIssuer("acme"), AzureAudience, "sc://acme/shop/ecr-push")
+	entra := strings.TrimPrefix(EntraIssuer, "https://")
+	w.AddProvider(Account, entra, EntraAudience, EntraAuthorized)
+	w.AddRole(Role{ARN: EntraRole, Push: []string{"app*"}, Pull: []string{"app*"},
+		Trust: fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
+			"Effect": "Allow",
+			"Principal": {"Federated": "arn:aws:iam::%s:oidc-provider/%s"},
+			"Action": "sts:AssumeRoleWithWebIdentity",
+			"Condition": {"StringEquals": {"%[2]s:aud": [%q, %q], "%[2]s:sub": %[5]q}}
+		}]}`, Account, entra, EntraAudience, EntraAuthorized, EntraSubject("acme", "shop", "ecr-push"))})
 }
 
 // Federate adds a role that lets in one subject, which may have IAM's

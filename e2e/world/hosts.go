@@ -97,7 +97,8 @@ func locate(r *http.Request) (place, bool) {
 	service, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	p.service, p.path, p.base = service, "/"+path, p.base+"/"+service
 	switch service {
-	case "sts", "ecr", "ecr-public", "sso", "sso-oidc", "signin", "github-token", "github", "circleci", "buildkite", "forgejo":
+	case "sts", "ecr", "ecr-public", "sso", "sso-oidc", "signin",
+		"github-token", "github", "circleci", "buildkite", "forgejo", "azure":
 		return p, true
 	case "_world":
 		p.service = "world"

@@ -63,6 +63,8 @@ func (v *visit) serve() {
 		v.buildkite()
 	case "forgejo":
 		v.forgejoToken()
+	case "azure":
+		v.azure()
 	case "sts":
 		v.sts()
 	case "ecr", "ecr-public":
@@ -94,6 +96,8 @@ func (v *visit) describe() *Call {
 		var in struct{ Audience string }
 		json.Unmarshal(v.body, &in)
 		c.Service, c.Op, c.Detail = "oidc", "token", in.Audience
+	case "azure":
+		c.Service, c.Op, c.Detail = "oidc", "token", v.r.URL.Query().Get("serviceConnectionId")
 	case "sts":
 		v.form, _ = url.ParseQuery(string(v.body))
 		c.Op, c.Detail = v.form.Get("Action"), v.form.Get("RoleArn")

@@ -48,7 +48,7 @@ func (v *visit) webIdentity() {
 		v.invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	default:
 		subject, _ := claims.GetSubject()
-		audience, _ := claims.GetAudience()
+		audience := audienceOf(claims)
 		v.session(role, life, assumedResult{Subject: subject, Audience: strings.Join(audience, ","), Provider: provider})
 	}
 }
@@ -74,7 +74,7 @@ func (v *visit) checkToken(parser *jwt.Parser, raw string, claims jwt.MapClaims,
 	now := v.w.now()
 	expires, _ := claims.GetExpirationTime()
 	before, _ := claims.GetNotBefore()
-	audience, _ := claims.GetAudience()
+	audience := audienceOf(claims)
 	switch {
 	case !known:
 		v.badToken("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
@@ -93,6 +93,17 @@ func (v *visit) checkToken(parser *jwt.Parser, raw string, claims jwt.MapClaims,
 		return true
 	}
 	return false
+}
+
+// audienceOf returns what AWS takes for a token's audience: azp, if the token has that claim,
+// otherwise aud. AWS documents this for Google, and
+// https://github.com/aws/aws-sdk-net/issues/3071 reports it for tokens of Entra's version 2.0.
+func audienceOf(claims jwt.MapClaims) []string {
+	if azp, ok := claims["azp"].(string); ok {
+		return []string{azp}
+	}
+	audience, _ := claims.GetAudience()
+	return audience
 }
 
 func (v *visit) badToken(message string) {
@@ -141,6 +152,9 @@ func conditionKeys(issuer string, claims jwt.MapClaims) map[string][]string {
 				keys[key] = append(keys[key], fmt.Sprint(one))
 			}
 		}
+	}
+	if _, ok := claims["azp"]; ok {
+		keys[strings.ToLower(strings.TrimPrefix(issuer, "https://"))+":aud"] = audienceOf(claims)
 	}
 	return keys
 }

@@ -54,6 +54,7 @@ type World struct {
 	proofs      map[string]bool                // ids of the proofs of possession that were used
 	jobs        map[string]githubRun           // by request token
 	builds      map[string][]buildkiteRun      // by access token
+	pipelines   map[string]azureRun            // by access token
 	passwords   map[string]grant               // ECR passwords given out
 	stores      map[string]*store              // registries, by account and region
 	buckets     map[string]*bucket             // what is left of each service's calls; none: as many as one likes
@@ -86,7 +87,7 @@ func Start(o Options) (*World, error) {
 		faults: map[string][]Fault{}, roles: map[string]Role{}, policies: map[string]*policy{}, permissions: map[string]*policy{},
 		providers: map[string]map[string][]string{}, users: map[string]User{}, keys: map[string]principal{},
 		sso: map[ssoGrant]string{}, refresh: map[string]string{}, logins: map[string]consoleLogin{}, proofs: map[string]bool{},
-		jobs: map[string]githubRun{}, builds: map[string][]buildkiteRun{},
+		jobs: map[string]githubRun{}, builds: map[string][]buildkiteRun{}, pipelines: map[string]azureRun{},
 		passwords: map[string]grant{}, stores: map[string]*store{}, buckets: map[string]*bucket{},
 	}
 	if err := w.listen(); err != nil {
@@ -134,7 +135,7 @@ func (w *World) Addr() string { return reachable(w.tls) }
 
 // URL returns the base of a service for clients that take a custom endpoint:
 // sts, ecr, ecr-public, sso, sso-oidc, signin, aws (all of these), github-token, github,
-// circleci, buildkite, forgejo.
+// circleci, buildkite, forgejo, azure.
 func (w *World) URL(service string) string { return "https://" + w.Addr() + "/" + service }
 
 // PlainURL is URL without TLS.

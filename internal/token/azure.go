@@ -1,28 +1,40 @@
 package token
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 )
 
 // azure is Azure Pipelines: one POST to the URL that the agent sets, with the job's access token
 // (https://learn.microsoft.com/rest/api/azure/devops/distributedtask/oidctoken/create; azure-identity's
 // AzurePipelinesCredential sends the same request). With the id of a service connection the token is the connection's,
-// without one it is the pipeline's own. The audience cannot be requested: it is always api://AzureADTokenExchange.
+// without one it is the pipeline's own. The audience cannot be requested. It is api://AzureADTokenExchange, or the id
+// of that resource in a token that Entra issues for a connection.
 //
 // The access token is generated for each job (https://learn.microsoft.com/azure/devops/pipelines/process/access-tokens),
 // so it seals the job's cache.
 func azure(env Env, settings Settings) (Source, string) {
 	const urlName, tokenName = "SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"
 	endpoint, accessToken := env.Get(urlName), env.Get(tokenName)
-	connection := cmp.Or(settings.Connection, env.Get("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"))
-	s := Source{OnDemand: true, Origin: "Azure Pipelines", Secret: accessToken, KeyInput: endpoint + " " + connection}
+	connectionName, connection := "ECR_OIDC_AZURE_SERVICE_CONNECTION", settings.Connection
+	if connection == "" {
+		connectionName = "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"
+		connection = env.Get(connectionName)
+	}
+	s := Source{Origin: "Azure Pipelines", Secret: accessToken, KeyInput: endpoint + " " + connection}
+	s.OnDemand = connection == "" // Entra dates the tokens of connections back by five minutes
 	s.Token = func(ctx context.Context, client *http.Client, _ string) (string, error) {
 		u, err := ParseEndpoint(endpoint)
 		if err != nil {
 			return "", fmt.Errorf("reading %s: %w", urlName, err)
+		}
+		// Azure Pipelines ignores anything but an id, and would return the pipeline's token
+		// (https://github.com/gravitational/teleport/blob/master/rfd/0211-azure-devops-joining.md).
+		if connection != "" && !isID(connection) {
+			return "", fmt.Errorf("reading %s: it must be the id of the service connection "+
+				"(resourceId in the URL of its page), not its name", connectionName)
 		}
 		q := u.Query()
 		q.Set("api-version", "7.1")
@@ -46,4 +58,18 @@ func azure(env Env, settings Settings) (Source, string) {
 		return s, env.Missing(tokenName)
 	}
 	return s, ""
+}
+
+// azureAdvice returns what to change when one of the two variables is missing. The agent sets the URL in
+// every step; the access token must be mapped.
+func azureAdvice(env Env) string {
+	if env.Get("SYSTEM_OIDCREQUESTURI") == "" {
+		return "pass SYSTEM_OIDCREQUESTURI and SYSTEM_ACCESSTOKEN on to where Docker runs"
+	}
+	return "map the job's token into the step: `env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}`"
+}
+
+// isID reports whether s has the form of an Azure DevOps id, a UUID.
+func isID(s string) bool {
+	return regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`).MatchString(s)
 }

@@ -63,6 +63,7 @@ func TestIdentifyInCI(t *testing.T) {
 		{"circleci", "CIRCLECI=true", []string{"CIRCLE_OIDC_TOKEN_V2=0123456789abcdef"}},
 		{"gitlab", "GITLAB_CI=true", []string{"ECR_OIDC_TOKEN=0123456789abcdef"}},
 		{"buildkite", "BUILDKITE=true", []string{"BUILDKITE_JOB_ID=j", "BUILDKITE_AGENT_ACCESS_TOKEN=0123456789abcdef"}},
+		{"azure", "TF_BUILD=True", []string{"SYSTEM_OIDCREQUESTURI=https://x", "SYSTEM_ACCESSTOKEN=0123456789abcdef"}},
 	}
 	cells := []struct {
 		name                   string
@@ -229,7 +230,12 @@ func TestSecret(t *testing.T) {
 		{"buildkite: too short, whatever the job's id is", true, Settings{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=" + other, "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_1"}, ""},
 		{"buildkite: the agent's token, which other jobs have", true, Settings{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=job", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaa_" + s16}, ""},
 		{"buildkite: a token without a prefix", true, Settings{}, []string{"BUILDKITE=true", "BUILDKITE_JOB_ID=job", "BUILDKITE_AGENT_ACCESS_TOKEN=" + s16}, ""},
-		{"buildkite: a login that was stored is found without the job's id", true, Settings{}, []string{"BUILDKITE=true", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_" + s16}, "bkaj_" + s16},
+		{"buildkite: a job's token without its id, for stored logins", true, Settings{},
+			[]string{"BUILDKITE=true", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_" + s16}, "bkaj_" + s16},
+		{"azure: the job's access token", true, Settings{},
+			[]string{"TF_BUILD=True", "SYSTEM_OIDCREQUESTURI=https://x", "SYSTEM_ACCESSTOKEN=" + s16}, s16},
+		{"azure: too short", true, Settings{},
+			[]string{"TF_BUILD=True", "SYSTEM_OIDCREQUESTURI=https://" + other, "SYSTEM_ACCESSTOKEN=" + s15}, ""},
 		{"file: its token", true, Settings{TokenFile: file}, []string{"ECR_OIDC_TOKEN_FILE=" + other}, s16},
 		{"file: it cannot be read", true, Settings{TokenFile: file + "-none"}, nil, ""},
 		{"a CI's keys, no role: the CI's secret first", false, Settings{}, []string{"GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + s16, "AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=" + other}, s16},
@@ -337,6 +343,7 @@ func TestRenewable(t *testing.T) {
 	}{
 		{[]string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, Settings{}, true},
 		{[]string{"BUILDKITE=true", "BUILDKITE_JOB_ID=j", "BUILDKITE_AGENT_ACCESS_TOKEN=x"}, Settings{}, true},
+		{[]string{"TF_BUILD=True", "SYSTEM_OIDCREQUESTURI=https://x", "SYSTEM_ACCESSTOKEN=x"}, Settings{}, true},
 		{[]string{"ECR_OIDC_TOKEN=x"}, Settings{}, false},
 		{[]string{"GITLAB_CI=true", "ECR_OIDC_TOKEN=x"}, Settings{}, false},
 		{nil, Settings{TokenFile: "/t"}, false},

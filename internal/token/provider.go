@@ -82,7 +82,7 @@ func providers() []Provider {
 			Job:    job("BUILDKITE_ORGANIZATION_SLUG", "BUILDKITE_PIPELINE_SLUG", "BUILDKITE_BUILD_NUMBER")},
 		{Name: "azure", Label: "Azure Pipelines", Docs: "Azure Pipelines", Detect: isSet("TF_BUILD"), New: azure,
 			Secrets: []string{"SYSTEM_ACCESSTOKEN"}, URL: "SYSTEM_OIDCREQUESTURI",
-			Advice: advice("map the job's token into the step: `env: {SYSTEM_ACCESSTOKEN: $(System.AccessToken)}`"),
+			Advice: azureAdvice,
 			Job:    job("SYSTEM_TEAMPROJECT", "BUILD_DEFINITIONNAME", "BUILD_BUILDID")},
 		{Name: "env", Docs: "Anything else", New: environment,
 			Secrets: []string{"ECR_OIDC_TOKEN"}, Advice: advice("set ECR_OIDC_TOKEN to the token")},

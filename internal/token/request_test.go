@@ -443,6 +443,58 @@ func TestBuildkite(t *testing.T) {
 	}
 }
 
+func TestAzure(t *testing.T) {
+	t.Parallel()
+	const own, chosen = "11111111-2222-3333-4444-555555555555", "AAAAAAAA-bbbb-cccc-dddd-eeeeeeeeeeee"
+	at := func(url string, settings Settings, connection string) Identity {
+		s, err := identify(t, true, settings, "TF_BUILD=True", "SYSTEM_ACCESSTOKEN="+bearer,
+			"SYSTEM_OIDCREQUESTURI="+url, "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID="+connection)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for _, tt := range []struct{ query, chosen, connection, want string }{
+		{"", "", "", "api-version=7.1"},
+		{"", "", own, "api-version=7.1&serviceConnectionId=" + own},
+		{"", chosen, own, "api-version=7.1&serviceConnectionId=" + chosen},
+		{"?api-version=1&x=y", "", "", "api-version=7.1&x=y"},
+	} {
+		raw := jwtFor("api://AzureADTokenExchange", time.Hour)
+		e := serve(t, reply{status: 500}, reply{status: 200, body: `{"oidcToken":"` + raw + `"}`})
+		id := at(e.URL+"/acme/oidctoken"+tt.query, Settings{Connection: tt.chosen}, tt.connection)
+		got, err := id.Token(t.Context(), Client(nil), "")
+		if err != nil || got.Raw != raw || len(e.asked) != 2 {
+			t.Fatal(got, err)
+		}
+		for i, r := range e.asked {
+			if got := r.Method + " " + r.RequestURI; got != "POST /acme/oidctoken?"+tt.want {
+				t.Errorf("try %d was %s, want the query %s", i+1, got, tt.want)
+			}
+			if e.sent[i] != "" || len(r.TransferEncoding) != 0 {
+				t.Errorf("try %d had the body %q, transfer encoding %q", i+1, e.sent[i], r.TransferEncoding)
+			}
+			for name, want := range map[string]string{
+				"Authorization": "Bearer " + bearer, "Content-Type": "application/json", "X-TFS-FedAuthRedirect": "Suppress",
+			} {
+				if got := r.Header.Get(name); got != want {
+					t.Errorf("try %d had %s: %q, want %q", i+1, name, got, want)
+				}
+			}
+		}
+	}
+	for _, tt := range []struct{ url, chosen, connection, want string }{
+		{"http://dev.azure.com/x", "", "", "reading SYSTEM_OIDCREQUESTURI: it must be an https URL"},
+		{"https://dev.azure.com/x", "ecr-push", own, "reading ECR_OIDC_AZURE_SERVICE_CONNECTION: it must be the id"},
+		{"https://dev.azure.com/x", "", "ecr-push", "reading AZURESUBSCRIPTION_SERVICE_CONNECTION_ID: it must be the id"},
+	} {
+		_, err := at(tt.url, Settings{Connection: tt.chosen}, tt.connection).Token(t.Context(), nil, "")
+		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%v, want %s", err, tt.want)
+		}
+	}
+}
+
 // A server that speaks TLS, or nothing known, is a fault like another, and the error stays one short line.
 func TestNotHTTP(t *testing.T) {
 	t.Parallel()

@@ -178,6 +178,8 @@ func TestOnDemand(t *testing.T) {
 		"gitlab":           {[]string{"GITLAB_CI=true", "ECR_OIDC_TOKEN=" + raw}, false},
 		"a machine":        {nil, false},
 		"github, no token": {[]string{"GITHUB_ACTIONS=true"}, false},
+		"azure connection": {[]string{"TF_BUILD=True", "SYSTEM_OIDCREQUESTURI=x", "SYSTEM_ACCESSTOKEN=x",
+			"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID=x"}, false},
 	} {
 		env := environ(tt.env...)
 		id, _ := Identify(env, Settings{Role: true})
