@@ -75,11 +75,11 @@ func exe(name string) string {
 	return name
 }
 
-// TestSources looks at every source file of the program. The binary under test is built by a command, which "go test"
-// does not see; without this it would repeat a cached result after the program changed.
+// TestSources looks at every source file of the program and of the orb. Commands build the binary under test and pack the
+// orb, which "go test" does not see; without this it would repeat a cached result after a source changed.
 func TestSources(t *testing.T) {
 	files := 0
-	for _, dir := range []string{"../cmd", "../internal", "../go.mod"} {
+	for _, dir := range []string{"../cmd", "../internal", "../go.mod", "../orb", "../install.sh"} {
 		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && !strings.HasSuffix(path, "_test.go") {
 				files++

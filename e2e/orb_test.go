@@ -42,16 +42,10 @@ func orbSteps(t *testing.T, kind, name string, given map[string]any) (compiled [
 					walk(given["steps"].([]any))
 				}
 			case "run":
-				s := orbStep{name: given["name"].(string), env: map[string]string{}}
+				s := orbStep{name: given["name"].(string), script: given["command"].(string), env: map[string]string{}}
 				for variable, value := range given["environment"].(map[string]any) {
 					s.env[variable] = fmt.Sprint(filled(t, value, values))
 				}
-				m := circleInclude.FindStringSubmatch(given["command"].(string))
-				b, err := os.ReadFile(filepath.Join("../orb/src", m[1]))
-				if err != nil {
-					t.Fatal(err)
-				}
-				s.script = string(b)
 				compiled = append(compiled, s)
 			default:
 				compiled = append(compiled, orbStep{name: strings.TrimSpace(fmt.Sprint(name, " ", shown(given)))})

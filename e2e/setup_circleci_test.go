@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
 )
@@ -28,15 +32,32 @@ type circleSteps struct {
 
 const ourOrb = "ecr-oidc"
 
-// orbPart reads a command or a job of our orb from its source.
+// packedOrb returns our orb as orb/pack prints it.
+var packedOrb = sync.OnceValues(func() ([]byte, error) {
+	pack := exec.Command("go", "run", "./orb/pack")
+	pack.Dir, pack.Stderr = "..", os.Stderr
+	return pack.Output()
+})
+
+// orbPart reads a command or a job of our orb from the packed orb.
 func orbPart(t *testing.T, kind, name string) circleSteps {
 	t.Helper()
-	var part circleSteps
-	loadYAML(t, filepath.Join("../orb/src", kind, name+".yml"), &part)
+	text, err := packedOrb()
+	if err != nil {
+		t.Fatalf("packing the orb: %v", err)
+	}
+	var orb struct{ Commands, Jobs map[string]circleSteps }
+	if err := yaml.Unmarshal(text, &orb); err != nil {
+		t.Fatalf("the packed orb: %v", err)
+	}
+	part, ok := map[string]map[string]circleSteps{"commands": orb.Commands, "jobs": orb.Jobs}[kind][name]
+	if !ok {
+		t.Fatalf("the orb has no %s in %s", name, kind)
+	}
 	return part
 }
 
-// circleci runs the one job of a configuration's one workflow: its own steps, and those of our orb from the orb's source.
+// circleci runs the one job of a configuration's one workflow: its own steps, and those of our orb from the packed orb.
 // Only install is left out: what it would install is the binary under test, which is on PATH. What comes before the job
 // changes its machine.
 func (e *example) circleci(file string, job map[string]string, before ...func(*exampleJob)) (*exampleJob, error) {
@@ -116,10 +137,7 @@ func (p circleSteps) with(t *testing.T, name string, given map[string]any) map[s
 	return values
 }
 
-var (
-	circleParameter = regexp.MustCompile(`<< *parameters\.(\w+) *>>`)
-	circleInclude   = regexp.MustCompile(`^<< *include\((\S+)\) *>>$`)
-)
+var circleParameter = regexp.MustCompile(`<< *parameters\.(\w+) *>>`)
 
 // filled puts the parameters' values into a text. A text that is a parameter and nothing else has its type.
 func filled(t *testing.T, text any, values map[string]any) any {
@@ -164,15 +182,7 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, ours bool) 
 					env[variable] = fmt.Sprint(filled(r.t, value, values))
 				}
 			}
-			command := given["command"].(string)
-			if m := circleInclude.FindStringSubmatch(command); m != nil {
-				b, err := os.ReadFile(filepath.Join("../orb/src", m[1]))
-				if err != nil {
-					r.t.Fatal(err)
-				}
-				command = string(b)
-			}
-			err = r.shell(env, command)
+			err = r.shell(env, given["command"].(string))
 		case strings.HasPrefix(name, ourOrb+"/"):
 			part := orbPart(r.t, "commands", strings.TrimPrefix(name, ourOrb+"/"))
 			for parameter, value := range given {

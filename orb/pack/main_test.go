@@ -22,14 +22,16 @@ func read(t *testing.T, name string) string {
 }
 
 func TestPack(t *testing.T) {
-	src := fstest.MapFS{
-		"@orb.yml":           {Data: []byte("version: 2.1\n")},
-		"commands/greet.yml": {Data: []byte("steps:\n  - run:\n      name: Greet\n      command: <<include(scripts/greet.sh)>>\n")},
-		"jobs/b.yml":         {Data: []byte("steps:\n  - greet\n\n")},
-		"jobs/a.yml":         {Data: []byte("steps:\n  - run: << include(scripts/greet.sh) >>\n")},
-		"scripts/greet.sh":   {Data: []byte("#!/bin/sh\n\n\techo hello\n")},
+	repository := fstest.MapFS{
+		"orb/src/@orb.yml":           {Data: []byte("version: 2.1\n")},
+		"orb/src/commands/greet.yml": {Data: []byte("steps:\n  - run:\n      name: Greet\n      command: <<include(scripts/greet.sh)>>\n")},
+		"orb/src/jobs/b.yml":         {Data: []byte("steps:\r\n  - greet\r\n\r\n")},
+		"orb/src/jobs/a.yml":         {Data: []byte("steps:\n  - run: << include(../../hello.sh) >>\n")},
+		"hello.sh":                   {Data: []byte("#!/bin/sh\n\n\techo hello\n")},
+		"orb/src/scripts/greet.sh":   {Data: []byte("#!/bin/sh\n# shellcheck source-path=SCRIPTDIR\n. ./say.sh\n\nsay hello\n")},
+		"orb/src/scripts/say.sh":     {Data: []byte("#!/bin/sh\n# For greet.sh.\n\nsay() {\n\techo \"$1\"\n}\n\n# end\n")},
 	}
-	got, err := pack(src)
+	got, err := pack(repository)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,8 +43,13 @@ commands:
           name: Greet
           command: |
             #!/bin/sh
+            say() {
+            	echo "$1"
+            }
 
-            	echo hello
+            # end
+
+            say hello
 jobs:
   a:
     steps:
@@ -64,17 +71,26 @@ jobs:
 }
 
 func TestPackRefuses(t *testing.T) {
+	const source = "# shellcheck source-path=SCRIPTDIR\n"
 	tests := []struct{ name, command, script, want string }{
 		{"part of a value", "echo <<include(scripts/x.sh)>>", "", "all of a value"},
 		{"missing file", "<<include(scripts/y.sh)>>", "", "scripts/y.sh"},
-		{"a parameter in the script", "<<include(scripts/x.sh)>>", "cat <<EOF\nEOF\n", "scripts/x.sh has <<"},
+		{"file outside the repository", "<<include(../../../x.sh)>>", "", "../x.sh"},
+		{"a parameter in the script", "<<include(scripts/x.sh)>>", "cat <<EOF\nEOF\n", "scripts/x.sh contains <<"},
+		{"missing sourced file", "<<include(scripts/x.sh)>>", source + ". ./y.sh\n", "scripts/y.sh"},
+		{"a parameter in the sourced file", "<<include(scripts/x.sh)>>", source + ". ./eof.sh\n", "scripts/x.sh contains <<"},
+		{"sourced file of one paragraph", "<<include(scripts/x.sh)>>", source + ". ./one.sh\n", "one paragraph"},
+		{"source without a directive", "<<include(scripts/x.sh)>>", ". ./eof.sh\n", `another way: ". ./eof.sh"`},
+		{"indented source", "<<include(scripts/x.sh)>>", "f() {\n\t. ./eof.sh\n}\n", "another way"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := pack(fstest.MapFS{
-				"@orb.yml":       {},
-				"commands/x.yml": {Data: []byte("steps:\n  - run:\n      command: " + tt.command + "\n")},
-				"scripts/x.sh":   {Data: []byte(tt.script)},
+				"orb/src/@orb.yml":       {},
+				"orb/src/commands/x.yml": {Data: []byte("steps:\n  - run:\n      command: " + tt.command + "\n")},
+				"orb/src/scripts/x.sh":   {Data: []byte(tt.script)},
+				"orb/src/scripts/eof.sh": {Data: []byte("#!/bin/sh\n\ncat <<EOF\nEOF\n")},
+				"orb/src/scripts/one.sh": {Data: []byte("#!/bin/sh\necho one\n")},
 			})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %q", err, tt.want)
@@ -83,19 +99,18 @@ func TestPackRefuses(t *testing.T) {
 	}
 }
 
-// There is one installer. CircleCI's program includes only files that lie in the orb, so the orb has a copy.
-func TestInstallerIsTheSame(t *testing.T) {
-	if read(t, "../../install.sh") != read(t, "../src/scripts/install.sh") {
-		t.Error("orb/src/scripts/install.sh differs from install.sh: cp install.sh orb/src/scripts/install.sh")
+// The packed orb has the repository's install.sh, and each script that uses expand has it once.
+func TestPackSharesScripts(t *testing.T) {
+	orb, err := pack(os.DirFS("../.."))
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-// An orb's scripts cannot share a file, so two have the same function.
-func TestExpandIsTheSame(t *testing.T) {
-	function := regexp.MustCompile(`(?s)\n# expand WHAT TEXT.*?\n\)\n`)
-	a, b := function.FindString(read(t, "../src/scripts/configure.sh")), function.FindString(read(t, "../src/scripts/push.sh"))
-	if a == "" || a != b {
-		t.Errorf("expand in configure.sh and push.sh differ:\n%s\n%s", a, b)
+	if !strings.Contains(orb, indented(read(t, "../../install.sh"), "            ")) {
+		t.Error("install.sh is not in the packed orb")
+	}
+	uses := strings.Count(orb, "$(expand image ") + strings.Count(orb, "$(expand docker_config ")
+	if n := strings.Count(orb, " expand() (\n"); n != 2 || uses != 2 {
+		t.Errorf("expand is defined %d times, for %d scripts that use it; want 2 and 2", n, uses)
 	}
 }
 
@@ -136,7 +151,7 @@ func TestOrbParts(t *testing.T) {
 				t.Errorf("%s does not use its parameter %s", name, p)
 			}
 		}
-		if runs := strings.Count(text, "- run:"); runs != strings.Count(text, "- run:\n      name: ") || runs != strings.Count(text, "      command: <<include(scripts/") {
+		if runs := strings.Count(text, "- run:"); runs != strings.Count(text, "- run:\n      name: ") || runs != strings.Count(text, "      command: <<include(") {
 			t.Errorf("%s has a step without a name, or with a command that is no file", name)
 		}
 	}
@@ -209,7 +224,7 @@ func TestSchema(t *testing.T) {
 	} else if exit == 77 {
 		t.Skipf("%s", strings.TrimSpace(out))
 	}
-	orb, err := pack(os.DirFS("../src"))
+	orb, err := pack(os.DirFS("../.."))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,38 +8,8 @@ fail() {
 	exit 1
 }
 
-# expand WHAT TEXT prints TEXT with the values of $NAME and ${NAME} in it. A value is not looked at again, and nothing
-# is run. A variable that is not there is an error: half an image's name is worse than none. The names in here begin
-# with _, and the parameters' with ORB_, so that they hide no variable of the job.
-expand() (
-	LC_ALL=C
-	_what=$1 _rest=$2 _out=
-	while :; do
-		case $_rest in *'$'*) ;; *) break ;; esac
-		_out=$_out${_rest%%'$'*}
-		_rest=${_rest#*'$'}
-		case $_rest in
-		'{'[A-Za-z_]*'}'*)
-			_name=${_rest#'{'}
-			_name=${_name%%'}'*}
-			_rest=${_rest#*'}'}
-			;;
-		[A-Za-z_]*)
-			_name=${_rest%%[!A-Za-z0-9_]*}
-			_rest=${_rest#"$_name"}
-			;;
-		*)
-			_out=$_out'$'
-			continue
-			;;
-		esac
-		case $_name in *[!A-Za-z0-9_]*) fail "$_what has \${$_name}; a variable's name is all that can be between the braces" ;; esac
-		eval "_value=\${$_name-}" # of letters, digits and _, as has just been seen
-		[ -n "$_value" ] || fail "$_what needs the variable $_name, which is not set in this job, or is empty"
-		_out=$_out$_value
-	done
-	printf '%s\n' "$_out$_rest"
-)
+# shellcheck source-path=SCRIPTDIR
+. ./expand.sh
 
 # tag TEXT expands one tag of the list. A value with a comma or white space in it is refused: it
 # would add tags.
@@ -73,14 +43,14 @@ done
 # The list is split before its variables are expanded, so that the value of a variable is one tag.
 IFS=$(printf ', \t\nx')
 IFS=${IFS%x}
-ORB_TAGS=
+ORB_PARTS=
 for ORB_PART in $ORB_TAG; do
 	[ -n "$ORB_PART" ] || continue # between two commas
 	ORB_PART=$(tag "$ORB_PART")
 	set -- "$@" --tag "$ORB_IMAGE:$ORB_PART"
-	ORB_TAGS="$ORB_TAGS $ORB_PART"
+	ORB_PARTS="$ORB_PARTS $ORB_PART"
 done
-[ -n "$ORB_TAGS" ] || fail "tag names none; one is like 1.0, and several are separated by commas"
+[ -n "$ORB_PARTS" ] || fail "tag names none; one is like 1.0, and several are separated by commas"
 
 docker build "$@" -- "$ORB_PATH"
-for ORB_PART in $ORB_TAGS; do docker push -- "$ORB_IMAGE:$ORB_PART"; done
+for ORB_PART in $ORB_PARTS; do docker push -- "$ORB_IMAGE:$ORB_PART"; done

@@ -1,0 +1,255 @@
+package layers_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// exceptions lists what is over a limit today, with its value. An entry goes when its code is within the limit.
+var exceptions = map[string]int{
+	"complexity of cmd/docker-credential-ecr-oidc/configure.go sensible": 30,
+	"complexity of cmd/docker-credential-ecr-oidc/doctor.go run":         21,
+	"complexity of internal/token/identify.go locate":                    24,
+	"complexity of internal/trust/dangers.go dangers":                    40,
+	"complexity of internal/trust/findings.go causes":                    22,
+	"complexity of internal/trust/keys.go lookup":                        24,
+	"complexity of internal/trust/near.go nearMiss":                      26,
+	"complexity of internal/trust/operators.go parseOperator":            21,
+	"complexity of internal/trust/width.go width":                        22,
+	"lines of cmd/docker-credential-ecr-oidc/configure.go":               391,
+	"lines of cmd/docker-credential-ecr-oidc/diagnose.go":                335,
+	"lines of cmd/docker-credential-ecr-oidc/doctor.go":                  363,
+	"lines of internal/config/edit.go":                                   360,
+	"lines of internal/config/edit.go edit":                              65,
+	"lines of internal/config/parse.go":                                  310,
+	"lines of internal/trust/dangers.go dangers":                         72,
+	"lines of internal/trust/near.go nearMiss":                           61,
+	"lines of internal/trust/smallest.go Smallest":                       71,
+	"lines over 120 columns":                                             236,
+}
+
+// A measure is one value of the code's shape and its limit.
+type measure struct {
+	what         string // the key in exceptions
+	value, limit int
+}
+
+// shape holds the measures of source files, and the figures that the test prints.
+type shape struct {
+	measures              []measure
+	longLines             []string // path and number
+	lengths, complexities []int    // of the functions
+	files, statements     int
+}
+
+// add measures one file. A tab counts as one column. A function may be long or complex if its doc comment contains
+// "table:" and says of what.
+func (s *shape) add(path, source string) error {
+	positions := token.NewFileSet()
+	parsed, err := parser.ParseFile(positions, path, source, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	lines := 0
+	for line := range strings.Lines(source) {
+		lines++
+		if utf8.RuneCountInString(strings.TrimRight(line, "\r\n")) > 120 {
+			s.longLines = append(s.longLines, fmt.Sprintf("%s:%d", path, lines))
+		}
+	}
+	s.files++
+	s.statements += statements(parsed)
+	s.measures = append(s.measures, measure{"lines of " + path, lines, 300})
+	for _, d := range parsed.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		length := positions.Position(f.End()).Line - positions.Position(f.Pos()).Line + 1
+		branches := complexity(f)
+		s.lengths, s.complexities = append(s.lengths, length), append(s.complexities, branches)
+		if !strings.Contains(f.Doc.Text(), "table:") {
+			name := path + " " + f.Name.Name
+			s.measures = append(s.measures,
+				measure{"lines of " + name, length, 60},
+				measure{"complexity of " + name, branches, 20})
+		}
+	}
+	return nil
+}
+
+// check returns what is over its limit and no exception, and which exceptions are not needed.
+func (s *shape) check(exceptions map[string]int) (wrong []string) {
+	unused := maps.Clone(exceptions)
+	for _, m := range append(s.measures, measure{"lines over 120 columns", len(s.longLines), 0}) {
+		if limit := max(m.limit, exceptions[m.what]); m.value > limit {
+			wrong = append(wrong, fmt.Sprintf("%q: %d; the limit is %d", m.what, m.value, limit))
+		}
+		if m.value > m.limit {
+			delete(unused, m.what)
+		}
+	}
+	for what := range unused {
+		wrong = append(wrong, fmt.Sprintf("the exception %q is not needed", what))
+	}
+	slices.Sort(wrong)
+	return wrong
+}
+
+// complexity returns a function's cyclomatic complexity, with that of the functions inside it.
+func complexity(f *ast.FuncDecl) int {
+	n := 1
+	ast.Inspect(f, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.IfStmt, *ast.ForStmt, *ast.RangeStmt:
+			n++
+		case *ast.BinaryExpr:
+			if node.Op == token.LAND || node.Op == token.LOR {
+				n++
+			}
+		case *ast.CaseClause:
+			if node.List != nil {
+				n++
+			}
+		case *ast.CommClause:
+			if node.Comm != nil {
+				n++
+			}
+		}
+		return true
+	})
+	return n
+}
+
+// statements returns the number of statements of a file, as "go test -cover" counts them.
+func statements(file *ast.File) (n int) {
+	ast.Inspect(file, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.BlockStmt:
+			n += len(node.List)
+		case *ast.CaseClause:
+			n += len(node.Body) - 1 // the clause itself is in the switch's block
+		case *ast.CommClause:
+			n += len(node.Body) - 1
+		case *ast.IfStmt:
+			if _, ok := node.Else.(*ast.IfStmt); ok {
+				n++
+			}
+		}
+		return true
+	})
+	return n
+}
+
+// Files, functions and lines of what ships stay short enough to read.
+func TestShape(t *testing.T) {
+	var s shape
+	for _, root := range []string{"cmd", "internal"} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			source, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return s.add(filepath.ToSlash(path), string(source))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, wrong := range s.check(exceptions) {
+		t.Error(wrong)
+	}
+	if len(s.longLines) > exceptions["lines over 120 columns"] {
+		t.Errorf("lines over 120 columns: %s", strings.Join(s.longLines, " "))
+	}
+	if s.files < 30 {
+		t.Fatalf("%d files", s.files)
+	}
+	slices.Sort(s.lengths)
+	n := len(s.lengths)
+	t.Logf("%d files, %d functions, %d statements; lines of a function: p50 %d, p90 %d, max %d; max complexity %d",
+		s.files, n, s.statements, s.lengths[n/2], s.lengths[n*9/10], s.lengths[n-1], slices.Max(s.complexities))
+}
+
+// TestShapeOf is the proof that the test above can fail.
+func TestShapeOf(t *testing.T) {
+	const source = `package p
+
+// f is complex.
+func f(a, b bool, c chan int) int {
+	if a && b {
+		return 1
+	} else if a || b {
+		return 2
+	}
+	for range c {
+		switch {
+		case a, b:
+			func() {
+				for {
+				}
+			}()
+		default:
+		}
+	}
+	select {
+	case <-c:
+	default:
+		a = b
+	}
+	return 0
+}
+`
+	// body returns the source with n statements in place of one.
+	body := func(n int) string {
+		return strings.Replace(source, "a = b\n", strings.Repeat("a = b\n", n), 1)
+	}
+	wide := "//" + strings.Repeat("é", 118) + "\n"
+	tests := []struct {
+		name, source string
+		exceptions   map[string]int
+		want         []string
+	}{
+		{"good", source, nil, nil},
+		{"long file", source + strings.Repeat("\n", 275), nil, []string{`"lines of p.go": 301; the limit is 300`}},
+		{"long function", body(39), nil, []string{`"lines of p.go f": 61; the limit is 60`}},
+		{"long table", strings.Replace(body(99), "complex", "a table: of 99 rows", 1), nil, nil},
+		{"wide line", source + wide, nil, nil},
+		{"too wide a line", source + "/" + wide, nil, []string{`"lines over 120 columns": 1; the limit is 0`}},
+		{"complex", strings.Replace(source, "a && b", "a"+strings.Repeat(" && b", 13), 1), nil,
+			[]string{`"complexity of p.go f": 21; the limit is 20`}},
+		{"excepted", source + strings.Repeat("\n", 275), map[string]int{"lines of p.go": 301}, nil},
+		{"grown", source + strings.Repeat("\n", 276), map[string]int{"lines of p.go": 301},
+			[]string{`"lines of p.go": 302; the limit is 301`}},
+		{"exception of a short file", source, map[string]int{"lines of p.go": 301},
+			[]string{`the exception "lines of p.go" is not needed`}},
+		{"exception of a missing file", source, map[string]int{"lines of q.go": 301},
+			[]string{`the exception "lines of q.go" is not needed`}},
+	}
+	for _, tt := range tests {
+		var s shape
+		if err := s.add("p.go", tt.source); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.check(tt.exceptions); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	var s shape
+	if err := s.add("p.go", source); err != nil || s.complexities[0] != 9 || s.statements != 11 {
+		t.Errorf("%v, complexity %v, want 9; %d statements, want 11", err, s.complexities, s.statements)
+	}
+}
