@@ -211,7 +211,7 @@ func (id Identity) get(ctx context.Context, fetch fetch, client *http.Client, au
 func (id Identity) Ignored() []string {
 	var found []string
 	for _, p := range providers() {
-		if p.Detect != nil && p.Name != id.Name {
+		if own := p.Name == id.Name || id.KeysOnly && p.Name == id.Detected; p.Detect != nil && !own {
 			if by := p.Detect(id.env); by != "" {
 				found = append(found, by)
 			}
@@ -219,10 +219,13 @@ func (id Identity) Ignored() []string {
 	}
 	names := []string{"ECR_OIDC_TOKEN"}
 	if id.Name != "aws" {
-		names = append(names, "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+		names = append(names, "AWS_ACCESS_KEY_ID")
 	}
-	if !id.Pair && id.Name != "aws" {
-		names = append(names, "AWS_WEB_IDENTITY_TOKEN_FILE")
+	if id.Name != "aws" || id.KeysOnly {
+		names = append(names, "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+		if !id.Pair {
+			names = append(names, "AWS_WEB_IDENTITY_TOKEN_FILE")
+		}
 	}
 	for _, name := range names {
 		if id.env.Get(name) != "" && name != id.DetectedBy {

@@ -200,4 +200,9 @@ func TestIgnored(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
+	// The keys of a CI's job without a role: neither the CI nor the keys are ignored.
+	id, err := Identify(environ("GITHUB_ACTIONS=true", "AWS_ACCESS_KEY_ID=AKIA", "AWS_PROFILE=dev", "CIRCLECI=true"), Settings{})
+	if got := strings.Join(id.Ignored(), " "); err != nil || !id.KeysOnly || got != "CIRCLECI AWS_PROFILE" {
+		t.Errorf("keys alone: %q, %v", got, err)
+	}
 }
