@@ -100,7 +100,7 @@ func Open(dirs []string, secret []byte) (*Cache, error) { return openFirst(dirs,
 // fs.ErrNotExist.
 func Find(dirs []string, secret []byte) (*Cache, error) { return openFirst(dirs, secret, findDir) }
 
-// openFirst opens the first directory for which usable returns no error. errNotCreated ends the search.
+// openFirst opens the first directory for which usable returns no error. A notCreatedError ends the search.
 func openFirst(dirs []string, secret []byte, usable func(dir string) error) (*Cache, error) {
 	var errs []error
 	for _, dir := range dirs {
@@ -110,7 +110,7 @@ func openFirst(dirs []string, secret []byte, usable func(dir string) error) (*Ca
 			return open(dir, secret)
 		}
 		err = fmt.Errorf("opening the cache directory %s: %w", dir, err)
-		if errors.Is(err, errNotCreated) {
+		if errors.As(err, new(notCreatedError)) {
 			return nil, err
 		}
 		errs = append(errs, err)

@@ -37,14 +37,16 @@ func checkDir(dir string) error {
 	return checkOwner(dir, fi)
 }
 
-// errNotCreated is findDir's error for a directory that makeDir would create.
-var errNotCreated = fmt.Errorf("it is not there yet: %w", os.ErrNotExist)
+// notCreatedError is findDir's error for a directory that makeDir would create. It wraps os.ErrNotExist.
+type notCreatedError struct{ error }
+
+func (e notCreatedError) Unwrap() error { return e.error }
 
 // findDir is checkDir for a caller that only reads.
 func findDir(dir string) error {
 	err := checkDir(dir)
 	if errors.Is(err, os.ErrNotExist) && canCreate(dir) {
-		return errNotCreated
+		return notCreatedError{err}
 	}
 	return err
 }
