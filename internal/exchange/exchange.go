@@ -57,7 +57,7 @@ type Request struct {
 type Outcome struct {
 	Step     Step
 	Role     string        // that was assumed; "" for the password
-	Life     time.Duration // of the role session, or of the password
+	TTL      time.Duration // of the role session, or of the password
 	Duration time.Duration // that the step took
 }
 
@@ -133,7 +133,7 @@ func (r Request) login(ctx context.Context) (Credentials, error) {
 			return Credentials{}, err
 		}
 		cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
-		r.observe(Outcome{Step: s.step, Role: role, Life: s.life, Duration: time.Since(start)})
+		r.observe(Outcome{Step: s.step, Role: role, TTL: s.life, Duration: time.Since(start)})
 	}
 	r.secrets = slices.Concat(r.secrets, []string{s.keys.SecretAccessKey, s.keys.SessionToken})
 	start := time.Now()
@@ -149,7 +149,7 @@ func (r Request) login(ctx context.Context) (Credentials, error) {
 		// There is reason to think that public.ecr.aws's password expires with the role session (kaniko#3199).
 		login.TTL = min(login.TTL, login.FreshFor)
 	}
-	r.observe(Outcome{Step: Password, Life: login.TTL, Duration: time.Since(start)})
+	r.observe(Outcome{Step: Password, TTL: login.TTL, Duration: time.Since(start)})
 	return login, nil
 }
 
@@ -197,9 +197,9 @@ func (r Request) assumeRoleWithWebIdentity(ctx context.Context, cfg aws.Config, 
 		Policy:           optional(policy),
 	})
 	if err != nil {
-		return session{}, r.refused(Role, role, err)
+		return session{}, r.refused(WebIdentity, role, err)
 	}
-	return r.session(Role, role, out.Credentials, out.ResultMetadata)
+	return r.session(WebIdentity, role, out.Credentials, out.ResultMetadata)
 }
 
 // assumeRole assumes a role with the credentials of the role before it, or with those of an "aws" source.
@@ -217,9 +217,9 @@ func (r Request) assumeRole(ctx context.Context, cfg aws.Config, role, policy st
 		ExternalId:      optional(r.Settings.ExternalID),
 	})
 	if err != nil {
-		return session{}, r.refused(Link, role, err)
+		return session{}, r.refused(AssumeRole, role, err)
 	}
-	return r.session(Link, role, out.Credentials, out.ResultMetadata)
+	return r.session(AssumeRole, role, out.Credentials, out.ResultMetadata)
 }
 
 // session reads a role session from STS's response. How long it lasts is by AWS's clock.

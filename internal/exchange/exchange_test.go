@@ -115,17 +115,17 @@ func TestError(t *testing.T) {
 		err  Error
 		want string
 	}{
-		{"refused, and the code says it all", Error{Step: Role, Registry: reg, Role: role, From: "ECR_ROLE_TO_ASSUME", Source: "github", Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+		{"refused, and the code says it all", Error{Step: WebIdentity, Registry: reg, Role: role, From: "ECR_ROLE_TO_ASSUME", Source: "github", Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
 			`AWS refused role teams/ci in 123456789012 (from ECR_ROLE_TO_ASSUME) for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`},
-		{"refused, with more to say", Error{Step: Role, Registry: reg, Role: role, From: "AWS_ROLE_ARN", Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken", Message: "No OpenIDConnect\nprovider found"},
+		{"refused, with more to say", Error{Step: WebIdentity, Registry: reg, Role: role, From: "AWS_ROLE_ARN", Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken", Message: "No OpenIDConnect\nprovider found"},
 			`AWS refused role teams/ci in 123456789012 (from AWS_ROLE_ARN) for "s", aud "a", source github: InvalidIdentityToken: No OpenIDConnect provider found`},
-		{"a link keeps AWS's words", Error{Step: Link, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
+		{"a link keeps AWS's words", Error{Step: AssumeRole, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
 			"AWS refused role teams/ci in 123456789012 (from ECR_OIDC_ROLE), source aws: AccessDenied: User: x is not authorized"},
 		{"the password", Error{Step: Password, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: "s", Audience: "a", Code: "AccessDeniedException", Message: "no"},
 			`AWS refused a password for ` + registryHost + ` to role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source github: AccessDeniedException: no`},
 		{"the password, no role", Error{Step: Password, Registry: reg, Source: "aws", Code: "AccessDeniedException"},
 			"AWS refused a password for " + registryHost + ", source aws: AccessDeniedException"},
-		{"no answer", Error{Step: Role, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no answer in time"},
+		{"no answer", Error{Step: WebIdentity, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no answer in time"},
 			`asking AWS for role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source file: no answer in time`},
 	}
 	for _, tt := range tests {
@@ -146,7 +146,7 @@ func TestError(t *testing.T) {
 // What AWS and the token say is outside text: it stays on one line and does not flood it.
 func TestErrorIsOneLine(t *testing.T) {
 	const evil = "a\r\nb\u2028c\x1b[31m ##[error]\u202e"
-	for _, step := range []Step{Role, Link, Password} {
+	for _, step := range []Step{WebIdentity, AssumeRole, Password} {
 		for _, code := range []string{"", "SomeCode"} {
 			e := &Error{Step: step, Registry: parse(t, registryHost), Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: evil + strings.Repeat("s", 5000), Audience: evil + strings.Repeat("a", 5000), Code: code, Message: evil + strings.Repeat("m", 5000)}
 			if got := e.Error(); strings.ContainsAny(got, "\r\n\x1b\u2028\u202e") || strings.Contains(got, "##[") || len(got) > 2500 {
@@ -227,11 +227,11 @@ func TestRefused(t *testing.T) {
 		token:    token.Token{Raw: raw, Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
 		Env:      environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
 	}
-	e := r.refused(Role, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
+	e := r.refused(WebIdentity, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
 	if e.Code != "ValidationError" || e.Message != "1 validation error: '***' and ***" {
 		t.Errorf("code %q, message %q", e.Code, e.Message)
 	}
-	if e.Step != Role || e.Role != role || e.From != "ECR_OIDC_ROLE" || e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" || e.Registry.Host != registryHost {
+	if e.Step != WebIdentity || e.Role != role || e.From != "ECR_OIDC_ROLE" || e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" || e.Registry.Host != registryHost {
 		t.Errorf("%+v", e)
 	}
 	e = r.refused(Password, "", answer(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
@@ -239,7 +239,7 @@ func TestRefused(t *testing.T) {
 		t.Errorf("a proxy's page: code %q, message %q, role %q", e.Code, e.Message, e.Role)
 	}
 	r.Identity = awsIdentity()
-	if e := r.refused(Link, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
+	if e := r.refused(AssumeRole, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
 		t.Errorf("an aws source: %+v", e)
 	}
 }
@@ -267,9 +267,9 @@ func TestOnTheWire(t *testing.T) {
 	sent := func(err error) error { return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}} }
 	r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: oidc(t), Env: environ()}
 	for _, tt := range []struct {
-		name           string
-		err            error
-		again, passing bool
+		name             string
+		err              error
+		again, retryable bool
 	}{
 		{"certificate", sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false, false},
 		{"connection", sent(syscall.ECONNREFUSED), true, true},
@@ -280,8 +280,8 @@ func TestOnTheWire(t *testing.T) {
 		if again := retryer(t.Context(), "", 0)().IsErrorRetryable(tt.err); again != tt.again {
 			t.Errorf("%s: again: %v", tt.name, again)
 		}
-		if passing := r.refused(Role, role, tt.err).Passing; passing != tt.passing {
-			t.Errorf("%s: passing: %v", tt.name, passing)
+		if retryable := r.refused(WebIdentity, role, tt.err).Retryable; retryable != tt.retryable {
+			t.Errorf("%s: retryable: %v", tt.name, retryable)
 		}
 	}
 }
