@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -25,6 +26,14 @@ const (
 	AssumeRole  Step = "assume role"  // AssumeRole
 	Password    Step = "password"     // GetAuthorizationToken
 )
+
+// Outcome is the result of one step.
+type Outcome struct {
+	Step     Step
+	Role     string        // that was assumed; "" for the password
+	TTL      time.Duration // of the role session, or of the password
+	Duration time.Duration // that the step took
+}
 
 // Error says what AWS refused or could not be asked, for whom. Nothing in it is secret.
 type Error struct {
@@ -174,7 +183,7 @@ func (r Request) refused(step Step, role string, err error) *Error {
 		e.Retryable = retryer(context.Background(), aws.RetryModeStandard, 0)().IsErrorRetryable(err) || strings.HasPrefix(e.Code, "IDPCommunication")
 	} else {
 		e.Message = reason(err)
-		e.Retryable = onTheWire(err) != aws.FalseTernary
+		e.Retryable = connectionError(err) != aws.FalseTernary
 	}
 	// AWS quotes what it complains of: a token in a validation error, a session token in a signature's.
 	e.Message = oneline.Clean(oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.token.Raw})...))

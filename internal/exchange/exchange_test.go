@@ -25,6 +25,7 @@ import (
 	ssooidctypes "github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
@@ -95,7 +96,9 @@ func TestVariant(t *testing.T) {
 		if tt.custom {
 			custom = aws.String("http://127.0.0.1:1")
 		}
-		err := Request{Settings: config.Settings{Registry: parse(t, tt.host)}}.variant(sts.ServiceID, custom, &fips, &dual)
+		r := Request{Settings: config.Settings{Registry: parse(t, tt.host)}}
+		r.chooseVariant(custom, &fips, &dual)
+		_, err := r.endpointURL(sts.ServiceID, custom, fips, smithyendpoints.Endpoint{}, nil)
 		if tt.wrong {
 			if err == nil || !strings.Contains(err.Error(), tt.host) || !strings.Contains(err.Error(), "AWS_USE_FIPS_ENDPOINT") {
 				t.Errorf("%+v: %v, want an error", tt, err)
@@ -195,7 +198,7 @@ func TestReason(t *testing.T) {
 		{"a portal's page", answer(200, errors.New("deserialization failed: <html>secret")), "the answer is not AWS's (is there a proxy in between?)"},
 		{"an answer that was cut off", answer(200, fmt.Errorf("deserialization failed: %w", errCutOff)), "the connection was closed before the answer was complete"},
 		{"half of a text", answer(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)), "the answer is not AWS's (is there a proxy in between?)"},
-		{"too much", answer(500, fmt.Errorf("failed to copy error response body, %w", &http.MaxBytesError{Limit: maxReply})), "the answer is longer than 1048576 bytes"},
+		{"too much", answer(500, fmt.Errorf("failed to copy error response body, %w", &http.MaxBytesError{Limit: maxResponse})), "the answer is longer than 1048576 bytes"},
 		{"something else", errors.New("something else"), "something else"},
 	}
 	for _, tt := range tests {
@@ -263,7 +266,7 @@ func TestKeysNotFetched(t *testing.T) {
 }
 
 // A certificate that is not AWS's will not be AWS's a second later; a connection that ended may hold next time.
-func TestOnTheWire(t *testing.T) {
+func TestConnectionError(t *testing.T) {
 	sent := func(err error) error { return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}} }
 	r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: oidc(t), Env: environ()}
 	for _, tt := range []struct {
@@ -286,13 +289,13 @@ func TestOnTheWire(t *testing.T) {
 	}
 }
 
-// Whatever the mode and the number of tries, passing faults are tried again and refusals are not.
+// In each mode, with any number of attempts, temporary errors are retried and refusals are not.
 func TestRetryer(t *testing.T) {
 	api := func(code, message string) error {
 		return answer(400, &smithy.GenericAPIError{Code: code, Message: message})
 	}
 	for _, mode := range []aws.RetryMode{"", aws.RetryModeStandard, aws.RetryModeAdaptive} {
-		for attempts, want := range map[int]int{0: tries, 1: 1, 7: 7} {
+		for attempts, want := range map[int]int{0: maxAttempts, 1: 1, 7: 7} {
 			r := retryer(t.Context(), mode, attempts)()
 			if got := r.MaxAttempts(); got != want {
 				t.Errorf("mode %q, %d attempts asked for: %d", mode, attempts, got)
@@ -344,8 +347,8 @@ func TestBackoff(t *testing.T) {
 		{"third fault", t.Context(), 0, fault, 3, 0},
 		{"third fault, as often as the user says", t.Context(), 7, fault, 3, 2 * time.Second},
 		{"there is time", within(20 * time.Second), 0, throttle, 5, 2 * time.Second},
-		{"there is no time for another throttle", within(firstWait/2 + enough), 0, throttle, 1, 0},
-		{"there is no time for another fault", within(firstWait/2 + enough), 7, fault, 1, 0},
+		{"there is no time for another throttle", within(firstBackoff/2 + minRetryTime), 0, throttle, 1, 0},
+		{"there is no time for another fault", within(firstBackoff/2 + minRetryTime), 7, fault, 1, 0},
 		{"counted from 0, as with AWS_NEW_RETRIES_2026", t.Context(), 0, throttle, 0, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
