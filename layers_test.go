@@ -238,20 +238,3 @@ func hasInit(file *ast.File) bool {
 	}
 	return false
 }
-
-// The newer of the SDK's service clients come with tables that are built at every start of a program that links them
-// (aws/aws-sdk-go-v2#3432), which makes a cached get a fifth slower (docs/performance.md). They are held back in go.mod.
-func TestNoSchemas(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "./cmd/...").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(out), "github.com/aws/aws-sdk-go-v2/service/ecr\n") {
-		t.Fatal("the SDK was not looked at")
-	}
-	for pkg := range strings.Lines(string(out)) {
-		if strings.HasPrefix(pkg, "github.com/aws/") && strings.HasSuffix(pkg, "/schemas\n") {
-			t.Errorf("%s is linked: measure what it costs (go run ./e2e/bench/linked) before the module is updated", strings.TrimSpace(pkg))
-		}
-	}
-}

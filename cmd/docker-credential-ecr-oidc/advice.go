@@ -138,9 +138,9 @@ func awsAdvice(e *exchange.Error) string {
 	switch {
 	case e.Code == "":
 		return ""
-	case e.Code == "AccessDenied" && e.Step == exchange.Role:
+	case e.Code == "AccessDenied" && e.Step == exchange.WebIdentity:
 		return "either there is no such role, or its trust policy does not admit exactly this subject and audience"
-	case e.Code == "AccessDenied" && e.Step == exchange.Link:
+	case e.Code == "AccessDenied" && e.Step == exchange.AssumeRole:
 		return "the role's trust policy must admit the identity before it, and that identity's policy must allow sts:AssumeRole on the role"
 	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password && e.Registry.Public:
 		return "allow it ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on \"*\""

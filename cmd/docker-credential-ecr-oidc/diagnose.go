@@ -72,7 +72,7 @@ func next(err error) string {
 		return reach
 	case errors.As(err, &request):
 		return "a CI answers its own jobs, and only while they run: are the variables that it set for this job still as it set them?"
-	case errors.As(err, &aws) && aws.Passing:
+	case errors.As(err, &aws) && aws.Retryable:
 		return "it may pass: try again"
 	}
 	return ""
@@ -87,7 +87,7 @@ func where(endpoint string) string {
 // refuses.
 func refusedRole(err error) bool {
 	var aws *exchange.Error
-	return errors.As(err, &aws) && aws.Step == exchange.Role && aws.Code == "AccessDenied"
+	return errors.As(err, &aws) && aws.Step == exchange.WebIdentity && aws.Code == "AccessDenied"
 }
 
 func (d *diagnosis) registry(x helper.Examination) {
@@ -216,9 +216,9 @@ func (d *diagnosis) exchange(x helper.Examination, wanted bool) {
 	for _, o := range x.Passed {
 		switch o.Step {
 		case exchange.Password:
-			d.add("ECR", good, "a password that lives %s; %s, %d ms", span(o.Life), where(x.ECR), o.Duration.Milliseconds())
+			d.add("ECR", good, "a password that lives %s; %s, %d ms", span(o.TTL), where(x.ECR), o.Duration.Milliseconds())
 		default:
-			d.add("STS", good, "%s assumed, for %s; %s, %d ms", exchange.Short(o.Role), span(o.Life), where(x.STS), o.Duration.Milliseconds())
+			d.add("STS", good, "%s assumed, for %s; %s, %d ms", exchange.Short(o.Role), span(o.TTL), where(x.STS), o.Duration.Milliseconds())
 		}
 	}
 	switch {

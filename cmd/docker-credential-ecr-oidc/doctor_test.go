@@ -175,10 +175,10 @@ func TestNext(t *testing.T) {
 		{&token.RequestError{Who: "GitHub", Passing: true}, "it may pass. If it does not: can this machine reach that address?"},
 		{&token.RequestError{Who: "GitHub"}, "only while they run"},
 		{&overdue{"get", wholeGet}, "a pipe, or on a mount that is gone?"},
-		{&exchange.Error{Step: exchange.Role, Message: "no answer in time", Passing: true}, "can this machine reach that address?"},
-		{&exchange.Error{Step: exchange.Role, Code: "Throttling", Passing: true}, "it may pass: try again"},
-		{&exchange.Error{Step: exchange.Role, Code: "AccessDenied"}, "either there is no such role"},
-		{&exchange.Error{Step: exchange.Role, Code: "Odd"}, ""},
+		{&exchange.Error{Step: exchange.WebIdentity, Message: "no answer in time", Retryable: true}, "can this machine reach that address?"},
+		{&exchange.Error{Step: exchange.WebIdentity, Code: "Throttling", Retryable: true}, "it may pass: try again"},
+		{&exchange.Error{Step: exchange.WebIdentity, Code: "AccessDenied"}, "either there is no such role"},
+		{&exchange.Error{Step: exchange.WebIdentity, Code: "Odd"}, ""},
 		{errors.New(`ECR_OIDC_SOURCE is "typo"; allowed are ...`), ""},
 	} {
 		if got := next(tt.err); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {

@@ -60,7 +60,7 @@ func (r Request) load(ctx context.Context) (aws.Config, error) {
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(r.Settings.Registry.Region),
 		awsconfig.WithHTTPClient(r.client()),
-		awsconfig.WithAPIOptions(r.apiOptions()),
+		awsconfig.WithAPIOptions(append(r.apiOptions(), refuseRenewal)),
 		awsconfig.WithLogger(logging.Nop{}), // a successful get is silent on stderr
 	}
 	if r.Settings.Identity.Profile != "" { // and only then: a profile named in code beats environment keys
@@ -82,26 +82,28 @@ func (r Request) load(ctx context.Context) (aws.Config, error) {
 	return cfg, err
 }
 
-// retrieve asks the chain, after what the SDK would do less well has been done for it: the renewal of a login, and the
-// running of a command.
+// retrieve asks the chain for credentials, and replaces the parts of it that are not safe here: the renewal of a login,
+// and the running of a command. A profile in the form before sso-session has a token that cannot be renewed.
 func (r Request) retrieve(ctx context.Context, cfg aws.Config, shared awsconfig.SharedConfig) (aws.Credentials, error) {
-	login, err := r.signIn(cfg, first(shared))
-	if login != nil {
-		r.Debug("looking at the login in %s", login.file)
-		err = login.fresh(ctx)
+	var login signIn
+	var err error
+	begin := first(shared)
+	switch {
+	case startsWith(cfg, aws.CredentialSourceProfileProcess):
+		return retrieveFromProcess(ctx, cfg, shared)
+	case startsWith(cfg, aws.CredentialSourceProfileSSO):
+		login.credentials = cfg.Credentials
+		login.file, err = ssocreds.StandardCachedTokenFilepath(begin.SSOSession.Name)
+	case startsWith(cfg, aws.CredentialSourceProfileLogin):
+		login, err = r.consoleSignIn(cfg, begin)
+	default:
+		return cfg.Credentials.Retrieve(ctx)
 	}
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	p := process{profile: first(shared)}
-	if startsWith(cfg, aws.CredentialSourceProfileProcess) {
-		cfg.Credentials = p.provider(cfg, shared)
-	}
-	found, err := cfg.Credentials.Retrieve(ctx)
-	if failed := p.failed(err); failed != nil {
-		return aws.Credentials{}, failed
-	}
-	return found, err
+	r.Debug("reading the login in %s", login.file)
+	return login.retrieve(ctx)
 }
 
 // unloadable says why the SDK could not so much as read the profile, and who named it.

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +20,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -26,18 +27,19 @@ import (
 )
 
 const (
-	oneTry   = 6 * time.Second // for one request to AWS, its answer read
-	maxReply = 1 << 20         // bytes of an answer; the longest, a password, has some five thousand
+	requestTimeout = 6 * time.Second // of one request to AWS, including its response
+	maxResponse    = 1 << 20         // bytes; the longest response, a password, has about 5,000
 
-	firstWait = time.Second     // before the second try, at most
-	lastWait  = 2 * time.Second // before any other, at most: were it more, newcomers would overtake who has waited longest
-	enough    = time.Second     // for one more try, which is not begun with less
-	tries     = 20              // of what is throttled, at most; a get has no time for more
+	firstBackoff = time.Second     // before the second attempt, at most
+	maxBackoff   = 2 * time.Second // later; with a longer one, new jobs would overtake the old
+	minRetryTime = time.Second     // an attempt is not begun with less time left
+	maxAttempts  = 20              // of a throttled request; a get has no time for more
 )
 
-// environmentConfig returns a configuration from AWS's standard variables alone. The SDK resolves the services' own
-// endpoints, FIPS and dual-stack from ConfigSources; it copies the general endpoint and the retry settings in
-// LoadDefaultConfig, so they are copied here.
+// environmentConfig returns a configuration from AWS's standard variables alone. The SDK resolves
+// the services' own endpoints, FIPS and dual-stack from ConfigSources. It copies the general
+// endpoint and the retry settings in LoadDefaultConfig, so they are copied here. The error is of a
+// setting, or of an endpoint that must not be called.
 func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {
@@ -45,26 +47,27 @@ func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 	}
 	cfg := aws.Config{
 		Region:           r.Settings.Registry.Region,
-		HTTPClient:       r.client().Freeze(), // else each service client has connections of its own
+		HTTPClient:       r.client().Freeze(), // otherwise each service client has its own connections
 		ConfigSources:    []any{env},
 		RetryMode:        env.RetryMode,
 		RetryMaxAttempts: env.RetryMaxAttempts,
+		Retryer:          retryer(ctx, env.RetryMode, env.RetryMaxAttempts),
 		AppID:            env.AppID,
 		APIOptions:       r.apiOptions(),
 	}
-	if env.BaseEndpoint != "" && (env.IgnoreConfiguredEndpoints == nil || !*env.IgnoreConfiguredEndpoints) {
+	if env.BaseEndpoint != "" && !aws.ToBool(env.IgnoreConfiguredEndpoints) {
 		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)
 	}
-	cfg.Retryer = retryer(ctx, cfg.RetryMode, cfg.RetryMaxAttempts)
-	return cfg, nil
+	_, _, err = r.endpoints(ctx, cfg)
+	return cfg, err
 }
 
-// client is the SDK's own HTTP client with our limits: proxies come from the environment, one connection is reused.
+// client returns the SDK's own HTTP client with the limits of this package. Proxies come from the
+// environment.
 func (r Request) client() *awshttp.BuildableClient {
-	return awshttp.NewBuildableClient().WithTimeout(oneTry).WithTransportOptions(func(t *http.Transport) {
-		if r.roots != nil {
-			t.TLSClientConfig.RootCAs = r.roots
-		}
+	client := awshttp.NewBuildableClient().WithTimeout(requestTimeout)
+	return client.WithTransportOptions(func(t *http.Transport) {
+		t.TLSClientConfig.RootCAs = r.roots
 		if r.preconnected != nil {
 			t.DialTLSContext = r.preconnected.dial
 		}
@@ -79,75 +82,80 @@ func (r Request) client() *awshttp.BuildableClient {
 }
 
 // errRedirect ends a request that follows a redirect. The SDK's HTTP client follows those of GET
-// requests to any URL, with the token of an SSO login in a header, and cannot be told not to; but
-// it asks for a proxy first.
+// requests to any URL, with the token of an SSO login in a header, and has no option against it.
+// But it looks for a proxy first.
 var errRedirect = errors.New("it answered with a redirect, which is not followed")
 
-// apiOptions are what smithy-go has to be kept from, also in the clients that the SDK's own chain makes.
+// apiOptions returns the middleware of every SDK client, including those of the SDK's own chain.
 func (r Request) apiOptions() []func(*middleware.Stack) error {
-	return []func(*middleware.Stack) error{readOnly, bounded, r.refuseClearText}
+	return []func(*middleware.Stack) error{plainBody, limitResponse, r.refuseClearText}
 }
 
-// bounded ends an answer that is too long. smithy-go reads all that it is sent into memory, an error's body too
-// (transport/http/protocol/awsjson), and what it does not need it reads to the end (CloseResponseBody): by the
-// gigabyte, in the time that one try has.
-func bounded(stack *middleware.Stack) error {
-	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("BoundedBody", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+// limitResponse ends a response that is longer than maxResponse. smithy-go reads all of a response
+// into memory, also of an error (transport/http/protocol/awsjson), and what it does not need it
+// reads to the end (CloseResponseBody).
+func limitResponse(stack *middleware.Stack) error {
+	limit := func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleDeserialize(ctx, in)
-		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok {
-			answer.Body = http.MaxBytesReader(nil, wire{answer.Body}, maxReply)
+		if response, ok := out.RawResponse.(*smithyhttp.Response); ok {
+			response.Body = http.MaxBytesReader(nil, responseBody{response.Body}, maxResponse)
 		}
 		return out, metadata, err
-	}), middleware.After)
+	}
+	return stack.Deserialize.Add(
+		middleware.DeserializeMiddlewareFunc("LimitResponse", limit), middleware.After)
 }
 
-// errCutOff is what a connection that was closed too early says of an answer. net/http's word for it is encoding/json's,
-// too, for a text that ends too early, however complete it came.
+// errCutOff reports a response that ended too early because its connection was closed. net/http
+// returns io.ErrUnexpectedEOF for that, and so does encoding/json for a complete response with
+// incomplete JSON in it.
 var errCutOff = errors.New("the answer was cut off")
 
-// wire is an answer's body as it comes.
-type wire struct{ io.ReadCloser }
+type responseBody struct{ io.ReadCloser }
 
-func (w wire) Read(p []byte) (int, error) {
-	n, err := w.ReadCloser.Read(p)
+func (b responseBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errCutOff
 	}
 	return n, err
 }
 
-// readOnly keeps smithy-go from breaking good answers. Its request body is closed once the answer's headers are there,
-// and the body's WriteTo then returns io.EOF (transport/http/internal/io/safe.go); net/http, if it only then looks for
-// the body's end, takes that for a failed write and closes the connection under the answer. The caller sees "use of
-// closed network connection" and asks AWS a second time (aws-sdk-go-v2#1825, #2737). A body that is a Reader and no
-// more has no such fault.
-func readOnly(stack *middleware.Stack) error {
-	return stack.Build.Add(middleware.BuildMiddlewareFunc("ReadOnlyBody", func(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (middleware.BuildOutput, middleware.Metadata, error) {
+// plainBody replaces a request's body by one that is only an io.Reader. smithy-go closes its body
+// when the response's headers have arrived, and the body's WriteTo then returns io.EOF
+// (transport/http/internal/io/safe.go). If net/http looks for the body's end only then, it takes
+// that for a failed write and closes the connection before the response is read. The SDK sends the
+// request a second time (aws-sdk-go-v2#1825, #2737).
+func plainBody(stack *middleware.Stack) error {
+	replace := func(
+		ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler,
+	) (out middleware.BuildOutput, metadata middleware.Metadata, err error) {
 		if req, ok := in.Request.(*smithyhttp.Request); ok {
 			if body, ok := req.GetStream().(io.ReadSeeker); ok {
-				plain, err := req.SetStream(struct{ io.ReadSeeker }{body})
-				if err != nil {
-					return middleware.BuildOutput{}, middleware.Metadata{}, err
+				if in.Request, err = req.SetStream(struct{ io.ReadSeeker }{body}); err != nil {
+					return out, metadata, err
 				}
-				in.Request = plain
 			}
 		}
 		return next.HandleBuild(ctx, in)
-	}), middleware.After)
+	}
+	return stack.Build.Add(middleware.BuildMiddlewareFunc("PlainBody", replace), middleware.After)
 }
 
-// retryer is the SDK's, which tries passing faults again and says the others at once, and which the STS client extends
-// by IDPCommunicationError; to that we add the one InvalidIdentityToken that passes: AWS could not fetch the issuer's
-// keys (aws-actions/configure-aws-credentials#299). Its three tries are too few for a throttle, which says nothing of
-// this request: jobs of a fleet that start together would fail (e2e/fleet shows it). That is tried again for as long as
-// ctx leaves time, unless the user has said how often.
+// retryer returns the SDK's retryer, which retries temporary errors, and which the STS client
+// extends by IDPCommunicationError. It also retries the one temporary InvalidIdentityToken: AWS
+// could not fetch the issuer's keys (aws-actions/configure-aws-credentials#299). The SDK's three
+// attempts are too few for a throttle, which is not a refusal of this request: jobs of a fleet that
+// start together would fail (e2e/fleet shows it). A throttled request is repeated until ctx leaves
+// no time, unless attempts, the user's setting, is not 0.
 func retryer(ctx context.Context, mode aws.RetryMode, attempts int) func() aws.Retryer {
 	standard := func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.Backoff = attempts, backoff(ctx, attempts)
-		if attempts == 0 {
-			o.MaxAttempts = tries
-		}
-		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(keysNotFetched), retry.IsErrorRetryableFunc(onTheWire)}, o.Retryables...)
+		o.MaxAttempts, o.Backoff = cmp.Or(attempts, maxAttempts), backoff(ctx, attempts)
+		o.Retryables = slices.Concat([]retry.IsErrorRetryable{
+			retry.IsErrorRetryableFunc(keysNotFetched), retry.IsErrorRetryableFunc(connectionError),
+		}, o.Retryables)
 	}
 	return func() aws.Retryer {
 		if mode == aws.RetryModeAdaptive {
@@ -159,29 +167,30 @@ func retryer(ctx context.Context, mode aws.RetryMode, attempts int) func() aws.R
 	}
 }
 
-// backoff says how long to wait after so many tries, or that there is to be no other: then the error is the last try's,
-// and not that of a wait which ctx cut short.
+// backoff returns the pause after a number of failed attempts. Where there is to be no other
+// attempt, it returns the error of the last one, and not that of a pause that ctx would cut short.
 func backoff(ctx context.Context, attempts int) retry.BackoffDelayer {
 	throttle := retry.IsErrorThrottles(retry.DefaultThrottles)
 	end, limited := ctx.Deadline()
-	return retry.BackoffDelayerFunc(func(tried int, err error) (time.Duration, error) {
-		most := lastWait
-		if tried <= 1 {
-			most = firstWait
+	return retry.BackoffDelayerFunc(func(failed int, err error) (time.Duration, error) {
+		limit := maxBackoff
+		if failed <= 1 {
+			limit = firstBackoff
 		}
-		wait := most/2 + rand.N(most/2) // #nosec G404 -- it is no secret how long we wait
-		usual := attempts > 0 || tried < retry.DefaultMaxAttempts
-		if !usual && !throttle.IsErrorThrottle(err).Bool() || limited && time.Until(end) < wait+enough {
-			return 0, &retry.MaxAttemptsError{Attempt: tried, Err: err}
+		pause := limit/2 + rand.N(limit/2) // #nosec G404 -- the pause is no secret
+		usual := attempts > 0 || failed < retry.DefaultMaxAttempts
+		noTime := limited && time.Until(end) < pause+minRetryTime
+		if noTime || !usual && !throttle.IsErrorThrottle(err).Bool() {
+			return 0, &retry.MaxAttemptsError{Attempt: failed, Err: err}
 		}
-		return wait, nil
+		return pause, nil
 	})
 }
 
-// onTheWire knows three faults of a connection better than the SDK does: it takes an answer that
-// was cut off for one that AWS meant, and a certificate that is not AWS's, or a redirect, for a
-// connection that failed.
-func onTheWire(err error) aws.Ternary {
+// connectionError decides about three errors that the SDK classifies wrongly: it takes a response
+// that was cut off for an invalid one, and an untrusted certificate or a redirect for a failed
+// connection.
+func connectionError(err error) aws.Ternary {
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &certificate), errors.Is(err, errRedirect):
@@ -193,21 +202,19 @@ func onTheWire(err error) aws.Ternary {
 }
 
 func keysNotFetched(err error) aws.Ternary {
-	if api, ok := asAPIError(err); ok && api.ErrorCode() == "InvalidIdentityToken" && couldNotFetchKeys(api) {
+	if api, ok := asAPIError(err); ok && api.ErrorCode() == "InvalidIdentityToken" &&
+		strings.Contains(api.ErrorMessage(), "retrieve verification key") {
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
 }
 
-func couldNotFetchKeys(api smithy.APIError) bool {
-	return strings.Contains(api.ErrorMessage(), "retrieve verification key")
-}
-
-// maxCABundle is the most that is read of AWS_CA_BUNDLE, in bytes. A system's bundle has about 250 KiB.
+// maxCABundle limits AWS_CA_BUNDLE, in bytes. A system's bundle has about 250 KiB.
 const maxCABundle = 16 << 20
 
-// caBundle reads AWS_CA_BUNDLE, which replaces the system's certificates, as it does for the SDK; nil when it is unset.
-// The CI's token endpoint is requested with it too: a proxy that needs it for AWS needs it for that.
+// caBundle reads AWS_CA_BUNDLE, which replaces the system's certificates, as in the SDK. It returns
+// nil when the variable is not set. The CI's token endpoint is requested with it too, because a
+// proxy that needs it for AWS needs it there as well.
 func caBundle(env token.Env) (*x509.CertPool, error) {
 	path := env.Get("AWS_CA_BUNDLE")
 	if path == "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -41,12 +40,16 @@ func (e *EndpointError) Error() string {
 func (r Request) checkEndpoint(service, endpoint string) error {
 	u, err := token.ParseEndpoint(endpoint)
 	switch {
-	case err == nil, errors.Is(err, token.ErrClearText) && u.Scheme == "http" && r.Settings.HTTPEndpoints:
+	case err == nil:
 		return nil
 	case u == nil:
 		return &EndpointError{Service: service, From: r.endpointFrom(service)}
+	case errors.Is(err, token.ErrClearText) && u.Scheme == "http" && r.Settings.HTTPEndpoints:
+		return nil
 	}
-	return &EndpointError{Service: service, Endpoint: u.Scheme + "://" + u.Host, From: r.endpointFrom(service)}
+	return &EndpointError{
+		Service: service, Endpoint: u.Scheme + "://" + u.Host, From: r.endpointFrom(service),
+	}
 }
 
 // endpointFrom names the setting of a service's custom endpoint, in the SDK's order.
@@ -63,8 +66,8 @@ func (r Request) endpointFrom(service string) string {
 }
 
 // metadataOperations are the operations by which the SDK gets a container's credentials
-// (credentials/endpointcreds) and an instance's (feature/ec2/imds). Their clients have no service
-// ID.
+// (credentials/endpointcreds) and an instance's (feature/ec2/imds). No client of a service that is
+// used here has an operation of the same name.
 var metadataOperations = []string{"GetCredentials", "GetToken", "GetMetadata"}
 
 // refuseClearText fails each request that would cross the network in clear text, before it is sent.
@@ -72,83 +75,79 @@ var metadataOperations = []string{"GetCredentials", "GetToken", "GetMetadata"}
 // container or an instance its credentials are served by http, and are exempt: for a container the
 // SDK allows only loopback and the addresses of ECS and EKS.
 func (r Request) refuseClearText(stack *middleware.Stack) error {
-	exempt := slices.Contains(metadataOperations, stack.ID())
-	refuse := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
-		out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
-	) {
-		if service := awsmiddleware.GetServiceID(ctx); service != "" || !exempt {
-			req, ok := in.Request.(*smithyhttp.Request)
-			if !ok {
-				return out, metadata, fmt.Errorf("unknown transport %T", in.Request)
-			}
-			if err := r.checkEndpoint(service, req.URL.String()); err != nil {
-				return out, metadata, err
-			}
+	if slices.Contains(metadataOperations, stack.ID()) {
+		return nil
+	}
+	refuse := func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (out middleware.DeserializeOutput, metadata middleware.Metadata, err error) {
+		req, ok := in.Request.(*smithyhttp.Request)
+		if !ok {
+			return out, metadata, fmt.Errorf("unknown transport %T", in.Request)
+		}
+		if err := r.checkEndpoint(awsmiddleware.GetServiceID(ctx), req.URL.String()); err != nil {
+			return out, metadata, err
 		}
 		return next.HandleDeserialize(ctx, in)
 	}
-	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RefuseClearText", refuse), middleware.After)
+	return stack.Deserialize.Add(
+		middleware.DeserializeMiddlewareFunc("RefuseClearText", refuse), middleware.After)
 }
 
-// Endpoints returns the URLs of STS and ECR that Login would request; STS's is "" when there is no role to assume. It makes
-// no request. The error is *EndpointError or names the setting that is wrong.
+// Endpoints returns the URLs of STS and ECR that Login would request; STS's is "" when there is no
+// role to assume. It makes no request. The error is *EndpointError or names the setting that is
+// wrong.
 func Endpoints(ctx context.Context, r Request) (sts, ecr string, err error) {
 	if r.roots, err = caBundle(r.Env); err != nil { // before the SDK reads all of it
 		return "", "", err
 	}
-	cfg, err := r.environmentConfig(ctx)
+	load := r.environmentConfig
 	if !r.Identity.OIDC() && !r.Identity.KeysOnly {
-		cfg, err = r.load(ctx)
+		load = r.load
 	}
+	cfg, err := load(ctx)
 	if err != nil {
 		return "", "", err
 	}
 	return r.endpoints(ctx, cfg)
 }
 
-// endpoints resolves the endpoints of the clients that login uses, with the SDK's own resolvers.
-func (r Request) endpoints(ctx context.Context, cfg aws.Config) (stsURL, ecrURL string, err error) {
-	var resolved smithyendpoints.Endpoint
+// endpoints returns the URLs of the clients that login uses, from the SDK's own resolvers. The
+// error is an *EndpointError or reports that AWS has no such endpoint.
+func (r Request) endpoints(
+	ctx context.Context, cfg aws.Config,
+) (stsURL, ecrURL string, err error) {
 	if len(r.Roles.ARNs) > 0 {
-		client, err := r.sts(cfg)
+		o := r.sts(cfg).Options()
+		e := o.EndpointOptions
+		resolved, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{
+			Region: &o.Region, Endpoint: o.BaseEndpoint,
+			UseFIPS: fips(e.UseFIPSEndpoint), UseDualStack: dualStack(e.UseDualStackEndpoint),
+		})
+		stsURL, err = r.endpointURL(sts.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
 		if err != nil {
 			return "", "", err
 		}
-		o := client.Options()
-		resolved, err = sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{
-			Region: &o.Region, Endpoint: o.BaseEndpoint, UseFIPS: fips(o.EndpointOptions.UseFIPSEndpoint), UseDualStack: dualStack(o.EndpointOptions.UseDualStackEndpoint),
-		})
-		if err != nil {
-			return "", "", fmt.Errorf("resolving the endpoint of STS: %w", err)
-		}
-		stsURL = withoutSecrets(resolved.URI)
 	}
 	if r.Settings.Registry.Public {
-		client, err := r.ecrPublic(cfg)
-		if err != nil {
-			return "", "", err
-		}
-		o := client.Options()
-		resolved, err = ecrpublic.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ecrpublic.EndpointParameters{
-			Region: &o.Region, Endpoint: o.BaseEndpoint, UseFIPS: fips(o.EndpointOptions.UseFIPSEndpoint), UseDualStack: dualStack(o.EndpointOptions.UseDualStackEndpoint),
+		o := r.ecrPublic(cfg).Options()
+		e := o.EndpointOptions
+		resolver := ecrpublic.NewDefaultEndpointResolverV2()
+		resolved, err := resolver.ResolveEndpoint(ctx, ecrpublic.EndpointParameters{
+			Region: &o.Region, Endpoint: o.BaseEndpoint,
+			UseFIPS: fips(e.UseFIPSEndpoint), UseDualStack: dualStack(e.UseDualStackEndpoint),
 		})
-		if err != nil {
-			return "", "", fmt.Errorf("resolving the endpoint of ECR Public: %w", err)
-		}
-		return stsURL, withoutSecrets(resolved.URI), nil
+		ecrURL, err = r.endpointURL(ecrpublic.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
+		return stsURL, ecrURL, err
 	}
-	client, err := r.ecr(cfg)
-	if err != nil {
-		return "", "", err
-	}
-	o := client.Options()
-	resolved, err = ecr.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ecr.EndpointParameters{
-		Region: &o.Region, Endpoint: o.BaseEndpoint, UseFIPS: fips(o.EndpointOptions.UseFIPSEndpoint), UseDualStack: dualStack(o.EndpointOptions.UseDualStackEndpoint),
+	o := r.ecr(cfg).Options()
+	e := o.EndpointOptions
+	resolved, err := ecr.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ecr.EndpointParameters{
+		Region: &o.Region, Endpoint: o.BaseEndpoint,
+		UseFIPS: fips(e.UseFIPSEndpoint), UseDualStack: dualStack(e.UseDualStackEndpoint),
 	})
-	if err != nil {
-		return "", "", fmt.Errorf("resolving the endpoint of ECR: %w", err)
-	}
-	return stsURL, withoutSecrets(resolved.URI), nil
+	ecrURL, err = r.endpointURL(ecr.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
+	return stsURL, ecrURL, err
 }
 
 func fips(s aws.FIPSEndpointState) *bool { return aws.Bool(s == aws.FIPSEndpointStateEnabled) }
@@ -157,63 +156,73 @@ func dualStack(s aws.DualStackEndpointState) *bool {
 	return aws.Bool(s == aws.DualStackEndpointStateEnabled)
 }
 
-// withoutSecrets returns a URL without user, password and query, and with the "/" that is requested when it has no path.
-func withoutSecrets(u url.URL) string {
+// endpointURL returns a resolved endpoint as a URL without user, password and query, and with "/"
+// for an empty path. custom is the endpoint that a setting names; nil for none. The error is of a
+// custom endpoint that must not be called, of a variant that AWS does not have, or err.
+func (r Request) endpointURL(
+	service string, custom *string, useFIPS aws.FIPSEndpointState,
+	resolved smithyendpoints.Endpoint, err error,
+) (string, error) {
+	reg := r.Settings.Registry
+	if custom != nil {
+		if wrong := r.checkEndpoint(service, *custom); wrong != nil {
+			return "", wrong
+		}
+	}
+	// ECR has FIPS endpoints in the US regions only
+	// (https://docs.aws.amazon.com/general/latest/gr/ecr.html). The SDK makes up a name for any other
+	// region, which cannot be found.
+	hasFIPS := !reg.Public && strings.HasPrefix(reg.Region, "us-")
+	if useFIPS == aws.FIPSEndpointStateEnabled && !hasFIPS {
+		return "", fmt.Errorf("choosing endpoints for %s: AWS has no FIPS endpoint for it "+
+			"(is AWS_USE_FIPS_ENDPOINT set?)", reg.Host)
+	}
+	if err != nil {
+		return "", fmt.Errorf("resolving the endpoint of %s: %w", service, err)
+	}
+	u := resolved.URI
 	u.User, u.RawQuery = nil, ""
 	if u.Path == "" {
 		u.Path = "/"
 	}
-	return u.String()
+	return u.String(), nil
 }
 
-func (r Request) sts(cfg aws.Config) (*sts.Client, error) {
-	var wrong error
-	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+func (r Request) sts(cfg aws.Config) *sts.Client {
+	return sts.NewFromConfig(cfg, func(o *sts.Options) {
 		e := &o.EndpointOptions
-		wrong = r.variant(sts.ServiceID, o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
+		r.chooseVariant(o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
 	})
-	return client, wrong
 }
 
-func (r Request) ecr(cfg aws.Config) (*ecr.Client, error) {
-	var wrong error
-	client := ecr.NewFromConfig(cfg, func(o *ecr.Options) {
+func (r Request) ecr(cfg aws.Config) *ecr.Client {
+	return ecr.NewFromConfig(cfg, func(o *ecr.Options) {
 		e := &o.EndpointOptions
-		wrong = r.variant(ecr.ServiceID, o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
+		r.chooseVariant(o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
 	})
-	return client, wrong
 }
 
-func (r Request) ecrPublic(cfg aws.Config) (*ecrpublic.Client, error) {
-	var wrong error
-	client := ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
+func (r Request) ecrPublic(cfg aws.Config) *ecrpublic.Client {
+	return ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
 		e := &o.EndpointOptions
-		wrong = r.variant(ecrpublic.ServiceID, o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
+		r.chooseVariant(o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
 	})
-	return client, wrong
 }
 
-// variant makes a service client call what the registry's host asks for. The standard variables can
-// only add to it. A custom endpoint stands for itself: the SDK refuses it together with either. The
-// error is an *EndpointError, or says that there is no such variant.
-func (r Request) variant(
-	service string, custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState,
-) error {
+// chooseVariant makes a client call the kind of endpoint that the registry's host names. The
+// standard variables can only add to it. With a custom endpoint both are off, because the SDK
+// refuses it together with either.
+func (r Request) chooseVariant(
+	custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState,
+) {
 	if custom != nil {
 		*fips, *dualStack = aws.FIPSEndpointStateDisabled, aws.DualStackEndpointStateDisabled
-		return r.checkEndpoint(service, *custom)
+		return
 	}
-	reg := r.Settings.Registry
-	if reg.FIPS {
+	if r.Settings.Registry.FIPS {
 		*fips = aws.FIPSEndpointStateEnabled
 	}
-	if reg.DualStack {
+	if r.Settings.Registry.DualStack {
 		*dualStack = aws.DualStackEndpointStateEnabled
 	}
-	// ECR has FIPS endpoints in the US regions alone (https://docs.aws.amazon.com/general/latest/gr/ecr.html); the SDK
-	// would make up a name for any other, and the person would read of a host that cannot be found.
-	if *fips == aws.FIPSEndpointStateEnabled && (reg.Public || !strings.HasPrefix(reg.Region, "us-")) {
-		return fmt.Errorf("choosing endpoints for %s: AWS has no FIPS endpoint for it (is AWS_USE_FIPS_ENDPOINT set?)", reg.Host)
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -21,30 +22,38 @@ import (
 type Step string
 
 const (
-	Role     Step = "role"     // AssumeRoleWithWebIdentity
-	Link     Step = "link"     // AssumeRole
-	Password Step = "password" // GetAuthorizationToken
+	WebIdentity Step = "web identity" // AssumeRoleWithWebIdentity
+	AssumeRole  Step = "assume role"  // AssumeRole
+	Password    Step = "password"     // GetAuthorizationToken
 )
+
+// Outcome is the result of one step.
+type Outcome struct {
+	Step     Step
+	Role     string        // that was assumed; "" for the password
+	TTL      time.Duration // of the role session, or of the password
+	Duration time.Duration // that the step took
+}
 
 // Error says what AWS refused or could not be asked, for whom. Nothing in it is secret.
 type Error struct {
-	Step     Step
-	Registry registry.Registry
-	Role     string // ARN; empty where no role is involved
-	From     string // the variable that named it
-	Source   string
-	Subject  string // of the token; empty for other sources
-	Audience string
-	Code     string // AWS's; empty when AWS gave no answer
-	Message  string // AWS's words, or why there was no answer
-	Passing  bool   // a later try may succeed: no answer, a throttle, a fault of AWS's own
+	Step      Step
+	Registry  registry.Registry
+	Role      string // ARN; empty where no role is involved
+	From      string // the variable that named it
+	Source    string
+	Subject   string // of the token; empty for other sources
+	Audience  string
+	Code      string // AWS's; empty when AWS gave no answer
+	Message   string // AWS's words, or why there was no answer
+	Retryable bool   // a later try may succeed: no answer, a throttle, a fault of AWS's own
 }
 
 // Refused says whether AWS looked at the identity and said no, so that no password of its is to be served any more.
 func (e *Error) Refused() bool {
 	switch e.Code {
 	case "AccessDenied", "AccessDeniedException", "InvalidIdentityToken", "IDPRejectedClaim":
-		return !e.Passing
+		return !e.Retryable
 	}
 	return false
 }
@@ -65,7 +74,7 @@ func (e *Error) Error() string {
 // bare says whether AWS's code says it all; its sentence for a refused web identity is "Not authorized to perform
 // sts:AssumeRoleWithWebIdentity" whatever the reason.
 func (e *Error) bare() bool {
-	return e.Message == "" || e.Step == Role && e.Code == "AccessDenied"
+	return e.Message == "" || e.Step == WebIdentity && e.Code == "AccessDenied"
 }
 
 // wanted says what was asked for and by whom.
@@ -171,10 +180,10 @@ func (r Request) refused(step Step, role string, err error) *Error {
 	e := r.failed(step, role, "")
 	if api, ok := asAPIError(err); ok {
 		e.Code, e.Message = api.ErrorCode(), strings.TrimSpace(api.ErrorMessage())
-		e.Passing = retryer(context.Background(), aws.RetryModeStandard, 0)().IsErrorRetryable(err) || strings.HasPrefix(e.Code, "IDPCommunication")
+		e.Retryable = retryer(context.Background(), aws.RetryModeStandard, 0)().IsErrorRetryable(err) || strings.HasPrefix(e.Code, "IDPCommunication")
 	} else {
 		e.Message = reason(err)
-		e.Passing = onTheWire(err) != aws.FalseTernary
+		e.Retryable = connectionError(err) != aws.FalseTernary
 	}
 	// AWS quotes what it complains of: a token in a validation error, a session token in a signature's.
 	e.Message = oneline.Clean(oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.token.Raw})...))

@@ -25,6 +25,7 @@ import (
 	ssooidctypes "github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
@@ -95,7 +96,9 @@ func TestVariant(t *testing.T) {
 		if tt.custom {
 			custom = aws.String("http://127.0.0.1:1")
 		}
-		err := Request{Settings: config.Settings{Registry: parse(t, tt.host)}}.variant(sts.ServiceID, custom, &fips, &dual)
+		r := Request{Settings: config.Settings{Registry: parse(t, tt.host)}}
+		r.chooseVariant(custom, &fips, &dual)
+		_, err := r.endpointURL(sts.ServiceID, custom, fips, smithyendpoints.Endpoint{}, nil)
 		if tt.wrong {
 			if err == nil || !strings.Contains(err.Error(), tt.host) || !strings.Contains(err.Error(), "AWS_USE_FIPS_ENDPOINT") {
 				t.Errorf("%+v: %v, want an error", tt, err)
@@ -115,17 +118,17 @@ func TestError(t *testing.T) {
 		err  Error
 		want string
 	}{
-		{"refused, and the code says it all", Error{Step: Role, Registry: reg, Role: role, From: "ECR_ROLE_TO_ASSUME", Source: "github", Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+		{"refused, and the code says it all", Error{Step: WebIdentity, Registry: reg, Role: role, From: "ECR_ROLE_TO_ASSUME", Source: "github", Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
 			`AWS refused role teams/ci in 123456789012 (from ECR_ROLE_TO_ASSUME) for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`},
-		{"refused, with more to say", Error{Step: Role, Registry: reg, Role: role, From: "AWS_ROLE_ARN", Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken", Message: "No OpenIDConnect\nprovider found"},
+		{"refused, with more to say", Error{Step: WebIdentity, Registry: reg, Role: role, From: "AWS_ROLE_ARN", Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken", Message: "No OpenIDConnect\nprovider found"},
 			`AWS refused role teams/ci in 123456789012 (from AWS_ROLE_ARN) for "s", aud "a", source github: InvalidIdentityToken: No OpenIDConnect provider found`},
-		{"a link keeps AWS's words", Error{Step: Link, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
+		{"a link keeps AWS's words", Error{Step: AssumeRole, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
 			"AWS refused role teams/ci in 123456789012 (from ECR_OIDC_ROLE), source aws: AccessDenied: User: x is not authorized"},
 		{"the password", Error{Step: Password, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: "s", Audience: "a", Code: "AccessDeniedException", Message: "no"},
 			`AWS refused a password for ` + registryHost + ` to role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source github: AccessDeniedException: no`},
 		{"the password, no role", Error{Step: Password, Registry: reg, Source: "aws", Code: "AccessDeniedException"},
 			"AWS refused a password for " + registryHost + ", source aws: AccessDeniedException"},
-		{"no answer", Error{Step: Role, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no answer in time"},
+		{"no answer", Error{Step: WebIdentity, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no answer in time"},
 			`asking AWS for role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source file: no answer in time`},
 	}
 	for _, tt := range tests {
@@ -146,7 +149,7 @@ func TestError(t *testing.T) {
 // What AWS and the token say is outside text: it stays on one line and does not flood it.
 func TestErrorIsOneLine(t *testing.T) {
 	const evil = "a\r\nb\u2028c\x1b[31m ##[error]\u202e"
-	for _, step := range []Step{Role, Link, Password} {
+	for _, step := range []Step{WebIdentity, AssumeRole, Password} {
 		for _, code := range []string{"", "SomeCode"} {
 			e := &Error{Step: step, Registry: parse(t, registryHost), Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: evil + strings.Repeat("s", 5000), Audience: evil + strings.Repeat("a", 5000), Code: code, Message: evil + strings.Repeat("m", 5000)}
 			if got := e.Error(); strings.ContainsAny(got, "\r\n\x1b\u2028\u202e") || strings.Contains(got, "##[") || len(got) > 2500 {
@@ -195,7 +198,7 @@ func TestReason(t *testing.T) {
 		{"a portal's page", answer(200, errors.New("deserialization failed: <html>secret")), "the answer is not AWS's (is there a proxy in between?)"},
 		{"an answer that was cut off", answer(200, fmt.Errorf("deserialization failed: %w", errCutOff)), "the connection was closed before the answer was complete"},
 		{"half of a text", answer(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)), "the answer is not AWS's (is there a proxy in between?)"},
-		{"too much", answer(500, fmt.Errorf("failed to copy error response body, %w", &http.MaxBytesError{Limit: maxReply})), "the answer is longer than 1048576 bytes"},
+		{"too much", answer(500, fmt.Errorf("failed to copy error response body, %w", &http.MaxBytesError{Limit: maxResponse})), "the answer is longer than 1048576 bytes"},
 		{"something else", errors.New("something else"), "something else"},
 	}
 	for _, tt := range tests {
@@ -227,11 +230,11 @@ func TestRefused(t *testing.T) {
 		token:    token.Token{Raw: raw, Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
 		Env:      environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
 	}
-	e := r.refused(Role, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
+	e := r.refused(WebIdentity, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
 	if e.Code != "ValidationError" || e.Message != "1 validation error: '***' and ***" {
 		t.Errorf("code %q, message %q", e.Code, e.Message)
 	}
-	if e.Step != Role || e.Role != role || e.From != "ECR_OIDC_ROLE" || e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" || e.Registry.Host != registryHost {
+	if e.Step != WebIdentity || e.Role != role || e.From != "ECR_OIDC_ROLE" || e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" || e.Registry.Host != registryHost {
 		t.Errorf("%+v", e)
 	}
 	e = r.refused(Password, "", answer(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
@@ -239,7 +242,7 @@ func TestRefused(t *testing.T) {
 		t.Errorf("a proxy's page: code %q, message %q, role %q", e.Code, e.Message, e.Role)
 	}
 	r.Identity = awsIdentity()
-	if e := r.refused(Link, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
+	if e := r.refused(AssumeRole, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
 		t.Errorf("an aws source: %+v", e)
 	}
 }
@@ -263,13 +266,13 @@ func TestKeysNotFetched(t *testing.T) {
 }
 
 // A certificate that is not AWS's will not be AWS's a second later; a connection that ended may hold next time.
-func TestOnTheWire(t *testing.T) {
+func TestConnectionError(t *testing.T) {
 	sent := func(err error) error { return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}} }
 	r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: oidc(t), Env: environ()}
 	for _, tt := range []struct {
-		name           string
-		err            error
-		again, passing bool
+		name             string
+		err              error
+		again, retryable bool
 	}{
 		{"certificate", sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false, false},
 		{"connection", sent(syscall.ECONNREFUSED), true, true},
@@ -280,19 +283,19 @@ func TestOnTheWire(t *testing.T) {
 		if again := retryer(t.Context(), "", 0)().IsErrorRetryable(tt.err); again != tt.again {
 			t.Errorf("%s: again: %v", tt.name, again)
 		}
-		if passing := r.refused(Role, role, tt.err).Passing; passing != tt.passing {
-			t.Errorf("%s: passing: %v", tt.name, passing)
+		if retryable := r.refused(WebIdentity, role, tt.err).Retryable; retryable != tt.retryable {
+			t.Errorf("%s: retryable: %v", tt.name, retryable)
 		}
 	}
 }
 
-// Whatever the mode and the number of tries, passing faults are tried again and refusals are not.
+// In each mode, with any number of attempts, temporary errors are retried and refusals are not.
 func TestRetryer(t *testing.T) {
 	api := func(code, message string) error {
 		return answer(400, &smithy.GenericAPIError{Code: code, Message: message})
 	}
 	for _, mode := range []aws.RetryMode{"", aws.RetryModeStandard, aws.RetryModeAdaptive} {
-		for attempts, want := range map[int]int{0: tries, 1: 1, 7: 7} {
+		for attempts, want := range map[int]int{0: maxAttempts, 1: 1, 7: 7} {
 			r := retryer(t.Context(), mode, attempts)()
 			if got := r.MaxAttempts(); got != want {
 				t.Errorf("mode %q, %d attempts asked for: %d", mode, attempts, got)
@@ -344,8 +347,8 @@ func TestBackoff(t *testing.T) {
 		{"third fault", t.Context(), 0, fault, 3, 0},
 		{"third fault, as often as the user says", t.Context(), 7, fault, 3, 2 * time.Second},
 		{"there is time", within(20 * time.Second), 0, throttle, 5, 2 * time.Second},
-		{"there is no time for another throttle", within(firstWait/2 + enough), 0, throttle, 1, 0},
-		{"there is no time for another fault", within(firstWait/2 + enough), 7, fault, 1, 0},
+		{"there is no time for another throttle", within(firstBackoff/2 + minRetryTime), 0, throttle, 1, 0},
+		{"there is no time for another fault", within(firstBackoff/2 + minRetryTime), 7, fault, 1, 0},
 		{"counted from 0, as with AWS_NEW_RETRIES_2026", t.Context(), 0, throttle, 0, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -111,6 +111,6 @@ func (p *preconnection) take(ctx context.Context, addr string) (c connection) {
 
 // connect opens a connection with what net/http would offer and trust.
 func (p *preconnection) connect(ctx context.Context, network, addr string) (net.Conn, error) {
-	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: oneTry}, Config: p.tls}
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: requestTimeout}, Config: p.tls}
 	return d.DialContext(ctx, network, addr)
 }

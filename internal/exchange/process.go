@@ -31,6 +31,15 @@ type process struct {
 	said    tail                   // on stderr
 }
 
+func retrieveFromProcess(ctx context.Context, cfg aws.Config, profile awsconfig.SharedConfig) (aws.Credentials, error) {
+	p := process{profile: first(profile)}
+	found, err := p.provider(cfg, profile).Retrieve(ctx)
+	if failed := p.failed(err); failed != nil {
+		return aws.Credentials{}, failed
+	}
+	return found, err
+}
+
 // provider returns the credentials of a profile that is or builds on p's.
 func (p *process) provider(cfg aws.Config, profile awsconfig.SharedConfig) aws.CredentialsProvider {
 	if profile.Source != nil {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,147 +14,118 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/logincreds"
-	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/service/signin"
 	signintypes "github.com/aws/aws-sdk-go-v2/service/signin/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	ssooidctypes "github.com/aws/aws-sdk-go-v2/service/ssooidc/types"
+	"github.com/aws/smithy-go/middleware"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lockfile"
 )
 
-// How often, and after which pause, the file is looked at again when AWS would not renew its token: the process that
-// renewed it just before us has had its answer and has only to write it down.
-const (
-	looks = 5
-	pause = 200 * time.Millisecond
-)
+// renewalPause is the time between a refused renewal and the last look at the token's file.
+const renewalPause = time.Second
 
-// signIn is what "aws sso login" or "aws login" left behind: a file with a token that expires and can be renewed.
+// signIn is the session that "aws sso login" or "aws login" left.
 type signIn struct {
-	file  string
-	look  func(context.Context) error // fails when the token is not there or has expired
-	renew func(context.Context) error // is look, but has AWS renew an expired token and writes the new one to the file
+	file        string                  // has a token that expires and can be renewed
+	credentials aws.CredentialsProvider // reads the file, and renews an expired token
 }
 
-// signIn finds the login whose token the SDK is going to use and would renew by itself. A profile in the form that came
-// before sso-session has a token that cannot be renewed, and is none.
-func (r Request) signIn(cfg aws.Config, first awsconfig.SharedConfig) (*signIn, error) {
-	switch {
-	case startsWith(cfg, aws.CredentialSourceProfileSSO):
-		return ssoSignIn(cfg, first.SSOSession)
-	case startsWith(cfg, aws.CredentialSourceProfileLogin):
-		return r.consoleSignIn(cfg, first)
-	}
-	return nil, nil
-}
-
-// ssoSignIn is a login by "aws sso login" to an sso-session.
-func ssoSignIn(cfg aws.Config, session *awsconfig.SSOSession) (*signIn, error) {
-	file, err := ssocreds.StandardCachedTokenFilepath(session.Name)
-	if err != nil {
-		return nil, err
-	}
-	cfg.Region = session.SSORegion
-	client := ssooidc.NewFromConfig(cfg)
-	token := func(client ssocreds.CreateTokenAPIClient) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := ssocreds.NewSSOTokenProvider(client, file).RetrieveBearerToken(ctx)
-			return err
-		}
-	}
-	return &signIn{file: file, look: token(nobody{}), renew: token(client)}, nil
-}
-
-// consoleSignIn is a login by "aws login". Its token can be renewed only in the region that it was made in
-// (aws/aws-cli#10613), which is the profile's own: "aws login" asks for one and writes it there. The SDK would ask in
-// cfg's region, and that is the registry's.
-func (r Request) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (*signIn, error) {
-	file, err := logincreds.StandardCachedTokenFilepath(profile.LoginSession, os.Getenv("AWS_LOGIN_CACHE_DIRECTORY")) // as the SDK reads it
-	if err != nil {
-		return nil, err
-	}
-	for _, region := range []string{r.Env.Get("AWS_DEFAULT_REGION"), r.Env.Get("AWS_REGION"), profile.Region} {
-		if region != "" {
-			cfg.Region = region
-		}
-	}
-	client := signin.NewFromConfig(cfg)
-	token := func(client logincreds.TokenAPIClient) func(context.Context) error {
-		return func(ctx context.Context) (err error) {
-			defer func() {
-				if recover() != nil { // the SDK takes the PEM block that is not there for one (logincreds/dpop.go, parseKey)
-					err = fmt.Errorf("the key in %s cannot be read", file)
-				}
-			}()
-			_, err = logincreds.New(client, file, func(o *logincreds.Options) {
-				o.RestrictPermissions = cfg.RestrictFilePermissions != aws.RestrictFilePermissionsUnrestricted
-			}).Retrieve(ctx)
-			return err
-		}
-	}
-	return &signIn{file: file, look: token(nobody{}), renew: token(client)}, nil
-}
-
-// nobody stands in for AWS where a token is to be looked at and not to be renewed.
-type nobody struct{}
-
-var errExpired = errors.New("the token is expired")
-
-func (nobody) CreateToken(context.Context, *ssooidc.CreateTokenInput, ...func(*ssooidc.Options)) (*ssooidc.CreateTokenOutput, error) {
-	return nil, errExpired
-}
-
-func (nobody) CreateOAuth2Token(context.Context, *signin.CreateOAuth2TokenInput, ...func(*signin.Options)) (*signin.CreateOAuth2TokenOutput, error) {
-	return nil, errExpired
-}
-
-// fresh returns when the file holds a token that lives; a good one, and one that is past renewing, need no lock. Of
-// several processes of ours one renews an expired token, and
-// the others wait for it and take what it got: an SSO refresh token is good once, the SDK has no lock, and the spent
-// token that a second process sends is answered with InvalidGrantException, as if the person had to log in again. On
-// Windows the lock also keeps the SDK's rename from failing because another of us has the file open. The lock dies
-// with its process, so that nothing is left to be cleaned up. It is a file of its own, beside the token: text that is
-// under a Windows lock cannot be read, and the token's own file is replaced.
+// retrieve returns the session's credentials. A token that has not expired needs no lock. An expired one is renewed by one
+// process while the others wait; they find the new token in the file. The SDK has no such lock, and an SSO refresh token
+// is valid once: AWS would refuse the second process, as if the person had to log in again. On Windows every read takes
+// the lock, because the SDK cannot replace a file that another process has open.
 //
-// Other programs (the AWS CLI, an IDE) do not know the lock. When one of them was faster, its token is there a moment
-// after our refusal.
-func (s *signIn) fresh(ctx context.Context) error {
-	if runtime.GOOS != "windows" { // where a look at the wrong moment is what the rename fails of
-		if found := s.look(ctx); !errors.Is(found, errExpired) && !torn(found) {
-			return found
+// Other programs (the AWS CLI, an IDE) do not know the lock. After a refusal the file is read once more, because one of
+// them may have renewed the token a moment before.
+func (s signIn) retrieve(ctx context.Context) (aws.Credentials, error) {
+	if runtime.GOOS != "windows" {
+		found, err := s.read(ctx)
+		if !errors.Is(err, errExpired) && !torn(err) {
+			return found, err
 		}
 	}
-	held, err := lockfile.Lock(ctx, s.file+".lock")
+	held, err := lockfile.Lock(ctx, s.file+".lock") // beside the token's file, which the SDK replaces
 	var open *fs.PathError
 	switch {
 	case err == nil:
 		defer held.Unlock()
 	case ctx.Err() != nil:
-		return err
+		return aws.Credentials{}, err
 	case errors.As(err, &open) && open.Op == "open":
-		// The SDK could not write the new token either. It would find out with the old one spent, and the person's own
-		// login would be gone with it: think of ~/.aws mounted read-only into a container.
-		if missed := s.look(ctx); !errors.Is(missed, errExpired) {
-			return missed
+		// The SDK could not write a new token either, and would notice only after AWS has renewed it. The person's own
+		// login would be lost: ~/.aws may be mounted read-only into a container.
+		found, expired := s.read(ctx)
+		if errors.Is(expired, errExpired) {
+			return aws.Credentials{}, &unrenewable{err}
 		}
-		return &unrenewable{err}
-	} // else the file system knows no locks
-	err = s.renew(ctx)
-	for i := 0; i < looks && (refused(err) || torn(err)); i++ {
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(pause):
-		}
-		if s.look(ctx) == nil {
-			return nil
-		}
+		return found, expired
+	} // any other error: the file system has no locks
+	found, err := s.credentials.Retrieve(ctx)
+	if !refused(err) && !torn(err) {
+		return found, err
 	}
-	return err
+	select {
+	case <-ctx.Done():
+		return found, err
+	case <-time.After(renewalPause):
+	}
+	if again, readErr := s.read(ctx); readErr == nil {
+		return again, nil
+	}
+	return found, err
 }
 
-// unrenewable says that a token has expired and that a new one could not be kept.
+// read is retrieve without a renewal. The error is errExpired when one is needed.
+func (s signIn) read(ctx context.Context) (aws.Credentials, error) {
+	return s.credentials.Retrieve(context.WithValue(ctx, noRenewal{}, true))
+}
+
+var errExpired = errors.New("the token is expired")
+
+// noRenewal is the context key that makes refuseRenewal fail a request.
+type noRenewal struct{}
+
+// refuseRenewal fails the requests that renew a token with errExpired, where the context says so. The SDK's providers
+// cannot be asked to only read the file.
+func refuseRenewal(stack *middleware.Stack) error {
+	if stack.ID() != "CreateToken" && stack.ID() != "CreateOAuth2Token" {
+		return nil
+	}
+	refuse := func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+		out middleware.InitializeOutput, metadata middleware.Metadata, err error,
+	) {
+		if ctx.Value(noRenewal{}) != nil {
+			return out, metadata, errExpired
+		}
+		return next.HandleInitialize(ctx, in)
+	}
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("RefuseRenewal", refuse), middleware.Before)
+}
+
+// consoleSignIn returns the session of "aws login". Its token can be renewed only in the region that it was made in
+// (aws/aws-cli#10613), which "aws login" writes to the profile. The SDK's own chain would use the registry's region.
+func (r Request) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (signIn, error) {
+	file, err := logincreds.StandardCachedTokenFilepath(profile.LoginSession, os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
+	if err != nil {
+		return signIn{}, err
+	}
+	cfg.Region = cmp.Or(profile.Region, r.Env.Get("AWS_REGION"), r.Env.Get("AWS_DEFAULT_REGION"), cfg.Region)
+	provider := logincreds.New(signin.NewFromConfig(cfg), file, func(o *logincreds.Options) {
+		o.RestrictPermissions = cfg.RestrictFilePermissions != aws.RestrictFilePermissionsUnrestricted
+	})
+	retrieve := func(ctx context.Context) (found aws.Credentials, err error) {
+		defer func() {
+			if recover() != nil { // the SDK does not check for a missing PEM block (logincreds/dpop.go, parseKey)
+				err = fmt.Errorf("the key in %s cannot be read", file)
+			}
+		}()
+		return provider.Retrieve(ctx)
+	}
+	return signIn{file, aws.CredentialsProviderFunc(retrieve)}, nil
+}
+
+// unrenewable reports a token that has expired, and that a new one could not be written.
 type unrenewable struct{ why error }
 
 func (e *unrenewable) Error() string {
@@ -161,8 +133,9 @@ func (e *unrenewable) Error() string {
 }
 func (e *unrenewable) Unwrap() error { return e.why }
 
-// refused says whether AWS would not renew a token, in a way that a new login mends: the token was used or revoked, or
-// the client's registration has ended (CreateToken, API reference), or, for "aws login", the token is another region's.
+// refused reports whether AWS refused to renew a token for good, so that a person has to log in: the token was used or
+// revoked, or the client's registration has ended (CreateToken, API reference), or, for "aws login", the token belongs to
+// another region.
 func refused(err error) bool {
 	var (
 		grant        *ssooidctypes.InvalidGrantException
@@ -174,7 +147,7 @@ func refused(err error) bool {
 	return errors.As(err, &grant) || errors.As(err, &expired) || errors.As(err, &client) || errors.As(err, &unauthorized) || errors.As(err, &console)
 }
 
-// torn says whether a file was read while somebody was writing it, which the SDK does in place for "aws login"
+// torn reports whether a file was read while another process wrote it. The SDK writes that of "aws login" in place
 // (logincreds/provider.go, saveToken).
 func torn(err error) bool {
 	var syntax *json.SyntaxError

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,23 +17,30 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
+	"github.com/aws/smithy-go/middleware"
 )
 
-// oidcService answers CreateToken with what answer says, and returns the login that asks it.
-func oidcService(t *testing.T, answer http.HandlerFunc) *signIn {
+// oidcService starts a service that answers CreateToken with answer, and returns a login whose tokens it renews.
+func oidcService(t *testing.T, answer http.HandlerFunc) signIn {
 	t.Helper()
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	cfg := aws.Config{Region: "us-east-1", BaseEndpoint: aws.String(server.URL)}
-	login, err := ssoSignIn(cfg, &awsconfig.SSOSession{Name: "acme", SSORegion: "eu-west-2"})
+	file, err := ssocreds.StandardCachedTokenFilepath("acme")
 	if err != nil {
 		t.Fatal(err)
 	}
+	provider := ssocreds.NewSSOTokenProvider(ssooidc.NewFromConfig(aws.Config{
+		Region: "eu-west-2", BaseEndpoint: aws.String(server.URL), APIOptions: []func(*middleware.Stack) error{refuseRenewal},
+	}), file)
+	login := signIn{file, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		token, err := provider.RetrieveBearerToken(ctx)
+		return aws.Credentials{SessionToken: token.Value}, err
+	})}
 	if err := os.MkdirAll(filepath.Dir(login.file), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +48,7 @@ func oidcService(t *testing.T, answer http.HandlerFunc) *signIn {
 }
 
 // leave writes an SSO token that lives for that long.
-func leave(t *testing.T, login *signIn, life time.Duration, refreshToken string) {
+func leave(t *testing.T, login signIn, life time.Duration, refreshToken string) {
 	b, err := json.Marshal(map[string]string{
 		"accessToken": "x", "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
 		"clientId": "id", "clientSecret": "secret", "refreshToken": refreshToken,
@@ -62,7 +70,7 @@ func refuse(rw http.ResponseWriter) {
 	fmt.Fprint(rw, `{"error": "invalid_grant"}`)
 }
 
-// A token that is good, or past renewing, is looked at and nothing is left beside it. On Windows a look takes the lock.
+// A token that is valid, or cannot be renewed, is read without a lock. On Windows every read takes the lock.
 func TestNothingToRenew(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("there each look takes the lock, so that it cannot be in a renewal's way")
@@ -78,7 +86,7 @@ func TestNothingToRenew(t *testing.T) {
 	} {
 		login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Errorf("%s: AWS was asked", name); refuse(rw) })
 		leave(t, login, tt.life, tt.refreshToken)
-		if err := login.fresh(t.Context()); (err == nil) != tt.good || !tt.good && !loginOver(err) {
+		if _, err := login.retrieve(t.Context()); (err == nil) != tt.good || !tt.good && !loginOver(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(login.file + ".lock"); !errors.Is(err, os.ErrNotExist) {
@@ -90,20 +98,37 @@ func TestNothingToRenew(t *testing.T) {
 // Another program, which does not know our lock, has spent the refresh token and writes the new one down only after we
 // were refused: its token is taken.
 func TestAnotherProgramWasFaster(t *testing.T) {
-	var login *signIn
+	var login signIn
 	var others sync.WaitGroup
 	login = oidcService(t, func(rw http.ResponseWriter, _ *http.Request) {
 		refuse(rw)
 		others.Go(func() {
-			time.Sleep(pause * 3 / 2)
+			time.Sleep(renewalPause / 2)
 			leave(t, login, time.Hour, "next")
 		})
 	})
 	leave(t, login, -time.Hour, "spent")
-	if err := login.fresh(t.Context()); err != nil {
+	if _, err := login.retrieve(t.Context()); err != nil {
 		t.Error(err)
 	}
 	others.Wait()
+}
+
+// Where the lock's file cannot be created, an expired token is not renewed, and a valid one is used.
+func TestNoRenewalWithoutALock(t *testing.T) {
+	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuse(rw) })
+	if err := os.Mkdir(login.file+".lock", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	leave(t, login, time.Hour, "next")
+	if _, err := login.retrieve(t.Context()); err != nil {
+		t.Error(err)
+	}
+	leave(t, login, -time.Hour, "next")
+	var expired *unrenewable
+	if _, err := login.retrieve(t.Context()); !errors.As(err, &expired) {
+		t.Error(err)
+	}
 }
 
 // A file that somebody is writing in place is read again.
@@ -114,23 +139,23 @@ func TestTornToken(t *testing.T) {
 	}
 	var others sync.WaitGroup
 	others.Go(func() {
-		time.Sleep(pause / 2)
+		time.Sleep(renewalPause / 2)
 		leave(t, login, time.Hour, "next")
 	})
-	if err := login.fresh(t.Context()); err != nil {
+	if _, err := login.retrieve(t.Context()); err != nil {
 		t.Error(err)
 	}
 	others.Wait()
 }
 
-// A refresh that stays refused is said after a second at most, having asked AWS once.
+// A refused renewal is reported after one pause, in which AWS is not asked a second time.
 func TestRefusedForGood(t *testing.T) {
 	var asked atomic.Int32
 	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { asked.Add(1); refuse(rw) })
 	leave(t, login, -time.Hour, "spent")
 	start := time.Now()
-	err := login.fresh(t.Context())
-	if took := time.Since(start); !refused(err) || asked.Load() != 1 || took > looks*pause+3*time.Second {
+	_, err := login.retrieve(t.Context())
+	if took := time.Since(start); !refused(err) || asked.Load() != 1 || took > renewalPause+3*time.Second {
 		t.Errorf("%v after %v and %d requests", err, took, asked.Load())
 	}
 }
@@ -141,7 +166,7 @@ func TestNoLogin(t *testing.T) {
 	if err := os.RemoveAll(filepath.Dir(login.file)); err != nil {
 		t.Fatal(err)
 	}
-	if err := login.fresh(t.Context()); !loginOver(err) {
+	if _, err := login.retrieve(t.Context()); !loginOver(err) {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(filepath.Dir(login.file)); !errors.Is(err, os.ErrNotExist) {
@@ -161,11 +186,8 @@ func TestRefusedRenewal(t *testing.T) {
 			fmt.Fprint(rw, `{}`)
 		})
 		leave(t, login, -time.Hour, "token")
-		if err := login.renew(t.Context()); err == nil || refused(err) != want || !strings.Contains(err.Error(), code) {
+		if _, err := login.credentials.Retrieve(t.Context()); err == nil || refused(err) != want || !strings.Contains(err.Error(), code) {
 			t.Errorf("%s: refused: %v: %v", code, refused(err), err)
 		}
-	}
-	if _, err := (nobody{}).CreateToken(t.Context(), &ssooidc.CreateTokenInput{}); refused(err) || !errors.Is(err, errExpired) {
-		t.Errorf("nobody: %v", err)
 	}
 }

@@ -43,7 +43,7 @@ func encodeError(err error) *cache.Failure {
 	f := &cache.Failure{}
 	switch {
 	case errors.As(err, &m.AWS):
-		f.Refused, f.TTL = m.AWS.Refused(), failureTTL(m.AWS.Passing, m.AWS.Code != "")
+		f.Refused, f.TTL = m.AWS.Refused(), failureTTL(m.AWS.Retryable, m.AWS.Code != "")
 	case errors.As(err, &m.Request):
 		f.TTL = failureTTL(m.Request.Passing, m.Request.Answered)
 	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process),

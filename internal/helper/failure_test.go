@@ -19,8 +19,8 @@ import (
 func TestFailureTravels(t *testing.T) {
 	reg, _ := registry.Parse(host)
 	aws := func(code string, passing bool) error {
-		return &exchange.Error{Step: exchange.Role, Registry: reg, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE", Source: "github",
-			Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: code, Message: "no", Passing: passing}
+		return &exchange.Error{Step: exchange.WebIdentity, Registry: reg, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE", Source: "github",
+			Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: code, Message: "no", Retryable: passing}
 	}
 	const name = "the CircleCI job's OIDC token"
 	for _, tt := range []struct {

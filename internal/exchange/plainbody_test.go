@@ -19,14 +19,14 @@ func (f clientFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
 // net/http must not find a WriteTo on a request's body: smithy-go's fails once the body is closed, and the connection
 // with it (aws-sdk-go-v2#1825).
-func TestReadOnlyBody(t *testing.T) {
+func TestPlainBody(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		options []func(*middleware.Stack) error
 		want    bool
 	}{
-		{"as the SDK does it", nil, true}, // when this is false, the SDK is mended and readOnly can go
-		{"as we do it", []func(*middleware.Stack) error{readOnly}, false},
+		{"as the SDK does it", nil, true}, // when this is false, the SDK is mended and plainBody can go
+		{"as we do it", []func(*middleware.Stack) error{plainBody}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			bodies := 0
