@@ -41,30 +41,27 @@ func encodeError(err error) *cache.Failure {
 	}
 	m := message{Text: err.Error()}
 	f := &cache.Failure{}
+	var answered, retryable bool
 	switch {
 	case errors.As(err, &m.AWS):
-		f.Refused, f.TTL = m.AWS.Refused(), failureTTL(m.AWS.Retryable, m.AWS.Code != "")
+		f.Refused, answered, retryable = m.AWS.Refused(), m.AWS.Code != "", m.AWS.Retryable
 	case errors.As(err, &m.Request):
-		f.TTL = failureTTL(m.Request.Passing, m.Request.Answered)
+		answered, retryable = m.Request.Answered, m.Request.Passing
 	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process),
 		errors.As(err, &m.Endpoint),
 		errors.As(err, &m.Missing), errors.As(err, &m.Audience):
+	}
+	switch {
+	case retryable:
+		f.TTL = retryableTTL
+	case answered:
+		f.TTL = finalTTL
 	}
 	f.Payload, err = json.Marshal(m)
 	if err != nil { // strings and booleans
 		panic(err)
 	}
 	return f
-}
-
-func failureTTL(retryable, answered bool) time.Duration {
-	switch {
-	case retryable:
-		return retryableTTL
-	case answered:
-		return finalTTL
-	}
-	return 0 // a certificate that is not trusted here, say
 }
 
 // decodeError decodes the error that a fetch failed with, in this process or another one, for a caller with this request.
