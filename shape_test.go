@@ -31,7 +31,7 @@ var exceptions = map[string]int{
 	"lines of internal/trust/dangers.go dangers":                         72,
 	"lines of internal/trust/near.go nearMiss":                           61,
 	"lines of internal/trust/smallest.go Smallest":                       71,
-	"lines over 120 columns":                                             236,
+	"lines over 120 columns":                                             234,
 }
 
 // A measure is one value of the code's shape and its limit.

@@ -12,20 +12,14 @@ func makeDir(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
-	switch err := os.Mkdir(dir, 0o700); {
-	case err == nil: // an unusual umask may have removed bits that are needed
-		// #nosec G302 -- a directory
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return err
-		}
-	case !errors.Is(err, os.ErrExist):
+	if err := createDir(dir); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	return checkDir(dir)
 }
 
-// checkDir returns an error unless dir can hold secrets: a directory of this user, not a symlink, that no other user may
-// enter.
+// checkDir returns an error unless dir can hold secrets: a directory of this user, not a symlink, that
+// no other user may enter. On Windows, Administrators and SYSTEM may enter it.
 func checkDir(dir string) error {
 	fi, err := os.Lstat(dir)
 	if err != nil {
