@@ -1,22 +1,12 @@
 package trust
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-)
 
-// Request is who asks for the role.
-type Request struct {
-	Role    string         // the role's ARN; empty when it is not known, and then no provider's account is compared
-	Claims  map[string]any // the token's claims, as encoding/json decodes them; "iss" is the issuer
-	Now     time.Time      // for conditions on the time; the zero time leaves them unknown
-	Session string         // the role session's name; empty leaves conditions on it unknown
-}
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+)
 
 // Result is the answer to one question. The order makes "and" the smaller and "or" the greater of two answers, so that
 // an unknown counts only where the answer hangs on it.
@@ -77,90 +67,6 @@ type Check struct {
 	Got      []string `json:"got"`                // what AWS sees; none when it sees nothing
 	Holds    Result   `json:"holds"`
 	Why      string   `json:"why,omitempty"` // when the values do not tell
-}
-
-// What STS asks the trust policy. Tags and a source identity come from the token's claims, and each needs its action too.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_permissions-required
-const (
-	assume         = "sts:AssumeRoleWithWebIdentity"
-	tagSession     = "sts:TagSession"
-	sourceIdentity = "sts:SetSourceIdentity"
-)
-
-// asking is a request with all that its evaluation reads out of it.
-type asking struct {
-	Request
-	issuer    string // without https://, as providers and condition keys are named
-	provider  string // what the Principal must name
-	partition string // of the role; empty when that is not known
-	account   string
-	actions   []string
-	keys      []string // the claims that a policy can test
-	tagNames  value    // of the session tags
-	tags      map[string]value
-	variables bool // policy variables are replaced
-}
-
-// maxToken is the greatest length in characters of a token that STS accepts (AssumeRoleWithWebIdentity, API reference).
-const maxToken = 20000
-
-// CheckSize returns an error if the claims are longer than those of any token that STS accepts.
-func CheckSize(claims map[string]any) error {
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(claims); err != nil {
-		return err
-	}
-	if text.Len() > maxToken {
-		const format = "they have %d bytes as JSON, more than the %d characters of the longest token that STS accepts"
-		return fmt.Errorf(format, text.Len(), maxToken)
-	}
-	return nil
-}
-
-func (r Request) ask() (asking, error) {
-	a := asking{Request: r, actions: []string{assume}}
-	if err := CheckSize(r.Claims); err != nil {
-		return a, fmt.Errorf("evaluating the claims: %w", err)
-	}
-	issuer, _ := r.Claims["iss"].(string)
-	a.issuer = strings.TrimPrefix(issuer, "https://")
-	switch {
-	case a.issuer == "":
-		return a, errors.New("evaluating the trust policy: the claims name no issuer (\"iss\")")
-	case !decoded(a.issuer):
-		return a, errors.New("evaluating the trust policy: the issuer (\"iss\") has a character that cannot be decoded")
-	}
-	if r.Role != "" {
-		part := strings.SplitN(r.Role, ":", 6)
-		if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[4] == "" ||
-			!decoded(r.Role) || !strings.HasPrefix(part[5], "role/") {
-			return a, fmt.Errorf("evaluating the trust policy: %s is not a role's ARN", quote(r.Role))
-		}
-		a.partition, a.account = part[1], part[4]
-	}
-	a.provider = providerARN(a.partition, a.account, a.issuer)
-	if slices.Contains(builtIn, a.issuer) {
-		a.provider = a.issuer
-	}
-	a.keys = keysOf(a.issuer)
-	a.tagNames, a.tags = sessionTags(r.Claims)
-	if len(a.tagNames.all) > 0 {
-		a.actions = append(a.actions, tagSession)
-	}
-	if r.Claims[sourceIdentityClaim] != nil {
-		a.actions = append(a.actions, sourceIdentity)
-	}
-	return a, nil
-}
-
-// builtIn are the issuers that a policy names without a provider in the account.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-federated-web-identity
-var builtIn = []string{"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"}
-
-func providerARN(partition, account, issuer string) string {
-	return "arn:" + partition + ":iam::" + account + ":oidc-provider/" + issuer
 }
 
 // Evaluate says whether the policy would admit the request. The error is for a request that cannot be put to any policy.
@@ -267,3 +173,76 @@ func (a asking) otherRole() Result {
 	}
 	return is(len(roles.all) > 0 && !slices.Contains(roles.all, a.Role))
 }
+
+// String is the verdict for a person: each statement with its checks, and then the findings.
+func (v Verdict) String() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, map[Result]string{No: "refused", Unknown: "unknown", Yes: "admitted"}[v.Admits])
+	b.WriteString(v.Tree())
+	for _, f := range v.Findings {
+		fmt.Fprintf(&b, "%s: %s%s\n", f.Level, f.Text, strings.TrimSuffix(" ("+f.At+")", " ()"))
+	}
+	return b.String()
+}
+
+// Tree is each statement with its checks, what each wants and has, over several lines.
+func (v Verdict) Tree() string {
+	var b strings.Builder
+	for _, s := range v.Statements {
+		fmt.Fprintf(&b, "%s %s", mark(s.Applies), s.At)
+		if s.Sid != "" {
+			fmt.Fprintf(&b, " %s", quote(s.Sid))
+		}
+		fmt.Fprintf(&b, ": %s\n", s.Effect)
+		s.Principal.print(&b, "Principal")
+		s.Action.print(&b, "Action")
+		for _, c := range s.Conditions {
+			c.print(&b, show(c.Operator)+" "+show(c.Key))
+		}
+	}
+	return b.String()
+}
+
+func (c Check) print(b *strings.Builder, name string) {
+	if c.Holds == Yes && c.Why == "" && slices.Equal(c.Want, c.Got) {
+		fmt.Fprintf(b, "  %s %s: %s\n", mark(c.Holds), name, quoteAll(c.Want))
+		return
+	}
+	fmt.Fprintf(b, "  %s %s\n", mark(c.Holds), name)
+	fmt.Fprintf(b, "      wants %s\n", quoteAll(c.Want))
+	if fmt.Fprintf(b, "      has   %s\n", quoteAll(c.Got)); c.Why != "" {
+		fmt.Fprintf(b, "      %s\n", c.Why)
+	}
+}
+
+func mark(r Result) string { return [...]string{"✗", "?", "✓"}[r] }
+
+// quote shows a piece of the policy or the token exactly, invisible characters and all, and harmless to a terminal; what
+// GitHub's runner would obey is broken up, as oneline does it.
+func quote(s string) string {
+	if len(s) > oneline.Max {
+		s = s[:oneline.Max] + "..."
+	}
+	return strings.ReplaceAll(fmt.Sprintf("%q", s), "##[", `#\x23[`)
+}
+
+// maxShown is how many values of one list are shown.
+const maxShown = 100
+
+func quoteAll(list []string) string {
+	if len(list) == 0 {
+		return "nothing"
+	}
+	var quoted []string
+	for _, s := range list[:min(len(list), maxShown)] {
+		quoted = append(quoted, quote(s))
+	}
+	text := strings.Join(quoted, ", ")
+	if more := len(list) - maxShown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// show is quote for names of keys and operators, without the quotes.
+func show(s string) string { return strings.Trim(quote(s), `"`) }

@@ -1,8 +1,10 @@
 package trust
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,6 +12,94 @@ import (
 	"time"
 	"unicode/utf8"
 )
+
+// Request is who asks for the role.
+type Request struct {
+	Role    string         // the role's ARN; empty when it is not known, and then no provider's account is compared
+	Claims  map[string]any // the token's claims, as encoding/json decodes them; "iss" is the issuer
+	Now     time.Time      // for conditions on the time; the zero time leaves them unknown
+	Session string         // the role session's name; empty leaves conditions on it unknown
+}
+
+// What STS asks the trust policy. Tags and a source identity come from the token's claims, and each needs its action too.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_permissions-required
+const (
+	assume         = "sts:AssumeRoleWithWebIdentity"
+	tagSession     = "sts:TagSession"
+	sourceIdentity = "sts:SetSourceIdentity"
+)
+
+// asking is a request with all that its evaluation reads out of it.
+type asking struct {
+	Request
+	issuer    string // without https://, as providers and condition keys are named
+	provider  string // what the Principal must name
+	partition string // of the role; empty when that is not known
+	account   string
+	actions   []string
+	keys      []string // the claims that a policy can test
+	tagNames  value    // of the session tags
+	tags      map[string]value
+	variables bool // policy variables are replaced
+}
+
+// maxToken is the greatest length in characters of a token that STS accepts (AssumeRoleWithWebIdentity, API reference).
+const maxToken = 20000
+
+// CheckSize returns an error if the claims are longer than those of any token that STS accepts.
+func CheckSize(claims map[string]any) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(claims); err != nil {
+		return err
+	}
+	if text.Len() > maxToken {
+		const format = "they have %d bytes as JSON, more than the %d characters of the longest token that STS accepts"
+		return fmt.Errorf(format, text.Len(), maxToken)
+	}
+	return nil
+}
+
+func (r Request) ask() (asking, error) {
+	a := asking{Request: r, actions: []string{assume}}
+	if err := CheckSize(r.Claims); err != nil {
+		return a, fmt.Errorf("evaluating the claims: %w", err)
+	}
+	issuer, _ := r.Claims["iss"].(string)
+	a.issuer = strings.TrimPrefix(issuer, "https://")
+	switch {
+	case a.issuer == "":
+		return a, errors.New("evaluating the trust policy: the claims name no issuer (\"iss\")")
+	case !decoded(a.issuer):
+		return a, errors.New("evaluating the trust policy: the issuer (\"iss\") has a character that cannot be decoded")
+	}
+	if r.Role != "" {
+		part := strings.SplitN(r.Role, ":", 6)
+		if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[4] == "" ||
+			!decoded(r.Role) || !strings.HasPrefix(part[5], "role/") {
+			return a, fmt.Errorf("evaluating the trust policy: %s is not a role's ARN", quote(r.Role))
+		}
+		a.partition, a.account = part[1], part[4]
+	}
+	a.provider = providerARN(a.partition, a.account, a.issuer)
+	if slices.Contains(builtIn, a.issuer) {
+		a.provider = a.issuer
+	}
+	a.keys = keysOf(a.issuer)
+	a.tagNames, a.tags = sessionTags(r.Claims)
+	if len(a.tagNames.all) > 0 {
+		a.actions = append(a.actions, tagSession)
+	}
+	if r.Claims[sourceIdentityClaim] != nil {
+		a.actions = append(a.actions, sourceIdentity)
+	}
+	return a, nil
+}
+
+func providerARN(partition, account, issuer string) string {
+	return "arn:" + partition + ":iam::" + account + ":oidc-provider/" + issuer
+}
 
 // Claims that STS itself reads.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
@@ -26,46 +116,6 @@ type value struct {
 	unknown string   // we do not know what AWS sees, and all is what the token has; why that is
 	why     string   // why the key is not there, where there is more to say than that
 	alien   bool     // it is never there: AWS has no such key for this issuer
-}
-
-var (
-	github = []string{"actor", "actor_id", "enterprise_id", "environment", "job_workflow_ref", "ref", "repository", "repository_id",
-		"repository_owner_id", "workflow"}
-	gitlab = []string{"namespace_id", "pipeline_source", "project_id", "ref_protected", "runner_environment", "user_access_level",
-		"user_email", "user_id", "user_login"}
-	buildkite = []string{"build_branch", "cluster_id", "cluster_name", "organization_id", "organization_slug", "pipeline_id", "pipeline_slug"}
-)
-
-// claimKeys are the claims that a policy can test besides sub, aud, amr and email, by issuer. AWS hands over no others,
-// whatever a token holds. Read in October 2026:
-// https://docs.aws.amazon.com/service-authorization/latest/reference/list_sts.html
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
-var claimKeys = []struct {
-	issuer string
-	claims []string
-}{
-	{"token.actions.githubusercontent.com", github},
-	{"token.actions.githubusercontent.com/*", github},
-	{"token.actions.*.ghe.com", github},
-	{"github.com/enterprises/*", github},
-	{"gitlab.com", gitlab},
-	{"agent.buildkite.com", buildkite},
-	{"agent.*.buildkite.dev", buildkite},
-	{"agent.*.buildkite.site", buildkite},
-	{"oidc.circleci.com/org/*", []string{"oidc.circleci.com/project-id"}},
-	{"accounts.google.com", []string{"google/organization_number", "oaud"}},
-	{"idcs-*.identity.oraclecloud.com", []string{"rpst_id"}},
-}
-
-// keysOf lists the claims of an issuer that a policy can test.
-func keysOf(issuer string) []string {
-	keys := []string{"sub", "aud", "amr", "email"}
-	for _, k := range claimKeys {
-		if like(runes(k.issuer), issuer) {
-			keys = append(keys, k.claims...)
-		}
-	}
-	return keys
 }
 
 // lookup finds what AWS sees of a key. Capitals make no difference in a key.

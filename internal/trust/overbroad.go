@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -90,4 +91,101 @@ func (a asking) dangers(s Statement, add adder) {
 				"add a condition on %s:aud", show(issuer))
 		}
 	}
+}
+
+// opening is what a condition on sub leaves open.
+type opening struct {
+	width int
+	kind  Kind
+	at    string
+	text  string
+}
+
+// How wide an opening is.
+const (
+	exact = iota
+	projectsJobs
+	ownersProjects
+	namesakes
+	everyone
+)
+
+// widest is the widest opening among a condition's values, any of which may match.
+func (s shape) widest(wild bool, c Condition) (found opening) {
+	for _, v := range c.Values {
+		if open := s.width(wild, v); open.width > found.width {
+			found = open
+			found.at, found.text = c.at, quote(v)+" admits "+open.text
+		}
+	}
+	return found
+}
+
+// swallows says who gets in where a "*" in a pattern stands for more than its part, and what follows it can be in the
+// last part's own value: CircleCI's branches may have the "/" of its subjects in their names, and Buildkite's step keys
+// the ":" (https://buildkite.com/docs/pipelines/configure/step-types/command-step). Git allows no ":" in a name.
+func (s shape) swallows(v string) string {
+	for i, r := range v {
+		if r != '*' || s.parts == nil {
+			continue
+		}
+		before, rest, last := v[:i], v[i+1:], s.parts[len(s.parts)-1]
+		fixed := strings.ReplaceAll(rest, "*", "")
+		for _, mark := range s.parts {
+			fixed = strings.ReplaceAll(fixed, mark, "")
+		}
+		if strings.Contains(before, last) || fixed == "" || strings.ContainsAny(rest, s.never) {
+			continue
+		}
+		name, hint := s.part(len(s.parts)-1), ""
+		if strings.HasSuffix(name, "ref") {
+			name = "branch"
+		}
+		switch {
+		case strings.HasSuffix(before, "/user/") && rest[0] == '/':
+			hint = "; for a user write 36 characters, ????????-????-????-????-????????????"
+		case strings.HasSuffix(before, ":commit:") && rest[0] == ':':
+			hint = "; for a commit write 40 times ?"
+		}
+		return fmt.Sprintf("%s also admits every %s that has %s in its own name, since the * before that stands for all the rest%s", quote(v), name, quote(rest), hint)
+	}
+	return ""
+}
+
+func (s shape) width(wild bool, v string) opening {
+	fixed := v
+	if strings.HasPrefix(v, "repo:") {
+		fixed = strings.NewReplacer("@*/", "/", "@*:", ":").Replace(v) // repo:acme@*/app@*: whatever their ids, the names are whole
+	}
+	who := "strangers: it does not say whose jobs"
+	if strings.Contains(v, "job_workflow_ref:") {
+		who = "any repository that can call this workflow: it does not say whose jobs"
+	}
+	if rest, ok := strings.CutPrefix(fixed, "job_workflow_ref:"); ok && strings.Contains(rest, ":") {
+		_, fixed, _ = strings.Cut(rest, ":") // what follows may say it
+	}
+	stop := strings.Index(fixed, "${")
+	if wild {
+		stop = strings.IndexAny(fixed, "*?$")
+	}
+	if stop >= 0 {
+		fixed = fixed[:stop]
+	}
+	key, owner, cut := strings.Cut(fixed, s.sep)
+	keyed := cut && slices.Contains(s.keys, key)
+	_, project, begun := strings.Cut(owner, s.project)
+	switch {
+	case s.keys == nil && fixed != "" || stop < 0 && (keyed || !s.github()):
+		return opening{}
+	case stop < 0 && (strings.Contains(key, "/") || !cut && fixed != "pull_request"):
+		return opening{} // which no subject of GitHub can be, however customised
+	case !keyed || owner == "":
+		return opening{width: everyone, kind: AnySubject, text: who}
+	case !strings.ContainsAny(owner, s.ownerEnd):
+		text := "every owner whose name begins with " + quote(owner) + ", and strangers can choose such a name"
+		return opening{width: namesakes, kind: OwnerPrefix, text: text}
+	case !begun || !strings.ContainsAny(project, s.end):
+		return opening{width: ownersProjects, kind: OwnerWide, text: "more than one project of that owner"}
+	}
+	return opening{width: projectsJobs, kind: RepositoryWide, text: "more of that project than one branch, tag, environment or pull request"}
 }
