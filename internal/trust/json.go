@@ -172,20 +172,31 @@ func (n node) list() []node {
 	return []node{n}
 }
 
-// texts returns a list of strings; loose takes booleans and numbers too, as IAM does in conditions.
-func (r *reader) texts(n node, loose bool) (texts []string) {
+// string returns a string.
+func (r *reader) string(n node) string {
+	text, ok := n.value.(string)
+	if !ok {
+		r.fail(n, "a string is wanted")
+	}
+	return text
+}
+
+// texts returns a list of strings.
+func (r *reader) texts(n node) (texts []string) {
 	for _, item := range n.list() {
-		switch v := item.value.(type) {
-		case string:
-			texts = append(texts, v)
-			continue
+		texts = append(texts, r.string(item))
+	}
+	return texts
+}
+
+// conditionValues returns a list of strings. Like IAM, it also accepts booleans and numbers.
+func (r *reader) conditionValues(n node) (texts []string) {
+	for _, item := range n.list() {
+		switch item.value.(type) {
 		case bool, json.Number:
-			if loose {
-				texts = append(texts, fmt.Sprint(v))
-				continue
-			}
+			item.value = fmt.Sprint(item.value)
 		}
-		r.fail(item, "a string is wanted")
+		texts = append(texts, r.string(item))
 	}
 	return texts
 }

@@ -1,21 +1,20 @@
 package trust
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 )
 
-// Suggestion is a policy for a job, and what wider ones would let in.
+// Suggestion is a policy for a job, and patterns that admit more.
 type Suggestion struct {
 	Policy string  `json:"policy"`         // a trust policy, as JSON
-	Open   string  `json:"open,omitempty"` // a sentence on whom else it admits, or whether it admits the next run
+	Open   string  `json:"open,omitempty"` // a sentence on others it admits, or on the next run
 	Wider  []Wider `json:"wider"`
 }
 
-// Wider is a pattern for StringLike on sub, and who else gets in by it.
+// Wider is a pattern for StringLike on sub, and a description of the jobs that it admits.
 type Wider struct {
 	Subject string `json:"subject"`
 	Who     string `json:"who"`
@@ -23,131 +22,169 @@ type Wider struct {
 
 // Smallest returns the narrowest policy that admits the request and the same job's next run.
 func Smallest(r Request) (Suggestion, error) {
-	a, err := r.ask()
-	sub, aud := valueOf(r.Claims["sub"]), a.lookup(a.issuer+":aud")
-	switch {
-	case err != nil:
+	c, err := newContext(r)
+	if err != nil {
 		return Suggestion{}, err
+	}
+	sub, aud := valueOf(r.Claims["sub"]), c.lookup(c.issuer+":aud")
+	switch {
 	case len(sub.all) != 1:
-		return Suggestion{}, errors.New("suggesting a trust policy: the claims have no subject (\"sub\")")
+		err = errors.New("the claims have no subject (\"sub\")")
 	case sub.unknown != "":
-		return Suggestion{}, fmt.Errorf("suggesting a trust policy: of the subject (\"sub\"), %s", sub.unknown)
+		err = fmt.Errorf("of the subject (\"sub\"), %s", sub.unknown)
 	case aud.unknown != "":
-		return Suggestion{}, fmt.Errorf("suggesting a trust policy: of the audience (\"aud\"), %s", aud.unknown)
+		err = fmt.Errorf("of the audience (\"aud\"), %s", aud.unknown)
 	case r.Role == "":
-		return Suggestion{}, errors.New("suggesting a trust policy: for which role?")
+		err = errors.New("for which role?")
 	}
-	var s Suggestion
-	var pattern string
-	pattern, s.Open, s.Wider = shapeOf(a.issuer).patterns(sub.all[0])
-	conditions := map[string]map[string]any{}
-	on := func(operator, key string, value any) {
-		if conditions[operator] == nil {
-			conditions[operator] = map[string]any{}
-		}
-		conditions[operator][a.issuer+":"+key] = value
+	if err != nil {
+		return Suggestion{}, fmt.Errorf("suggesting a trust policy: %w", err)
 	}
-	literal := func(s string) string { return strings.ReplaceAll(s, "${", "${$}{") }
+	s, pattern := c.suggestion(sub.all[0])
+	conditions := conditionBlock{issuer: c.issuer, operators: map[string]map[string]any{}}
 	if pattern != "" {
-		on("StringLike", "sub", pattern)
+		conditions.add("StringLike", "sub", pattern)
 	} else {
-		on("StringEquals", "sub", literal(sub.all[0]))
+		conditions.add("StringEquals", "sub", escapeVariables(sub.all[0]))
 	}
-	// A customised subject may name no owner.
-	if open := shapeOf(a.issuer).width(false, sub.all[0]); open.width > ownersProjects {
-		s.Open = "it admits " + open.text
-		if repository := a.lookup(a.issuer + ":repository"); len(repository.all) == 1 && repository.unknown == "" {
+	// A customized subject does not have to name an owner.
+	if scope := c.platform.subject.scope("StringEquals", sub.all[0]); scope.size > oneOwner {
+		s.Open = "it admits " + scope.text
+		repository := c.lookup(c.issuer + ":repository")
+		if len(repository.all) == 1 && repository.unknown == "" {
 			s.Open = ""
-			on("StringEquals", "repository", literal(repository.all[0]))
+			conditions.add("StringEquals", "repository", escapeVariables(repository.all[0]))
 		}
 	}
 	var audiences []string
 	for _, one := range aud.all {
-		audiences = append(audiences, literal(one))
+		audiences = append(audiences, escapeVariables(one))
 	}
 	switch len(audiences) {
 	case 0:
 	case 1:
-		on("StringEquals", "aud", audiences[0])
+		conditions.add("StringEquals", "aud", audiences[0])
 	default:
-		on("ForAnyValue:StringEquals", "aud", audiences)
+		conditions.add("ForAnyValue:StringEquals", "aud", audiences)
 	}
+	s.Policy, err = c.format(conditions)
+	return s, err
+}
+
+// conditionBlock is the Condition of a statement.
+type conditionBlock struct {
+	issuer    string
+	operators map[string]map[string]any
+}
+
+func (b conditionBlock) add(operator, claim string, value any) {
+	if b.operators[operator] == nil {
+		b.operators[operator] = map[string]any{}
+	}
+	b.operators[operator][b.issuer+":"+claim] = value
+}
+
+// format returns a policy with one statement for the request's actions, as JSON.
+func (c requestContext) format(b conditionBlock) (string, error) {
 	type statement struct {
 		Effect    string
 		Principal map[string]string
 		Action    any
 		Condition map[string]map[string]any
 	}
-	st := statement{"Allow", map[string]string{"Federated": a.provider}, a.actions, conditions}
-	if len(a.actions) == 1 {
-		st.Action = assume
+	s := statement{"Allow", map[string]string{"Federated": c.provider}, c.actions, b.operators}
+	if len(c.actions) == 1 {
+		s.Action = assume
 	}
-	var text bytes.Buffer
+	var text strings.Builder
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	err = e.Encode(struct {
+	err := e.Encode(struct {
 		Version   string
 		Statement []statement
-	}{"2012-10-17", []statement{st}})
-	s.Policy = text.String()
-	return s, err
+	}{"2012-10-17", []statement{s}})
+	return text.String(), err
 }
 
-// patterns returns a pattern for the same job's next run, none where the exact subject will do; what that leaves open;
-// and wider ones.
-func (s shape) patterns(sub string) (pattern, open string, wider []Wider) {
-	literal := strings.NewReplacer("*", "${*}", "?", "${?}", "${", "${$}{").Replace
-	if repo, context, ok := cutRepo(sub); ok && s.keys != nil && context != "" {
-		owner, _, _ := strings.Cut(repo, "/")
-		repo, owner = literal("repo:"+repo), literal("repo:"+owner)
-		name := strings.TrimPrefix(repo, "repo:")
-		if strings.HasPrefix(context, "ref:refs/heads/") {
-			wider = append(wider, Wider{repo + ":ref:refs/heads/*", "every branch of " + name + ": whoever may push one"})
-		}
-		if strings.HasPrefix(context, "ref:refs/tags/") {
-			wider = append(wider, Wider{repo + ":ref:refs/tags/*", "every tag of " + name + ": whoever may push one"})
-		}
-		if context == "pull_request" {
-			open = "it admits every pull request of " + name + ", from whatever branch, with the workflow as that branch has it; " +
-				"from a fork only where the repository's settings give those a token"
-		}
-		return "", open, append(wider,
-			Wider{repo + ":*", "every branch, tag, environment and pull request of " + name},
-			Wider{owner + "/*", "the same of every repository of that owner, and of those still to be made"})
+// escapeVariables returns a text as a value for StringEquals.
+func escapeVariables(text string) string { return strings.ReplaceAll(text, "${", "${$}{") }
+
+// escapePattern returns a text as a value for StringLike.
+func escapePattern(text string) string {
+	return strings.NewReplacer("*", "${*}", "?", "${?}", "${", "${$}{").Replace(text)
+}
+
+// suggestion returns a pattern for the subjects of the same job's next runs, or "" if they are the
+// same as sub. The suggestion has no policy yet.
+func (c requestContext) suggestion(sub string) (s Suggestion, pattern string) {
+	format := c.platform.subject
+	if _, context, ok := cutRepo(sub); ok && format.owners != nil && context != "" {
+		return githubSuggestion(sub), ""
 	}
-	const each = "its wildcard admits any %s, which is another one with each run"
-	if i := strings.LastIndex(sub, ":"); s.issuer == bitbucket && i > 0 {
+	if i := strings.LastIndex(sub, ":"); c.platform.issuer == bitbucket && i > 0 {
 		repo, _, _ := strings.Cut(sub, ":")
-		return literal(sub[:i+1]) + sameShape(sub[i+1:]), fmt.Sprintf(each, "step"), []Wider{{literal(repo) + ":*", "every step of that repository"}}
+		s.Open = eachRun("step")
+		s.Wider = []Wider{{escapePattern(repo) + ":*", "every step of that repository"}}
+		return s, escapePattern(sub[:i+1]) + sameForm(sub[i+1:])
 	}
-	values := s.split(sub)
-	if values == nil && !s.github() {
-		return "", "whether the next run has the same subject is not known", nil
+	values := format.split(sub)
+	if values == nil && !format.isGitHub() {
+		s.Open = "whether the next run has the same subject is not known"
 	}
 	for i, value := range values {
-		mark, part := s.parts[i], literal(value)
-		if name := s.part(i); name == "user" || name == "commit" { // another one with each run
-			part, open = sameShape(value), fmt.Sprintf(each, name)
-		}
 		if i > 0 {
-			who := "any " + s.part(i)
-			for j := i + 1; j < len(s.parts); j++ {
-				who += ", any " + s.part(j)
+			who := "any " + format.partName(i)
+			for j := i + 1; j < len(format.parts); j++ {
+				who += ", any " + format.partName(j)
 			}
-			wider = append([]Wider{{pattern + mark + "*", who}}, wider...)
+			wider := Wider{pattern + format.parts[i] + "*", who}
+			s.Wider = append([]Wider{wider}, s.Wider...)
 		}
-		pattern += mark + part
+		part := escapePattern(value)
+		if name := format.partName(i); name == "user" || name == "commit" {
+			part, s.Open = sameForm(value), eachRun(name)
+		}
+		pattern += format.parts[i] + part
 	}
-	if open == "" {
+	if s.Open == "" {
 		pattern = ""
 	}
-	return pattern, open, wider
+	return s, pattern
 }
 
-// sameShape is a pattern for values of the same shape, an id or a hash. It is not "*", which would stand for the parts
-// after it too, where the last of them can hold what ends a part (Smallest would then suggest what swallows warns of).
-func sameShape(value string) string {
+// githubSuggestion returns what is wider than a subject of GitHub, which is the same in each run.
+func githubSuggestion(sub string) (s Suggestion) {
+	repo, context, _ := cutRepo(sub)
+	owner, _, _ := strings.Cut(repo, "/")
+	name := escapePattern(repo)
+	add := func(subject, who string) { s.Wider = append(s.Wider, Wider{"repo:" + subject, who}) }
+	if strings.HasPrefix(context, "ref:refs/heads/") {
+		add(name+":ref:refs/heads/*", "every branch of "+name+": whoever may push one")
+	}
+	if strings.HasPrefix(context, "ref:refs/tags/") {
+		add(name+":ref:refs/tags/*", "every tag of "+name+": whoever may push one")
+	}
+	if context == "pull_request" {
+		s.Open = "it admits every pull request of " + name + ", from whatever branch, " +
+			"with the workflow as that branch has it; from a fork only where the repository's " +
+			"settings give those a token"
+	}
+	add(name+":*", "every branch, tag, environment and pull request of "+name)
+	add(escapePattern(owner)+"/*",
+		"the same of every repository of that owner, and of those still to be made")
+	return s
+}
+
+// eachRun returns a warning about a part of the subject that is different in each run.
+func eachRun(part string) string {
+	return fmt.Sprintf("its wildcard admits any %s, which is another one with each run", part)
+}
+
+// sameForm returns a pattern for values of the same form, which is an id or a hash. The pattern has
+// no "*", because that would also match the parts after it if the last part can contain a separator.
+// Smallest would then suggest a pattern that overrun warns about.
+func sameForm(value string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("{-}", r) {
 			return r

@@ -6,138 +6,230 @@ import (
 	"strings"
 )
 
-// ownerKeys are the claims besides sub that say whose job it is. A condition that pins one of them makes up for any
-// pattern for sub. One that pins job_workflow_ref does not: a public workflow can be called from any repository.
-var ownerKeys = []string{"repository", "repository_id", "repository_owner_id", "enterprise_id", "project_id", "namespace_id",
-	"organization_id", "organization_slug", "pipeline_id", "oidc.circleci.com/project-id"}
+// ownerClaims are the claims besides sub that identify the owner of a job. A condition that
+// restricts one of them protects a statement with any pattern for sub. A condition on
+// job_workflow_ref does not, because any repository can call a public workflow.
+var ownerClaims = []string{"repository", "repository_id", "repository_owner_id", "enterprise_id",
+	"project_id", "namespace_id", "organization_id", "organization_slug", "pipeline_id",
+	"oidc.circleci.com/project-id"}
 
-// pins reports whether each of a condition's values leaves the owner no choice.
-func pins(o operator, values []string) bool {
-	return !slices.ContainsFunc(values, func(v string) bool {
-		i := strings.IndexAny(v, "*?")
-		return strings.Contains(v, "${") || o.base == "StringLike" && i >= 0 && !strings.Contains(v[:i], "/")
-	}) && (strings.HasPrefix(o.base, "String") || o.base == "NumericEquals")
+// restrictions are what the conditions of a statement require of the tokens of one issuer.
+type restrictions struct {
+	subject  *scope // of the narrowest condition on sub; nil without one
+	overrun  bool   // a pattern for sub matches more than it seems to match
+	owner    bool   // a condition on another claim identifies the owner
+	workflow bool   // a condition requires a workflow
+	audience bool   // a condition requires an audience
 }
 
-// dangers says who else a statement admits, for each issuer whose provider it names.
-func (a asking) dangers(s Statement, add adder) {
-	var done []string // the issuers
-	for _, p := range s.Principals {
-		_, issuer, ok := strings.Cut(p.Name, ":oidc-provider/")
-		if p.Kind == "*" {
-			add(Danger, AnyPrincipal, s.at, "it trusts everyone whom its conditions do not exclude; name the provider instead")
-			issuer, ok = a.issuer, true
-		}
-		if !ok {
-			continue
-		}
-		issuer = strings.TrimPrefix(issuer, "https://")
-		if slices.Contains(done, issuer) {
-			continue
-		}
-		done = append(done, issuer)
-		keys, shape := keysOf(issuer), shapeOf(issuer)
-		owned, audience, hides := false, false, false
+// overbroad adds who else a statement admits, for each issuer that it trusts.
+func (c requestContext) overbroad(s evaluated, found *findings) {
+	for _, issuer := range c.trustedIssuers(s.Statement, found) {
+		p := platformOf(issuer)
+		r := p.restrictions(issuer, s.conditions, found)
 		who := "any customer's of " + show(issuer)
-		var subject *opening // what the narrowest condition on sub leaves open
-		for _, c := range s.Conditions {
-			o, ok := parseOperator(c.Operator)
-			claim, ours := strings.CutPrefix(strings.ToLower(c.Key), strings.ToLower(issuer)+":")
-			passes := o.ifExists || o.set == "ForAllValues" // when the key is not there
-			switch known := slices.Contains(keys, claim); {
-			case !ok || !ours || o.base == "Null" || len(c.Values) == 0:
-				continue
-			case !known && (passes || o.negated):
-				add(Danger, KeyUnknown, c.at, "AWS has no key %s for this issuer, so that this condition always holds and protects nothing", quote(claim))
-				continue
-			case !known || o.negated:
-				continue
-			case passes:
-				add(Danger, MissingAdmits, c.at, "a token without %s passes this; use %s", show(claim), show(o.base))
-			}
-			switch {
-			case claim == "sub":
-				for _, v := range c.Values {
-					if text := shape.swallows(v); text != "" && o.base == "StringLike" {
-						hides = true
-						add(Danger, BranchHides, c.at, "%s", text)
-					}
-				}
-				if open := shape.widest(o.base == "StringLike", c); subject == nil || open.width < subject.width {
-					subject = &open
-				}
-			case passes:
-			case claim == "aud":
-				audience = true
-			case claim == "job_workflow_ref":
-				who = "any repository's that can call this workflow"
-			case slices.Contains(ownerKeys, claim):
-				owned = owned || pins(o, c.Values)
-			}
+		if r.workflow {
+			who = "any repository's that can call this workflow"
 		}
 		switch {
-		case subject == nil && !owned && shape.shared:
-			add(Danger, NoSubject, s.at, "nothing says whose jobs: %s can take this role; add a condition on %s:sub", who, show(issuer))
-		case subject == nil && !owned:
-			add(Note, NoSubject, s.at, "it admits everyone to whom %s gives a token; add a condition on %[1]s:sub", show(issuer))
-		case subject == nil || subject.width == exact || hides && subject.width == projectsJobs: // that was said already
-		case subject.width <= ownersProjects:
-			add(Note, subject.kind, subject.at, "%s", subject.text)
-		case !owned:
-			add(Danger, subject.kind, subject.at, "%s", subject.text)
+		case r.subject == nil && r.owner:
+		case r.subject == nil && p.shared:
+			found.add(Danger, NoSubject, s.at, "nothing says whose jobs: %s can take this role; "+
+				"add a condition on %s:sub", who, show(issuer))
+		case r.subject == nil:
+			found.add(Note, NoSubject, s.at, "it admits everyone to whom %s gives a token; "+
+				"add a condition on %[1]s:sub", show(issuer))
+		case r.subject.size == oneJob || r.overrun && r.subject.size == oneProject:
+			// There is nothing to report, or the overrun is reported already.
+		case r.subject.size <= oneOwner:
+			found.add(Note, r.subject.kind, r.subject.at, "%s", r.subject.text)
+		case !r.owner:
+			found.add(Danger, r.subject.kind, r.subject.at, "%s", r.subject.text)
 		}
-		if !audience {
-			add(Note, NoAudience, s.at, "nothing says what a token must be for: the provider's list of audiences alone decides; "+
-				"add a condition on %s:aud", show(issuer))
+		if !r.audience {
+			found.add(Note, NoAudience, s.at, "nothing says what a token must be for: the provider's "+
+				"list of audiences alone decides; add a condition on %s:aud", show(issuer))
 		}
 	}
 }
 
-// opening is what a condition on sub leaves open.
-type opening struct {
-	width int
-	kind  Kind
-	at    string
-	text  string
+// trustedIssuers returns the issuers whose providers a statement names. A statement for everyone
+// trusts the token's issuer, too, and is a danger in itself.
+func (c requestContext) trustedIssuers(s Statement, found *findings) (issuers []string) {
+	for _, p := range s.Principals {
+		_, issuer, ok := strings.Cut(p.Name, ":oidc-provider/")
+		issuer = strings.TrimPrefix(issuer, "https://")
+		if p.Kind == "*" {
+			found.add(Danger, AnyPrincipal, s.at,
+				"it trusts everyone whom its conditions do not exclude; name the provider instead")
+			issuer, ok = c.issuer, true
+		}
+		if ok && !slices.Contains(issuers, issuer) {
+			issuers = append(issuers, issuer)
+		}
+	}
+	return issuers
 }
 
-// How wide an opening is.
+// restrictions returns what conditions require of the tokens of the platform's issuer. It adds
+// conditions that hold for tokens that they seem to exclude.
+func (p platform) restrictions(
+	issuer string, conditions []evaluatedCondition, found *findings,
+) (r restrictions) {
+	prefix := strings.ToLower(issuer) + ":"
+	for _, c := range conditions {
+		claim, ok := strings.CutPrefix(strings.ToLower(c.Key), prefix)
+		if !ok || !c.supported || c.operator.base == "Null" || len(c.Want) == 0 {
+			continue
+		}
+		passes := c.operator.passesWithoutKey()
+		switch {
+		case !p.hasKey(claim) && (passes || c.operator.negated):
+			found.add(Danger, KeyUnknown, c.at, "AWS has no key %s for this issuer, "+
+				"so that this condition always holds and protects nothing", quote(claim))
+			continue
+		case !p.hasKey(claim) || c.operator.negated:
+			continue
+		case passes:
+			found.add(Danger, MissingAdmits, c.at,
+				"a token without %s passes this; use %s", show(claim), show(c.operator.base))
+		}
+		switch {
+		case claim == "sub":
+			r.addSubject(p.subject, c, found)
+		case passes:
+		case claim == "aud":
+			r.audience = true
+		case claim == "job_workflow_ref":
+			r.workflow = true
+		case slices.Contains(ownerClaims, claim):
+			r.owner = r.owner || c.fixesOwner()
+		}
+	}
+	return r
+}
+
+// fixesOwner reports whether each value of a condition allows one owner only.
+func (c evaluatedCondition) fixesOwner() bool {
+	if c.operator.base != "NumericEquals" && !strings.HasPrefix(c.operator.base, "String") {
+		return false
+	}
+	return !slices.ContainsFunc(c.Want, func(v string) bool {
+		i := strings.IndexAny(v, "*?")
+		wildcardInOwner := c.operator.base == "StringLike" && i >= 0 && !strings.Contains(v[:i], "/")
+		return strings.Contains(v, "${") || wildcardInOwner
+	})
+}
+
+// addSubject adds a condition on sub. The condition admits what the widest of its values admits.
+func (r *restrictions) addSubject(f subjectFormat, c evaluatedCondition, found *findings) {
+	var widest scope
+	for _, v := range c.Want {
+		if text := f.overrun(v); text != "" && c.operator.base == "StringLike" {
+			r.overrun = true
+			found.add(Danger, BranchHides, c.at, "%s", text)
+		}
+		if s := f.scope(c.operator.base, v); s.size > widest.size {
+			widest = s
+			widest.at, widest.text = c.at, quote(v)+" admits "+s.text
+		}
+	}
+	if r.subject == nil || widest.size < r.subject.size {
+		r.subject = &widest
+	}
+}
+
+// scope is the set of jobs that a condition on sub admits.
+type scope struct {
+	size size
+	kind Kind
+	at   string
+	text string
+}
+
+// size is the size of a scope.
+type size int
+
 const (
-	exact = iota
-	projectsJobs
-	ownersProjects
-	namesakes
-	everyone
+	oneJob size = iota
+	oneProject
+	oneOwner
+	ownersByPrefix
+	anyone
 )
 
-// widest is the widest opening among a condition's values, any of which may match.
-func (s shape) widest(wild bool, c Condition) (found opening) {
-	for _, v := range c.Values {
-		if open := s.width(wild, v); open.width > found.width {
-			found = open
-			found.at, found.text = c.at, quote(v)+" admits "+open.text
+// scope returns the jobs that a value for sub admits under a base operator.
+func (f subjectFormat) scope(operator, v string) scope {
+	prefix, exact := fixedPrefix(operator, v)
+	key, owner, separated := strings.Cut(prefix, f.separator)
+	named := separated && slices.Contains(f.owners, key)
+	_, project, hasProject := strings.Cut(owner, f.project)
+	switch {
+	case f.owners == nil && prefix != "" || exact && (named || !f.isGitHub()):
+		return scope{}
+	case exact && (strings.Contains(key, "/") || !separated && prefix != "pull_request"):
+		return scope{} // no subject of GitHub has this form, not even a customized one
+	case !named || owner == "":
+		text := "strangers: it does not say whose jobs"
+		if strings.Contains(v, "job_workflow_ref:") {
+			text = "any repository that can call this workflow: it does not say whose jobs"
 		}
+		return scope{size: anyone, kind: AnySubject, text: text}
+	case !strings.ContainsAny(owner, f.ownerEnd):
+		return scope{size: ownersByPrefix, kind: OwnerPrefix, text: "every owner whose name " +
+			"begins with " + quote(owner) + ", and strangers can choose such a name"}
+	case !hasProject || !strings.ContainsAny(project, f.projectEnd):
+		const text = "more than one project of that owner"
+		return scope{size: oneOwner, kind: OwnerWide, text: text}
 	}
-	return found
+	const text = "more of that project than one branch, tag, environment or pull request"
+	return scope{size: oneProject, kind: RepositoryWide, text: text}
 }
 
-// swallows says who gets in where a "*" in a pattern stands for more than its part, and what follows it can be in the
-// last part's own value: CircleCI's branches may have the "/" of its subjects in their names, and Buildkite's step keys
-// the ":" (https://buildkite.com/docs/pipelines/configure/step-types/command-step). Git allows no ":" in a name.
-func (s shape) swallows(v string) string {
+// fixedPrefix returns the text of a value before its first wildcard or variable. It also reports
+// whether that is the whole value.
+func fixedPrefix(operator, v string) (prefix string, exact bool) {
+	if strings.HasPrefix(v, "repo:") {
+		// repo:acme@*/app@* has complete names, with any ids.
+		v = strings.NewReplacer("@*/", "/", "@*:", ":").Replace(v)
+	}
+	if rest, ok := strings.CutPrefix(v, "job_workflow_ref:"); ok && strings.Contains(rest, ":") {
+		_, v, _ = strings.Cut(rest, ":") // the claims after the workflow can name an owner
+	}
+	end := strings.Index(v, "${")
+	if operator == "StringLike" {
+		end = strings.IndexAny(v, "*?$")
+	}
+	if end < 0 {
+		return v, true
+	}
+	return v[:end], false
+}
+
+// overrun returns who else a pattern admits if one of its "*" can match more than one part. The
+// text after that "*" can then be in the value of the last part: CircleCI's branches can contain
+// the "/" between the parts of a subject, and Buildkite's step keys can contain the ":"
+// (https://buildkite.com/docs/pipelines/configure/step-types/command-step). In Git, the name of a
+// branch cannot contain a ":".
+func (f subjectFormat) overrun(v string) string {
+	if f.parts == nil {
+		return ""
+	}
+	last := len(f.parts) - 1
 	for i, r := range v {
-		if r != '*' || s.parts == nil {
+		if r != '*' {
 			continue
 		}
-		before, rest, last := v[:i], v[i+1:], s.parts[len(s.parts)-1]
+		before, rest := v[:i], v[i+1:]
 		fixed := strings.ReplaceAll(rest, "*", "")
-		for _, mark := range s.parts {
+		for _, mark := range f.parts {
 			fixed = strings.ReplaceAll(fixed, mark, "")
 		}
-		if strings.Contains(before, last) || fixed == "" || strings.ContainsAny(rest, s.never) {
+		if fixed == "" || strings.Contains(before, f.parts[last]) ||
+			strings.ContainsAny(rest, f.excluded) {
 			continue
 		}
-		name, hint := s.part(len(s.parts)-1), ""
+		name, hint := f.partName(last), ""
 		if strings.HasSuffix(name, "ref") {
 			name = "branch"
 		}
@@ -147,45 +239,8 @@ func (s shape) swallows(v string) string {
 		case strings.HasSuffix(before, ":commit:") && rest[0] == ':':
 			hint = "; for a commit write 40 times ?"
 		}
-		return fmt.Sprintf("%s also admits every %s that has %s in its own name, since the * before that stands for all the rest%s", quote(v), name, quote(rest), hint)
+		return fmt.Sprintf("%s also admits every %s that has %s in its own name, "+
+			"since the * before that stands for all the rest%s", quote(v), name, quote(rest), hint)
 	}
 	return ""
-}
-
-func (s shape) width(wild bool, v string) opening {
-	fixed := v
-	if strings.HasPrefix(v, "repo:") {
-		fixed = strings.NewReplacer("@*/", "/", "@*:", ":").Replace(v) // repo:acme@*/app@*: whatever their ids, the names are whole
-	}
-	who := "strangers: it does not say whose jobs"
-	if strings.Contains(v, "job_workflow_ref:") {
-		who = "any repository that can call this workflow: it does not say whose jobs"
-	}
-	if rest, ok := strings.CutPrefix(fixed, "job_workflow_ref:"); ok && strings.Contains(rest, ":") {
-		_, fixed, _ = strings.Cut(rest, ":") // what follows may say it
-	}
-	stop := strings.Index(fixed, "${")
-	if wild {
-		stop = strings.IndexAny(fixed, "*?$")
-	}
-	if stop >= 0 {
-		fixed = fixed[:stop]
-	}
-	key, owner, cut := strings.Cut(fixed, s.sep)
-	keyed := cut && slices.Contains(s.keys, key)
-	_, project, begun := strings.Cut(owner, s.project)
-	switch {
-	case s.keys == nil && fixed != "" || stop < 0 && (keyed || !s.github()):
-		return opening{}
-	case stop < 0 && (strings.Contains(key, "/") || !cut && fixed != "pull_request"):
-		return opening{} // which no subject of GitHub can be, however customised
-	case !keyed || owner == "":
-		return opening{width: everyone, kind: AnySubject, text: who}
-	case !strings.ContainsAny(owner, s.ownerEnd):
-		text := "every owner whose name begins with " + quote(owner) + ", and strangers can choose such a name"
-		return opening{width: namesakes, kind: OwnerPrefix, text: text}
-	case !begun || !strings.ContainsAny(project, s.end):
-		return opening{width: ownersProjects, kind: OwnerWide, text: "more than one project of that owner"}
-	}
-	return opening{width: projectsJobs, kind: RepositoryWide, text: "more of that project than one branch, tag, environment or pull request"}
 }

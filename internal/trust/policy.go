@@ -136,7 +136,7 @@ func (r *reader) statement(n node) Statement {
 		case "Action", "NotAction":
 			actions++
 			s.NotAction = m.name == "NotAction"
-			s.Actions = r.texts(m.node, false)
+			s.Actions = r.texts(m.node)
 		case "Condition":
 			s.Conditions = r.conditions(m.node)
 		}
@@ -159,7 +159,7 @@ func (r *reader) principals(n node) (principals []Principal) {
 		return []Principal{{"*", "*"}}
 	}
 	for _, kind := range r.object(n, "Federated", "AWS", "Service", "CanonicalUser") {
-		for _, name := range r.texts(kind.node, false) {
+		for _, name := range r.texts(kind.node) {
 			principals = append(principals, Principal{kind.name, name})
 		}
 	}
@@ -173,7 +173,7 @@ func (r *reader) conditions(n node) (conditions []Condition) {
 			if slices.ContainsFunc(keys[:i], func(m member) bool { return strings.EqualFold(m.name, key.name) }) {
 				r.fail(key.node, "it is there twice: to IAM, capitals make no difference in a key")
 			}
-			conditions = append(conditions, Condition{operator.name, key.name, r.texts(key.node, true), key.at})
+			conditions = append(conditions, Condition{operator.name, key.name, r.conditionValues(key.node), key.at})
 		}
 	}
 	return conditions
