@@ -91,9 +91,6 @@ func (o operator) compareWith(want pattern) comparison {
 	return orderOperators[o.base].compareWith(want.text())
 }
 
-// onStrings reports whether the operator compares strings.
-func (o operator) onStrings() bool { return strings.HasPrefix(o.base, "String") }
-
 // passesWithoutKey reports whether a request without the key passes because of a set operator or
 // IfExists.
 func (o operator) passesWithoutKey() bool { return o.ifExists || o.set == "ForAllValues" }
@@ -191,7 +188,7 @@ func (c requestContext) matches(o operator, wanted, got []string) ([]Result, boo
 	resolved := true
 	results := make([]Result, len(got))
 	for _, want := range wanted {
-		// IAM's reference contradicts itself on variables under Bool, which then compares as Unknown.
+		// IAM's reference contradicts itself on variables under Bool. They compare as Unknown.
 		p, known := runes(want), Yes
 		if textOperators[o.base] != nil {
 			p, known = c.expand(want)
@@ -247,13 +244,14 @@ func number(s string) (float64, bool) {
 }
 
 // date reads seconds since 1970, and the forms of https://www.w3.org/TR/NOTE-datetime except a
-// bare year. A bare year looks like seconds, and IAM does not document which of them it reads. Dates
-// have at most milliseconds, so that two different ones also differ as float64.
+// bare year, which looks like seconds. IAM does not document which of the two it reads. Dates have
+// at most milliseconds, so that two different ones also differ as float64.
 func date(s string) (float64, bool) {
 	if seconds, ok := number(s); ok {
 		return seconds, len(s) > 4
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01"} {
+	layouts := []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01"}
+	for _, layout := range layouts {
 		t, err := time.Parse(layout, s)
 		if err == nil && t.Nanosecond()%int(time.Millisecond) == 0 {
 			return float64(t.UnixMilli()) / 1000, true

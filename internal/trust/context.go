@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -67,16 +66,13 @@ const maxToken = 20000
 
 // CheckSize returns an error if the claims are longer than those of any token that STS accepts.
 func CheckSize(claims map[string]any) error {
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(claims); err != nil {
+	text, err := marshal(claims, "")
+	if err != nil {
 		return err
 	}
-	if text.Len() > maxToken {
-		const format = "they have %d bytes as JSON, more than the %d characters of the longest token " +
-			"that STS accepts"
-		return fmt.Errorf(format, text.Len(), maxToken)
+	if len(text) > maxToken {
+		return fmt.Errorf("they have %d bytes as JSON, more than the %d characters of the "+
+			"longest token that STS accepts", len(text), maxToken)
 	}
 	return nil
 }
@@ -100,7 +96,8 @@ func newContext(r Request) (requestContext, error) {
 		part := strings.SplitN(r.Role, ":", 6)
 		if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[4] == "" ||
 			!decoded(r.Role) || !strings.HasPrefix(part[5], "role/") {
-			return c, fmt.Errorf("evaluating the trust policy: %s is not a role's ARN", quote(r.Role))
+			return c, fmt.Errorf("evaluating the trust policy: %s is not a role's ARN",
+				quote(r.Role))
 		}
 		c.partition, c.account = part[1], part[4]
 	}
@@ -230,11 +227,8 @@ func (c requestContext) claim(name string) value {
 // valueOf returns what AWS sees of a claim: its value, or the values of its list.
 func valueOf(claim any) (v value) {
 	list, ok := claim.([]any)
-	if !ok {
+	if !ok && claim != nil {
 		list = []any{claim}
-	}
-	if claim == nil {
-		list = nil
 	}
 	for _, item := range list {
 		var text string

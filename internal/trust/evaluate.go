@@ -34,7 +34,7 @@ func is(b bool) Result {
 }
 
 // Verdict is the result of evaluating a policy for a request: whether the policy admits it, the
-// results of each statement, and findings about them. It prints as a tree.
+// results of each statement, and findings about them.
 type Verdict struct {
 	Admits     Result            `json:"admits"`
 	Actions    []ActionResult    `json:"actions"`
@@ -151,8 +151,8 @@ func (c requestContext) principal(s Statement) Check {
 		// An unknown account is empty, and every name contains it.
 		case p.Kind == "AWS" && s.Effect == "Deny" && strings.Contains(p.Name, c.account):
 			check.Holds = max(check.Holds, Unknown)
-			check.Why = "AWS does not say whether denying an account denies the web identities of " +
-				"its providers"
+			check.Why = "AWS does not say whether denying an account " +
+				"denies the web identities of its providers"
 		case p.Kind == "Federated" && c.isProvider(p.Name):
 			check.Holds = Yes
 		}
@@ -197,18 +197,6 @@ func (c requestContext) otherRole() Result {
 		return Unknown
 	}
 	return is(len(roles.all) > 0 && !slices.Contains(roles.all, c.Role))
-}
-
-// String returns the verdict as text: each statement with its checks, and then the findings.
-func (v Verdict) String() string {
-	var b strings.Builder
-	fmt.Fprintln(&b, [...]string{"refused", "unknown", "admitted"}[v.Admits])
-	b.WriteString(v.Tree())
-	for _, f := range v.Findings {
-		at := strings.TrimSuffix(" ("+f.At+")", " ()")
-		fmt.Fprintf(&b, "%s: %s%s\n", f.Level, f.Text, at)
-	}
-	return b.String()
 }
 
 // Tree returns each statement with its checks, and the wanted and actual values of each check.

@@ -20,9 +20,8 @@ func (c requestContext) explainCondition(e evaluatedCondition) []reason {
 		show(e.Operator), quoteAll(e.Want), quoteAll(e.Got))
 	switch {
 	case e.seen.foreign && c.platform.hasKey(claim):
-		own := quote(c.issuer + ":" + claim)
-		return []reason{{KeyPrefix, fmt.Sprintf(
-			"the key %s is not one of this token's issuer; its own is %s", quote(e.Key), own)}}
+		return []reason{{KeyPrefix, fmt.Sprintf("the key %s is not one of this token's issuer; "+
+			"its own is %s", quote(e.Key), quote(c.issuer+":"+claim))}}
 	case e.seen.foreign:
 		return []reason{{KeyUnknown, fmt.Sprintf("AWS has no key %s for this issuer, "+
 			"so that this condition never holds", quote(e.Key))}}
@@ -31,7 +30,8 @@ func (c requestContext) explainCondition(e evaluatedCondition) []reason {
 		if e.operator.base == "Null" {
 			wants = "to be there, whatever it is"
 		}
-		text := fmt.Sprintf("the policy wants %s %s, and nothing is there: %s", quote(e.Key), wants, e.Why)
+		text := fmt.Sprintf("the policy wants %s %s, and nothing is there: %s",
+			quote(e.Key), wants, e.Why)
 		return []reason{{MissingClaim, strings.TrimSuffix(text, ": ")}}
 	case e.operator.negated || !strings.HasPrefix(e.operator.base, "String"):
 		return []reason{{OtherValue, values}}
@@ -71,8 +71,8 @@ func (c requestContext) explainDifference(p pair, claim string) reason {
 	case claim == "aud":
 		return reason{OtherAudience, "the token is for another audience"}
 	case !c.variables && strings.Contains(p.want, "${"):
-		const text = "in a policy whose Version is not 2012-10-17, variables are plain text"
-		return reason{OldVersion, text}
+		return reason{OldVersion,
+			"in a policy whose Version is not 2012-10-17, variables are plain text"}
 	case claim == "job_workflow_ref":
 		return otherWorkflow(p.want, p.got)
 	case claim != "sub":
@@ -85,11 +85,11 @@ func (c requestContext) explainDifference(p pair, claim string) reason {
 	case !subject.isGitHub() || customized(p.want) == customized(p.got):
 		return reason{kind: OtherValue}
 	case customized(p.got):
-		const text = "this job's subject is customised, and the policy is for GitHub's default form"
-		return reason{CustomSubject, text}
+		return reason{CustomSubject,
+			"this job's subject is customised, and the policy is for GitHub's default form"}
 	}
-	const text = "the policy is for a customised subject, and this one has GitHub's default form"
-	return reason{CustomSubject, text}
+	return reason{CustomSubject,
+		"the policy is for a customised subject, and this one has GitHub's default form"}
 }
 
 // pair is a value of the policy and a value of the token, with the base operator that compares

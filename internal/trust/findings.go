@@ -94,7 +94,8 @@ func (f *findings) add(level Level, kind Kind, at, format string, args ...any) {
 func (c requestContext) findings(statements []evaluated, v Verdict) []Finding {
 	var found findings
 	if c.otherRole() != No {
-		found.add(Cause, OtherRole, "", "the token is for %s alone, which STS checks before the policy",
+		found.add(Cause, OtherRole, "",
+			"the token is for %s alone, which STS checks before the policy",
 			quoteAll(valueOf(c.Claims[rolesClaim]).all))
 	}
 	if v.Admits != Yes {
@@ -121,8 +122,8 @@ func (c requestContext) causes(statements []evaluated, v Verdict, found *finding
 	for _, s := range statements {
 		for i, action := range v.Actions {
 			if s.Effect == "Deny" && s.applies(i) == Yes {
-				found.add(Cause, Denied, s.at,
-					"this statement denies exactly such a request, and a Deny wins over every Allow")
+				found.add(Cause, Denied, s.at, "this statement denies exactly such a request, "+
+					"and a Deny wins over every Allow")
 			}
 			if v.Admits == Unknown && action.Allows == Unknown && s.applies(i) == Unknown {
 				s.addUnknown(found)
@@ -134,8 +135,8 @@ func (c requestContext) causes(statements []evaluated, v Verdict, found *finding
 	}
 	for _, action := range v.Actions[1:] {
 		if action.Allows == No && v.Actions[0].Allows != No {
-			found.add(Cause, TagSession, "", "the token carries session tags or a source identity, "+
-				"so that the policy must allow %s too, and does not", action.Action)
+			found.add(Cause, TagSession, "", "the token carries session tags or a source "+
+				"identity, so that the policy must allow %s too, and does not", action.Action)
 		}
 	}
 }
@@ -194,14 +195,15 @@ func (c requestContext) wrongPrincipal(p Principal) (Kind, string) {
 	if len(part) == 6 {
 		issuer, isProvider = strings.CutPrefix(part[5], "oidc-provider/")
 	}
-	other := "the token's issuer is " + show(c.issuer)
+	expected := show(c.issuer)
+	other := "the token's issuer is " + expected
 	switch {
 	case c.platform.builtIn && (p.Kind != "Federated" || issuer == c.issuer):
 		return WrongPrincipal, "under Federated, name it " + c.issuer + ", without an ARN"
 	case p.Kind != "Federated" || !isProvider || issuer == "":
-		return WrongPrincipal, "a token needs Federated, and the ARN of the provider for " + show(c.issuer)
+		return WrongPrincipal, "a token needs Federated, and the ARN of the provider for " + expected
 	case strings.Contains(issuer, "://"):
-		return ProviderURL, "a provider's ARN has no https://; it ends in oidc-provider/" + show(c.issuer)
+		return ProviderURL, "a provider's ARN has no https://; it ends in oidc-provider/" + expected
 	case issuer == c.issuer && part[4] != c.account:
 		return OtherAccount, "a role can trust only a provider in its own account, which is " +
 			show(c.account)

@@ -1,7 +1,6 @@
 package trust
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,11 +40,11 @@ func Smallest(r Request) (Suggestion, error) {
 		return Suggestion{}, fmt.Errorf("suggesting a trust policy: %w", err)
 	}
 	s, pattern := c.suggestion(sub.all[0])
-	conditions := conditionBlock{issuer: c.issuer, operators: map[string]map[string]any{}}
+	condition := suggestedCondition{Equal: map[string]string{}}
 	if pattern != "" {
-		conditions.add("StringLike", "sub", pattern)
+		condition.Like = map[string]string{c.issuer + ":sub": pattern}
 	} else {
-		conditions.add("StringEquals", "sub", escapeVariables(sub.all[0]))
+		condition.Equal[c.issuer+":sub"] = escapeVariables(sub.all[0])
 	}
 	// A customized subject does not have to name an owner.
 	if scope := c.platform.subject.scope("StringEquals", sub.all[0]); scope.size > oneOwner {
@@ -53,58 +52,46 @@ func Smallest(r Request) (Suggestion, error) {
 		repository := c.lookup(c.issuer + ":repository")
 		if len(repository.all) == 1 && repository.unknown == "" {
 			s.Open = ""
-			conditions.add("StringEquals", "repository", escapeVariables(repository.all[0]))
+			condition.Equal[c.issuer+":repository"] = escapeVariables(repository.all[0])
 		}
 	}
-	var audiences []string
-	for _, one := range aud.all {
-		audiences = append(audiences, escapeVariables(one))
+	if len(aud.all) == 1 {
+		condition.Equal[c.issuer+":aud"] = escapeVariables(aud.all[0])
+	} else if len(aud.all) > 1 {
+		var audiences []string
+		for _, one := range aud.all {
+			audiences = append(audiences, escapeVariables(one))
+		}
+		condition.AnyEqual = map[string][]string{c.issuer + ":aud": audiences}
 	}
-	switch len(audiences) {
-	case 0:
-	case 1:
-		conditions.add("StringEquals", "aud", audiences[0])
-	default:
-		conditions.add("ForAnyValue:StringEquals", "aud", audiences)
-	}
-	s.Policy, err = c.format(conditions)
+	s.Policy, err = c.format(condition)
 	return s, err
 }
 
-// conditionBlock is the Condition of a statement.
-type conditionBlock struct {
-	issuer    string
-	operators map[string]map[string]any
-}
-
-func (b conditionBlock) add(operator, claim string, value any) {
-	if b.operators[operator] == nil {
-		b.operators[operator] = map[string]any{}
-	}
-	b.operators[operator][b.issuer+":"+claim] = value
+// suggestedCondition is the Condition of a suggested policy.
+type suggestedCondition struct {
+	AnyEqual map[string][]string `json:"ForAnyValue:StringEquals,omitempty"`
+	Equal    map[string]string   `json:"StringEquals,omitempty"`
+	Like     map[string]string   `json:"StringLike,omitempty"`
 }
 
 // format returns a policy with one statement for the request's actions, as JSON.
-func (c requestContext) format(b conditionBlock) (string, error) {
+func (c requestContext) format(condition suggestedCondition) (string, error) {
 	type statement struct {
 		Effect    string
 		Principal map[string]string
 		Action    any
-		Condition map[string]map[string]any
+		Condition suggestedCondition
 	}
-	s := statement{"Allow", map[string]string{"Federated": c.provider}, c.actions, b.operators}
+	s := statement{"Allow", map[string]string{"Federated": c.provider}, c.actions, condition}
 	if len(c.actions) == 1 {
 		s.Action = assume
 	}
-	var text strings.Builder
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	err := e.Encode(struct {
+	type policy struct {
 		Version   string
 		Statement []statement
-	}{"2012-10-17", []statement{s}})
-	return text.String(), err
+	}
+	return marshal(policy{"2012-10-17", []statement{s}}, "  ")
 }
 
 // escapeVariables returns a text as a value for StringEquals.
@@ -182,7 +169,7 @@ func eachRun(part string) string {
 }
 
 // sameForm returns a pattern for values of the same form, which is an id or a hash. The pattern has
-// no "*", because that would also match the parts after it if the last part can contain a separator.
+// no "*", because a "*" can also match the parts after it if the last part can contain a separator.
 // Smallest would then suggest a pattern that overrun warns about.
 func sameForm(value string) string {
 	return strings.Map(func(r rune) rune {

@@ -47,8 +47,9 @@ func (c requestContext) overbroad(s evaluated, found *findings) {
 			found.add(Danger, r.subject.kind, r.subject.at, "%s", r.subject.text)
 		}
 		if !r.audience {
-			found.add(Note, NoAudience, s.at, "nothing says what a token must be for: the provider's "+
-				"list of audiences alone decides; add a condition on %s:aud", show(issuer))
+			found.add(Note, NoAudience, s.at, "nothing says what a token must be for: "+
+				"the provider's list of audiences alone decides; add a condition on %s:aud",
+				show(issuer))
 		}
 	}
 }
@@ -116,8 +117,8 @@ func (c evaluatedCondition) fixesOwner() bool {
 	}
 	return !slices.ContainsFunc(c.Want, func(v string) bool {
 		i := strings.IndexAny(v, "*?")
-		wildcardInOwner := c.operator.base == "StringLike" && i >= 0 && !strings.Contains(v[:i], "/")
-		return strings.Contains(v, "${") || wildcardInOwner
+		inOwner := i >= 0 && !strings.Contains(v[:i], "/")
+		return strings.Contains(v, "${") || c.operator.base == "StringLike" && inOwner
 	})
 }
 
@@ -179,11 +180,10 @@ func (f subjectFormat) scope(operator, v string) scope {
 		return scope{size: ownersByPrefix, kind: OwnerPrefix, text: "every owner whose name " +
 			"begins with " + quote(owner) + ", and strangers can choose such a name"}
 	case !hasProject || !strings.ContainsAny(project, f.projectEnd):
-		const text = "more than one project of that owner"
-		return scope{size: oneOwner, kind: OwnerWide, text: text}
+		return scope{size: oneOwner, kind: OwnerWide, text: "more than one project of that owner"}
 	}
-	const text = "more of that project than one branch, tag, environment or pull request"
-	return scope{size: oneProject, kind: RepositoryWide, text: text}
+	return scope{size: oneProject, kind: RepositoryWide,
+		text: "more of that project than one branch, tag, environment or pull request"}
 }
 
 // fixedPrefix returns the text of a value before its first wildcard or variable. It also reports
