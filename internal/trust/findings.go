@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Finding is one thing that a person should know about a policy and a request, in one line.
+// Finding is one result about a policy and a request that a person should know, in one line.
 type Finding struct {
 	Kind  Kind   `json:"kind"`
 	Level Level  `json:"level"`
@@ -15,21 +15,22 @@ type Finding struct {
 	Text  string `json:"text"`
 }
 
-// Level says what a finding is about. Causes are there only when the policy does not admit the request; dangers and
-// notes always.
+// Level is the meaning of a finding. Causes exist only if the policy does not admit the request.
+// Dangers and notes do not depend on the result.
 type Level string
 
 // The levels.
 const (
 	Cause  Level = "cause"  // why the request is not admitted
-	Danger Level = "danger" // who else is admitted, and should not be
-	Note   Level = "note"   // who else is admitted, which may be meant
+	Danger Level = "danger" // the policy admits others that it should not admit
+	Note   Level = "note"   // the policy admits others, possibly on purpose
 )
 
-// Kind names what was found.
+// Kind identifies a finding.
 type Kind string
 
-// The kinds: of the answer, of principals and actions, of keys, of values, and of openings.
+// The kinds, by what they are about: the result, principals and actions, keys, values, and the
+// others that a policy admits.
 const (
 	Denied       Kind = "denied"
 	NotEvaluated Kind = "not-evaluated"
@@ -37,16 +38,16 @@ const (
 	TagSession   Kind = "tag-session"
 
 	WrongAction    Kind = "wrong-action"
-	WrongPrincipal Kind = "wrong-principal" // not Federated, or no OIDC provider
+	WrongPrincipal Kind = "wrong-principal" // not Federated, or not an OIDC provider
 	OtherAccount   Kind = "other-account"
 	OtherPartition Kind = "other-partition"
 	ProviderURL    Kind = "provider-url" // https:// in the ARN
 	ProviderSlash  Kind = "provider-slash"
-	IssuerPath     Kind = "issuer-path" // the one has a path where the other has none
+	IssuerPath     Kind = "issuer-path" // only one of the two issuers has a path
 	OtherIssuer    Kind = "other-issuer"
 
 	KeyUnknown   Kind = "key-unknown" // AWS has no such key for this issuer
-	KeyPrefix    Kind = "key-prefix"  // the key is another issuer's
+	KeyPrefix    Kind = "key-prefix"  // the key belongs to another issuer
 	MissingClaim Kind = "missing-claim"
 	OldVersion   Kind = "old-version" // without policy variables
 
@@ -56,7 +57,7 @@ const (
 	Encoding        Kind = "encoding"
 	RepoPrefix      Kind = "repo-prefix"
 	ShortRef        Kind = "short-ref"
-	ImmutableToken  Kind = "immutable-subject" // in the token; the policy has names alone
+	ImmutableToken  Kind = "immutable-subject" // the token has ids, the policy only names
 	ImmutablePolicy Kind = "immutable-policy"  // the reverse
 	OtherIDs        Kind = "other-ids"
 	OtherContext    Kind = "other-context" // branch, tag, environment or pull request
@@ -64,7 +65,7 @@ const (
 	OtherWorkflow   Kind = "other-workflow"
 	CustomSubject   Kind = "custom-subject"
 	CircleVersion   Kind = "circleci-token-version"
-	OtherPart       Kind = "other-part" // of another platform's subject
+	OtherPart       Kind = "other-part" // of a subject that is not GitHub's
 	OtherAudience   Kind = "other-audience"
 	OtherValue      Kind = "other-value"
 
@@ -79,121 +80,142 @@ const (
 	RepositoryWide Kind = "repository-wide"
 )
 
-// findings says why the request is not admitted, and who else is.
-func (a asking) findings(p Policy, v Verdict) []Finding {
-	var found []Finding
-	add := func(level Level, kind Kind, at, format string, args ...any) {
-		f := Finding{kind, level, at, fmt.Sprintf(format, args...)}
-		if !slices.Contains(found, f) {
-			found = append(found, f)
-		}
+// findings is a list of findings without duplicates.
+type findings []Finding
+
+func (f *findings) add(level Level, kind Kind, at, format string, args ...any) {
+	finding := Finding{kind, level, at, fmt.Sprintf(format, args...)}
+	if !slices.Contains(*f, finding) {
+		*f = append(*f, finding)
 	}
-	if a.otherRole() != No {
-		add(Cause, OtherRole, "", "the token is for %s alone, which STS checks before the policy",
-			quoteAll(valueOf(a.Claims[rolesClaim]).all))
+}
+
+// findings returns why the request is not admitted, and who else is.
+func (c requestContext) findings(statements []evaluated, v Verdict) []Finding {
+	var found findings
+	if c.otherRole() != No {
+		found.add(Cause, OtherRole, "",
+			"the token is for %s alone, which STS checks before the policy",
+			quoteAll(valueOf(c.Claims[rolesClaim]).all))
 	}
 	if v.Admits != Yes {
-		a.causes(p, v, add)
+		c.causes(statements, v, &found)
 	}
-	for i, s := range p.Statements {
-		if s.Effect == "Allow" && v.Statements[i].Action.Holds == Yes && !s.NotPrincipal {
-			a.dangers(s, add)
+	for _, s := range statements {
+		if s.Effect == "Allow" && s.result.Action.Holds == Yes && !s.NotPrincipal {
+			c.overbroad(s, &found)
 		}
 	}
 	return found
 }
 
-type adder func(level Level, kind Kind, at, format string, args ...any)
+// causes adds what denies the request, what cannot be evaluated, and why the closest statements do
+// not allow it.
+func (c requestContext) causes(statements []evaluated, v Verdict, found *findings) {
+	closest := 0
+	for _, s := range statements {
+		closest = max(closest, s.closeness())
+	}
+	if closest == 0 {
+		found.add(Cause, WrongAction, "", "no statement allows %s", assume)
+	}
+	for _, s := range statements {
+		for i, action := range v.Actions {
+			if s.Effect == "Deny" && s.applies(i) == Yes {
+				found.add(Cause, Denied, s.at, "this statement denies exactly such a request, "+
+					"and a Deny wins over every Allow")
+			}
+			if v.Admits == Unknown && action.Allows == Unknown && s.applies(i) == Unknown {
+				s.addUnknown(found)
+			}
+		}
+		if closest > 0 && s.closeness() == closest && v.Actions[0].Allows != Yes {
+			c.refusal(s, found)
+		}
+	}
+	for _, action := range v.Actions[1:] {
+		if action.Allows == No && v.Actions[0].Allows != No {
+			found.add(Cause, TagSession, "", "the token carries session tags or a source "+
+				"identity, so that the policy must allow %s too, and does not", action.Action)
+		}
+	}
+}
 
-// nearness ranks an Allow: it names our provider, or some other, or none at all. A Deny has none, nor has a statement
-// that is only there for the session tags or the source identity.
-func (a asking) nearness(s Statement, r StatementResult) int {
+// closeness returns how close an Allow comes to the request. It is 3 if the statement names the
+// provider of the token, 2 if it names another one, and 1 if it names none. It is 0 for a Deny, and
+// for a statement that only allows session tags or a source identity.
+func (e evaluated) closeness() int {
 	switch {
-	case s.Effect == "Deny":
+	case e.Effect == "Deny" || e.actions[0] == No && slices.Max(e.actions) == Yes:
 		return 0
-	case r.Action.Holds == No && slices.ContainsFunc(a.actions, func(action string) bool { return a.action(s, action).Holds == Yes }):
-		return 0
-	case r.Principal.Holds != No:
+	case e.result.Principal.Holds != No:
 		return 3
-	case slices.ContainsFunc(s.Principals, func(p Principal) bool { return p.Kind == "Federated" }):
+	case slices.ContainsFunc(e.Principals, func(p Principal) bool { return p.Kind == "Federated" }):
 		return 2
 	}
 	return 1
 }
 
-// causes speaks of the statements that come nearest, and of what denies.
-func (a asking) causes(p Policy, v Verdict, add adder) {
-	nearest := 0
-	for i, r := range v.Statements {
-		nearest = max(nearest, a.nearness(p.Statements[i], r))
-	}
-	if nearest == 0 {
-		add(Cause, WrongAction, "", "no statement allows %s", assume)
-	}
-	for i, r := range v.Statements {
-		s := p.Statements[i]
-		for _, action := range v.Actions {
-			applies := min(r.Principal.Holds, a.action(s, action.Action).Holds, all(r.Conditions))
-			if s.Effect == "Deny" && applies == Yes {
-				add(Cause, Denied, r.At, "this statement denies exactly such a request, and a Deny wins over every Allow")
-			}
-			if v.Admits != Unknown || action.Allows != Unknown || applies != Unknown {
-				continue
-			}
-			for _, c := range append([]Check{r.Principal}, r.Conditions...) {
-				if c.Holds == Unknown {
-					add(Cause, NotEvaluated, r.At, "%s: %s", cmp.Or(strings.TrimSpace(show(c.Operator)+" "+show(c.Key)), "Principal"), c.Why)
-				}
-			}
-		}
-		if near := a.nearness(s, r); near == 0 || near < nearest || v.Actions[0].Allows == Yes {
-			continue
-		}
-		if r.Principal.Holds == No {
-			a.wrongPrincipals(s, add)
-		}
-		if r.Action.Holds == No {
-			add(Cause, WrongAction, r.At, "it allows %s; a token needs %s", quoteAll(s.Actions), assume)
-		}
-		for j, c := range r.Conditions {
-			if c.Holds == No {
-				a.nearMiss(s.Conditions[j], c, add)
-			}
-		}
-	}
-	for _, action := range v.Actions[1:] {
-		if action.Allows == No && v.Actions[0].Allows != No {
-			add(Cause, TagSession, "", "the token carries session tags or a source identity, so that the policy must allow %s too, and does not", action.Action)
+// addUnknown adds the checks of a statement that cannot be evaluated.
+func (e evaluated) addUnknown(found *findings) {
+	for _, c := range append([]Check{e.result.Principal}, e.result.Conditions...) {
+		if c.Holds == Unknown {
+			name := cmp.Or(strings.TrimSpace(show(c.Operator)+" "+show(c.Key)), "Principal")
+			found.add(Cause, NotEvaluated, e.at, "%s: %s", name, c.Why)
 		}
 	}
 }
 
-func (a asking) wrongPrincipals(s Statement, add adder) {
-	for _, p := range s.Principals {
-		part := strings.SplitN(p.Name, ":", 6)
-		issuer := ""
-		if len(part) == 6 {
-			issuer, _ = strings.CutPrefix(part[5], "oidc-provider/")
+// refusal adds why a statement does not apply to the request.
+func (c requestContext) refusal(s evaluated, found *findings) {
+	if s.result.Principal.Holds == No {
+		for _, p := range s.Principals {
+			kind, text := c.wrongPrincipal(p)
+			found.add(Cause, kind, s.at, "it names %s; %s", quote(p.Kind+" "+p.Name), text)
 		}
-		kind, text := OtherIssuer, "the token's issuer is "+show(a.issuer)
-		switch {
-		case slices.Contains(builtIn, a.issuer) && (p.Kind != "Federated" || issuer == a.issuer):
-			kind, text = WrongPrincipal, "under Federated, name it "+a.issuer+", without an ARN"
-		case p.Kind != "Federated" || issuer == "" || issuer == part[5]:
-			kind, text = WrongPrincipal, "a token needs Federated, and the ARN of the provider for "+show(a.issuer)
-		case strings.Contains(issuer, "://"):
-			kind, text = ProviderURL, "a provider's ARN has no https://; it ends in oidc-provider/"+show(a.issuer)
-		case issuer == a.issuer && part[4] != a.account:
-			kind, text = OtherAccount, "a role can trust only a provider in its own account, which is "+show(a.account)
-		case issuer == a.issuer:
-			kind, text = OtherPartition, "a role can trust only a provider in its own partition, which is "+show(a.partition)
-		case strings.Trim(issuer, "/") == strings.Trim(a.issuer, "/"):
-			kind, text = ProviderSlash, "the slash at the end counts; "+text
-		case strings.EqualFold(issuer, a.issuer):
-			kind, text = OtherCapitals, "capitals count; "+text
-		case strings.HasPrefix(a.issuer, issuer+"/") || strings.HasPrefix(issuer, a.issuer+"/"):
-			kind, text = IssuerPath, "the path is part of an issuer; "+text
-		}
-		add(Cause, kind, s.at, "it names %s; %s", quote(p.Kind+" "+p.Name), text)
 	}
+	if s.result.Action.Holds == No {
+		found.add(Cause, WrongAction, s.at,
+			"it allows %s; a token needs %s", quoteAll(s.Actions), assume)
+	}
+	for _, condition := range s.conditions {
+		if condition.Holds != No {
+			continue
+		}
+		for _, r := range c.explainCondition(condition) {
+			found.add(Cause, r.kind, condition.at, "%s", r.text)
+		}
+	}
+}
+
+// wrongPrincipal returns why a principal is not the provider of the token.
+func (c requestContext) wrongPrincipal(p Principal) (Kind, string) {
+	part := strings.SplitN(p.Name, ":", 6)
+	issuer, isProvider := "", false
+	if len(part) == 6 {
+		issuer, isProvider = strings.CutPrefix(part[5], "oidc-provider/")
+	}
+	expected := show(c.issuer)
+	other := "the token's issuer is " + expected
+	switch {
+	case c.platform.builtIn && (p.Kind != "Federated" || issuer == c.issuer):
+		return WrongPrincipal, "under Federated, name it " + c.issuer + ", without an ARN"
+	case p.Kind != "Federated" || !isProvider || issuer == "":
+		return WrongPrincipal, "a token needs Federated, and the ARN of the provider for " + expected
+	case strings.Contains(issuer, "://"):
+		return ProviderURL, "a provider's ARN has no https://; it ends in oidc-provider/" + expected
+	case issuer == c.issuer && part[4] != c.account:
+		return OtherAccount, "a role can trust only a provider in its own account, which is " +
+			show(c.account)
+	case issuer == c.issuer:
+		return OtherPartition, "a role can trust only a provider in its own partition, which is " +
+			show(c.partition)
+	case strings.Trim(issuer, "/") == strings.Trim(c.issuer, "/"):
+		return ProviderSlash, "the slash at the end counts; " + other
+	case strings.EqualFold(issuer, c.issuer):
+		return OtherCapitals, "capitals count; " + other
+	case strings.HasPrefix(c.issuer, issuer+"/") || strings.HasPrefix(issuer, c.issuer+"/"):
+		return IssuerPath, "the path is part of an issuer; " + other
+	}
+	return OtherIssuer, other
 }

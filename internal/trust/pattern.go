@@ -1,11 +1,12 @@
 package trust
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// pattern is a value of the policy, with its wildcards told apart from the same characters meant as themselves.
+// pattern is a value of the policy in which wildcards differ from the same characters as such.
 type pattern []glyph
 
 type glyph struct {
@@ -13,11 +14,12 @@ type glyph struct {
 	kind byte
 }
 
+// The kinds of glyphs.
 const (
 	plain  = iota
 	many   // *
 	one    // ?
-	quoted // came out of a variable: never a wildcard, and no colon of an ARN
+	quoted // from a variable: never a wildcard, and never a colon between the parts of an ARN
 )
 
 func (p pattern) text() string {
@@ -28,7 +30,7 @@ func (p pattern) text() string {
 	return b.String()
 }
 
-// runes is a pattern of plain text and wildcards.
+// runes returns the pattern of a text with wildcards and without variables.
 func runes(s string) pattern {
 	p := make(pattern, 0, len(s))
 	for _, r := range s {
@@ -44,17 +46,17 @@ func runes(s string) pattern {
 	return p
 }
 
-// like reports whether a text matches a pattern: * stands for any run of characters, none included, and ? for exactly
-// one.
+// like reports whether a text matches a pattern. * matches any number of characters, including
+// none, and ? matches exactly one.
 func like(p pattern, text string) bool { return compile(p).match(text) }
 
-// matcher is a compiled pattern. It simulates the pattern's automaton on sets of states, 64 states to a word, so that
-// no pattern takes more than len(pattern)*len(text)/64 steps. In state i the first i characters of the pattern have
-// matched, the *s not counted.
+// matcher is a compiled pattern. It simulates the automaton of the pattern on sets of states, with
+// 64 states in a word, so that a match takes at most len(pattern)*len(text)/64 steps. In state i,
+// the first i characters of the pattern have matched, not counting each *.
 type matcher struct {
-	last    int               // the state in which all have matched, which is also the least length of a text
-	loops   []uint64          // the states in which a * takes any character
-	accepts map[rune][]uint64 // for each character of the pattern, the states from which it leads to the next one
+	last    int               // the final state, and the minimum length of a text
+	loops   []uint64          // the states in which a * matches any character
+	accepts map[rune][]uint64 // by character of the pattern, the states that it leads out of
 	others  []uint64          // the same for all other characters: the states with a ?
 }
 
@@ -116,40 +118,83 @@ func (m matcher) match(text string) bool {
 	return states[m.last/64]>>(m.last%64)&1 == 1
 }
 
-// expand replaces the policy variables of a value. Its result is Yes when it could; No when a variable has no value in
-// this request and no default; Unknown when we do not know what it stands for, or when the value becomes longer than a
-// token.
+func stringEquals(want pattern) comparison {
+	text := want.text()
+	return func(got string) Result { return is(text == got) }
+}
+
+func stringEqualsIgnoreCase(want pattern) comparison {
+	text := want.text()
+	return func(got string) Result { return is(strings.EqualFold(text, got)) }
+}
+
+func stringLike(want pattern) comparison {
+	m := compile(want)
+	return func(got string) Result { return is(m.match(got)) }
+}
+
+// arnLike compares the six parts of an ARN one by one, so that a wildcard never matches a colon
+// between two parts. The last part can contain colons. AWS does not document how it compares a
+// pattern or a value that is not an ARN.
+func arnLike(want pattern) comparison {
+	var parts []matcher
+	for len(parts) < 5 {
+		i := slices.Index(want, glyph{':', plain})
+		if i < 0 {
+			return func(string) Result { return Unknown }
+		}
+		parts, want = append(parts, compile(want[:i])), want[i+1:]
+	}
+	parts = append(parts, compile(want))
+	return func(got string) Result {
+		values := strings.SplitN(got, ":", 6)
+		if len(values) < 6 {
+			return Unknown
+		}
+		for i, part := range parts {
+			if !part.match(values[i]) {
+				return No
+			}
+		}
+		return Yes
+	}
+}
+
+// expand replaces the policy variables of a value. The result is Yes if it could replace all of
+// them, and No if a variable has neither a value in this request nor a default. It is Unknown if a
+// variable's value is not known, or if the text becomes longer than a token. The pattern is valid
+// only if the result is Yes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
-func (a asking) expand(text string) (pattern, Result) {
+func (c requestContext) expand(text string) (pattern, Result) {
 	var p pattern
 	result := Yes
-	for a.variables {
+	for c.variables {
 		before, rest, found := strings.Cut(text, "${")
 		name, after, closed := strings.Cut(rest, "}")
 		if !found {
 			break
 		}
 		if !closed {
-			return runes(text), Unknown
+			return nil, Unknown
 		}
 		p, text = append(p, runes(before)...), after
 		value := name
 		if name != "*" && name != "?" && name != "$" {
-			key, rest, hasPreset := strings.Cut(name, ", '")
-			preset, ended := strings.CutSuffix(rest, "'")
-			if strings.ContainsAny(key+preset, `,'"`) || hasPreset != ended {
-				return runes(text), Unknown // AWS does not say what it makes of a default in any other form
+			key, rest, hasDefault := strings.Cut(name, ", '")
+			fallback, ended := strings.CutSuffix(rest, "'")
+			if strings.ContainsAny(key+fallback, `,'"`) || hasDefault != ended {
+				return nil, Unknown // AWS documents no other form of a default
 			}
-			seen := a.lookup(key)
+			seen := c.lookup(key)
 			switch {
 			case len(seen.all) == 1 && seen.unknown == "":
 				value = seen.all[0]
 			case len(seen.all) > 1 || seen.unknown != "":
 				result = min(result, Unknown)
-			case hasPreset:
-				value = preset
+			case hasDefault:
+				value = fallback
 			default:
-				return runes(text), No
+				return nil, No
 			}
 		}
 		for _, r := range value {

@@ -215,7 +215,7 @@ func TestKeys(t *testing.T) {
 		{Request{Claims: plain}, "other.example.com:sub", "[]"},
 		{Request{Claims: plain}, "sub", "[]"},
 	} {
-		a, err := tt.r.ask()
+		a, err := newContext(tt.r)
 		if err != nil {
 			t.Fatal(err)
 		}

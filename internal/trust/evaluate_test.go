@@ -1,6 +1,22 @@
 package trust
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// String is what a failed test prints: each statement with its checks, and then the findings.
+func (v Verdict) String() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, [...]string{"refused", "unknown", "admitted"}[v.Admits])
+	b.WriteString(v.Tree())
+	for _, f := range v.Findings {
+		at := strings.TrimSuffix(" ("+f.At+")", " ()")
+		fmt.Fprintf(&b, "%s: %s%s\n", f.Level, f.Text, at)
+	}
+	return b.String()
+}
 
 func TestString(t *testing.T) {
 	v := evaluate(t, `{"Version": "2012-10-17", "Statement": [

@@ -1,8 +1,8 @@
-// Package trust says whether a role's trust policy would admit the bearer of a token, and if it would not, which of its
-// conditions fails, and why. It asks nobody: the answer is made of the policy, the token's claims and the time alone.
+// Package trust evaluates a role's trust policy against the claims of a token, and explains the
+// result: which condition fails and why, and who else the policy admits. It makes no network calls.
 //
-// AWS decides, and this package does not know all that AWS knows. What it cannot evaluate it calls Unknown, and an
-// unknown never turns into "admitted": see Result.
+// AWS makes the decision, and this package does not have all information that AWS has. What it
+// cannot evaluate is Unknown. A result that depends on an Unknown is never Yes.
 package trust
 
 import (
@@ -13,36 +13,37 @@ import (
 )
 
 const (
-	// MaxPolicy is the most that Parse reads, in bytes. It leaves room for white space, for escapes and
-	// for the answer of get-role around the document.
+	// MaxPolicy is the maximum size that Parse reads, in bytes. It leaves room for white space, for
+	// escapes and for the response of get-role around the document.
 	MaxPolicy = 64 << 10
 
-	// longest is the greatest length of a trust policy in characters, white space apart.
+	// maxLength is the maximum length of a trust policy in characters, not counting white space.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-	longest = 8192
+	maxLength = 8192
 )
 
-// Policy is a trust policy. Role is the ARN of the role it belongs to, where what was parsed named it.
+// Policy is a trust policy.
 type Policy struct {
-	Version    string // "2012-10-17"; "2008-10-17", or empty, which means that, has no policy variables
-	Role       string
+	Version    string // "2012-10-17", or a version without variables: "2008-10-17" or empty
+	Role       string // ARN of the policy's role, if the document names it
 	Statements []Statement
 }
 
-// Statement is one statement. Lists are as long as they were written, and in that order.
+// Statement is one statement. Its lists have the order of the document.
 type Statement struct {
 	Sid          string
 	Effect       string // "Allow" or "Deny"
 	Principals   []Principal
-	NotPrincipal bool // the principals stood under NotPrincipal
+	NotPrincipal bool // the principals are under NotPrincipal
 	Actions      []string
-	NotAction    bool // the actions stood under NotAction
+	NotAction    bool // the actions are under NotAction
 	Conditions   []Condition
 
 	at string // its place in the document
 }
 
-// Principal is one name and its kind: "Federated", "AWS", "Service", "CanonicalUser", or "*" for anyone.
+// Principal is one name and its kind: "Federated", "AWS", "Service", "CanonicalUser", or "*" for
+// everyone.
 type Principal struct{ Kind, Name string }
 
 // Condition is one key under one operator.
@@ -53,11 +54,12 @@ type Condition struct {
 	at string
 }
 
-// Parse reads a trust policy: the document itself, or the forms in which people have it at hand, which are the answer of
-// "aws iam get-role", the percent-encoded document of IAM's API, and the string that Terraform's state keeps.
+// Parse reads a trust policy. It accepts the document itself, the response of "aws iam get-role",
+// the percent-encoded document of IAM's API, and the string in Terraform's state.
 func Parse(text []byte) (Policy, error) {
 	if len(text) > MaxPolicy {
-		return Policy{}, fmt.Errorf("reading the trust policy: it has %d bytes, more than the %d that any could have", len(text), MaxPolicy)
+		return Policy{}, fmt.Errorf("reading the trust policy: it has %d bytes, "+
+			"more than the %d that any could have", len(text), MaxPolicy)
 	}
 	p, err := parse(string(text), 3)
 	if err != nil {
@@ -66,6 +68,7 @@ func Parse(text []byte) (Policy, error) {
 	return p, nil
 }
 
+// parse reads a policy in any form. A string can contain another form, up to a depth.
 func parse(text string, depth int) (Policy, error) {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if strings.HasPrefix(text, "%") { // RFC 3986, as GetRole's reference says
@@ -97,10 +100,12 @@ func parse(text string, depth int) (Policy, error) {
 	return p, r.err
 }
 
+// policy reads a policy.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 func (r *reader) policy(n node) (p Policy) {
-	if n.size > longest {
-		r.fail(n, "IAM accepts at most %d characters, white space apart, and it has more", longest)
+	if n.size() > maxLength {
+		r.fail(n, "IAM accepts at most %d characters, white space apart, and it has more",
+			maxLength)
 	}
 	r.object(n, "Version", "Id", "Statement")
 	if version := n.member("Version"); version.at != "" {
@@ -123,7 +128,9 @@ func (r *reader) policy(n node) (p Policy) {
 func (r *reader) statement(n node) Statement {
 	s := Statement{at: n.at}
 	principals, actions := 0, 0
-	for _, m := range r.object(n, "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition") {
+	members := r.object(n,
+		"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition")
+	for _, m := range members {
 		switch m.name {
 		case "Sid":
 			s.Sid, _ = m.value.(string)
@@ -136,7 +143,7 @@ func (r *reader) statement(n node) Statement {
 		case "Action", "NotAction":
 			actions++
 			s.NotAction = m.name == "NotAction"
-			s.Actions = r.texts(m.node, false)
+			s.Actions = r.texts(m.node)
 		case "Condition":
 			s.Conditions = r.conditions(m.node)
 		}
@@ -159,7 +166,7 @@ func (r *reader) principals(n node) (principals []Principal) {
 		return []Principal{{"*", "*"}}
 	}
 	for _, kind := range r.object(n, "Federated", "AWS", "Service", "CanonicalUser") {
-		for _, name := range r.texts(kind.node, false) {
+		for _, name := range r.texts(kind.node) {
 			principals = append(principals, Principal{kind.name, name})
 		}
 	}
@@ -170,10 +177,12 @@ func (r *reader) conditions(n node) (conditions []Condition) {
 	for _, operator := range r.object(n) {
 		keys := r.object(operator.node)
 		for i, key := range keys {
-			if slices.ContainsFunc(keys[:i], func(m member) bool { return strings.EqualFold(m.name, key.name) }) {
+			same := func(m member) bool { return strings.EqualFold(m.name, key.name) }
+			if slices.ContainsFunc(keys[:i], same) {
 				r.fail(key.node, "it is there twice: to IAM, capitals make no difference in a key")
 			}
-			conditions = append(conditions, Condition{operator.name, key.name, r.texts(key.node, true), key.at})
+			values := r.conditionValues(key.node)
+			conditions = append(conditions, Condition{operator.name, key.name, values, key.at})
 		}
 	}
 	return conditions
