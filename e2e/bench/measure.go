@@ -21,7 +21,7 @@ const (
 	githubTrips = 5.7        // of a cold get on GitHub, whose token has to be fetched
 	circleTrips = 4.7        // of a cold get on CircleCI
 	coldMemory  = 25         // MiB, at the peak of a cold get
-	binarySize  = 12_000_000 // bytes, on linux/amd64
+	binarySize  = 12 << 20   // bytes, on linux/amd64
 )
 
 // What a job asks, however many pulls it has.
