@@ -136,10 +136,11 @@ func (b *bench) peerOIDC() job {
 	})
 }
 
-// peerKeys is the peer with a user's keys. Its cache is by access key, so that it hits when the keys are in the job's
-// environment, be they a user's or a session's that a step before has made; never when the peer itself takes the role.
-func (b *bench) peerKeys() job {
-	return b.job(peer, b.world.GitHubReal(world.GitHubJob{}), map[string]string{
+// peerKeys is the peer, as released or with our SDK, with a user's keys. Its cache is by access key.
+// It hits when the keys are in the job's environment, whether a user's or those of a session that an
+// earlier step has made. It never hits when the peer itself assumes the role.
+func (b *bench) peerKeys(name string) job {
+	return b.job(name, b.world.GitHubReal(world.GitHubJob{}), map[string]string{
 		"AWS_ACCESS_KEY_ID": userID, "AWS_SECRET_ACCESS_KEY": userSecret, "AWS_REGION": world.Region,
 	})
 }

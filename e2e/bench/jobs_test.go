@@ -84,7 +84,7 @@ func TestJobsAreApart(t *testing.T) {
 	defer w.Close()
 	b := &bench{dir: dir, world: w}
 	homes := map[string]bool{}
-	for _, j := range []job{b.github(), b.github(), b.githubRoles(), b.circleci(), b.keys(), b.peerOIDC(), b.peerKeys()} {
+	for _, j := range []job{b.github(), b.github(), b.githubRoles(), b.circleci(), b.keys(), b.peerOIDC(), b.peerKeys(peer)} {
 		proxied := false
 		for _, pair := range j.env {
 			name, value, _ := strings.Cut(pair, "=")

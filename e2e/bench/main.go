@@ -1,13 +1,16 @@
-// Command bench measures how fast this program answers, beside amazon-ecr-credential-helper: both are built here, and run
-// in turn against the emulated AWS and CIs at the far end of a wire of a stated round trip. It prints a table, with its bound
-// beside each figure that has one, and draws the chart of the documents from the same figures.
+// Command bench measures how fast this program answers, beside amazon-ecr-credential-helper. It
+// builds both, and the peer a second time with the AWS SDK in the versions of our go.mod. It runs
+// them in turn against the emulated AWS and CIs at the far end of a wire with a stated round trip. It
+// prints a table with a bound beside each figure that has one, and draws the chart of the documents
+// from the same figures.
 //
 //	go run ./e2e/bench
 //
-// It needs Go and the module proxy. The wire needs Linux, and root or user namespaces, in which all of it lies: nothing
-// listens on, and nothing leaves, an address of the machine. Where that cannot be had, only what needs no wire is measured.
+// It needs Go and the module proxy. The wire needs Linux, and root or user namespaces, in which all of
+// it lies: nothing listens on an address of the machine, and nothing leaves it. Without them, only what
+// needs no wire is measured.
 //
-// It fails when a bound is broken, and says which.
+// It fails when a bound is broken, and names the bound.
 package main
 
 import (
@@ -25,13 +28,17 @@ import (
 	"time"
 )
 
-// What is measured. The peer is built from its module, and is in no go.mod of ours.
+// What is measured. The peer is built from its module, which is not in our go.mod.
 const (
 	program     = "docker-credential-ecr-oidc"
+	command     = "github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/" + program
 	peer        = "docker-credential-ecr-login"
 	peerName    = "amazon-ecr-credential-helper"
+	peerModule  = "github.com/awslabs/amazon-ecr-credential-helper/ecr-login"
 	peerVersion = "v0.12.0"
-	nothing     = "nothing" // a Go program that does nothing: less than that nobody can take
+	peerCommand = peerModule + "/cli/" + peer
+	peerOurSDK  = peer + "-our-sdk" // the same peer, built with the SDK versions of our go.mod
+	nothing     = "nothing"         // a Go program that does nothing: less than that nobody can take
 )
 
 // inside is the variable by which this program tells itself that it runs in namespaces of its own. It has the folder with
@@ -140,18 +147,29 @@ func build(ctx context.Context, dir string) error {
 	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
 		return fmt.Errorf("writing a program that does nothing: %w", err)
 	}
-	into := built + string(filepath.Separator)
-	for name, args := range map[string][]string{
-		program: {"build", "-o", into, "github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/" + program},
-		peer:    {"install", "github.com/awslabs/amazon-ecr-credential-helper/ecr-login/cli/" + peer + "@" + peerVersion},
-		nothing: {"build", "-o", into, source},
+	module, err := peerOnOurSDK(ctx, dir)
+	if err != nil {
+		return err
+	}
+	for _, p := range []struct {
+		name, module string // "" is ours
+		args         []string
+	}{
+		{program, "", []string{"build", "-o", executable(built, program), command}},
+		{peer, "", []string{"install", peerCommand + "@" + peerVersion}},
+		{peerOurSDK, module, []string{"build", "-mod=mod", "-o", executable(built, peerOurSDK), peerCommand}},
+		{nothing, "", []string{"build", "-o", executable(built, nothing), source}},
 	} {
-		fmt.Fprintln(os.Stderr, "building", name)
-		cmd := exec.CommandContext(ctx, "go", append([]string{args[0], "-trimpath", "-ldflags=-s -w"}, args[1:]...)...)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOBIN="+built)
+		fmt.Fprintln(os.Stderr, "building", p.name)
+		flags := []string{p.args[0], "-trimpath", "-ldflags=-s -w"}
+		cmd := exec.CommandContext(ctx, "go", append(flags, p.args[1:]...)...)
+		cmd.Dir, cmd.Env = p.module, append(os.Environ(), "CGO_ENABLED=0", "GOBIN="+built)
 		if text, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("building %s: %w\n%s", name, err, text)
+			return fmt.Errorf("building %s: %w\n%s", p.name, err, text)
 		}
+	}
+	if err := sameSDK(executable(built, program), executable(built, peerOurSDK)); err != nil {
+		return err
 	}
 	for n := range copies {
 		if err := os.CopyFS(filepath.Join(dir, "bin", strconv.Itoa(n)), os.DirFS(built)); err != nil {
@@ -168,8 +186,12 @@ const copies = 8
 
 // binary is where the nth copy lies of a program that build made.
 func binary(dir, name string, n int) string {
+	return executable(filepath.Join(dir, "bin", strconv.Itoa(n%copies)), name)
+}
+
+func executable(dir, name string) string {
 	if runtime.GOOS == "windows" {
 		name += ".exe"
 	}
-	return filepath.Join(dir, "bin", strconv.Itoa(n%copies), name)
+	return filepath.Join(dir, name)
 }

@@ -8,9 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -19,11 +17,11 @@ import (
 
 // The bounds: ours may take no more. Those in round trips are for a wire that is long enough, see inTrips.
 const (
-	cachedRatio = 1.00       // of the peer's time for a cached get
+	cachedRatio = 1.00       // of the time for a cached get of the peer with our SDK
 	githubTrips = 5.7        // of a cold get on GitHub, whose token has to be fetched
 	circleTrips = 4.7        // of a cold get on CircleCI
 	coldMemory  = 25         // MiB, at the peak of a cold get
-	binarySize  = 12_000_000 // bytes, on linux/amd64
+	binarySize  = 12 << 20   // bytes, on linux/amd64
 )
 
 // What a job asks, however many pulls it has.
@@ -118,34 +116,6 @@ func (b *bench) fresh(newJob func() job, f gets, before ...string) once {
 	}
 }
 
-// warm measures gets in one job of ours and one of the peer's, which all find what the job's first has left in the cache,
-// and in turn with them a process that does nothing.
-func (b *bench) warm(runs int, f gets) ([]series, error) {
-	ours, theirs, idle := b.github(), b.peerKeys(), b.idle()
-	if err := errors.Join(ours.start(b.ctx, usual), theirs.start(b.ctx, usual), idle.start(b.ctx)); err != nil {
-		return nil, err
-	}
-	again := func(j job, name string, f gets) once {
-		n := 0
-		return func() (sample, error) {
-			j.binary = binary(b.dir, name, n)
-			n++
-			return b.timed(j, f)
-		}
-	}
-	got, err := inTurn(runs, again(ours, program, f), again(theirs, peer, f), again(idle, nothing, b.floor))
-	if err == nil && got[1].odd(calls{}) != (calls{}) {
-		err = fmt.Errorf("the peer's cache did not hit: %v", got[1].odd(calls{}))
-	}
-	return got, err
-}
-
-// floor is what any process takes.
-func (b *bench) floor(j job) (time.Time, error) {
-	_, _, err := j.run(b.ctx, usual, j.binary, "get")
-	return time.Now(), err
-}
-
 // one is a single get.
 func (b *bench) one(host string) gets {
 	return func(j job) (time.Time, error) {
@@ -213,7 +183,10 @@ func (b *bench) itself() error {
 
 // logins has the registries take what each job is answered, before anything is timed.
 func (b *bench) logins() error {
-	for _, j := range []job{b.github(), b.githubRoles(), b.circleci(), b.keys(), b.peerOIDC(), b.peerKeys()} {
+	for _, j := range []job{
+		b.github(), b.githubRoles(), b.circleci(), b.keys(), b.peerOIDC(), b.peerKeys(peer),
+		b.peerKeys(peerOurSDK),
+	} {
 		if err := j.start(b.ctx); err != nil {
 			return err
 		}
@@ -226,25 +199,13 @@ func (b *bench) logins() error {
 	return nil
 }
 
-func (b *bench) cached() error {
-	got, err := b.warm(b.many(), b.one(usual))
-	if err != nil {
-		return err
-	}
-	b.times("cached get", got[0], got[1], atMost(ratio(got[0], got[1]), cachedRatio, ""))
-	b.add(row{name: "  95th percentile", ours: short(quantile(got[0].times(), 0.95)), peer: short(quantile(got[1].times(), 0.95))})
-	b.add(row{name: "  a Go program that does nothing", ours: short(got[2].median())})
-	b.asked("  calls", got[0], got[1], calls{})
-	return nil
-}
-
 func (b *bench) together() error {
 	if err := b.compare("64 at once", "64 pulls at once", b.few(), b.allAtOnce, 0, 0); err != nil {
 		return err
 	}
 	got, err := b.warm(b.few(), b.allAtOnce)
 	if err == nil {
-		b.times("  when cached", got[0], got[1], bound{})
+		b.times("  when cached", got.ours, got.peer, bound{})
 	}
 	return err
 }
@@ -284,53 +245,6 @@ func (b *bench) others() error {
 	b.times("  were the role session kept", got[2], nil, bound{})
 	b.times("then a second account", got[3], got[4], bound{})
 	b.times("  with a role of its own", got[5], nil, bound{})
-	return nil
-}
-
-// memory has a meter between us and the helper, see there.
-func (b *bench) memory() error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	metered := func(newJob func() job, before ...string) once {
-		return func() (s sample, err error) {
-			j := newJob()
-			if err := j.start(b.ctx, before...); err != nil {
-				return s, err
-			}
-			_, text, err := j.run(b.ctx, usual, self, metering, j.binary, "get")
-			if err != nil {
-				return s, fmt.Errorf("%w: %s", err, text)
-			}
-			s.peak, err = strconv.ParseInt(text, 10, 64)
-			return s, err
-		}
-	}
-	got, err := inTurn(b.runs, metered(b.github), metered(b.peerOIDC), metered(b.github, usual), metered(b.peerKeys, usual), metered(b.idle))
-	if err != nil || got[0].memory() == 0 { // the system does not tell
-		return err
-	}
-	b.bytes("peak memory, cold get", got[0], got[1], atMost(float64(got[0].memory())/(1<<20), coldMemory, " MiB"))
-	b.bytes("peak memory, cached get", got[2], got[3], bound{})
-	b.add(row{name: "  the least that can be measured", ours: mebibytes(got[4].memory())})
-	return nil
-}
-
-func (b *bench) size() error {
-	var sizes [2]int64
-	for i, name := range []string{program, peer} {
-		fi, err := os.Stat(binary(b.dir, name, 0))
-		if err != nil {
-			return err
-		}
-		sizes[i] = fi.Size()
-	}
-	var most bound
-	if runtime.GOOS == "linux" && runtime.GOARCH == "amd64" {
-		most = atMost(float64(sizes[0]), binarySize, "")
-	}
-	b.add(row{"the program, in bytes", fmt.Sprint(sizes[0]), fmt.Sprint(sizes[1]), float64(sizes[0]) / float64(sizes[1]), most})
 	return nil
 }
 
