@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,7 +61,15 @@ func TestReadmeVariables(t *testing.T) {
 		return found
 	}
 	documented := read("../README.md")
-	used := read("../internal/config/config.go", "../internal/config/roles.go", "../internal/config/session.go", "../internal/config/file.go", "../internal/token/place.go", "../internal/token/given.go", "../cmd/docker-credential-ecr-oidc/protocol.go")
+	var sources []string
+	for _, dir := range []string{"internal/config", "internal/token", "internal/cli", "internal/doctor", "internal/debuglog", "cmd/*"} {
+		files, err := filepath.Glob("../" + dir + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", dir, len(files), err)
+		}
+		sources = append(sources, slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })...)
+	}
+	used := read(sources...)
 	for v := range used {
 		if !documented[v] {
 			t.Errorf("README does not name %s", v)

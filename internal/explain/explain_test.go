@@ -1,15 +1,29 @@
-package main
+package explain
 
 import (
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
+
+const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+
+func environ(pairs ...string) token.Env {
+	return func(name string) (string, bool) {
+		for _, pair := range pairs {
+			if key, value, _ := strings.Cut(pair, "="); key == name {
+				return value, true
+			}
+		}
+		return "", false
+	}
+}
 
 func TestAdvice(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no circleci command
@@ -85,7 +99,7 @@ func TestAdvice(t *testing.T) {
 			if err != nil {
 				err = fmt.Errorf("outer: %w", err)
 			}
-			got := advice(err)
+			got := Advice(err)
 			rest := got
 			for _, want := range tt.want {
 				_, after, found := strings.Cut(rest, want)
@@ -103,16 +117,17 @@ func TestAdvice(t *testing.T) {
 
 // Advice follows its error on the same line, and keys that were not named are not offered.
 func TestAdviceIsOnTheLine(t *testing.T) {
-	p := program{env: environ("ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")}
-	got := p.line(fmt.Errorf("a\nrequest-token-of-this-job: %w", &token.MissingError{Token: "the OIDC token", Why: "x", Advice: "set ECR_OIDC_TOKEN to the token"}), "")
+	err := fmt.Errorf("a\nrequest-token-of-this-job: %w",
+		&token.MissingError{Token: "the OIDC token", Why: "x", Advice: "set ECR_OIDC_TOKEN to the token"})
+	got := Line(err, "", []string{"request-token-of-this-job"})
 	if want := "ecr-oidc: a ***: finding the OIDC token: x; set ECR_OIDC_TOKEN to the token"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
-// A refusal whose reason AWS or the CI keeps to itself names the verb that says more, with the host at hand.
+// A refusal whose reason AWS or the CI keeps to itself names the command that explains it, with the host.
 func TestDoctorIsNamed(t *testing.T) {
-	reg, _ := registry.Parse(exampleHost)
+	reg, _ := registry.Parse(host)
 	aws := func(step exchange.Step, code, message string) error {
 		return fmt.Errorf("outer: %w", &exchange.Error{Step: step, Registry: reg, Code: code, Message: message})
 	}
@@ -128,18 +143,16 @@ func TestDoctorIsNamed(t *testing.T) {
 		{"no answer", aws(exchange.Role, "", "HTTP 500"), "", true},
 		{"a code that we know nothing of", aws(exchange.Role, "Surprise", ""), "", true},
 		{"expired, and what to do is said", aws(exchange.Role, "ExpiredTokenException", ""), "", false},
-		{"no token from the CI", &token.RequestError{Who: "GitHub", Why: "HTTP 500"}, exampleHost, true},
-		{"no token from the CI, for another verb", &token.RequestError{Who: "GitHub", Why: "HTTP 500"}, "", false},
-		{"no token from the CI, for a verb that says its registry", &getError{&token.RequestError{Who: "GitHub", Why: "HTTP 500"}, exampleHost}, "", true},
-		{"something hangs", &overdue{"get", wholeGet}, exampleHost, true},
-		{"something hangs for password", &getError{&overdue{"password", wholeGet}, exampleHost}, "", true},
-		{"something hangs, and no registry was named", &overdue{"get", wholeGet}, "", false},
-		{"a proxy that intercepts TLS", &token.RequestError{Who: "GitHub", Why: "certificate signed by unknown authority"}, exampleHost, false},
-		{"no permission, and what to do is said", &token.MissingError{Advice: "x"}, exampleHost, false},
-		{"a setting", errors.New("ECR_OIDC_SOURCE is bad"), exampleHost, false},
+		{"no token from the CI", &token.RequestError{Who: "GitHub", Why: "HTTP 500"}, host, true},
+		{"no token from the CI, for another command", &token.RequestError{Who: "GitHub", Why: "HTTP 500"}, "", false},
+		{"something hangs", &TimeoutError{"answering get", time.Second}, host, true},
+		{"something hangs, and no registry was named", &TimeoutError{"answering get", time.Second}, "", false},
+		{"a proxy that intercepts TLS", &token.RequestError{Who: "GitHub", Why: "certificate signed by unknown authority"}, host, false},
+		{"no permission, and what to do is said", &token.MissingError{Advice: "x"}, host, false},
+		{"a setting", errors.New("ECR_OIDC_SOURCE is bad"), host, false},
 	} {
-		got := program{env: environ()}.line(tt.err, tt.host)
-		if strings.HasSuffix(got, "; to see why: docker-credential-ecr-oidc doctor "+exampleHost) != tt.want {
+		got := Line(tt.err, tt.host, nil)
+		if strings.HasSuffix(got, "; to see why: docker-credential-ecr-oidc doctor "+host) != tt.want {
 			t.Errorf("%s: %s", tt.name, got)
 		}
 	}

@@ -1,19 +1,23 @@
-package main
+package cli
 
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/docker/docker-credential-helpers/credentials"
 	"github.com/spf13/cobra"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/debuglog"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-func (p program) passwordVerb() *cobra.Command {
+func (p Program) passwordCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "password HOST",
 		Short: "Print the password for a registry",
@@ -32,7 +36,7 @@ In GitHub Actions the password is masked in the job's log first.`,
 	}
 }
 
-// getError is what a get for a registry failed with.
+// getError is the error of a get for a registry.
 type getError struct {
 	error
 	host string
@@ -40,17 +44,18 @@ type getError struct {
 
 func (e *getError) Unwrap() error { return e.error }
 
-// password prints what get would answer.
-func (p program) password(arg string) error {
+// password prints the password that get returns.
+func (p Program) password(arg string) error {
 	reg, ok := registry.Parse(arg)
 	if !ok {
 		return wrong("%s", notECR(arg))
 	}
-	var secret string
-	err := within("password", wholeGet, func(ctx context.Context) (err error) {
-		_, secret, err = p.loginHelper().Get(ctx, reg.Host)
-		return err
-	})
+	h := helper.Helper{Env: p.Env, Environ: os.Environ(), Debug: debuglog.ForLogin(p.Env, p.Stderr)}
+	secret, err := explain.Within("answering password", explain.GetTimeout,
+		func(ctx context.Context) (string, error) {
+			_, secret, err := h.Get(ctx, reg.Host)
+			return secret, err
+		})
 	switch {
 	case credentials.IsErrCredentialsNotFound(err) && reg.Public:
 		return fmt.Errorf("finding a password for %s: it is left anonymous, since no role is set for it; set ECR_OIDC_ROLE_PUBLIC", reg.Host)
@@ -60,21 +65,21 @@ func (p program) password(arg string) error {
 		return &getError{err, reg.Host}
 	}
 	p.mask(secret)
-	fmt.Fprintln(p.stdout, secret)
+	fmt.Fprintln(p.Stdout, secret)
 	return nil
 }
 
 // mask has the GitHub runner strike the password out of the job's log. The line goes to stderr, where the runner looks
 // for commands as it does on stdout (actions/runner ScriptHandler: an OutputManager on each), because stdout belongs to
 // the tool that the password is piped to. It comes first, so that no line of the log can be ahead of it.
-func (p program) mask(secret string) {
-	if strings.EqualFold(p.env.Get("GITHUB_ACTIONS"), "true") {
+func (p Program) mask(secret string) {
+	if strings.EqualFold(p.Env.Get("GITHUB_ACTIONS"), "true") {
 		// As actions/toolkit's core.setSecret escapes it.
-		fmt.Fprintf(p.stderr, "::add-mask::%s\n", strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(secret))
+		fmt.Fprintf(p.Stderr, "::add-mask::%s\n", strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(secret))
 	}
 }
 
-// notECR says what a registry looks like to who named something else.
+// notECR reports that an argument is not a registry, and shows one.
 func notECR(arg string) string {
 	return fmt.Sprintf("%q is not an ECR registry; one looks like %s", oneline.Clean(arg), exampleHost)
 }

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 
 func TestDockerVersion(t *testing.T) {
 	const shows, push, hides = ", which shows a refusal in its own error", "of a push", "hides a refusal"
-	for said, want := range map[string]string{
+	for output, want := range map[string]string{
 		"Docker version 29.0.0, build 3d4129b":                   "version 29.0.0" + shows,
 		"Docker version 30.1, build x":                           "version 30.1" + shows,
 		"Docker version 28.5.0, build x":                         push,
@@ -28,9 +28,9 @@ func TestDockerVersion(t *testing.T) {
 		"":                                                       "",
 		"Docker version unknown-version, build unknown-commit":   "",
 	} {
-		c, ok := dockerVersion(said)
-		if ok != (want != "") || !strings.Contains(c.Text, want) || ok && (c.Name != "docker" || c.State != good) {
-			t.Errorf("%q: %v %+v, want %q", said, ok, c, want)
+		c, ok := dockerVersion(output)
+		if ok != (want != "") || !strings.Contains(c.Text, want) || ok && (c.Name != "docker" || c.State != OK) {
+			t.Errorf("%q: %v %+v, want %q", output, ok, c, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"os"
@@ -6,11 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/doctor"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// Whatever is handed to doctor as claims is read or refused, and what it says of them is lines of its own making.
-func FuzzClaimsIn(f *testing.F) {
+// Any claims are read or refused, and no line of the output is one that they wrote.
+func FuzzClaims(f *testing.F) {
 	for _, s := range []string{
 		`{"iss": "https://token.actions.githubusercontent.com", "sub": "repo:acme/app:ref:refs/heads/main", "aud": ["sts.amazonaws.com"], "n": 19521337042123456789}`,
 		`{"shape": 1, "registries": [{"registry": "123456789012.dkr.ecr.eu-west-2.amazonaws.com", "role": "r", "token": {"claims": {"iss": "x", "aud": 5}}}]}`,
@@ -26,16 +27,16 @@ func FuzzClaimsIn(f *testing.F) {
 	}
 	path := filepath.Join(f.TempDir(), "claims")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		file, err := claimsIn(text, nil)
-		if err != nil && (file.claims != nil || strings.ContainsAny(err.Error(), "\r\n")) {
-			t.Errorf("%q: %v, %v", text, file, err)
+		claims, err := doctor.ReadClaims(text, nil)
+		if err != nil && (claims.Claims != nil || strings.ContainsAny(err.Error(), "\r\n")) {
+			t.Errorf("%q: %v, %v", text, claims, err)
 		}
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		var out, complaints strings.Builder
-		d := doctor{program: program{stdout: &out, stderr: &complaints, env: func(string) (string, bool) { return "", false }}, claimsFile: path, policy: &policy}
-		if err := d.fromClaims(nil); err != nil && strings.ContainsAny(err.Error(), "\r\n") {
+		d := doctorCommand{Program: Program{Stdout: &out, Stderr: &complaints, Env: environ()}, claimsFile: path, policy: &policy}
+		if err := d.evaluateClaims(nil); err != nil && strings.ContainsAny(err.Error(), "\r\n") {
 			t.Errorf("%q: %v", text, err)
 		}
 		for line := range strings.Lines(out.String()) {

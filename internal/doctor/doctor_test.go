@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"cmp"
@@ -13,12 +13,15 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cache"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-func TestClaimsIn(t *testing.T) {
+const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+
+func TestParseClaims(t *testing.T) {
 	const other = "210987654321.dkr.ecr.eu-west-2.amazonaws.com"
 	named := func(hosts ...string) (regs []registry.Registry) {
 		for _, host := range hosts {
@@ -62,8 +65,8 @@ func TestClaimsIn(t *testing.T) {
 		{name: "a token", text: `eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl`, wrong: "not a JSON object"},
 		{name: "nothing", text: ``, wrong: "not a JSON object"},
 	} {
-		file, err := claimsIn([]byte(tt.text), tt.regs)
-		role, claims := file.role, file.claims
+		file, err := parseClaims([]byte(tt.text), tt.regs)
+		role, claims := file.Role, file.Claims
 		if (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) || role != tt.role || text(claims["sub"]) != tt.sub {
 			t.Errorf("%s: %q, %v, %v", tt.name, role, claims, err)
 		}
@@ -88,11 +91,11 @@ func TestTokenOf(t *testing.T) {
 	}
 }
 
-// A step that goes on after its time is up shares nothing with what is said then; the race detector would tell.
-func TestLimited(t *testing.T) {
+// A step that goes on after its limit shares nothing with the result; the race detector would report it.
+func TestWithin(t *testing.T) {
 	ended := make(chan helper.Examination, 1)
 	x := helper.Examination{ECR: "known"}
-	x = limited(time.Millisecond, x, func(ctx context.Context, x helper.Examination) helper.Examination {
+	x = within(time.Millisecond, x, func(ctx context.Context, x helper.Examination) helper.Examination {
 		<-ctx.Done()
 		for range 1000 { // while the other writes down that it was too late
 			x.Passed = append(x.Passed, exchange.Outcome{Role: fmt.Sprint(x.Err, x.ECR)})
@@ -100,14 +103,14 @@ func TestLimited(t *testing.T) {
 		ended <- x
 		return x
 	})
-	var late *overdue
-	if !errors.As(x.Err, &late) || x.ECR != "known" || x.Passed != nil {
+	var timeout *explain.TimeoutError
+	if !errors.As(x.Err, &timeout) || x.ECR != "known" || x.Passed != nil {
 		t.Errorf("%+v", x)
 	}
 	if x := <-ended; x.Err != nil || len(x.Passed) != 1000 {
 		t.Errorf("the step had %+v", x.Err)
 	}
-	x = limited(time.Minute, x, func(context.Context, helper.Examination) helper.Examination { return helper.Examination{STS: "found"} })
+	x = within(time.Minute, x, func(context.Context, helper.Examination) helper.Examination { return helper.Examination{STS: "found"} })
 	if x.STS != "found" || x.Err != nil {
 		t.Errorf("in time: %+v", x)
 	}
@@ -130,7 +133,7 @@ func TestCachedFor(t *testing.T) {
 		{hour - 14*time.Minute, hour, 0, false, "and serves no longer"},
 		{hour - 14*time.Minute, hour, hour, true, "and serves no longer"},
 	} {
-		d := diagnosis{Ready: tt.ready}
+		d := Diagnosis{Ready: tt.ready}
 		d.cached(helper.Examination{Cached: &cache.Entry{CreatedAt: time.Now().Add(-tt.age), TTL: tt.life, FreshFor: cmp.Or(tt.refresh, tt.life)}}, tt.age)
 		if got := d.Checks[0].Text; !strings.HasSuffix(got, tt.want) {
 			t.Errorf("%v of %v, refresh %v: %s; want %s", tt.age, tt.life, tt.refresh, got, tt.want)
@@ -150,21 +153,6 @@ func TestSpan(t *testing.T) {
 	}
 }
 
-// JSON stays what it says, and does nothing to a terminal or to GitHub's runner.
-func TestHarmless(t *testing.T) {
-	const odd = "x\u009b2J\u202e\u2028\ufeff##[add-mask]\U000e0041 сборка\u007f"
-	report := report{Registries: []diagnosis{{Token: tokenOf(map[string]any{"sub": odd, odd: []any{odd}})}}}
-	got, err := report.json()
-	if err != nil || strings.ContainsAny(got, "\u009b\u202e\u2028\ufeff\U000e0041\u007f") || strings.Contains(got, "##[") || !strings.Contains(got, "сборка") {
-		t.Errorf("%v %q", err, got)
-	}
-	file, err := claimsIn([]byte(strings.Replace(got, `"shape": 0`, `"shape": 1`, 1)), nil)
-	claims := file.claims
-	if err != nil || claims["sub"] != odd || !reflect.DeepEqual(claims[odd], []any{odd}) {
-		t.Errorf("it comes back as %q, %v", claims, err)
-	}
-}
-
 // Each error says what to do, unless it does so itself.
 func TestNext(t *testing.T) {
 	for _, tt := range []struct {
@@ -174,7 +162,7 @@ func TestNext(t *testing.T) {
 		{&token.MissingError{Advice: "give the job `permissions: {id-token: write}`"}, "give the job `permissions: {id-token: write}`"},
 		{&token.RequestError{Who: "GitHub", Passing: true}, "it may pass. If it does not: can this machine reach that address?"},
 		{&token.RequestError{Who: "GitHub"}, "only while they run"},
-		{&overdue{"get", wholeGet}, "a pipe, or on a mount that is gone?"},
+		{&explain.TimeoutError{Action: "answering get", Limit: explain.GetTimeout}, "a pipe, or on a mount that is gone?"},
 		{&exchange.Error{Step: exchange.Role, Message: "no answer in time", Passing: true}, "can this machine reach that address?"},
 		{&exchange.Error{Step: exchange.Role, Code: "Throttling", Passing: true}, "it may pass: try again"},
 		{&exchange.Error{Step: exchange.Role, Code: "AccessDenied"}, "either there is no such role"},

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -9,54 +9,58 @@ import (
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// signals are states of a job or a machine that people come to and do not see, each known by what is named in its test.
-var signals = []struct {
-	name  string
-	found func(x helper.Examination, p program) (text, next string)
-	says  []string // what is to be done about these checks, better than they do
-}{
-	{"long-lived key", longLivedKey, nil},
-	{"sudo", underSudo, nil},
-	{"container", inContainer, []string{"credentials"}},
-	{"runner's identity", runnerInEKS, nil},
-	{"clock", skewedClock, nil},
-	{"TLS", intercepted, []string{"token", "credentials", "STS", "ECR"}},
+// detectors are the hints about a job or a machine whose state is hard to see from inside.
+func detectors() []detector {
+	return []detector{
+		{"long-lived key", longLivedKey, nil},
+		{"sudo", underSudo, nil},
+		{"container", inContainer, []string{"credentials"}},
+		{"runner's identity", runnerInEKS, nil},
+		{"clock", skewedClock, nil},
+		{"TLS", intercepted, []string{"token", "credentials", "STS", "ECR"}},
+	}
 }
 
-// states adds those that are found.
-func (d *diagnosis) states(x helper.Examination, p program) {
-	if hint := missingToken(x, p); hint.Text != "" {
-		d.add(hint.Name, note, "%s", hint.Text).Next = hint.Next
-		d.leaveTo([]string{"token"})
+// A detector finds one such state. Its text is "" when the state is another.
+type detector struct {
+	name    string
+	detect  func(x helper.Examination, env token.Env) (text, next string)
+	instead []string // the checks whose advice the hint replaces
+}
+
+// hints adds the hints that apply.
+func (d *Diagnosis) hints(x helper.Examination, env token.Env) {
+	if hint := missingToken(x, env); hint.Text != "" {
+		d.add(hint.Name, Note, "%s", hint.Text).Next = hint.Next
+		d.replaceAdvice("token")
 		if hint.NoSecrets {
-			d.leaveTo([]string{"role"})
+			d.replaceAdvice("role")
 		}
 	}
-	for _, s := range signals {
-		if text, next := s.found(x, p); text != "" {
-			d.add(s.name, note, "%s", text).Next = next
-			if s.says != nil {
-				d.leaveTo(s.says)
-			}
+	for _, s := range detectors() {
+		if text, next := s.detect(x, env); text != "" {
+			d.add(s.name, Note, "%s", text).Next = next
+			d.replaceAdvice(s.instead...)
 		}
 	}
 }
 
-// leaveTo takes away what these checks say is to be done, where a state knows better.
-func (d *diagnosis) leaveTo(names []string) {
+// replaceAdvice removes the advice of these checks if they failed, because a hint has better advice.
+func (d *Diagnosis) replaceAdvice(names ...string) {
 	for i, c := range d.Checks {
-		if c.State == bad && slices.Contains(names, c.Name) {
+		if c.State == Wrong && slices.Contains(names, c.Name) {
 			d.Checks[i].Next = ""
 		}
 	}
 }
 
-// noToken says whether the job has none: with a role that is an error of its own, and without one it is in the other's.
-// In a fork there is neither, where the role comes from the CI's secrets.
+// noToken reports whether the job has no token. With a role that is an error of its own, without one it is part of
+// the other error. A fork has neither where the role comes from the CI's secrets.
 func noToken(err error) bool {
 	var (
 		missing *token.MissingError
@@ -67,8 +71,8 @@ func noToken(err error) bool {
 
 // longLivedKey: an IAM user's key (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html) beside a
 // token, left over from before.
-func longLivedKey(x helper.Examination, p program) (text, next string) {
-	id := p.env.Get("AWS_ACCESS_KEY_ID")
+func longLivedKey(x helper.Examination, env token.Env) (text, next string) {
+	id := env.Get("AWS_ACCESS_KEY_ID")
 	if !x.Identity.CI || !strings.HasPrefix(id, "AKIA") {
 		return "", ""
 	}
@@ -78,12 +82,12 @@ func longLivedKey(x helper.Examination, p program) (text, next string) {
 	return "AWS_ACCESS_KEY_ID is a user's long-lived key (AKIA...)", "give the job a token and a role, and delete the key: https://github.com/ecr-oidc/docker-credential-ecr-oidc/blob/main/docs/migrate-from-access-keys.md"
 }
 
-// missingToken explains why the job has no token, in the words of its CI.
-func missingToken(x helper.Examination, p program) token.Hint {
+// missingToken returns the CI's hint about a missing token.
+func missingToken(x helper.Examination, env token.Env) token.Hint {
 	if !x.Decided || x.Identity.Hint == nil || !noToken(x.Err) {
 		return token.Hint{}
 	}
-	hint, err := soon("reading the event", func() (token.Hint, error) { return x.Identity.Hint(p.env), nil })
+	hint, err := probe("reading the event", func() (token.Hint, error) { return x.Identity.Hint(env), nil })
 	if err != nil {
 		return token.Hint{}
 	}
@@ -91,20 +95,20 @@ func missingToken(x helper.Examination, p program) token.Hint {
 }
 
 // underSudo: sudo drops the job's variables, and sets this one.
-func underSudo(x helper.Examination, p program) (text, next string) {
-	if p.env.Get("SUDO_UID") == "" || x.Identity.Name != "aws" || x.Identity.Explicit {
+func underSudo(x helper.Examination, env token.Env) (text, next string) {
+	if env.Get("SUDO_UID") == "" || x.Identity.Name != "aws" || x.Identity.Explicit {
 		return "", ""
 	}
 	return "SUDO_UID is set: this runs under sudo, which drops the job's variables and changes the home", "run Docker without sudo, or keep them: sudo --preserve-env docker ..."
 }
 
 // inContainer: Docker and podman leave these marks in their containers.
-func inContainer(x helper.Examination, p program) (text, next string) {
+func inContainer(x helper.Examination, env token.Env) (text, next string) {
 	var none *exchange.NoCredentialsError
 	if x.Identity.Name != "aws" || x.Identity.Explicit || !errors.As(x.Err, &none) {
 		return "", ""
 	}
-	inside := p.env.Get("container") != "" // podman, systemd-nspawn
+	inside := env.Get("container") != "" // podman, systemd-nspawn
 	for _, mark := range []string{"/.dockerenv", "/run/.containerenv"} {
 		if _, err := os.Stat(mark); err == nil {
 			inside = true
@@ -117,12 +121,12 @@ func inContainer(x helper.Examination, p program) (text, next string) {
 }
 
 // runnerInEKS: a self-hosted runner's pod has an identity of its own, which is not the job's.
-func runnerInEKS(x helper.Examination, p program) (text, next string) {
+func runnerInEKS(x helper.Examination, env token.Env) (text, next string) {
 	if !x.Identity.CI || x.Identity.Explicit {
 		return "", ""
 	}
 	for _, own := range [][2]string{{"AWS_WEB_IDENTITY_TOKEN_FILE", "file"}, {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "aws"}} {
-		if p.env.Get(own[0]) != "" {
+		if env.Get(own[0]) != "" {
 			return "the runner has an AWS identity of its own (" + own[0] + "), which is not used for its jobs", "to use it all the same: ECR_OIDC_SOURCE=" + own[1]
 		}
 	}
@@ -130,7 +134,7 @@ func runnerInEKS(x helper.Examination, p program) (text, next string) {
 }
 
 // skewedClock: the token was made a moment ago, by the CI's clock.
-func skewedClock(x helper.Examination, _ program) (text, next string) {
+func skewedClock(x helper.Examination, _ token.Env) (text, next string) {
 	if x.Skew.Abs() < 2*time.Minute {
 		return "", ""
 	}
@@ -142,15 +146,15 @@ func skewedClock(x helper.Examination, _ program) (text, next string) {
 }
 
 // intercepted: whoever signed the server's certificate is not trusted here.
-func intercepted(x helper.Examination, p program) (text, next string) {
-	if x.Err == nil || !distrusted(x.Err) {
+func intercepted(x helper.Examination, env token.Env) (text, next string) {
+	if x.Err == nil || !explain.Untrusted(x.Err) {
 		return "", ""
 	}
 	text = "the server's certificate is signed by nobody whom this machine trusts: a proxy that intercepts TLS does that"
-	if proxy := firstSet(p.env, "HTTPS_PROXY", "https_proxy"); proxy != "" {
+	if proxy := firstSet(env, "HTTPS_PROXY", "https_proxy"); proxy != "" {
 		text += " (" + proxy + " is set)"
 	}
-	if bundle := p.env.Get("AWS_CA_BUNDLE"); bundle != "" {
+	if bundle := env.Get("AWS_CA_BUNDLE"); bundle != "" {
 		return text + "; AWS_CA_BUNDLE is " + shown(bundle) + ", and replaces the system's", "put the proxy's CA certificate into that file"
 	}
 	return text, "set AWS_CA_BUNDLE to a file with the proxy's CA certificate, which the CI's token endpoint is asked with too"

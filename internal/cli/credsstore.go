@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"errors"
@@ -50,7 +50,7 @@ func itself(store string) bool {
 // credsStore makes us the helper that Docker asks for every host, and the one that was there the one that we ask for
 // hosts that are not ECR; or it undoes that.
 func (c *configuration) credsStore(file *dockerconfig.Edit) error {
-	ours, err := config.FilePath(c.env, c.dir)
+	ours, err := config.FilePath(c.Env, c.dir)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 // Docker asks its credsStore for every host, so a FROM line would then choose the account of the role
 // that is assumed with the job's token.
 func (c *configuration) requireAccounts(ours string) error {
-	role, from, limited, err := config.RoleOfAnyAccount(c.env, ours)
+	role, from, limited, err := config.RoleOfAnyAccount(c.Env, ours)
 	if flag := config.BareRole(c.settings.Role); flag != "" {
 		role, from = flag, "--role"
 	}
@@ -176,11 +176,11 @@ func (c *configuration) undoCredsStore(file *dockerconfig.Edit, was, kept string
 
 // ours changes our own file, under a lock; or, in a dry run, a copy of it, so that what would fail then fails now.
 func (c *configuration) ours(change func(path, shown string) error) error {
-	path, err := config.FilePath(c.env, c.dir)
+	path, err := config.FilePath(c.Env, c.dir)
 	if err != nil {
 		return err
 	}
-	if seen, err := config.FilePath(c.env, ""); err == nil && seen != path && !c.remove {
+	if seen, err := config.FilePath(c.Env, ""); err == nil && seen != path && !c.remove {
 		c.warn("%s is read only where DOCKER_CONFIG names its folder; \"docker --config\" does not tell its helpers", path)
 	}
 	if c.dryRun {

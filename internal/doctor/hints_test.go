@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -13,19 +13,30 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// examined is what an examination in this environment would know before anybody is asked.
-func examined(t *testing.T, role bool, pairs ...string) (helper.Examination, program) {
-	t.Helper()
-	p := program{env: environ(pairs...)}
-	var x helper.Examination
-	settings := token.Settings{Source: p.env.Get("ECR_OIDC_SOURCE"), SourceFrom: "ECR_OIDC_SOURCE", Role: role, PairRole: role}
-	x.Identity, x.Err = token.Identify(p.env, settings)
-	x.Decided = true
-	return x, p
+func environ(pairs ...string) token.Env {
+	return func(name string) (string, bool) {
+		for _, pair := range pairs {
+			if key, value, _ := strings.Cut(pair, "="); key == name {
+				return value, true
+			}
+		}
+		return "", false
+	}
 }
 
-// Each state is known by its signals, and by nothing less.
-func TestStates(t *testing.T) {
+// examined returns what an examination in this environment finds before its first request.
+func examined(t *testing.T, role bool, pairs ...string) (helper.Examination, token.Env) {
+	t.Helper()
+	env := environ(pairs...)
+	var x helper.Examination
+	settings := token.Settings{Source: env.Get("ECR_OIDC_SOURCE"), SourceFrom: "ECR_OIDC_SOURCE", Role: role, PairRole: role}
+	x.Identity, x.Err = token.Identify(env, settings)
+	x.Decided = true
+	return x, env
+}
+
+// Each hint is given for its state, and for no other.
+func TestHints(t *testing.T) {
 	event := func(text string) string {
 		path := filepath.Join(t.TempDir(), "event.json")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -52,7 +63,7 @@ func TestStates(t *testing.T) {
 		noRole bool
 		err    error // of what comes after the identity
 		skew   time.Duration
-		want   string // the states' names
+		want   string // names of the hints
 		says   string
 	}{
 		{name: "GitHub, all well", env: []string{gitHub, url, bearer}},
@@ -113,17 +124,17 @@ func TestStates(t *testing.T) {
 		{name: "TLS and a bundle", env: []string{gitHub, url, bearer, "AWS_CA_BUNDLE=/x.pem"}, err: untrusted, want: "TLS", says: "AWS_CA_BUNDLE is /x.pem"},
 		{name: "TLS, another fault", env: []string{gitHub, url, bearer}, err: errors.New("x509: certificate has expired or is not yet valid")},
 	} {
-		x, p := examined(t, !tt.noRole, tt.env...)
+		x, env := examined(t, !tt.noRole, tt.env...)
 		if x.Err == nil {
 			x.Err = tt.err
 		}
 		x.Skew = tt.skew
-		var found diagnosis
-		found.states(x, p)
+		var found Diagnosis
+		found.hints(x, env)
 		var names []string
 		for _, c := range found.Checks {
 			names = append(names, c.Name)
-			if c.State != note || c.Text == "" || c.Next == "" || strings.ContainsAny(c.Text+c.Next, "\n\x1b") || strings.Contains(c.Text, "password") {
+			if c.State != Note || c.Text == "" || c.Next == "" || strings.ContainsAny(c.Text+c.Next, "\n\x1b") || strings.Contains(c.Text, "password") {
 				t.Errorf("%s: %+v", tt.name, c)
 			}
 			if !strings.Contains(c.Text, tt.says) {
@@ -136,30 +147,30 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// A state that knows better takes the place of what its check says is to be done, and of no other's.
-func TestStatesKnowBetter(t *testing.T) {
+// A hint replaces the advice of its checks, and of no others.
+func TestHintsReplaceAdvice(t *testing.T) {
 	for name, tt := range map[string]struct {
-		state string
+		hint  string
 		leave string // the checks that still say what to do
 	}{
 		"TLS": {"TLS", "role"}, "container": {"container", "role token STS"}, "sudo": {"sudo", "role token STS credentials"},
 	} {
-		var d diagnosis
+		var d Diagnosis
 		for _, check := range []string{"role", "token", "STS", "credentials"} {
-			d.add(check, bad, "x").Next = "y"
-			d.add(check, note, "x").Next = "y"
+			d.add(check, Wrong, "x").Next = "y"
+			d.add(check, Note, "x").Next = "y"
 		}
-		for _, s := range signals {
-			if s.name == tt.state {
-				d.leaveTo(s.says)
+		for _, s := range detectors() {
+			if s.name == tt.hint {
+				d.replaceAdvice(s.instead...)
 			}
 		}
 		var left []string
 		for _, c := range d.Checks {
 			switch {
-			case c.State == note && c.Next == "":
+			case c.State == Note && c.Next == "":
 				t.Errorf("%s: %s lost its note", name, c.Name)
-			case c.State == bad && c.Next != "":
+			case c.State == Wrong && c.Next != "":
 				left = append(left, c.Name)
 			}
 		}

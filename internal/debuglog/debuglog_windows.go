@@ -1,10 +1,10 @@
-package main
+package debuglog
 
 import "os"
 
-// openDebugLog opens or creates the file at path to append to it. It returns nil unless path is a
+// open opens or creates the file at path to append to it. It returns nil unless path is a
 // regular file. To create a symlink takes a privilege there.
-func openDebugLog(path string) *os.File {
+func open(path string) *os.File {
 	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() {
 		return nil
 	}

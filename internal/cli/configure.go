@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"cmp"
@@ -35,7 +35,7 @@ type configuration struct {
 	store             storeFlag
 	backup, restore   string // files
 
-	program
+	Program
 	registries []registry.Registry
 	path       string // of Docker's or podman's file
 	client     string // whose that is
@@ -43,9 +43,9 @@ type configuration struct {
 	warnings   []string
 }
 
-func (p program) configureVerb() *cobra.Command {
-	c := &configuration{program: p}
-	verb := &cobra.Command{
+func (p Program) configureCommand() *cobra.Command {
+	c := &configuration{Program: p}
+	command := &cobra.Command{
 		Use:   "configure REGISTRY...",
 		Short: "Let Docker ask this helper for registries",
 		Long: `Let Docker ask this helper for registries, by their entries in credHelpers of Docker's config.json.
@@ -69,7 +69,7 @@ an account then requires --allowed-account-ids.`,
 		ValidArgsFunction: p.completeHosts,
 		RunE:              func(_ *cobra.Command, args []string) error { return c.run(args) },
 	}
-	f := verb.Flags()
+	f := command.Flags()
 	f.SortFlags = false
 	f.StringSliceVar(&c.accounts, "account", nil, "with --region: the registries of these `ACCOUNTS` ...")
 	f.StringSliceVar(&c.regions, "region", nil, "... in each of these `REGIONS`, both separated by commas")
@@ -89,15 +89,15 @@ an account then requires --allowed-account-ids.`,
 	f.StringVar(&c.dir, "docker-config", "", "Docker's configuration is in `DIR` (default: DOCKER_CONFIG, or ~/.docker)")
 	f.StringVar(&c.authfile, "authfile", "", "write podman's `FILE` instead, such as ~/.config/containers/auth.json")
 	// The flags are there, and cobra says no only to what is not.
-	_ = verb.RegisterFlagCompletionFunc("source", cobra.FixedCompletions(token.Sources(), cobra.ShellCompDirectiveNoFileComp))
-	_ = verb.MarkFlagDirname("docker-config")
+	_ = command.RegisterFlagCompletionFunc("source", cobra.FixedCompletions(token.Sources(), cobra.ShellCompDirectiveNoFileComp))
+	_ = command.MarkFlagDirname("docker-config")
 	for _, flag := range []string{"authfile", "backup", "restore"} {
-		_ = verb.MarkFlagFilename(flag)
+		_ = command.MarkFlagFilename(flag)
 	}
 	for _, flag := range []string{"account", "region", "role", "profile", "audience", "session-name", "session-duration", "allowed-account-ids"} {
-		_ = verb.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
+		_ = command.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
 	}
-	return verb
+	return command
 }
 
 // run does it, and tells what was done when all of it was.
@@ -111,7 +111,7 @@ func (c *configuration) run(args []string) (err error) {
 	c.path, c.client = c.authfile, "podman"
 	if c.authfile == "" {
 		c.client = "Docker"
-		if c.path, err = dockerconfig.Path(cmp.Or(c.dir, c.env.Get("DOCKER_CONFIG"))); err != nil {
+		if c.path, err = dockerconfig.Path(cmp.Or(c.dir, c.Env.Get("DOCKER_CONFIG"))); err != nil {
 			return err
 		}
 	}
@@ -127,10 +127,10 @@ func (c *configuration) run(args []string) (err error) {
 		if c.dryRun {
 			line += " (dry run)"
 		}
-		fmt.Fprintln(c.stdout, line)
+		fmt.Fprintln(c.Stdout, line)
 	}
-	for _, warning := range append(c.warnings, c.surroundings()...) {
-		fmt.Fprintln(c.stderr, c.line(errors.New(warning), ""))
+	for _, warning := range append(c.warnings, c.environmentWarnings()...) {
+		fmt.Fprintln(c.Stderr, c.line(errors.New(warning)))
 	}
 	return nil
 }
@@ -320,18 +320,18 @@ func (c *configuration) namedAccounts() (accounts []string) {
 	return accounts
 }
 
-// surroundings warns of what keeps Docker from being answered, whatever is in its file.
-func (c *configuration) surroundings() (warnings []string) {
+// environmentWarnings warns about what keeps Docker from using this helper, whatever is in its file.
+func (c *configuration) environmentWarnings() (warnings []string) {
 	if c.remove || c.restore != "" {
 		return nil
 	}
 	if _, err := exec.LookPath("docker-credential-" + name); err != nil {
 		warnings = append(warnings, fmt.Sprintf("docker-credential-%s is not on PATH, where %s looks for it", name, c.client))
 	}
-	if c.authfile == "" && c.env.Get("DOCKER_AUTH_CONFIG") != "" {
+	if c.authfile == "" && c.Env.Get("DOCKER_AUTH_CONFIG") != "" {
 		warnings = append(warnings, "DOCKER_AUTH_CONFIG is set: Docker uses the logins in it before it asks any helper")
 	}
-	settings, err := config.Read(c.env, os.Environ())
+	settings, err := config.Read(c.Env, os.Environ())
 	if err != nil {
 		return append(warnings, err.Error())
 	}
@@ -345,25 +345,6 @@ func (c *configuration) surroundings() (warnings []string) {
 		}
 	}
 	return warnings
-}
-
-// completeHosts names the registries that Docker asks this helper for.
-func (p program) completeHosts(verb *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	var hosts []string
-	dir, _ := verb.Flags().GetString("docker-config") // configure's; "" for other verbs
-	if path, err := dockerconfig.Path(cmp.Or(dir, p.env.Get("DOCKER_CONFIG"))); err == nil {
-		if file, err := dockerconfig.Read(path); err == nil {
-			for host, helper := range file.Helpers() {
-				// Shells get nothing that is no registry, since the file may hold control characters.
-				reg, ok := registry.Parse(host)
-				if ok && reg.Host == host && helper == name && !slices.Contains(args, host) {
-					hosts = append(hosts, host)
-				}
-			}
-		}
-	}
-	slices.Sort(hosts)
-	return hosts, cobra.ShellCompDirectiveNoFileComp
 }
 
 // tell adds a line that is printed when all is done. It begins with a path.
@@ -387,5 +368,5 @@ func (c *configuration) clean(format string, args []any) string {
 			args[i] = oneline.Clean(text)
 		}
 	}
-	return oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), c.env.Secrets()...))
+	return oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), c.Env.Secrets()...))
 }

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+)
+
+// noArgs is cobra.NoArgs with this program's text, which hint continues.
+func noArgs(hint string) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return wrong("%s takes no arguments%s", command.Name(), hint)
+		}
+		return nil
+	}
+}
+
+func (p Program) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "version",
+		Short:             "Print the version",
+		Long:              "Print the version, the commit and the Go version that it was built with.",
+		Example:           lines("docker-credential-ecr-oidc version"),
+		Args:              noArgs(""),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintln(p.Stdout, p.version())
+			return nil
+		},
+	}
+}
+
+// version returns one line: name, version, commit, Go version.
+func (p Program) version() string {
+	v, c := p.Version, p.Commit
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v = cmp.Or(v, info.Main.Version)
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				c = cmp.Or(c, s.Value)
+			}
+		}
+	}
+	return fmt.Sprintf("docker-credential-ecr-oidc %s, commit %s, %s %s/%s",
+		cmp.Or(v, "(devel)"), cmp.Or(c, "unknown"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+func (p Program) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [VERB]",
+		Short:   "Help about a verb",
+		Example: lines("docker-credential-ecr-oidc help configure"),
+		Args:    cobra.ArbitraryArgs,
+		ValidArgsFunction: func(help *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			for _, command := range help.Root().Commands() {
+				if len(args) == 0 && command.IsAvailableCommand() {
+					names = append(names, cobra.CompletionWithDesc(command.Name(), command.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(help *cobra.Command, args []string) error {
+			command, rest, err := help.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknown(help.Root(), args[0])
+			}
+			command.InitDefaultHelpFlag() // so that it is shown
+			return command.Help()
+		},
+	}
+}
+
+func (p Program) completionCommand() *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use:   "completion SHELL",
+		Short: "Print the completion script for a shell",
+		Long:  "Print the completion script for bash, zsh, fish or powershell.",
+		Example: lines(
+			"source <(docker-credential-ecr-oidc completion bash)",
+			"docker-credential-ecr-oidc completion zsh >\"${fpath[1]}/_docker-credential-ecr-oidc\"",
+			"docker-credential-ecr-oidc completion fish | source",
+			"docker-credential-ecr-oidc completion powershell | Out-String | Invoke-Expression",
+		),
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.FixedCompletions(shells, cobra.ShellCompDirectiveNoFileComp),
+		RunE: func(command *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return wrong("completion takes one shell: %s", strings.Join(shells, ", "))
+			}
+			switch args[0] {
+			case "bash":
+				return command.Root().GenBashCompletionV2(p.Stdout, true)
+			case "zsh":
+				return command.Root().GenZshCompletion(p.Stdout)
+			case "fish":
+				return command.Root().GenFishCompletion(p.Stdout, true)
+			case "powershell":
+				return command.Root().GenPowerShellCompletionWithDesc(p.Stdout)
+			}
+			return wrong("completion: %q is no shell that is known; known are %s", args[0], strings.Join(shells, ", "))
+		},
+	}
+}
+
+// protocolVerbs are Docker's. They are here for their help, and for who types one: run has answered Docker.
+func dockerCommands() []*cobra.Command {
+	var all []*cobra.Command
+	for _, v := range []struct{ name, short, example string }{
+		{"get", "A host or URL in, its username and password out as JSON", "echo " + exampleHost + " | docker-credential-ecr-oidc get"},
+		{"store", "A login as JSON in, kept until it expires", "docker login " + exampleHost},
+		{"erase", "A host or URL in, whose password is forgotten", "docker logout " + exampleHost},
+		{"list", "Print the hosts that it would have Docker ask for", "docker-credential-ecr-oidc list"},
+	} {
+		all = append(all, &cobra.Command{
+			Use:               v.name,
+			Short:             v.short,
+			Example:           lines(v.example),
+			Args:              noArgs("; it reads from stdin"),
+			ValidArgsFunction: cobra.NoFileCompletions,
+			RunE: func(*cobra.Command, []string) error {
+				return wrong("%s reads from stdin what Docker writes there; to see a password: docker-credential-ecr-oidc password HOST", v.name)
+			},
+		})
+	}
+	return all
+}
+
+// completeHosts completes the registries that Docker asks this helper for.
+func (p Program) completeHosts(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var hosts []string
+	dir, _ := command.Flags().GetString("docker-config") // configure's; "" for other commands
+	if path, err := dockerconfig.Path(cmp.Or(dir, p.Env.Get("DOCKER_CONFIG"))); err == nil {
+		if file, err := dockerconfig.Read(path); err == nil {
+			for host, helper := range file.Helpers() {
+				// Shells get nothing that is no registry, since the file may hold control characters.
+				reg, ok := registry.Parse(host)
+				if ok && reg.Host == host && helper == name && !slices.Contains(args, host) {
+					hosts = append(hosts, host)
+				}
+			}
+		}
+	}
+	slices.Sort(hosts)
+	return hosts, cobra.ShellCompDirectiveNoFileComp
+}
