@@ -49,7 +49,7 @@ func (p Program) Run(args []string) int {
 	if !errors.As(err, &usage) {
 		return failed
 	}
-	fmt.Fprintf(p.Stderr, "\n%s", brief(command))
+	fmt.Fprintf(p.Stderr, "\n%s", shortUsage(command))
 	return wrongUsage
 }
 
@@ -84,10 +84,10 @@ type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text }
 
-func wrong(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+func usageErrorf(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
 
-// brief returns the usage of a command, its first example, and how to get more help.
-func brief(command *cobra.Command) string {
+// shortUsage returns the usage of a command, its first example, and how to get more help.
+func shortUsage(command *cobra.Command) string {
 	if !command.HasParent() {
 		return command.UsageString()
 	}
@@ -105,7 +105,7 @@ func (p Program) commands() *cobra.Command {
 
 The role to assume is in ECR_OIDC_ROLE, ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN, or in ecr-oidc.yaml beside Docker's
 config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
-		Example: lines(
+		Example: examples(
 			"docker-credential-ecr-oidc configure "+exampleHost,
 			"docker push "+exampleHost+"/app:v1",
 		),
@@ -118,7 +118,7 @@ config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
 				fmt.Fprintln(p.Stdout, p.version())
 				return nil
 			case len(args) == 0 || args[0] == "":
-				return wrong("a verb is missing")
+				return usageErrorf("a verb is missing")
 			}
 			return unknown(root, args[0])
 		},
@@ -127,9 +127,9 @@ config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
 	root.SetErr(p.Stderr)
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		if command.HasParent() {
-			return wrong("%s: %v", command.Name(), err)
+			return usageErrorf("%s: %v", command.Name(), err)
 		}
-		return wrong("%v", err)
+		return usageErrorf("%v", err)
 	})
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
 	root.CompletionOptions.DisableDefaultCmd = true
@@ -152,10 +152,10 @@ config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
 func unknown(root *cobra.Command, command string) error {
 	root.SuggestionsMinimumDistance = 2
 	if near := root.SuggestionsFor(command); len(near) > 0 {
-		return wrong("unknown verb %q; did you mean %s?", command, strings.Join(near, " or "))
+		return usageErrorf("unknown verb %q; did you mean %s?", command, strings.Join(near, " or "))
 	}
-	return wrong("unknown verb %q", command)
+	return usageErrorf("unknown verb %q", command)
 }
 
-// lines indents each line, as cobra shows examples.
-func lines(all ...string) string { return "  " + strings.Join(all, "\n  ") }
+// examples indents each line, as cobra shows examples.
+func examples(all ...string) string { return "  " + strings.Join(all, "\n  ") }

@@ -18,7 +18,7 @@ import (
 func noArgs(hint string) cobra.PositionalArgs {
 	return func(command *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return wrong("%s takes no arguments%s", command.Name(), hint)
+			return usageErrorf("%s takes no arguments%s", command.Name(), hint)
 		}
 		return nil
 	}
@@ -29,7 +29,7 @@ func (p Program) versionCommand() *cobra.Command {
 		Use:               "version",
 		Short:             "Print the version",
 		Long:              "Print the version, the commit and the Go version that it was built with.",
-		Example:           lines("docker-credential-ecr-oidc version"),
+		Example:           examples("docker-credential-ecr-oidc version"),
 		Args:              noArgs(""),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
@@ -58,7 +58,7 @@ func (p Program) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [VERB]",
 		Short:   "Help about a verb",
-		Example: lines("docker-credential-ecr-oidc help configure"),
+		Example: examples("docker-credential-ecr-oidc help configure"),
 		Args:    cobra.ArbitraryArgs,
 		ValidArgsFunction: func(help *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
 			for _, command := range help.Root().Commands() {
@@ -85,7 +85,7 @@ func (p Program) completionCommand() *cobra.Command {
 		Use:   "completion SHELL",
 		Short: "Print the completion script for a shell",
 		Long:  "Print the completion script for bash, zsh, fish or powershell.",
-		Example: lines(
+		Example: examples(
 			"source <(docker-credential-ecr-oidc completion bash)",
 			"docker-credential-ecr-oidc completion zsh >\"${fpath[1]}/_docker-credential-ecr-oidc\"",
 			"docker-credential-ecr-oidc completion fish | source",
@@ -95,7 +95,7 @@ func (p Program) completionCommand() *cobra.Command {
 		ValidArgsFunction: cobra.FixedCompletions(shells, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(command *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return wrong("completion takes one shell: %s", strings.Join(shells, ", "))
+				return usageErrorf("completion takes one shell: %s", strings.Join(shells, ", "))
 			}
 			switch args[0] {
 			case "bash":
@@ -107,7 +107,7 @@ func (p Program) completionCommand() *cobra.Command {
 			case "powershell":
 				return command.Root().GenPowerShellCompletionWithDesc(p.Stdout)
 			}
-			return wrong("completion: %q is no shell that is known; known are %s", args[0], strings.Join(shells, ", "))
+			return usageErrorf("completion: %q is no shell that is known; known are %s", args[0], strings.Join(shells, ", "))
 		},
 	}
 }
@@ -124,11 +124,11 @@ func dockerCommands() []*cobra.Command {
 		all = append(all, &cobra.Command{
 			Use:               v.name,
 			Short:             v.short,
-			Example:           lines(v.example),
+			Example:           examples(v.example),
 			Args:              noArgs("; it reads from stdin"),
 			ValidArgsFunction: cobra.NoFileCompletions,
 			RunE: func(*cobra.Command, []string) error {
-				return wrong("%s reads from stdin what Docker writes there; to see a password: docker-credential-ecr-oidc password HOST", v.name)
+				return usageErrorf("%s reads from stdin what Docker writes there; to see a password: docker-credential-ecr-oidc password HOST", v.name)
 			},
 		})
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -26,7 +25,7 @@ const name = "ecr-oidc"
 // exampleHost is what a registry looks like.
 const exampleHost = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// configuration is what configure was asked for.
+// configuration is a call of configure.
 type configuration struct {
 	accounts, regions []string
 	settings          config.AccountSettings
@@ -37,9 +36,9 @@ type configuration struct {
 
 	Program
 	registries []registry.Registry
-	path       string // of Docker's or podman's file
-	client     string // whose that is
-	did        []string
+	path       string   // of Docker's or podman's file
+	client     string   // whose that is
+	done       []string // lines to print when all is done
 	warnings   []string
 }
 
@@ -56,7 +55,7 @@ It says which other helper's entry it replaced, and which login of the same host
 
 With --creds-store Docker asks this helper for the registries of every account. A role that is set by its name without
 an account then requires --allowed-account-ids.`,
-		Example: lines(
+		Example: examples(
 			"docker-credential-ecr-oidc configure "+exampleHost,
 			"docker-credential-ecr-oidc configure --account 123456789012,210987654321 --region eu-west-2,us-east-1 --role ci-push",
 			"docker-credential-ecr-oidc configure --profile dev --source aws "+exampleHost,
@@ -100,10 +99,10 @@ an account then requires --allowed-account-ids.`,
 	return command
 }
 
-// run does it, and tells what was done when all of it was.
+// run makes all changes, and prints them when all are made.
 func (c *configuration) run(args []string) (err error) {
 	if c.registries, err = c.named(args); err == nil {
-		err = c.sensible()
+		err = c.checkFlags()
 	}
 	if err != nil {
 		return err
@@ -123,7 +122,7 @@ func (c *configuration) run(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, line := range c.did {
+	for _, line := range c.done {
 		if c.dryRun {
 			line += " (dry run)"
 		}
@@ -152,9 +151,9 @@ func (c *configuration) preview() error {
 }
 
 // named returns the registries that the arguments and --account with --region name, each once.
-func (c *configuration) named(args []string) (regs []registry.Registry, err error) {
+func (c *configuration) named(args []string) ([]registry.Registry, error) {
 	if (len(c.accounts) == 0) != (len(c.regions) == 0) {
-		return nil, wrong("configure: --account and --region go together")
+		return nil, usageErrorf("configure: --account and --region go together")
 	}
 	hosts := slices.Clone(args)
 	for _, account := range c.accounts {
@@ -162,162 +161,59 @@ func (c *configuration) named(args []string) (regs []registry.Registry, err erro
 			account, region := strings.TrimSpace(account), strings.TrimSpace(region)
 			host, ok := registry.Host(account, region)
 			if !ok {
-				return nil, wrong("configure: account %q in region %q has no registry; an account is twelve digits, and a region is like eu-west-2", account, region)
+				return nil, usageErrorf("configure: account %q in region %q has no registry; an account is twelve digits, and a region is like eu-west-2", account, region)
 			}
 			hosts = append(hosts, host)
 		}
 	}
 	for _, host := range hosts {
-		reg, ok := registry.Parse(host)
-		switch {
-		case !ok && c.store.set && c.store.name == "" && config.IsHelperName(host):
-			return nil, wrong("%s; to name the helper for other hosts: --creds-store=%s", notECR(host), host)
-		case !ok:
-			return nil, wrong("%s", notECR(host))
-		case !slices.Contains(regs, reg):
-			regs = append(regs, reg)
+		if _, ok := registry.Parse(host); !ok && c.store.set && c.store.name == "" && config.IsHelperName(host) {
+			return nil, usageErrorf("%s; to name the helper for other hosts: --creds-store=%s", notECR(host), host)
 		}
 	}
-	return regs, nil
+	return registries(hosts)
 }
 
-// sensible refuses what cannot be meant together.
-func (c *configuration) sensible() error {
+// checkFlags returns an error for flags that do not go together.
+func (c *configuration) checkFlags() error {
+	none := len(c.registries) == 0
 	forAccounts := len(c.settings.Set()) > 0
 	settings := forAccounts || len(c.settings.Allowed) > 0
-	restore := c.restore != ""
-	switch {
-	case c.authfile != "" && c.dir != "":
-		return wrong("configure: --authfile is podman's file and --docker-config is Docker's folder; name one of them")
-	case restore && (settings || len(c.registries) > 0 || c.remove || c.store.set || c.backup != ""):
-		return wrong("configure: --restore puts back what its file has; it goes with no registry, and with no other flag but --docker-config, --authfile and --dry-run")
-	case restore:
-		return nil
-	case c.backup != "" && (c.remove || c.store.set):
-		return wrong("configure: --backup goes with neither --remove nor --creds-store")
-	case len(c.registries) == 0 && (forAccounts || settings && !c.store.set):
-		return wrong("configure: --role, --source, --profile and the other settings are for the accounts of registries; name one or more")
-	case len(c.registries) == 0 && !c.store.set:
-		return wrong("configure takes one registry or more, for example %s", exampleHost)
-	case c.remove && settings:
-		return wrong("configure: --remove goes with none of --role, --source, --profile and the other settings")
-	case c.remove && c.store.name != "":
-		return wrong("configure: --remove --creds-store brings back what was there; it takes no name")
-	case c.authfile != "" && c.store.set:
-		return wrong("configure: --creds-store is for Docker: podman's file has no such field")
-	case c.store.name != "" && !config.IsHelperName(c.store.name):
-		return wrong("configure: --creds-store=%q is no helper's name; one is like desktop, for docker-credential-desktop", c.store.name)
-	case c.store.name != "" && itself(c.store.name):
-		return wrong("configure: --creds-store=%s is this program itself; name the helper for hosts that are not ECR", c.store.name)
+	restore, store := c.restore != "", c.store.name
+	for _, rule := range []struct {
+		broken bool
+		text   string
+	}{
+		{c.authfile != "" && c.dir != "",
+			"configure: --authfile is podman's file and --docker-config is Docker's folder; name one of them"},
+		{restore && (settings || !none || c.remove || c.store.set || c.backup != ""),
+			"configure: --restore puts back what its file has; it goes with no registry, and with no other flag but " +
+				"--docker-config, --authfile and --dry-run"},
+		{c.backup != "" && (c.remove || c.store.set),
+			"configure: --backup goes with neither --remove nor --creds-store"},
+		{none && (forAccounts || settings && !c.store.set),
+			"configure: --role, --source, --profile and the other settings are for the accounts of registries; " +
+				"name one or more"},
+		{none && !c.store.set && !restore,
+			"configure takes one registry or more, for example " + exampleHost},
+		{c.remove && settings,
+			"configure: --remove goes with none of --role, --source, --profile and the other settings"},
+		{c.remove && store != "",
+			"configure: --remove --creds-store brings back what was there; it takes no name"},
+		{c.authfile != "" && c.store.set,
+			"configure: --creds-store is for Docker: podman's file has no such field"},
+		{store != "" && !config.IsHelperName(store),
+			fmt.Sprintf("configure: --creds-store=%q is no helper's name; one is like desktop, "+
+				"for docker-credential-desktop", store)},
+		{config.IsHelperName(store) && isSelf(store),
+			"configure: --creds-store=" + store + " is this program itself; " +
+				"name the helper for hosts that are not ECR"},
+	} {
+		if rule.broken {
+			return usageErrorf("%s", rule.text)
+		}
 	}
 	return nil
-}
-
-// change makes every change, to Docker's file in memory, and to ours.
-func (c *configuration) change(file *dockerconfig.Edit) error {
-	if c.restore != "" {
-		return c.putBack(file)
-	}
-	if c.backup != "" {
-		if err := c.keep(file); err != nil {
-			return err
-		}
-	}
-	for _, reg := range c.registries {
-		if c.remove {
-			c.removeHelper(file, reg.Host)
-		} else {
-			c.setHelper(file, reg.Host)
-			c.removeAuth(file, reg.Host)
-		}
-	}
-	if n := len(file.Helpers()); !c.remove && n > few {
-		instead := ""
-		if c.authfile == "" { // podman's file has no credsStore
-			instead = "; --creds-store needs none of them"
-		}
-		c.warn("%s now has %d registries in credHelpers: docker-py, podman's remote client and Docker's classic builder ask for every one of them, and a single refusal stops the first two%s", c.path, n, instead)
-	}
-	if c.store.set {
-		if err := c.credsStore(file); err != nil {
-			return err
-		}
-	}
-	return c.writeSettings()
-}
-
-// few is how many entries in credHelpers need no warning.
-const few = 5
-
-func (c *configuration) setHelper(file *dockerconfig.Edit, host string) {
-	switch old := file.SetHelper(host, name); old {
-	case "":
-		c.tell("%s: %s asks %s for %s", c.path, c.client, name, host)
-	case name:
-		c.tell("%s: %s asks %s for %s already", c.path, c.client, name, host)
-	default:
-		c.tell("%s: %s asks %s for %s, instead of %s", c.path, c.client, name, host, old)
-	}
-}
-
-func (c *configuration) removeHelper(file *dockerconfig.Edit, host string) {
-	switch old := file.Helper(host); old {
-	case name:
-		file.RemoveHelper(host)
-		c.tell("%s: %s no longer asks %s for %s", c.path, c.client, name, host)
-	case "":
-		c.tell("%s: %s does not ask %s for %s", c.path, c.client, name, host)
-	default:
-		c.tell("%s: %s asks %s for %s, which stays so", c.path, c.client, old, host)
-	}
-}
-
-// removeAuth removes what "docker login" left for a host before this helper was asked for it.
-func (c *configuration) removeAuth(file *dockerconfig.Edit, host string) {
-	for _, key := range file.RemoveAuth(host) {
-		c.tell("%s: removed the old login for %q in auths, which Docker before 29 would use after a refusal", c.path, key)
-	}
-}
-
-// writeSettings writes --role, --audience and the like into our file, for the accounts of the registries.
-func (c *configuration) writeSettings() error {
-	var said []string
-	for _, set := range c.settings.Set() {
-		said = append(said, strings.ReplaceAll(set.Key, "_", " ")+" "+strings.Join(set.Texts, ", then "))
-	}
-	if len(said) == 0 && len(c.settings.Allowed) == 0 {
-		return nil
-	}
-	accounts := c.namedAccounts()
-	return c.ours(func(path, shown string) error {
-		for _, account := range accounts {
-			who := "account " + account
-			if account == "" {
-				who = "the public registry"
-			}
-			if len(said) > 0 {
-				c.tell("%s: %s has %s", shown, who, strings.Join(said, "; "))
-			}
-		}
-		if allowed := c.settings.Allowed; len(allowed) > 0 {
-			c.tell("%s: accounts allowed: %s", shown, strings.Join(allowed, ", "))
-		}
-		err := config.SetAccounts(path, accounts, c.settings)
-		if err != nil && strings.HasPrefix(err.Error(), "--") { // a flag's value, which it has checked first
-			return wrong("configure: %v", err)
-		}
-		return err
-	})
-}
-
-// namedAccounts returns the accounts of the registries, each once; "" is the public registry's.
-func (c *configuration) namedAccounts() (accounts []string) {
-	for _, reg := range c.registries {
-		if !slices.Contains(accounts, reg.Account) {
-			accounts = append(accounts, reg.Account)
-		}
-	}
-	return accounts
 }
 
 // environmentWarnings warns about what keeps Docker from using this helper, whatever is in its file.
@@ -345,28 +241,4 @@ func (c *configuration) environmentWarnings() (warnings []string) {
 		}
 	}
 	return warnings
-}
-
-// tell adds a line that is printed when all is done. It begins with a path.
-func (c *configuration) tell(format string, args ...any) {
-	line := c.clean(format, args)
-	if strings.HasPrefix(line, "::") { // GitHub's runner takes such a line for a command
-		line = "./" + line
-	}
-	c.did = append(c.did, line)
-}
-
-func (c *configuration) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, c.clean(format, args))
-}
-
-// clean returns a message as one line. Each text in it may come from a file or an argument, and is
-// shortened by itself.
-func (c *configuration) clean(format string, args []any) string {
-	for i, arg := range args {
-		if text, ok := arg.(string); ok {
-			args[i] = oneline.Clean(text)
-		}
-	}
-	return oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), c.Env.Secrets()...))
 }

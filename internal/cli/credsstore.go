@@ -3,15 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
@@ -38,8 +34,8 @@ func (s *storeFlag) Set(v string) error {
 	return nil
 }
 
-// itself says whether docker-credential-STORE is this program, by name or by executable.
-func itself(store string) bool {
+// isSelf reports whether docker-credential-STORE is this program, by name or by executable.
+func isSelf(store string) bool {
 	if store == name {
 		return true
 	}
@@ -47,8 +43,8 @@ func itself(store string) bool {
 	return err == nil && helper.Itself(path)
 }
 
-// credsStore makes us the helper that Docker asks for every host, and the one that was there the one that we ask for
-// hosts that are not ECR; or it undoes that.
+// credsStore makes this helper Docker's credsStore, and the previous one the creds_store that other hosts are
+// forwarded to. With --remove it undoes that.
 func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 	ours, err := config.FilePath(c.Env, c.dir)
 	if err != nil {
@@ -66,9 +62,9 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 		return err
 	}
 	next := c.store.name
-	switch already := was != "" && itself(was); {
+	switch already := was != "" && isSelf(was); {
 	case already:
-		c.tell("%s: Docker asks %s for all hosts already (credsStore)", c.path, was)
+		c.report("%s: Docker asks %s for all hosts already (credsStore)", c.path, was)
 		if next == "" && kept == "" {
 			c.warn("%s has no creds_store: logins for hosts that are not ECR cannot be kept; name a helper for them: --creds-store=NAME", ours)
 		}
@@ -106,19 +102,20 @@ func (c *configuration) requireAccounts(ours string) error {
 	if len(accounts) == 0 {
 		accounts = []string{"ACCOUNTS"}
 	}
-	return wrong("configure: with --creds-store this helper is asked for the registries of every account, "+
+	return usageErrorf("configure: with --creds-store this helper is asked for the registries of every account, "+
 		"and the role %q from %s is a name without an account, which can exist in any of them; "+
 		"limit the accounts: --allowed-account-ids %s", oneline.Clean(role), from, strings.Join(accounts, ","))
 }
 
-// becomeCredsStore does it in Docker's file, and names what then counts no more, and what still goes before us.
+// becomeCredsStore changes Docker's file. It warns about logins that Docker no longer uses, and about entries of
+// other helpers, which Docker still prefers.
 func (c *configuration) becomeCredsStore(file *dockerconfig.Edit, was string) {
 	file.SetCredsStore(name)
 	instead := ""
 	if was != "" {
 		instead = ", instead of " + was
 	}
-	c.tell("%s: Docker asks %s for all hosts%s (credsStore)", c.path, name, instead)
+	c.report("%s: Docker asks %s for all hosts%s (credsStore)", c.path, name, instead)
 	for _, key := range file.Logins() {
 		if reg, ok := registry.Parse(key); ok {
 			c.removeAuth(file, reg.Host)
@@ -137,85 +134,39 @@ func (c *configuration) becomeCredsStore(file *dockerconfig.Edit, was string) {
 // keepCredsStore writes which helper is asked for hosts that are not ECR. It comes before Docker's file is written: if
 // this process ends between the two, Docker still asks the helper that it asked before.
 func (c *configuration) keepCredsStore(next, kept string) error {
-	return c.ours(func(path, shown string) error {
+	return c.editSettings(func(path, shown string) error {
 		switch kept {
 		case next:
-			c.tell("%s: hosts that are not ECR go to %s already (creds_store)", shown, next)
+			c.report("%s: hosts that are not ECR go to %s already (creds_store)", shown, next)
 			return nil
 		case "":
-			c.tell("%s: hosts that are not ECR go to %s (creds_store)", shown, next)
+			c.report("%s: hosts that are not ECR go to %s (creds_store)", shown, next)
 		default:
-			c.tell("%s: hosts that are not ECR go to %s, instead of %s (creds_store)", shown, next, kept)
+			c.report("%s: hosts that are not ECR go to %s, instead of %s (creds_store)", shown, next, kept)
 		}
 		return config.SetCredsStore(path, next)
 	})
 }
 
-// undoCredsStore brings back what was there. Our file forgets it last: until Docker's is written, Docker asks us, and we
-// need to know whom to ask.
+// undoCredsStore restores the previous credsStore. It removes creds_store from ecr-oidc.yaml last, because Docker
+// asks this helper until its own file is written.
 func (c *configuration) undoCredsStore(file *dockerconfig.Edit, was, kept string) error {
 	switch {
 	case was == "":
-		c.tell("%s: there is no credsStore", c.path)
+		c.report("%s: there is no credsStore", c.path)
 		return nil
-	case !itself(was):
-		c.tell("%s: credsStore is %s, which stays so", c.path, was)
+	case !isSelf(was):
+		c.report("%s: credsStore is %s, which stays so", c.path, was)
 		return nil
 	case kept == "":
 		file.SetCredsStore("")
-		c.tell("%s: Docker no longer asks %s for all hosts (credsStore)", c.path, was)
+		c.report("%s: Docker no longer asks %s for all hosts (credsStore)", c.path, was)
 		return nil
 	}
 	file.SetCredsStore(kept)
-	c.tell("%s: Docker asks %s for all hosts, instead of %s (credsStore)", c.path, kept, was)
+	c.report("%s: Docker asks %s for all hosts, instead of %s (credsStore)", c.path, kept, was)
 	file.Afterwards(func() error {
-		return c.ours(func(path, _ string) error { return config.SetCredsStore(path, "") })
+		return c.editSettings(func(path, _ string) error { return config.SetCredsStore(path, "") })
 	})
 	return nil
-}
-
-// ours changes our own file, under a lock; or, in a dry run, a copy of it, so that what would fail then fails now.
-func (c *configuration) ours(change func(path, shown string) error) error {
-	path, err := config.FilePath(c.Env, c.dir)
-	if err != nil {
-		return err
-	}
-	if seen, err := config.FilePath(c.Env, ""); err == nil && seen != path && !c.remove {
-		c.warn("%s is read only where DOCKER_CONFIG names its folder; \"docker --config\" does not tell its helpers", path)
-	}
-	if c.dryRun {
-		return rehearse(path, change)
-	}
-	unlock, err := dockerconfig.Lock(path, lockTimeout)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer unlock()
-	return change(path, path)
-}
-
-// rehearse lets change work on a copy of the file at path.
-func rehearse(path string, change func(path, shown string) error) error {
-	target, err := atomicfile.Target(path)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	dir, err := os.MkdirTemp("", "ecr-oidc-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, filepath.Base(path))
-	b, _, err := atomicfile.Read(target, config.MaxSize)
-	if err == nil {
-		err = os.WriteFile(file, b, 0o600)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("reading %s: %w", path, err)
-	}
-	err = change(file, path)
-	if err != nil && strings.Contains(err.Error(), file) {
-		err = errors.New(strings.ReplaceAll(err.Error(), file, path))
-	}
-	return err
 }

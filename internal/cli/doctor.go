@@ -49,7 +49,7 @@ the policy and is not the job.
 
 It exits with 0 only when a get would succeed now; with --claims, when the policy admits them, or when there
 is none and nothing was asked.`,
-		Example: lines(
+		Example: examples(
 			"docker-credential-ecr-oidc doctor "+exampleHost,
 			"docker-credential-ecr-oidc doctor --json "+exampleHost+" >job.json",
 			"aws iam get-role --role-name ci | docker-credential-ecr-oidc doctor --claims job.json --trust-policy -",
@@ -110,7 +110,7 @@ func registries(args []string) (regs []registry.Registry, err error) {
 	for _, arg := range args {
 		reg, ok := registry.Parse(arg)
 		if !ok {
-			return nil, wrong("%s", notECR(arg))
+			return nil, usageErrorf("%s", notECR(arg))
 		}
 		if !slices.Contains(regs, reg) {
 			regs = append(regs, reg)
@@ -123,17 +123,17 @@ func registries(args []string) (regs []registry.Registry, err error) {
 func (d *doctorCommand) checkFlags() error {
 	switch {
 	case d.policyFile == "-" && d.claimsFile == "-":
-		return wrong("doctor: --trust-policy and --claims cannot both be read from stdin")
+		return usageErrorf("doctor: --trust-policy and --claims cannot both be read from stdin")
 	case d.role != "" && d.claimsFile == "":
-		return wrong("doctor: --role goes with --claims; for a get the role is in ECR_OIDC_ROLE or ecr-oidc.yaml")
+		return usageErrorf("doctor: --role goes with --claims; for a get the role is in ECR_OIDC_ROLE or ecr-oidc.yaml")
 	case d.session == "":
 		return nil
 	case d.claimsFile == "":
-		return wrong("doctor: --session-name goes with --claims; " +
+		return usageErrorf("doctor: --session-name goes with --claims; " +
 			"for a get the name is in ECR_OIDC_SESSION_NAME or ecr-oidc.yaml")
 	}
 	if err := config.CheckSessionName(d.session); err != nil {
-		return wrong("doctor: --session-name %v", err)
+		return usageErrorf("doctor: --session-name %v", err)
 	}
 	return nil
 }

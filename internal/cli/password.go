@@ -24,12 +24,12 @@ func (p Program) passwordCommand() *cobra.Command {
 		Long: `Print the password for a registry, alone, for tools that call no credential helper. The username is AWS.
 
 In GitHub Actions the password is masked in the job's log first.`,
-		Example:           lines("docker-credential-ecr-oidc password " + exampleHost + " | helm registry login --username AWS --password-stdin " + exampleHost),
+		Example:           examples("docker-credential-ecr-oidc password " + exampleHost + " | helm registry login --username AWS --password-stdin " + exampleHost),
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: p.completeHosts,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return wrong("password takes one registry, for example %s", exampleHost)
+				return usageErrorf("password takes one registry, for example %s", exampleHost)
 			}
 			return p.password(args[0])
 		},
@@ -48,7 +48,7 @@ func (e *getError) Unwrap() error { return e.error }
 func (p Program) password(arg string) error {
 	reg, ok := registry.Parse(arg)
 	if !ok {
-		return wrong("%s", notECR(arg))
+		return usageErrorf("%s", notECR(arg))
 	}
 	h := helper.Helper{Env: p.Env, Environ: os.Environ(), Debug: debuglog.ForLogin(p.Env, p.Stderr)}
 	secret, err := explain.Within("answering password", explain.GetTimeout,
