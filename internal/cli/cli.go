@@ -118,7 +118,7 @@ config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
 				fmt.Fprintln(p.Stdout, p.version())
 				return nil
 			case len(args) == 0 || args[0] == "":
-				return usageErrorf("a verb is missing")
+				return usageErrorf("a command is missing")
 			}
 			return unknown(root, args[0])
 		},
@@ -152,9 +152,9 @@ config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
 func unknown(root *cobra.Command, command string) error {
 	root.SuggestionsMinimumDistance = 2
 	if near := root.SuggestionsFor(command); len(near) > 0 {
-		return usageErrorf("unknown verb %q; did you mean %s?", command, strings.Join(near, " or "))
+		return usageErrorf("unknown command %q; did you mean %s?", command, strings.Join(near, " or "))
 	}
-	return usageErrorf("unknown verb %q", command)
+	return usageErrorf("unknown command %q", command)
 }
 
 // examples indents each line, as cobra shows examples.

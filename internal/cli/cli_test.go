@@ -51,14 +51,14 @@ func TestWrongUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "a verb is missing\n"},
-		{args("gett"), "unknown verb \"gett\"; did you mean get?\n"},
-		{args("login"), "unknown verb \"login\"\n"},
-		{args("frobnicate"), "unknown verb \"frobnicate\"\n"},
-		{args("Get"), `unknown verb "Get"`},
-		{args(""), "a verb is missing\n"},
+		{nil, "a command is missing\n"},
+		{args("gett"), "unknown command \"gett\"; did you mean get?\n"},
+		{args("login"), "unknown command \"login\"\n"},
+		{args("frobnicate"), "unknown command \"frobnicate\"\n"},
+		{args("Get"), `unknown command "Get"`},
+		{args(""), "a command is missing\n"},
 		{args("--frobnicate"), "unknown flag: --frobnicate\n"},
-		{args("help", "frobnicate"), "unknown verb \"frobnicate\"\n"},
+		{args("help", "frobnicate"), "unknown command \"frobnicate\"\n"},
 		{args("get", host), "get takes no arguments; it reads from stdin\n"},
 		{args("list", "x"), "list takes no arguments"},
 		{args("version", "x"), "version takes no arguments\n"},
@@ -129,7 +129,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// Completion knows the verbs, the registries that are configured, and the sources.
+// Completion knows the commands, the registries that are configured, and the sources.
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		if got := call("", args("completion", shell)); got.code != succeeded || len(got.stdout) < 1000 || got.stderr != "" {

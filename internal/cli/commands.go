@@ -56,8 +56,8 @@ func (p Program) version() string {
 
 func (p Program) helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "help [VERB]",
-		Short:   "Help about a verb",
+		Use:     "help [COMMAND]",
+		Short:   "Help about a command",
 		Example: examples("docker-credential-ecr-oidc help configure"),
 		Args:    cobra.ArbitraryArgs,
 		ValidArgsFunction: func(help *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
