@@ -1,8 +1,8 @@
-// Command docker-credential-ecr-oidc is a Docker credential helper for Amazon ECR that turns a CI's OIDC token into a
-// registry password.
+// Command docker-credential-ecr-oidc is a Docker credential helper for Amazon ECR that turns a CI's
+// OIDC token into a registry password.
 //
-// Docker runs it with one command (get, store, erase, list) and uses its stdin and stdout. People run it with other
-// commands, such as configure. "docker-credential-ecr-oidc help" lists them.
+// Docker runs it with one command (get, store, erase, list) and uses its stdin and stdout. People
+// run it with other commands, such as configure. "docker-credential-ecr-oidc help" lists them.
 package main
 
 import (
@@ -41,7 +41,8 @@ func main() {
 // failed is the exit code of a failure. Docker treats every code but 0 alike.
 const failed = 1
 
-// run dispatches Docker's commands first: what people need (flags, help, completion) is built only for them.
+// run dispatches Docker's commands first: what people need (flags, help, completion) is built only
+// for them.
 func run(p cli.Program, args []string) int {
 	if len(args) == 1 && slices.Contains([]string{"get", "store", "erase", "list"}, args[0]) {
 		if args[0] == "list" || !isTerminal(p.Stdin) {
@@ -51,15 +52,17 @@ func run(p cli.Program, args []string) int {
 	return p.Run(args)
 }
 
-// isTerminal reports whether a person typed the command, and would wait for a request that does not come.
+// isTerminal reports whether a person typed the command, and would wait for a request that does not
+// come.
 func isTerminal(stdin io.Reader) bool {
 	f, ok := stdin.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// serve answers one call in the protocol of docker-credential-helpers. It writes nothing before the whole response
-// is known, and a success writes nothing to stderr. It returns in time also when a step blocks in a call that
-// knows no context: a pipe that nothing is written to, a dead network mount.
+// serve answers one call in the protocol of docker-credential-helpers. It writes nothing before the
+// whole response is known, and a success writes nothing to stderr. It returns in time also when a
+// step blocks in a call that knows no context: a pipe that nothing is written to, a dead network
+// mount.
 func serve(p cli.Program, command string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), explain.GetTimeout)
 	defer cancel()
@@ -70,7 +73,8 @@ func serve(p cli.Program, command string) int {
 		text, err := read(p.Stdin, command)
 		if err == nil {
 			input.Store(&text)
-			err = credentials.HandleCommand(adaptor{newHelper(p), ctx}, command, strings.NewReader(text), &response)
+			err = credentials.HandleCommand(adaptor{newHelper(p), ctx}, command,
+				strings.NewReader(text), &response)
 		}
 		done <- err
 	}()
@@ -90,12 +94,12 @@ func serve(p cli.Program, command string) int {
 	return 0
 }
 
-// maxStdin is the most that is read of stdin, in bytes. A login, which is the most that a client writes, has about
-// five thousand.
+// maxStdin is the most that is read of stdin, in bytes. A login, which is the most that a client
+// writes, has about five thousand.
 const maxStdin = 64 << 10
 
-// read returns what Docker wrote to stdin; "" for list, which has no input. docker-credential-helpers would read
-// all of it into memory.
+// read returns what Docker wrote to stdin; "" for list, which has no input.
+// docker-credential-helpers would read all of it into memory.
 func read(stdin io.Reader, command string) (string, error) {
 	if command == "list" {
 		return "", nil
@@ -128,11 +132,12 @@ func requested(command string, input *string) string {
 	return reg.Host
 }
 
-// fail reports the error of a call. The same line goes to both streams: Docker before 28.5 (push) and 29.0 (pull)
-// drops the first and shows the second. The protocol's own sentences are compared whole by its clients and go to
-// stdout alone.
+// fail reports the error of a call. The same line goes to both streams: Docker before 28.5 (push)
+// and 29.0 (pull) drops the first and shows the second. The protocol's own sentences are compared
+// whole by its clients and go to stdout alone.
 func fail(p cli.Program, err error, host string) int {
-	if credentials.IsErrCredentialsNotFound(err) || credentials.IsCredentialsMissingServerURL(err) ||
+	if credentials.IsErrCredentialsNotFound(err) ||
+		credentials.IsCredentialsMissingServerURL(err) ||
 		credentials.IsCredentialsMissingUsername(err) {
 		fmt.Fprintln(p.Stdout, err)
 		return failed
@@ -143,7 +148,8 @@ func fail(p cli.Program, err error, host string) int {
 	return failed
 }
 
-// adaptor gives the helper docker-credential-helpers' interface, which knows no context; so it is kept here.
+// adaptor gives the helper docker-credential-helpers' interface, which knows no context; so it is
+// kept here.
 type adaptor struct {
 	helper.Helper
 	ctx context.Context

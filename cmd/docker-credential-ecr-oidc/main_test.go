@@ -21,10 +21,12 @@ type called struct {
 	stdout, stderr string
 }
 
-// call runs the program in an environment that holds these variables, each "NAME=value", and nothing else.
+// call runs the program in an environment that holds these variables, each "NAME=value", and
+// nothing else.
 func call(stdin string, command string, pairs ...string) called {
 	var stdout, stderr bytes.Buffer
-	p := cli.Program{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr, Env: environ(pairs...)}
+	p := cli.Program{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
+		Env: environ(pairs...)}
 	code := run(p, []string{command})
 	return called{code, stdout.String(), stderr.String()}
 }
@@ -41,7 +43,8 @@ func environ(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-// The protocol's own sentences are compared whole by its clients: on stdout, alone, and nothing on stderr.
+// The protocol's own sentences are compared whole by its clients: on stdout, alone, and nothing on
+// stderr.
 func TestProtocolSentences(t *testing.T) {
 	const notFound = "credentials not found in native keychain\n"
 	for _, tt := range []struct{ command, stdin, want string }{
@@ -56,7 +59,8 @@ func TestProtocolSentences(t *testing.T) {
 		{"store", `{"ServerURL":"","Username":"u","Secret":"s"}`, "no credentials server URL\n"},
 		{"store", `{"ServerURL":"` + host + `","Secret":"s"}`, "no credentials username\n"},
 	} {
-		if got := call(tt.stdin, tt.command, "ECR_OIDC_CACHE=off"); got != (called{failed, tt.want, ""}) {
+		if got := call(tt.stdin, tt.command,
+			"ECR_OIDC_CACHE=off"); got != (called{failed, tt.want, ""}) {
 			t.Errorf("%s of %q: %+v, want %q on stdout alone", tt.command, tt.stdin, got, tt.want)
 		}
 	}
@@ -71,22 +75,41 @@ func TestFailure(t *testing.T) {
 		env                  []string
 		want                 string
 	}{
-		{"no token", "get", host, append(github, "ECR_OIDC_ROLE=ci"), "ecr-oidc: finding the GitHub job's OIDC token: ACTIONS_ID_TOKEN_REQUEST_URL is not set; give the job `permissions: {id-token: write}`"},
-		{"no role", "get", host, append(github, "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret), "ecr-oidc: finding an identity: no role is configured; set ECR_OIDC_ROLE to the role to assume\n"},
-		{"a wrong setting", "get", host, append(github, "ECR_OIDC_SOURCE="+secret, "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret), `ecr-oidc: ECR_OIDC_SOURCE is "***"; allowed are auto, `},
-		{"a setting of many lines", "get", host, append(github, "ECR_OIDC_ROLE=ci\n::add-mask::x\x1b[31m"), `ecr-oidc: ECR_OIDC_ROLE has "ci ::add-mask::x [31m", which is not a role`},
-		{"a wrong switch", "get", host, append(github, "ECR_OIDC_DEBUG=maybe"), `ecr-oidc: ECR_OIDC_DEBUG is "maybe"; allowed are 1, 0, true, false, on, off`},
-		{"store that cannot keep", "store", `{"ServerURL":"` + host + `","Username":"AWS","Secret":"` + secret + `"}`, []string{"ECR_OIDC_CACHE=off"}, "ecr-oidc: storing the login for " + host + ": opening the cache: ECR_OIDC_CACHE says off\n"},
-		{"store for another host", "store", `{"ServerURL":"docker.io","Username":"u","Secret":"` + secret + `"}`, nil, `ecr-oidc: storing a login: "docker.io" is not an ECR registry`},
+		{"no token", "get", host, append(github, "ECR_OIDC_ROLE=ci"),
+			"ecr-oidc: finding the GitHub job's OIDC token: ACTIONS_ID_TOKEN_REQUEST_URL is not " +
+				"set; give the job `permissions: {id-token: write}`"},
+		{"no role", "get", host,
+			append(github, "ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+				"ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret),
+			"ecr-oidc: finding an identity: no role is configured; set ECR_OIDC_ROLE to the role " +
+				"to assume\n"},
+		{"a wrong setting", "get", host,
+			append(github, "ECR_OIDC_SOURCE="+secret, "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret),
+			`ecr-oidc: ECR_OIDC_SOURCE is "***"; allowed are auto, `},
+		{"a setting of many lines", "get", host,
+			append(github, "ECR_OIDC_ROLE=ci\n::add-mask::x\x1b[31m"),
+			`ecr-oidc: ECR_OIDC_ROLE has "ci ::add-mask::x [31m", which is not a role`},
+		{"a wrong switch", "get", host, append(github, "ECR_OIDC_DEBUG=maybe"),
+			`ecr-oidc: ECR_OIDC_DEBUG is "maybe"; allowed are 1, 0, true, false, on, off`},
+		{"store that cannot keep", "store",
+			`{"ServerURL":"` + host + `","Username":"AWS","Secret":"` + secret + `"}`,
+			[]string{"ECR_OIDC_CACHE=off"},
+			"ecr-oidc: storing the login for " + host +
+				": opening the cache: ECR_OIDC_CACHE says off\n"},
+		{"store for another host", "store",
+			`{"ServerURL":"docker.io","Username":"u","Secret":"` + secret + `"}`, nil,
+			`ecr-oidc: storing a login: "docker.io" is not an ECR registry`},
 		{"store of something else", "store", `"` + secret, nil, "ecr-oidc: "},
 		{"get of a megabyte", "get", strings.Repeat("x", 1<<20), nil, "ecr-oidc: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := call(tt.stdin, tt.command, tt.env...)
-			if got.code != failed || got.stdout != got.stderr || !strings.HasPrefix(got.stdout, tt.want) {
+			if got.code != failed || got.stdout != got.stderr ||
+				!strings.HasPrefix(got.stdout, tt.want) {
 				t.Errorf("%+v, want %q on both", got, tt.want)
 			}
-			if strings.Count(got.stdout, "\n") != 1 || !strings.HasSuffix(got.stdout, "\n") || strings.Contains(got.stdout, "\x1b") || strings.Contains(got.stdout, secret) {
+			if strings.Count(got.stdout, "\n") != 1 || !strings.HasSuffix(got.stdout, "\n") ||
+				strings.Contains(got.stdout, "\x1b") || strings.Contains(got.stdout, secret) {
 				t.Errorf("not one clean line: %q", got.stdout)
 			}
 		})
@@ -99,12 +122,15 @@ func TestStoreGetErase(t *testing.T) {
 	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
 		t.Setenv(name, filepath.Join(t.TempDir(), "none"))
 	}
-	if got := call(`{"ServerURL":"https://`+host+`","Username":"AWS","Secret":"<the&password>"}`, "store", dir); got != (called{}) {
+	if got := call(`{"ServerURL":"https://`+host+`","Username":"AWS","Secret":"<the&password>"}`,
+		"store", dir); got != (called{}) {
 		t.Fatalf("store: %+v", got)
 	}
 	got := call("https://"+host+"/v2/\n", "get", dir)
 	var answer credentials.Credentials
-	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || got.code != 0 || got.stderr != "" || answer != (credentials.Credentials{ServerURL: "https://" + host + "/v2/", Username: "AWS", Secret: "<the&password>"}) {
+	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || got.code != 0 ||
+		got.stderr != "" || answer != (credentials.Credentials{ServerURL: "https://" + host +
+		"/v2/", Username: "AWS", Secret: "<the&password>"}) {
 		t.Errorf("get: %+v, %v", got, err)
 	}
 	if got := call("", "list", dir, "DOCKER_CONFIG="+t.TempDir()); got != (called{0, "{}\n", ""}) {
@@ -120,17 +146,22 @@ func TestStoreGetErase(t *testing.T) {
 // With ECR_OIDC_DEBUG each step is a line on stderr, none of them secret; stdout is as it would be.
 func TestDebug(t *testing.T) {
 	const secret = "request-token-of-this-job"
-	env := []string{"ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c"), "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + secret, "ECR_OIDC_ROLE=ci"}
-	if got := call(`{"ServerURL":"`+host+`","Username":"AWS","Secret":"the-password"}`, "store", env...); got.code != 0 {
+	env := []string{"ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c"),
+		"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + secret,
+		"ECR_OIDC_ROLE=ci"}
+	if got := call(`{"ServerURL":"`+host+`","Username":"AWS","Secret":"the-password"}`, "store",
+		env...); got.code != 0 {
 		t.Fatal(got)
 	}
 	quiet := call(host, "get", env...)
 	for _, tt := range []struct {
 		env  string
 		loud bool
-	}{{"ECR_OIDC_DEBUG=1", true}, {"RUNNER_DEBUG=1", false}, {"ECR_OIDC_DEBUG=0", false}, {"RUNNER_DEBUG=0", false}, {"ECR_OIDC_DEBUG=", false}} {
+	}{{"ECR_OIDC_DEBUG=1", true}, {"RUNNER_DEBUG=1", false}, {"ECR_OIDC_DEBUG=0", false},
+		{"RUNNER_DEBUG=0", false}, {"ECR_OIDC_DEBUG=", false}} {
 		got := call(host, "get", append(env, tt.env)...)
-		if got.code != 0 || got.stdout != quiet.stdout || (got.stderr != "") != tt.loud || strings.Contains(got.stderr, secret) || strings.Contains(got.stderr, "the-password") {
+		if got.code != 0 || got.stdout != quiet.stdout || (got.stderr != "") != tt.loud ||
+			strings.Contains(got.stderr, secret) || strings.Contains(got.stderr, "the-password") {
 			t.Errorf("%s: %+v", tt.env, got)
 		}
 		for line := range strings.Lines(got.stderr) {
@@ -148,9 +179,11 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe
 // A response that could not be written is a failure.
 func TestBrokenStdout(t *testing.T) {
 	var stderr bytes.Buffer
-	p := cli.Program{Stdin: strings.NewReader(""), Stdout: brokenPipe{}, Stderr: &stderr, Env: environ()}
+	p := cli.Program{Stdin: strings.NewReader(""), Stdout: brokenPipe{}, Stderr: &stderr,
+		Env: environ()}
 	code := run(p, []string{"list"})
-	if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed || stderr.String() != want {
+	if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed ||
+		stderr.String() != want {
 		t.Errorf("exit %d, %q, want %q", code, stderr.String(), want)
 	}
 }

@@ -17,8 +17,8 @@ type backup struct {
 	New bool `json:"new,omitempty"` // there was no file
 }
 
-// writeBackup writes what is about to be replaced. It comes before the change: if this process ends between the
-// two, a restore finds nothing to put back.
+// writeBackup writes what is about to be replaced. It comes before the change: if this process ends
+// between the two, a restore finds nothing to put back.
 func (c *configuration) writeBackup(file *dockerconfig.Edit) error {
 	var hosts []string
 	for _, reg := range c.registries {
@@ -28,7 +28,8 @@ func (c *configuration) writeBackup(file *dockerconfig.Edit) error {
 	if _, err := os.Stat(c.path); errors.Is(err, fs.ErrNotExist) {
 		b.New = true
 	}
-	// The first backup is the one that counts: a second one in its place would hold our own entries.
+	// The first backup is the one that counts: a second one in its place would hold our own
+	// entries.
 	if _, err := os.Lstat(c.backup); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			err = errors.New("it is there already; name a new file")
@@ -60,7 +61,8 @@ func (c *configuration) restoreBackup(file *dockerconfig.Edit) error {
 	}
 	var b backup
 	if err := json.Unmarshal(text, &b); err != nil || b.Helpers == nil {
-		return fmt.Errorf("reading the backup %s: it was not written by configure --backup", c.restore)
+		return fmt.Errorf("reading the backup %s: it was not written by configure --backup",
+			c.restore)
 	}
 	hosts, logins := file.Restore(b.Backup, name)
 	for _, host := range hosts {

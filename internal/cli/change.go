@@ -31,7 +31,9 @@ func (c *configuration) change(file *dockerconfig.Edit) error {
 		if c.authfile == "" { // podman's file has no credsStore
 			instead = "; --creds-store needs none of them"
 		}
-		c.warn("%s now has %d registries in credHelpers: docker-py, podman's remote client and Docker's classic builder ask for every one of them, and a single refusal stops the first two%s", c.path, n, instead)
+		c.warn("%s now has %d registries in credHelpers: docker-py, podman's remote client and "+
+			"Docker's classic builder ask for every one of them, and a single refusal stops the "+
+			"first two%s", c.path, n, instead)
 	}
 	if c.store.set {
 		if err := c.credsStore(file); err != nil {
@@ -70,7 +72,8 @@ func (c *configuration) removeHelper(file *dockerconfig.Edit, host string) {
 // removeAuth removes what "docker login" left for a host.
 func (c *configuration) removeAuth(file *dockerconfig.Edit, host string) {
 	for _, key := range file.RemoveAuth(host) {
-		c.report("%s: removed the old login for %q in auths, which Docker before 29 would use after a refusal", c.path, key)
+		c.report("%s: removed the old login for %q in auths, which Docker before 29 would use "+
+			"after a refusal", c.path, key)
 	}
 }
 

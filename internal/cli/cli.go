@@ -1,4 +1,5 @@
-// Package cli implements the commands for people: configure, doctor, password, version, help and completion.
+// Package cli implements the commands for people: configure, doctor, password, version, help and
+// completion.
 package cli
 
 import (
@@ -84,7 +85,9 @@ type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text }
 
-func usageErrorf(format string, args ...any) error { return usageError{fmt.Sprintf(format, args...)} }
+func usageErrorf(format string, args ...any) error {
+	return usageError{fmt.Sprintf(format, args...)}
+}
 
 // shortUsage returns the usage of a command, its first example, and how to get more help.
 func shortUsage(command *cobra.Command) string {
@@ -92,7 +95,8 @@ func shortUsage(command *cobra.Command) string {
 		return command.UsageString()
 	}
 	example, _, _ := strings.Cut(command.Example, "\n")
-	return fmt.Sprintf("Usage:\n  %s\n\nExample:\n%s\n\nUse \"%s --help\" for more.\n", command.UseLine(), example, command.CommandPath())
+	return fmt.Sprintf("Usage:\n  %s\n\nExample:\n%s\n\nUse \"%s --help\" for more.\n",
+		command.UseLine(), example, command.CommandPath())
 }
 
 // commands returns the tree of commands.
@@ -101,10 +105,12 @@ func (p Program) commands() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "docker-credential-" + name,
 		Short: "Log in to Amazon ECR with your CI's own OIDC token",
-		Long: `A Docker credential helper for Amazon ECR that logs in with your CI's OIDC token.
+		Long: `A Docker credential helper for Amazon ECR that logs in with your CI's OIDC
+token.
 
-The role to assume is in ECR_OIDC_ROLE, ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN, or in ecr-oidc.yaml beside Docker's
-config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
+The role to assume is in ECR_OIDC_ROLE, ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN, or
+in ecr-oidc.yaml beside Docker's config.json. With ECR_OIDC_DEBUG=1 every step
+is told on stderr.`,
 		Example: examples(
 			"docker-credential-ecr-oidc configure "+exampleHost,
 			"docker push "+exampleHost+"/app:v1",
@@ -133,10 +139,12 @@ config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
 	})
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddGroup(&cobra.Group{ID: "people", Title: "For people:"}, &cobra.Group{ID: "docker", Title: "For Docker, which writes to their stdin:"})
+	root.AddGroup(&cobra.Group{ID: "people", Title: "For people:"},
+		&cobra.Group{ID: "docker", Title: "For Docker, which writes to their stdin:"})
 	help := p.helpCommand()
 	root.SetHelpCommand(help)
-	for _, command := range []*cobra.Command{p.configureCommand(), p.doctorCommand(), p.passwordCommand(), p.versionCommand(), p.completionCommand(), help} {
+	for _, command := range []*cobra.Command{p.configureCommand(), p.doctorCommand(),
+		p.passwordCommand(), p.versionCommand(), p.completionCommand(), help} {
 		command.GroupID = "people"
 		command.DisableFlagsInUseLine = !command.HasAvailableLocalFlags()
 		root.AddCommand(command)
@@ -152,7 +160,8 @@ config.json. With ECR_OIDC_DEBUG=1 every step is told on stderr.`,
 func unknown(root *cobra.Command, command string) error {
 	root.SuggestionsMinimumDistance = 2
 	if near := root.SuggestionsFor(command); len(near) > 0 {
-		return usageErrorf("unknown command %q; did you mean %s?", command, strings.Join(near, " or "))
+		return usageErrorf("unknown command %q; did you mean %s?", command,
+			strings.Join(near, " or "))
 	}
 	return usageErrorf("unknown command %q", command)
 }

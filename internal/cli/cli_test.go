@@ -23,10 +23,12 @@ type called struct {
 	stdout, stderr string
 }
 
-// call runs the program in an environment that holds these variables, each "NAME=value", and nothing else.
+// call runs the program in an environment that holds these variables, each "NAME=value", and
+// nothing else.
 func call(stdin string, args []string, pairs ...string) called {
 	var stdout, stderr bytes.Buffer
-	code := Program{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr, Env: environ(pairs...)}.Run(args)
+	code := Program{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
+		Env: environ(pairs...)}.Run(args)
 	return called{code, stdout.String(), stderr.String()}
 }
 
@@ -66,28 +68,45 @@ func TestWrongUsage(t *testing.T) {
 		{args("completion", "tcsh"), `completion: "tcsh" is no shell that is known`},
 		{args("password"), "password takes one registry, for example " + exampleHost},
 		{args("password", host, host), "password takes one registry"},
-		{args("password", "docker.io"), `"docker.io" is not an ECR registry; one looks like ` + exampleHost},
+		{args("password", "docker.io"),
+			`"docker.io" is not an ECR registry; one looks like ` + exampleHost},
 		{configure(), "configure takes one registry or more, for example " + exampleHost},
 		{configure("docker.io"), `"docker.io" is not an ECR registry`},
 		{configure("--no-such-flag", host), "configure: unknown flag: --no-such-flag\n"},
 		{configure("--role"), "configure: flag needs an argument: --role\n"},
-		{configure("--role", "ci"), "configure: --role, --source, --profile and the other settings are for the accounts of registries"},
+		{configure("--role", "ci"),
+			"configure: --role, --source, --profile and the other settings are for the accounts " +
+				"of registries"},
 		{configure("--account", "123456789012"), "configure: --account and --region go together\n"},
-		{configure("--region", "eu-west-2", host), "configure: --account and --region go together\n"},
-		{configure("--account", "12345678901", "--region", "eu-west-2"), `configure: account "12345678901" in region "eu-west-2" has no registry`},
-		{configure("--account", "123456789012", "--region", "eu-west-2,London"), `configure: account "123456789012" in region "London" has no registry`},
+		{configure("--region", "eu-west-2", host),
+			"configure: --account and --region go together\n"},
+		{configure("--account", "12345678901", "--region", "eu-west-2"),
+			`configure: account "12345678901" in region "eu-west-2" has no registry`},
+		{configure("--account", "123456789012", "--region", "eu-west-2,London"),
+			`configure: account "123456789012" in region "London" has no registry`},
 		{configure("--remove"), "configure takes one registry or more"},
-		{configure("--remove", "--role", "ci", host), "configure: --remove goes with none of --role"},
-		{configure("--remove", "--creds-store=desktop"), "configure: --remove --creds-store brings back what was there; it takes no name\n"},
-		{configure("--authfile", "f", "--creds-store", host), "configure: --creds-store is for Docker: podman's file has no such field\n"},
-		{configure("--authfile", "f", "--docker-config", "d", host), "configure: --authfile is podman's file"},
-		{configure("--creds-store=../desktop"), `configure: --creds-store="../desktop" is no helper's name`},
-		{configure("--creds-store=ecr-oidc"), "configure: --creds-store=ecr-oidc is this program itself"},
-		{configure("--creds-store", "desktop"), `"desktop" is not an ECR registry; one looks like ` + exampleHost + "; to name the helper for other hosts: --creds-store=desktop\n"},
+		{configure("--remove", "--role", "ci", host),
+			"configure: --remove goes with none of --role"},
+		{configure("--remove", "--creds-store=desktop"),
+			"configure: --remove --creds-store brings back what was there; it takes no name\n"},
+		{configure("--authfile", "f", "--creds-store", host),
+			"configure: --creds-store is for Docker: podman's file has no such field\n"},
+		{configure("--authfile", "f", "--docker-config", "d", host),
+			"configure: --authfile is podman's file"},
+		{configure("--creds-store=../desktop"),
+			`configure: --creds-store="../desktop" is no helper's name`},
+		{configure("--creds-store=ecr-oidc"),
+			"configure: --creds-store=ecr-oidc is this program itself"},
+		{configure("--creds-store", "desktop"),
+			`"desktop" is not an ECR registry; one looks like ` + exampleHost +
+				"; to name the helper for other hosts: --creds-store=desktop\n"},
 	} {
 		dir := t.TempDir()
 		got := call("", tt.args, "DOCKER_CONFIG="+dir)
-		if got.code != wrongUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, "ecr-oidc: "+tt.want) || !strings.Contains(got.stderr, "\n\nUsage:\n  docker-credential-ecr-oidc") || !strings.Contains(got.stderr, "--help") {
+		if got.code != wrongUsage || got.stdout != "" ||
+			!strings.HasPrefix(got.stderr, "ecr-oidc: "+tt.want) ||
+			!strings.Contains(got.stderr, "\n\nUsage:\n  docker-credential-ecr-oidc") ||
+			!strings.Contains(got.stderr, "--help") {
 			t.Errorf("%q: %+v, want %s", tt.args, got, tt.want)
 		}
 		if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
@@ -96,20 +115,25 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-// Each command is in the help, has help of its own with an example, and says the same in every way of asking.
+// Each command is in the help, has help of its own with an example, and says the same in every way
+// of asking.
 func TestHelp(t *testing.T) {
 	whole := call("", args("help"))
 	for _, a := range [][]string{args("help"), args("--help"), args("-h")} {
-		if got := call("", a); got != whole || got.code != succeeded || got.stderr != "" || !strings.Contains(got.stdout, "\nFor people:\n") {
+		if got := call("", a); got != whole || got.code != succeeded || got.stderr != "" ||
+			!strings.Contains(got.stdout, "\nFor people:\n") {
 			t.Errorf("%s: %+v", a, got)
 		}
 	}
-	for _, command := range []string{"configure", "password", "version", "help", "completion", "get", "store", "erase", "list"} {
+	for _, command := range []string{"configure", "password", "version", "help", "completion",
+		"get", "store", "erase", "list"} {
 		if !strings.Contains(whole.stdout, "\n  "+command+" ") {
 			t.Errorf("help does not name %s", command)
 		}
 		got := call("", args("help", command))
-		if got.code != succeeded || got.stderr != "" || !strings.Contains(got.stdout, "\nExamples:\n  ") || !strings.Contains(got.stdout, "\nUsage:\n  docker-credential-ecr-oidc "+command) {
+		if got.code != succeeded || got.stderr != "" ||
+			!strings.Contains(got.stdout, "\nExamples:\n  ") ||
+			!strings.Contains(got.stdout, "\nUsage:\n  docker-credential-ecr-oidc "+command) {
 			t.Errorf("help %s: %+v", command, got)
 		}
 		for _, flag := range []string{"--help", "-h"} {
@@ -123,7 +147,8 @@ func TestHelp(t *testing.T) {
 func TestVersion(t *testing.T) {
 	line := regexp.MustCompile(`^docker-credential-ecr-oidc \S+, commit \S+, go1\.\d+\S* \w+/\w+\n$`)
 	for _, command := range []string{"version", "--version", "-v"} {
-		if got := call("", args(command)); got.code != succeeded || !line.MatchString(got.stdout) || got.stderr != "" {
+		if got := call("", args(command)); got.code != succeeded || !line.MatchString(got.stdout) ||
+			got.stderr != "" {
 			t.Errorf("%s: %+v", command, got)
 		}
 	}
@@ -132,12 +157,14 @@ func TestVersion(t *testing.T) {
 // Completion knows the commands, the registries that are configured, and the sources.
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := call("", args("completion", shell)); got.code != succeeded || len(got.stdout) < 1000 || got.stderr != "" {
+		if got := call("", args("completion", shell)); got.code != succeeded ||
+			len(got.stdout) < 1000 || got.stderr != "" {
 			t.Errorf("%s: exit %d, %d bytes, %s", shell, got.code, len(got.stdout), got.stderr)
 		}
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"credHelpers":{"`+host+`":"ecr-oidc","gcr.io":"gcloud"}}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "config.json"),
+		[]byte(`{"credHelpers":{"`+host+`":"ecr-oidc","gcr.io":"gcloud"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -170,9 +197,11 @@ func TestVersionOfARelease(t *testing.T) {
 
 // The error of a registry's password names doctor with that registry.
 func TestPasswordNamesDoctor(t *testing.T) {
-	err := &getError{&explain.TimeoutError{Action: "answering password", Limit: explain.GetTimeout}, host}
+	err := &getError{&explain.TimeoutError{Action: "answering password", Limit: explain.GetTimeout},
+		host}
 	got := Program{Env: environ()}.line(err)
-	want := "ecr-oidc: answering password: not done within 28s; to see why: docker-credential-ecr-oidc doctor " + host
+	want := "ecr-oidc: answering password: not done within 28s; to see why: " +
+		"docker-credential-ecr-oidc doctor " + host
 	if got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -187,8 +216,10 @@ func TestBrokenStdout(t *testing.T) {
 	var stderr bytes.Buffer
 	for _, command := range []string{"version", "help"} {
 		stderr.Reset()
-		code := Program{Stdin: strings.NewReader(""), Stdout: brokenPipe{}, Stderr: &stderr, Env: environ()}.Run(args(command))
-		if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed || stderr.String() != want {
+		code := Program{Stdin: strings.NewReader(""), Stdout: brokenPipe{}, Stderr: &stderr,
+			Env: environ()}.Run(args(command))
+		if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed ||
+			stderr.String() != want {
 			t.Errorf("%s: exit %d, %q, want %q", command, code, stderr.String(), want)
 		}
 	}
@@ -208,10 +239,12 @@ func TestConfigure(t *testing.T) {
 			env = "DOCKER_CONFIG=" + t.TempDir() // the flag beats it
 		}
 		got := call("", arguments, env)
-		if want := fmt.Sprintf("%s: Docker asks ecr-oidc for %s%s\n", path, host, already); got.code != succeeded || got.stdout != want {
+		if want := fmt.Sprintf("%s: Docker asks ecr-oidc for %s%s\n", path, host,
+			already); got.code != succeeded || got.stdout != want {
 			t.Errorf("%q: %+v, want %q", arguments, got, want)
 		}
-		if want := "ecr-oidc: docker-credential-ecr-oidc is not on PATH, where Docker looks for it\n"; got.stderr != want {
+		if want := "ecr-oidc: docker-credential-ecr-oidc is not on PATH, where Docker looks for " +
+			"it\n"; got.stderr != want {
 			t.Errorf("%q: stderr %q, want %q", arguments, got.stderr, want)
 		}
 		var file struct{ CredHelpers map[string]string }
@@ -228,7 +261,9 @@ func TestConfigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := call("", args("configure", host), "DOCKER_CONFIG="+dir)
-	if got.code != failed || got.stdout != "" || !strings.HasPrefix(got.stderr, "ecr-oidc: editing "+path+": it is not JSON") || strings.Count(got.stderr, "\n") != 1 {
+	if got.code != failed || got.stdout != "" ||
+		!strings.HasPrefix(got.stderr, "ecr-oidc: editing "+path+": it is not JSON") ||
+		strings.Count(got.stderr, "\n") != 1 {
 		t.Errorf("a broken file: %+v", got)
 	}
 }

@@ -28,7 +28,7 @@ func (p Program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:               "version",
 		Short:             "Print the version",
-		Long:              "Print the version, the commit and the Go version that it was built with.",
+		Long:              "Print the version, the commit and the Go version of the build.",
 		Example:           examples("docker-credential-ecr-oidc version"),
 		Args:              noArgs(""),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -60,7 +60,8 @@ func (p Program) helpCommand() *cobra.Command {
 		Short:   "Help about a command",
 		Example: examples("docker-credential-ecr-oidc help configure"),
 		Args:    cobra.ArbitraryArgs,
-		ValidArgsFunction: func(help *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+		ValidArgsFunction: func(help *cobra.Command, args []string, _ string) ([]string, directive) {
+			var names []string
 			for _, command := range help.Root().Commands() {
 				if len(args) == 0 && command.IsAvailableCommand() {
 					names = append(names, cobra.CompletionWithDesc(command.Name(), command.Short))
@@ -107,19 +108,23 @@ func (p Program) completionCommand() *cobra.Command {
 			case "powershell":
 				return command.Root().GenPowerShellCompletionWithDesc(p.Stdout)
 			}
-			return usageErrorf("completion: %q is no shell that is known; known are %s", args[0], strings.Join(shells, ", "))
+			return usageErrorf("completion: %q is no shell that is known; known are %s", args[0],
+				strings.Join(shells, ", "))
 		},
 	}
 }
 
-// protocolVerbs are Docker's. They are here for their help, and for who types one: run has answered Docker.
+// protocolVerbs are Docker's. They are here for their help, and for who types one: run has answered
+// Docker.
 func dockerCommands() []*cobra.Command {
 	var all []*cobra.Command
 	for _, v := range []struct{ name, short, example string }{
-		{"get", "A host or URL in, its username and password out as JSON", "echo " + exampleHost + " | docker-credential-ecr-oidc get"},
+		{"get", "A host or URL in, its username and password out as JSON",
+			"echo " + exampleHost + " | docker-credential-ecr-oidc get"},
 		{"store", "A login as JSON in, kept until it expires", "docker login " + exampleHost},
 		{"erase", "A host or URL in, whose password is forgotten", "docker logout " + exampleHost},
-		{"list", "Print the hosts that it would have Docker ask for", "docker-credential-ecr-oidc list"},
+		{"list", "Print the hosts that it would have Docker ask for",
+			"docker-credential-ecr-oidc list"},
 	} {
 		all = append(all, &cobra.Command{
 			Use:               v.name,
@@ -128,21 +133,25 @@ func dockerCommands() []*cobra.Command {
 			Args:              noArgs("; it reads from stdin"),
 			ValidArgsFunction: cobra.NoFileCompletions,
 			RunE: func(*cobra.Command, []string) error {
-				return usageErrorf("%s reads from stdin what Docker writes there; to see a password: docker-credential-ecr-oidc password HOST", v.name)
+				return usageErrorf("%s reads from stdin what Docker writes there; to see a "+
+					"password: docker-credential-ecr-oidc password HOST", v.name)
 			},
 		})
 	}
 	return all
 }
 
+type directive = cobra.ShellCompDirective
+
 // completeHosts completes the registries that Docker asks this helper for.
-func (p Program) completeHosts(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (p Program) completeHosts(command *cobra.Command, args []string, _ string) ([]string, directive) {
 	var hosts []string
 	dir, _ := command.Flags().GetString("docker-config") // configure's; "" for other commands
 	if path, err := dockerconfig.Path(cmp.Or(dir, p.Env.Get("DOCKER_CONFIG"))); err == nil {
 		if file, err := dockerconfig.Read(path); err == nil {
 			for host, helper := range file.Helpers() {
-				// Shells get nothing that is no registry, since the file may hold control characters.
+				// Shells get nothing that is no registry, since the file may hold control
+				// characters.
 				reg, ok := registry.Parse(host)
 				if ok && reg.Host == host && helper == name && !slices.Contains(args, host) {
 					hosts = append(hosts, host)

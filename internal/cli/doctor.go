@@ -38,21 +38,24 @@ func (p Program) doctorCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "doctor [REGISTRY...]",
 		Short: "Say each step of a get, what is wrong, and what to type",
-		Long: `Say each step of a get: afresh, whatever is in the cache, and changing nothing but an AWS login that has to be
-renewed. Without a registry it does so for every one that Docker's config.json gives to this helper.
+		Long: `Say each step of a get: afresh, whatever is in the cache, and changing nothing
+but an AWS login that has to be renewed. Without a registry it does so for every
+one that Docker's config.json gives to this helper.
 
-With --trust-policy it also says what the role's trust policy says to this job, condition by condition. AWS shows the
-policy with: aws iam get-role --role-name NAME
+With --trust-policy it also says what the role's trust policy says to this job,
+condition by condition. AWS shows the policy with: aws iam get-role --role-name
+NAME
 
-With --claims it calls nobody: it reads a job's claims, or what "doctor --json" printed in the job, for somebody who has
-the policy and is not the job.
+With --claims it calls nobody: it reads a job's claims, or what "doctor --json"
+printed in the job, for somebody who has the policy and is not the job.
 
-It exits with 0 only when a get would succeed now; with --claims, when the policy admits them, or when there
-is none and nothing was asked.`,
+It exits with 0 only when a get would succeed now; with --claims, when the
+policy admits them, or when there is none and nothing was asked.`,
 		Example: examples(
 			"docker-credential-ecr-oidc doctor "+exampleHost,
 			"docker-credential-ecr-oidc doctor --json "+exampleHost+" >job.json",
-			"aws iam get-role --role-name ci | docker-credential-ecr-oidc doctor --claims job.json --trust-policy -",
+			"aws iam get-role --role-name ci | docker-credential-ecr-oidc doctor --claims "+
+				"job.json --trust-policy -",
 		),
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: p.completeHosts,
@@ -60,13 +63,19 @@ is none and nothing was asked.`,
 	}
 	f := command.Flags()
 	f.SortFlags = false
-	f.StringVar(&d.policyFile, "trust-policy", "", "the role's trust policy is in `FILE`, or on stdin for -; the answer of \"aws iam get-role\" will do")
-	f.StringVar(&d.role, "role", "", "with --claims: the `ARN` of the role, where the file does not say it")
+	f.StringVar(&d.policyFile, "trust-policy", "",
+		"the role's trust policy is in `FILE`, or on stdin for -; the answer of \"aws iam "+
+			"get-role\" will do")
+	f.StringVar(&d.role, "role", "",
+		"with --claims: the `ARN` of the role, where the file does not say it")
 	f.StringVar(&d.session, "session-name", "",
 		"with --claims: the `NAME` of the role session, where the file does not have it")
-	f.StringVar(&d.claimsFile, "claims", "", "call nobody: the token's claims, or what doctor --json printed, are in `FILE`, or on stdin for -")
-	f.BoolVar(&d.json, "json", false, "print it as JSON, in the shape that docs/doctor.md describes")
-	// The flags are there, and cobra says no only to what is not.
+	f.StringVar(&d.claimsFile, "claims", "",
+		"call nobody: the token's claims, or what doctor --json printed, are in `FILE`, or on "+
+			"stdin for -")
+	f.BoolVar(&d.json, "json", false,
+		"print it as JSON, in the shape that docs/doctor.md describes")
+	// The errors are those of a flag that does not exist.
 	_ = command.MarkFlagFilename("trust-policy", "json")
 	_ = command.MarkFlagFilename("claims", "json")
 	return command
@@ -94,7 +103,8 @@ func (d *doctorCommand) run(args []string) error {
 		}
 	}
 	examiner := doctor.Doctor{
-		Helper: helper.Helper{Env: d.Env, Environ: os.Environ(), Debug: debuglog.ToStderr(d.Env, d.Stderr)},
+		Helper: helper.Helper{Env: d.Env, Environ: os.Environ(),
+			Debug: debuglog.ToStderr(d.Env, d.Stderr)},
 		Docker: docker,
 		Policy: d.policy,
 	}
@@ -125,7 +135,8 @@ func (d *doctorCommand) checkFlags() error {
 	case d.policyFile == "-" && d.claimsFile == "-":
 		return usageErrorf("doctor: --trust-policy and --claims cannot both be read from stdin")
 	case d.role != "" && d.claimsFile == "":
-		return usageErrorf("doctor: --role goes with --claims; for a get the role is in ECR_OIDC_ROLE or ecr-oidc.yaml")
+		return usageErrorf("doctor: --role goes with --claims; for a get the role is in " +
+			"ECR_OIDC_ROLE or ecr-oidc.yaml")
 	case d.session == "":
 		return nil
 	case d.claimsFile == "":
@@ -204,7 +215,8 @@ func (d *doctorCommand) print(r doctor.Report) error {
 			return err
 		}
 	}
-	io.WriteString(d.Stdout, oneline.Strike(text, d.Env.Secrets()...)) // d.Stdout remembers a failure
+	io.WriteString(d.Stdout,
+		oneline.Strike(text, d.Env.Secrets()...)) // d.Stdout remembers a failure
 	if !r.Ready {
 		return errUnhealthy
 	}

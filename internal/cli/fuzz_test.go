@@ -15,7 +15,8 @@ func FuzzClaims(f *testing.F) {
 	for _, s := range []string{
 		`{"iss": "https://token.actions.githubusercontent.com", "sub": "repo:acme/app:ref:refs/heads/main", "aud": ["sts.amazonaws.com"], "n": 19521337042123456789}`,
 		`{"shape": 1, "registries": [{"registry": "123456789012.dkr.ecr.eu-west-2.amazonaws.com", "role": "r", "token": {"claims": {"iss": "x", "aud": 5}}}]}`,
-		`{"shape": 1, "registries": [{"token": {}}]}`, `{"iss": null}`, `{"iss": {"a": [1e400]}, "sub": "\u0007\n::error::x"}`, `null`, `[]`, `{"shape": 2}`, ``,
+		`{"shape": 1, "registries": [{"token": {}}]}`, `{"iss": null}`,
+		`{"iss": {"a": [1e400]}, "sub": "\u0007\n::error::x"}`, `null`, `[]`, `{"shape": 2}`, ``,
 	} {
 		f.Add([]byte(s))
 	}
@@ -35,7 +36,8 @@ func FuzzClaims(f *testing.F) {
 			t.Fatal(err)
 		}
 		var out, complaints strings.Builder
-		d := doctorCommand{Program: Program{Stdout: &out, Stderr: &complaints, Env: environ()}, claimsFile: path, policy: &policy}
+		d := doctorCommand{Program: Program{Stdout: &out, Stderr: &complaints, Env: environ()},
+			claimsFile: path, policy: &policy}
 		if err := d.evaluateClaims(nil); err != nil && strings.ContainsAny(err.Error(), "\r\n") {
 			t.Errorf("%q: %v", text, err)
 		}

@@ -16,11 +16,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// This file makes what a release installs beside the binary, man pages and completions: .goreleaser.yaml runs it with
-// -share. It is a test because it has to see the program's commands, which no other package can, and because the binary
-// that ships has no use for it.
+// This file makes what a release installs beside the binary, man pages and completions:
+// .goreleaser.yaml runs it with -share. It is a test because it has to see the program's commands,
+// which no other package can, and because the binary that ships has no use for it.
 
-var share = flag.String("share", "", "write man pages and completions below `DIR`; the pages are of the day in SOURCE_DATE_EPOCH")
+var share = flag.String("share", "",
+	"write man pages and completions below `DIR`; the pages are of the day in SOURCE_DATE_EPOCH")
 
 // shared is the folder for one kind of file, empty.
 func shared(t *testing.T, kind string) string {
@@ -38,7 +39,8 @@ func shared(t *testing.T, kind string) string {
 	return dir
 }
 
-// Each command has a page, and the release's list of pages, which goreleaser cannot make itself, has each of them.
+// Each command has a page, and the release's list of pages, which goreleaser cannot make itself,
+// has each of them.
 func TestManPages(t *testing.T) {
 	dir := shared(t, "man")
 	b, err := os.ReadFile("../../.goreleaser.yaml")
@@ -59,7 +61,8 @@ func TestManPages(t *testing.T) {
 	for _, command := range pages {
 		name := pageName(command) + ".1.gz"
 		text := manPage(command, day)
-		for _, want := range []string{roff(command.Short), roff(command.UseLine()), roff(strings.Split(command.Example, "\n")[0])} {
+		for _, want := range []string{roff(command.Short), roff(command.UseLine()),
+			roff(strings.Split(command.Example, "\n")[0])} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s has no %q:\n%s", name, want, text)
 			}
@@ -93,12 +96,13 @@ func pageName(command *cobra.Command) string {
 	return strings.ReplaceAll(command.CommandPath(), " ", "-")
 }
 
-// manPage is a command's help in man(7). cobra has a generator too, but brings a Markdown parser for it, and shows a flag
-// by its default instead of by what it takes.
+// manPage is a command's help in man(7). cobra has a generator too, but brings a Markdown parser
+// for it, and shows a flag by its default instead of by what it takes.
 func manPage(command *cobra.Command, day time.Time) string {
 	var b strings.Builder
 	section := func(name, text string) { fmt.Fprintf(&b, ".SH %s\n%s\n", name, text) }
-	fmt.Fprintf(&b, ".TH DOCKER-CREDENTIAL-ECR-OIDC 1 %s docker-credential-ecr-oidc \"\"\n", day.UTC().Format(time.DateOnly))
+	fmt.Fprintf(&b, ".TH DOCKER-CREDENTIAL-ECR-OIDC 1 %s docker-credential-ecr-oidc \"\"\n",
+		day.UTC().Format(time.DateOnly))
 	section("NAME", roff(pageName(command)+" - "+command.Short))
 	section("SYNOPSIS", `\fB`+roff(command.UseLine())+`\fR`)
 	about := command.Long
@@ -132,15 +136,18 @@ func options(flags *pflag.FlagSet) string {
 		if takes != "" && !strings.HasPrefix(takes, "[") {
 			takes = " " + takes
 		}
-		all = append(all, fmt.Sprintf(".TP\n\\fB%s\\fR\\fI%s\\fR\n%s", roff(name), roff(takes), roff(usage)))
+		all = append(all, fmt.Sprintf(".TP\n\\fB%s\\fR\\fI%s\\fR\n%s", roff(name), roff(takes),
+			roff(usage)))
 	})
 	return strings.Join(all, "\n")
 }
 
 // roff quotes a text, so that what is copied from a page is what was written here.
 func roff(text string) string {
-	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(text)
-	text = strings.ReplaceAll("\n"+text, "\n.", "\n\\&.") // at the start of a line it would be a request
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~",
+		`\(ti`).Replace(text)
+	text = strings.ReplaceAll("\n"+text, "\n.",
+		"\n\\&.") // at the start of a line it would be a request
 	return text[1:]
 }
 
@@ -154,7 +161,8 @@ func TestCompletions(t *testing.T) {
 		"powershell": "docker-credential-ecr-oidc.ps1",
 	} {
 		got := call("", args("completion", shell))
-		if got.code != succeeded || got.stderr != "" || !strings.Contains(got.stdout, "docker-credential-ecr-oidc") {
+		if got.code != succeeded || got.stderr != "" ||
+			!strings.Contains(got.stdout, "docker-credential-ecr-oidc") {
 			t.Errorf("%s: %+v", shell, got)
 		}
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(got.stdout), 0o644); err != nil {

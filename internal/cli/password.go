@@ -21,10 +21,12 @@ func (p Program) passwordCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "password HOST",
 		Short: "Print the password for a registry",
-		Long: `Print the password for a registry, alone, for tools that call no credential helper. The username is AWS.
+		Long: `Print the password for a registry, alone, for tools that call no credential
+helper. The username is AWS.
 
 In GitHub Actions the password is masked in the job's log first.`,
-		Example:           examples("docker-credential-ecr-oidc password " + exampleHost + " | helm registry login --username AWS --password-stdin " + exampleHost),
+		Example: examples("docker-credential-ecr-oidc password " + exampleHost +
+			" | helm registry login --username AWS --password-stdin " + exampleHost),
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: p.completeHosts,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -58,7 +60,8 @@ func (p Program) password(arg string) error {
 		})
 	switch {
 	case credentials.IsErrCredentialsNotFound(err) && reg.Public:
-		return fmt.Errorf("finding a password for %s: it is left anonymous, since no role is set for it; set ECR_OIDC_ROLE_PUBLIC", reg.Host)
+		return fmt.Errorf("finding a password for %s: it is left anonymous, since no role is set "+
+			"for it; set ECR_OIDC_ROLE_PUBLIC", reg.Host)
 	case credentials.IsErrCredentialsNotFound(err):
 		return fmt.Errorf("finding a password for %s: %w", reg.Host, config.ErrNotAllowed)
 	case err != nil:
@@ -69,17 +72,20 @@ func (p Program) password(arg string) error {
 	return nil
 }
 
-// mask has the GitHub runner strike the password out of the job's log. The line goes to stderr, where the runner looks
-// for commands as it does on stdout (actions/runner ScriptHandler: an OutputManager on each), because stdout belongs to
-// the tool that the password is piped to. It comes first, so that no line of the log can be ahead of it.
+// mask has the GitHub runner strike the password out of the job's log. The line goes to stderr,
+// where the runner looks for commands as it does on stdout (actions/runner ScriptHandler: an
+// OutputManager on each), because stdout belongs to the tool that the password is piped to. It
+// comes first, so that no line of the log can be ahead of it.
 func (p Program) mask(secret string) {
 	if strings.EqualFold(p.Env.Get("GITHUB_ACTIONS"), "true") {
 		// As actions/toolkit's core.setSecret escapes it.
-		fmt.Fprintf(p.Stderr, "::add-mask::%s\n", strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(secret))
+		fmt.Fprintf(p.Stderr, "::add-mask::%s\n",
+			strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(secret))
 	}
 }
 
 // notECR reports that an argument is not a registry, and shows one.
 func notECR(arg string) string {
-	return fmt.Sprintf("%q is not an ECR registry; one looks like %s", oneline.Clean(arg), exampleHost)
+	return fmt.Sprintf("%q is not an ECR registry; one looks like %s", oneline.Clean(arg),
+		exampleHost)
 }

@@ -29,8 +29,8 @@ func encodeReport(r doctor.Report) (string, error) {
 	return harmless(b.String()), nil
 }
 
-// harmless escapes the characters of JSON that would move the cursor of a terminal, and commands that GitHub's
-// runner obeys anywhere in a line.
+// harmless escapes the characters of JSON that would move the cursor of a terminal, and commands
+// that GitHub's runner obeys anywhere in a line.
 func harmless(text string) string {
 	var plain strings.Builder
 	for _, c := range strings.ReplaceAll(text, "##[", `#\u0023[`) {
@@ -51,22 +51,24 @@ func (p Program) text(r doctor.Report) string {
 	for i, d := range r.Registries {
 		if i > 0 {
 			t.WriteString("\n")
-			d.Checks = slices.DeleteFunc(slices.Clone(d.Checks), func(c doctor.Check) bool { return c.Common })
+			d.Checks = slices.DeleteFunc(slices.Clone(d.Checks),
+				func(c doctor.Check) bool { return c.Common })
 		}
 		t.diagnosis(d)
 	}
 	return t.String()
 }
 
-// hasColor reports whether stdout is a terminal with colors. NO_COLOR (https://no-color.org) and TERM=dumb turn
-// them off.
+// hasColor reports whether stdout is a terminal with colors. NO_COLOR (https://no-color.org) and
+// TERM=dumb turn them off.
 func (p Program) hasColor() bool {
 	w := p.Stdout
 	if out, ok := w.(*output); ok {
 		w = out.Writer
 	}
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && p.Env.Get("NO_COLOR") == "" && p.Env.Get("TERM") != "dumb"
+	return ok && term.IsTerminal(int(f.Fd())) && p.Env.Get("NO_COLOR") == "" &&
+		p.Env.Get("TERM") != "dumb"
 }
 
 // reportText builds the text of a report.
@@ -119,7 +121,8 @@ func (t *reportText) policy(p doctor.Policy) {
 			fmt.Fprintf(t, "  %s\n", oneline.Clean(p.Smallest.Open))
 		}
 		for _, w := range p.Smallest.Wider {
-			fmt.Fprintf(t, "  with StringLike on sub, %s admits %s\n", oneline.Clean(w.Subject), oneline.Clean(w.Who))
+			fmt.Fprintf(t, "  with StringLike on sub, %s admits %s\n", oneline.Clean(w.Subject),
+				oneline.Clean(w.Who))
 		}
 	}
 }

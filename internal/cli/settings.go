@@ -14,11 +14,13 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 )
 
-// writeSettings writes --role, --audience and the like to ecr-oidc.yaml, for the accounts of the registries.
+// writeSettings writes --role, --audience and the like to ecr-oidc.yaml, for the accounts of the
+// registries.
 func (c *configuration) writeSettings() error {
 	var texts []string
 	for _, set := range c.settings.Set() {
-		texts = append(texts, strings.ReplaceAll(set.Key, "_", " ")+" "+strings.Join(set.Texts, ", then "))
+		texts = append(texts, strings.ReplaceAll(set.Key, "_", " ")+" "+
+			strings.Join(set.Texts, ", then "))
 	}
 	if len(texts) == 0 && len(c.settings.Allowed) == 0 {
 		return nil
@@ -38,7 +40,7 @@ func (c *configuration) writeSettings() error {
 			c.report("%s: accounts allowed: %s", shown, strings.Join(allowed, ", "))
 		}
 		err := config.SetAccounts(path, accounts, c.settings)
-		if err != nil && strings.HasPrefix(err.Error(), "--") { // a flag's value, which it has checked first
+		if err != nil && strings.HasPrefix(err.Error(), "--") { // the value of a flag
 			return usageErrorf("configure: %v", err)
 		}
 		return err
@@ -55,14 +57,16 @@ func (c *configuration) namedAccounts() (accounts []string) {
 	return accounts
 }
 
-// editSettings changes ecr-oidc.yaml under a lock. A dry run changes a copy, so that it fails where the edit would.
+// editSettings changes ecr-oidc.yaml under a lock. A dry run changes a copy, so that it fails where
+// the edit would.
 func (c *configuration) editSettings(change func(path, shown string) error) error {
 	path, err := config.FilePath(c.Env, c.dir)
 	if err != nil {
 		return err
 	}
 	if seen, err := config.FilePath(c.Env, ""); err == nil && seen != path && !c.remove {
-		c.warn("%s is read only where DOCKER_CONFIG names its folder; \"docker --config\" does not tell its helpers", path)
+		c.warn("%s is read only where DOCKER_CONFIG names its folder; \"docker --config\" does "+
+			"not tell its helpers", path)
 	}
 	if c.dryRun {
 		return rehearse(path, change)

@@ -18,9 +18,9 @@ import (
 // Func writes a step as one line, without secrets.
 type Func = func(format string, args ...any)
 
-// ForLogin returns a Func for a login. It writes to stderr if ECR_OIDC_DEBUG is on, or else to a file if
-// GitHub's debug logging is on and ECR_OIDC_DEBUG is not set. It does not write to stderr in the second
-// case, because some clients (cue, Spring Boot) parse stdout and stderr together.
+// ForLogin returns a Func for a login. It writes to stderr if ECR_OIDC_DEBUG is on, or else to a
+// file if GitHub's debug logging is on and ECR_OIDC_DEBUG is not set. It does not write to stderr
+// in the second case, because some clients (cue, Spring Boot) parse stdout and stderr together.
 func ForLogin(env token.Env, stderr io.Writer) Func {
 	dir := env.Get("RUNNER_TEMP")
 	if env.Get("RUNNER_DEBUG") != "1" || env.Get("ECR_OIDC_DEBUG") != "" || dir == "" {
@@ -35,8 +35,8 @@ func ForLogin(env token.Env, stderr io.Writer) Func {
 	return steps(env, log, fmt.Sprintf("ecr-oidc[%d]: debug: ", os.Getpid()))
 }
 
-// ToStderr returns a Func that writes to stderr if ECR_OIDC_DEBUG is on. For ECR hosts, config reports
-// an unknown value.
+// ToStderr returns a Func that writes to stderr if ECR_OIDC_DEBUG is on. For ECR hosts, config
+// reports an unknown value.
 func ToStderr(env token.Env, stderr io.Writer) Func {
 	on, err := config.Switch(env, "ECR_OIDC_DEBUG", false)
 	if !on || err != nil {

@@ -18,7 +18,8 @@ func open(path string) *os.File {
 	}
 	fi, err := f.Stat()
 	if err == nil && fi.Mode().IsRegular() {
-		if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) == os.Geteuid() && st.Nlink == 1 {
+		if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) == os.Geteuid() &&
+			st.Nlink == 1 {
 			return f
 		}
 	}

@@ -13,7 +13,8 @@ func open(path string) *os.File {
 		return nil
 	}
 	there, err := os.Lstat(path)
-	if fi, errOpened := f.Stat(); err == nil && errOpened == nil && there.Mode().IsRegular() && os.SameFile(fi, there) {
+	if fi, errOpened := f.Stat(); err == nil && errOpened == nil && there.Mode().IsRegular() &&
+		os.SameFile(fi, there) {
 		return f
 	}
 	_ = f.Close()

@@ -27,16 +27,18 @@ func (d Doctor) Evaluate(c Claims) Diagnosis {
 		shown(found.Token.Subject), shown(strings.Join(found.Token.Audience, ", ")))
 	d.evaluate(&found)
 	if found.Session == "" && d.Policy != nil && undecidedSession(*d.Policy, found.Policy) {
-		found.add("policy", Note, "it has a condition on sts:RoleSessionName, and the session's name is not known").
+		found.add("policy", Note,
+			"it has a condition on sts:RoleSessionName, and the session's name is not known").
 			Next = "name it with --session-name, or take what doctor --json prints in the job"
 	}
-	found.Ready = found.Policy != nil && found.Policy.Verdict != nil && found.Policy.Verdict.Admits == trust.Yes
+	found.Ready = found.Policy != nil && found.Policy.Verdict != nil &&
+		found.Policy.Verdict.Admits == trust.Yes
 	return found
 }
 
-// ReadClaims parses the claims themselves, or a report of doctor --json. From a report it takes the first
-// registry that has a token and is one of regs, if there are any. Claims that are larger than those of any
-// token are an error.
+// ReadClaims parses the claims themselves, or a report of doctor --json. From a report it takes the
+// first registry that has a token and is one of regs, if there are any. Claims that are larger than
+// those of any token are an error.
 func ReadClaims(text []byte, regs []registry.Registry) (Claims, error) {
 	c, err := parseClaims(text, regs)
 	if err == nil {
@@ -75,7 +77,8 @@ func parseClaims(text []byte, regs []registry.Registry) (Claims, error) {
 		return Claims{}, errors.New(`they have no "iss", and are not what doctor --json prints`)
 	}
 	if r.Shape != shape {
-		return Claims{}, fmt.Errorf("they are of shape %d, and this version knows %d; use the version that printed them",
+		return Claims{}, fmt.Errorf("they are of shape %d, and this version knows %d; use the "+
+			"version that printed them",
 			r.Shape, shape)
 	}
 	for _, found := range r.Registries {
@@ -90,5 +93,6 @@ func parseClaims(text []byte, regs []registry.Registry) (Claims, error) {
 		}
 		return Claims{Role: found.Role, Session: found.Session, Claims: found.Token.Claims}, nil
 	}
-	return Claims{}, errors.New("the report has no token in it: the job had none, or it is of another registry")
+	return Claims{}, errors.New("the report has no token in it: the job had none, or it is of " +
+		"another registry")
 }

@@ -19,7 +19,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// name is the name of this helper in Docker's configuration: the binary's without "docker-credential-".
+// name is the name of this helper in Docker's configuration: the binary's without
+// "docker-credential-".
 const name = "ecr-oidc"
 
 // DockerEnvironment is what Docker's use of this helper depends on, for every registry.
@@ -32,12 +33,13 @@ type DockerEnvironment struct {
 	checks   []Check  // of PATH and of Docker's version
 }
 
-// InspectDocker reads Docker's configuration, and looks for this helper and for Docker on PATH. Each step
-// is abandoned after probeTimeout.
+// InspectDocker reads Docker's configuration, and looks for this helper and for Docker on PATH.
+// Each step is abandoned after probeTimeout.
 func InspectDocker(env token.Env) (e DockerEnvironment) {
 	e.path, e.err = dockerconfig.Path(env.Get("DOCKER_CONFIG"))
 	if e.err == nil {
-		e.file, e.err = probe("reading "+e.path, func() (*dockerconfig.Edit, error) { return readDocker(e.path) })
+		e.file, e.err = probe("reading "+e.path,
+			func() (*dockerconfig.Edit, error) { return readDocker(e.path) })
 	}
 	e.variable = authConfig(env.Get("DOCKER_AUTH_CONFIG"))
 	e.checks = systemChecks()
@@ -47,7 +49,8 @@ func InspectDocker(env token.Env) (e DockerEnvironment) {
 	return e
 }
 
-// Registries returns the registries that credHelpers assigns to this helper. The error is why there are none.
+// Registries returns the registries that credHelpers assigns to this helper. The error is why there
+// are none.
 func (e DockerEnvironment) Registries() (regs []registry.Registry, err error) {
 	if e.err != nil {
 		return nil, errors.New(oneline.Clean(e.err.Error()))
@@ -64,8 +67,8 @@ func (e DockerEnvironment) Registries() (regs []registry.Registry, err error) {
 	return regs, nil
 }
 
-// probeTimeout bounds a look at the machine that is not part of a get, and that a pipe or a dead network
-// mount would block.
+// probeTimeout bounds a look at the machine that is not part of a get, and that a pipe or a dead
+// network mount would block.
 const probeTimeout = 5 * time.Second
 
 // probe returns the result of a look at the machine.
@@ -87,25 +90,33 @@ func (d *Diagnosis) docker(x helper.Examination, e DockerEnvironment) {
 	configure := "docker-credential-ecr-oidc configure " + host
 	switch {
 	case e.file == nil && errors.Is(e.err, fs.ErrNotExist):
-		d.add("docker", Note, "it does not ask this helper: %s", oneline.Clean(e.err.Error())).Next = configure
+		d.add("docker", Note, "it does not ask this helper: %s",
+			oneline.Clean(e.err.Error())).Next = configure
 	case e.file == nil: // which configure could not write to either
-		d.add("docker", Note, "it cannot use this helper: %s", oneline.Clean(e.err.Error())).Next = "mend that file, and then: " + configure
+		d.add("docker", Note, "it cannot use this helper: %s",
+			oneline.Clean(e.err.Error())).Next = "mend that file, and then: " + configure
 	case e.file.Helper(host) == name:
 		d.add("docker", OK, "%s: credHelpers names %s for this registry", e.path, name)
 	case e.file.Helper(host) != "":
-		d.add("docker", Note, "%s: credHelpers names %s for this registry, and not this helper", e.path, shown(e.file.Helper(host))).Next = configure
+		d.add("docker", Note, "%s: credHelpers names %s for this registry, and not this helper",
+			e.path, shown(e.file.Helper(host))).Next = configure
 	case e.file.CredsStore() == name:
 		d.add("docker", OK, "%s: credsStore is %s", e.path, name)
 	case e.file.CredsStore() != "":
-		d.add("docker", Note, "%s: credHelpers does not name this registry, so that Docker asks %s, its credsStore", e.path, shown(e.file.CredsStore())).Next = configure
+		d.add("docker", Note, "%s: credHelpers does not name this registry, so that Docker asks "+
+			"%s, its credsStore", e.path, shown(e.file.CredsStore())).Next = configure
 	default:
-		d.add("docker", Note, "%s: credHelpers does not name this registry", e.path).Next = configure
+		d.add("docker", Note, "%s: credHelpers does not name this registry",
+			e.path).Next = configure
 	}
-	if e.file != nil && slices.ContainsFunc(e.file.Logins(), func(key string) bool { return isHost(key, host) }) {
-		d.add("docker", Note, "%s: auths has an old login for this registry, which Docker before 29 uses after a refusal", e.path).Next = configure
+	if e.file != nil && slices.ContainsFunc(e.file.Logins(),
+		func(key string) bool { return isHost(key, host) }) {
+		d.add("docker", Note, "%s: auths has an old login for this registry, which Docker before "+
+			"29 uses after a refusal", e.path).Next = configure
 	}
 	if slices.ContainsFunc(e.variable, func(key string) bool { return isHost(key, host) }) {
-		d.add("docker", Note, "DOCKER_AUTH_CONFIG has a login for this registry, which Docker uses before it asks any helper").Next = "unset it, or take that login out of it"
+		d.add("docker", Note, "DOCKER_AUTH_CONFIG has a login for this registry, which Docker "+
+			"uses before it asks any helper").Next = "unset it, or take that login out of it"
 	}
 	d.Checks = append(d.Checks, e.checks...)
 }
@@ -115,7 +126,8 @@ func isHost(key, host string) bool {
 	return ok && reg.Host == host
 }
 
-// authConfig lists the registries that DOCKER_AUTH_CONFIG has logins for (docker/cli cli/config/configfile/file.go).
+// authConfig lists the registries that DOCKER_AUTH_CONFIG has logins for (docker/cli
+// cli/config/configfile/file.go).
 func authConfig(value string) (hosts []string) {
 	var file struct {
 		Auths map[string]json.RawMessage `json:"auths"`

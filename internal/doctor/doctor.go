@@ -22,8 +22,8 @@ type Doctor struct {
 	Policy *trust.Policy // the role's trust policy; nil when it is not known
 }
 
-// Examine does what a get for a registry does, whatever is in the cache, and changes nothing but an AWS
-// login that has to be renewed. It blocks for twice explain.GetTimeout at most.
+// Examine does what a get for a registry does, whatever is in the cache, and changes nothing but an
+// AWS login that has to be renewed. It blocks for twice explain.GetTimeout at most.
 func (d Doctor) Examine(reg registry.Registry) Diagnosis {
 	x := within(explain.GetTimeout, helper.Examination{Registry: reg},
 		func(ctx context.Context, x helper.Examination) helper.Examination {
@@ -35,8 +35,8 @@ func (d Doctor) Examine(reg registry.Registry) Diagnosis {
 	return d.diagnose(x)
 }
 
-// within returns the examination after a step of a get. A step that is not done within the limit changes
-// nothing but the error: a get would fail there too.
+// within returns the examination after a step of a get. A step that is not done within the limit
+// changes nothing but the error: a get would fail there too.
 func within(
 	limit time.Duration, x helper.Examination,
 	step func(context.Context, helper.Examination) helper.Examination,
@@ -93,31 +93,36 @@ func (d *Diagnosis) wrong(name string, err error) {
 	d.add(name, Wrong, "%s", oneline.Clean(err.Error())).Next = next(err)
 }
 
-// next returns what to do about an error. For errors without advice it returns possible causes, for which
-// the one line of a get has no room.
+// next returns what to do about an error. For errors without advice it returns possible causes, for
+// which the one line of a get has no room.
 func next(err error) string {
 	var (
 		request *token.RequestError
 		aws     *exchange.Error
 		timeout *explain.TimeoutError
 	)
-	const reach = "it may pass. If it does not: can this machine reach that address? Behind a proxy, set HTTPS_PROXY, and NO_PROXY for what lies before it"
+	const reach = "it may pass. If it does not: can this machine reach that address? Behind a " +
+		"proxy, set HTTPS_PROXY, and NO_PROXY for what lies before it"
 	switch text := explain.Advice(err); {
 	case text != "":
 		return text
 	case errors.As(err, &timeout):
-		return "something that it opens does not answer: is the token's file, the AWS profile's or ecr-oidc.yaml a pipe, or on a mount that is gone? ECR_OIDC_DEBUG=1 shows how far it comes"
+		return "something that it opens does not answer: is the token's file, the AWS profile's " +
+			"or ecr-oidc.yaml a pipe, or on a mount that is gone? ECR_OIDC_DEBUG=1 shows how far " +
+			"it comes"
 	case errors.As(err, &request) && request.Passing, errors.As(err, &aws) && aws.Code == "":
 		return reach
 	case errors.As(err, &request):
-		return "a CI answers its own jobs, and only while they run: are the variables that it set for this job still as it set them?"
+		return "a CI answers its own jobs, and only while they run: are the variables that it " +
+			"set for this job still as it set them?"
 	case errors.As(err, &aws) && aws.Passing:
 		return "it may pass: try again"
 	}
 	return ""
 }
 
-// repeated adds the cached failure that get returns although it would succeed or fail otherwise now.
+// repeated adds the cached failure that get returns although it would succeed or fail otherwise
+// now.
 func (d *Diagnosis) repeated(x helper.Examination, env token.Env) {
 	host := x.Registry.Host
 	line := func(err error) string { return explain.Line(err, host, env.Secrets()) }
@@ -126,7 +131,8 @@ func (d *Diagnosis) repeated(x helper.Examination, env token.Env) {
 	}
 	d.Ready = false
 	left := max(time.Second, time.Until(x.Until))
-	d.add("cache", Wrong, "get repeats a failure of a moment ago for %s yet", span(left)).Next = "to forget it: docker logout " + host
+	d.add("cache", Wrong, "get repeats a failure of a moment ago for %s yet", span(left)).
+		Next = "to forget it: docker logout " + host
 }
 
 // get sets the line that a get would print.
@@ -151,8 +157,11 @@ func (d *Diagnosis) get(x helper.Examination, env token.Env) {
 func (d *Diagnosis) compare(x helper.Examination) {
 	switch admits := d.Policy.Verdict.Admits; {
 	case admits == trust.Yes && refusedRole(x.Err):
-		d.add("policy", Note, "it would admit this token, and AWS did not: it is not the policy that this role has now, or there is no such role, or no such provider in its account, or a policy of the organisation denies")
+		d.add("policy", Note, "it would admit this token, and AWS did not: it is not the policy "+
+			"that this role has now, or there is no such role, or no such provider in its "+
+			"account, or a policy of the organisation denies")
 	case admits == trust.No && x.Err == nil:
-		d.add("policy", Note, "it would not admit this token, and AWS did: it is not the policy that this role has now")
+		d.add("policy", Note, "it would not admit this token, and AWS did: it is not the policy "+
+			"that this role has now")
 	}
 }

@@ -50,7 +50,8 @@ func (d *Diagnosis) hints(x helper.Examination, env token.Env) {
 	}
 }
 
-// replaceAdvice removes the advice of these checks if they failed, because a hint has better advice.
+// replaceAdvice removes the advice of these checks if they failed, because a hint has better
+// advice.
 func (d *Diagnosis) replaceAdvice(names ...string) {
 	for i, c := range d.Checks {
 		if c.State == Wrong && slices.Contains(names, c.Name) {
@@ -59,8 +60,8 @@ func (d *Diagnosis) replaceAdvice(names ...string) {
 	}
 }
 
-// noToken reports whether the job has no token. With a role that is an error of its own, without one it is part of
-// the other error. A fork has neither where the role comes from the CI's secrets.
+// noToken reports whether the job has no token. With a role that is an error of its own, without
+// one it is part of the other error. A fork has neither where the role comes from the CI's secrets.
 func noToken(err error) bool {
 	var (
 		missing *token.MissingError
@@ -69,17 +70,21 @@ func noToken(err error) bool {
 	return errors.As(err, &missing) || errors.As(err, &noRole) && noRole.Why != ""
 }
 
-// longLivedKey: an IAM user's key (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html) beside a
-// token, left over from before.
+// longLivedKey: an IAM user's key
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html) beside a token,
+// left over from before.
 func longLivedKey(x helper.Examination, env token.Env) (text, next string) {
 	id := env.Get("AWS_ACCESS_KEY_ID")
 	if !x.Identity.CI || !strings.HasPrefix(id, "AKIA") {
 		return "", ""
 	}
 	if x.Identity.OIDC() {
-		return "AWS_ACCESS_KEY_ID is a user's long-lived key (AKIA...), beside a token that needs none", "delete the key from the CI's settings, and in IAM"
+		return "AWS_ACCESS_KEY_ID is a user's long-lived key (AKIA...), beside a token that " +
+			"needs none", "delete the key from the CI's settings, and in IAM"
 	}
-	return "AWS_ACCESS_KEY_ID is a user's long-lived key (AKIA...)", "give the job a token and a role, and delete the key: https://github.com/ecr-oidc/docker-credential-ecr-oidc/blob/main/docs/migrate-from-access-keys.md"
+	return "AWS_ACCESS_KEY_ID is a user's long-lived key (AKIA...)",
+		"give the job a token and a role, and delete the key: " +
+			"https://github.com/ecr-oidc/docker-credential-ecr-oidc/blob/main/docs/migrate-from-access-keys.md"
 }
 
 // missingToken returns the CI's hint about a missing token.
@@ -87,7 +92,8 @@ func missingToken(x helper.Examination, env token.Env) token.Hint {
 	if !x.Decided || x.Identity.Hint == nil || !noToken(x.Err) {
 		return token.Hint{}
 	}
-	hint, err := probe("reading the event", func() (token.Hint, error) { return x.Identity.Hint(env), nil })
+	hint, err := probe("reading the event",
+		func() (token.Hint, error) { return x.Identity.Hint(env), nil })
 	if err != nil {
 		return token.Hint{}
 	}
@@ -99,7 +105,8 @@ func underSudo(x helper.Examination, env token.Env) (text, next string) {
 	if env.Get("SUDO_UID") == "" || x.Identity.Name != "aws" || x.Identity.Explicit {
 		return "", ""
 	}
-	return "SUDO_UID is set: this runs under sudo, which drops the job's variables and changes the home", "run Docker without sudo, or keep them: sudo --preserve-env docker ..."
+	return "SUDO_UID is set: this runs under sudo, which drops the job's variables and changes " +
+		"the home", "run Docker without sudo, or keep them: sudo --preserve-env docker ..."
 }
 
 // inContainer: Docker and podman leave these marks in their containers.
@@ -117,7 +124,10 @@ func inContainer(x helper.Examination, env token.Env) (text, next string) {
 	if !inside {
 		return "", ""
 	}
-	return "this runs in a container, and no CI's variables are in it", "pass them on: docker run --env ACTIONS_ID_TOKEN_REQUEST_URL --env ACTIONS_ID_TOKEN_REQUEST_TOKEN --env ECR_OIDC_ROLE ... (CircleCI: CIRCLECI, CIRCLE_OIDC_TOKEN_V2)"
+	return "this runs in a container, and no CI's variables are in it",
+		"pass them on: docker run --env ACTIONS_ID_TOKEN_REQUEST_URL --env " +
+			"ACTIONS_ID_TOKEN_REQUEST_TOKEN --env ECR_OIDC_ROLE ... (CircleCI: CIRCLECI, " +
+			"CIRCLE_OIDC_TOKEN_V2)"
 }
 
 // runnerInEKS: a self-hosted runner's pod has an identity of its own, which is not the job's.
@@ -125,9 +135,12 @@ func runnerInEKS(x helper.Examination, env token.Env) (text, next string) {
 	if !x.Identity.CI || x.Identity.Explicit {
 		return "", ""
 	}
-	for _, own := range [][2]string{{"AWS_WEB_IDENTITY_TOKEN_FILE", "file"}, {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "aws"}} {
+	for _, own := range [][2]string{{"AWS_WEB_IDENTITY_TOKEN_FILE", "file"},
+		{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "aws"}} {
 		if env.Get(own[0]) != "" {
-			return "the runner has an AWS identity of its own (" + own[0] + "), which is not used for its jobs", "to use it all the same: ECR_OIDC_SOURCE=" + own[1]
+			return "the runner has an AWS identity of its own (" + own[0] +
+					"), which is not used for its jobs",
+				"to use it all the same: ECR_OIDC_SOURCE=" + own[1]
 		}
 	}
 	return "", ""
@@ -142,7 +155,9 @@ func skewedClock(x helper.Examination, _ token.Env) (text, next string) {
 	if x.Skew < 0 {
 		which = "behind"
 	}
-	return fmt.Sprintf("this machine's clock is %s %s the CI's; this program does not mind, and AWS's other tools do", span(x.Skew.Abs().Round(time.Minute)), which), "set the clock (timedatectl, chronyc, w32tm)"
+	return fmt.Sprintf("this machine's clock is %s %s the CI's; this program does not mind, and "+
+			"AWS's other tools do", span(x.Skew.Abs().Round(time.Minute)), which),
+		"set the clock (timedatectl, chronyc, w32tm)"
 }
 
 // intercepted: whoever signed the server's certificate is not trusted here.
@@ -150,14 +165,17 @@ func intercepted(x helper.Examination, env token.Env) (text, next string) {
 	if x.Err == nil || !explain.Untrusted(x.Err) {
 		return "", ""
 	}
-	text = "the server's certificate is signed by nobody whom this machine trusts: a proxy that intercepts TLS does that"
+	text = "the server's certificate is signed by nobody whom this machine trusts: a proxy that " +
+		"intercepts TLS does that"
 	if proxy := firstSet(env, "HTTPS_PROXY", "https_proxy"); proxy != "" {
 		text += " (" + proxy + " is set)"
 	}
 	if bundle := env.Get("AWS_CA_BUNDLE"); bundle != "" {
-		return text + "; AWS_CA_BUNDLE is " + shown(bundle) + ", and replaces the system's", "put the proxy's CA certificate into that file"
+		return text + "; AWS_CA_BUNDLE is " + shown(bundle) + ", and replaces the system's",
+			"put the proxy's CA certificate into that file"
 	}
-	return text, "set AWS_CA_BUNDLE to a file with the proxy's CA certificate, which the CI's token endpoint is asked with too"
+	return text, "set AWS_CA_BUNDLE to a file with the proxy's CA certificate, which the CI's " +
+		"token endpoint is asked with too"
 }
 
 func firstSet(env token.Env, names ...string) string {

@@ -8,7 +8,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// evaluate evaluates the policy against the token. Without a policy it finds the one that would admit it.
+// evaluate evaluates the policy against the token. Without a policy it finds the one that would
+// admit it.
 func (d Doctor) evaluate(found *Diagnosis) {
 	request := trust.Request{
 		Role: found.Role, Claims: found.Token.Claims, Now: time.Now(), Session: found.Session,
@@ -51,7 +52,8 @@ func (d *Diagnosis) suggest(request trust.Request) {
 	d.Policy = &Policy{Smallest: &suggestion}
 }
 
-// undecidedSession reports whether the answer is open and the policy refers to the role session's name.
+// undecidedSession reports whether the answer is open and the policy refers to the role session's
+// name.
 func undecidedSession(p trust.Policy, found *Policy) bool {
 	const key = "sts:rolesessionname"
 	return found != nil && found.Verdict != nil && found.Verdict.Admits == trust.Unknown &&

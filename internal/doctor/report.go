@@ -10,8 +10,8 @@ import (
 // shape is the version of the report's JSON. A key that is added does not change it.
 const shape = 1
 
-// Report is the result of doctor. docs/doctor.md describes its JSON. It contains no secret; of a token it
-// contains the claims.
+// Report is the result of doctor. docs/doctor.md describes its JSON. It contains no secret; of a
+// token it contains the claims.
 type Report struct {
 	Shape      int         `json:"shape"`
 	Version    string      `json:"version"`
@@ -80,8 +80,9 @@ func (d *Diagnosis) add(name string, s State, format string, args ...any) *Check
 	return &d.Checks[len(d.Checks)-1]
 }
 
-// redactURLs removes user and password from every URL in the text, such as an endpoint's or a proxy's. It also removes
-// them from a URL that cannot be parsed, which errors quote unchanged, and from one that was cut before the "@".
+// redactURLs removes user and password from every URL in the text, such as an endpoint's or a
+// proxy's. It also removes them from a URL that cannot be parsed, which errors quote unchanged, and
+// from one that was cut before the "@".
 func (d *Diagnosis) redactURLs() {
 	userinfo := regexp.MustCompile(`://\S*(@|\.\.\.)`)
 	redact := func(text *string) { *text = userinfo.ReplaceAllString(*text, "://***$1") }

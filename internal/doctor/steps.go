@@ -19,8 +19,8 @@ func address(endpoint string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(endpoint, "https://"), "/")
 }
 
-// refusedRole reports whether STS refused the role. Its response is the same for a role that does not exist and
-// for one whose policy refuses.
+// refusedRole reports whether STS refused the role. Its response is the same for a role that does
+// not exist and for one whose policy refuses.
 func refusedRole(err error) bool {
 	var aws *exchange.Error
 	return errors.As(err, &aws) && aws.Step == exchange.Role && aws.Code == "AccessDenied"
@@ -106,7 +106,8 @@ func (d *Diagnosis) token(x helper.Examination) {
 	}
 	d.Token = tokenOf(x.Token.Payload())
 	c := x.Token.Claims
-	text := fmt.Sprintf("issuer   %s\nsubject  %s\naudience %s", shown(c.Issuer), shown(c.Subject), shown(strings.Join(c.Audience, ", ")))
+	text := fmt.Sprintf("issuer   %s\nsubject  %s\naudience %s", shown(c.Issuer), shown(c.Subject),
+		shown(strings.Join(c.Audience, ", ")))
 	if !c.Issued.IsZero() && !c.Expires.IsZero() {
 		text += fmt.Sprintf("\nlives    %s", span(c.Expires.Sub(c.Issued)))
 		if left := time.Until(c.Expires); !x.Identity.Source.OnDemand {
@@ -142,8 +143,8 @@ func step(x helper.Examination) string {
 	return "credentials"
 }
 
-// exchange adds AWS's responses, or what prevented the request. For a role that refuses, it asks for the policy
-// if that is not known.
+// exchange adds AWS's responses, or what prevented the request. For a role that refuses, it asks
+// for the policy if that is not known.
 func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
 	var (
 		failed *exchange.Error
@@ -152,9 +153,11 @@ func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
 	for _, o := range x.Passed {
 		switch o.Step {
 		case exchange.Password:
-			d.add("ECR", OK, "a password that lives %s; %s, %d ms", span(o.Life), address(x.ECR), o.Duration.Milliseconds())
+			d.add("ECR", OK, "a password that lives %s; %s, %d ms", span(o.Life), address(x.ECR),
+				o.Duration.Milliseconds())
 		default:
-			d.add("STS", OK, "%s assumed, for %s; %s, %d ms", exchange.Short(o.Role), span(o.Life), address(x.STS), o.Duration.Milliseconds())
+			d.add("STS", OK, "%s assumed, for %s; %s, %d ms", exchange.Short(o.Role), span(o.Life),
+				address(x.STS), o.Duration.Milliseconds())
 		}
 	}
 	switch {
@@ -169,13 +172,15 @@ func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
 			d.add("STS", Skipped, "not asked (%s)", address(x.STS))
 		}
 	case failed.Step == exchange.Password:
-		d.add("ECR", Wrong, "%s (%s)", oneline.Clean(failed.Error()), address(x.ECR)).Next = next(x.Err)
+		d.add("ECR", Wrong, "%s (%s)", oneline.Clean(failed.Error()),
+			address(x.ECR)).Next = next(x.Err)
 		return
 	default:
 		c := d.add("STS", Wrong, "%s (%s)", oneline.Clean(failed.Error()), address(x.STS))
 		c.Next = next(x.Err)
 		if refusedRole(x.Err) && policy == nil {
-			c.Next += ". To ask the policy: aws iam get-role --role-name " + explain.ShellWord(failed.Role[strings.LastIndex(failed.Role, "/")+1:]) +
+			c.Next += ". To ask the policy: aws iam get-role --role-name " +
+				explain.ShellWord(failed.Role[strings.LastIndex(failed.Role, "/")+1:]) +
 				" | docker-credential-ecr-oidc doctor --trust-policy - " + x.Registry.Host
 		}
 	}

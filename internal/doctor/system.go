@@ -22,11 +22,13 @@ func systemChecks() (checks []Check) {
 	for _, look := range looks {
 		c, err := probe("looking along it", func() (Check, error) { return look(), nil })
 		if err != nil {
-			c = Check{Name: "PATH", State: Note, Text: err.Error(), Next: "take the folder that does not answer off it"}
+			c = Check{Name: "PATH", State: Note, Text: err.Error(),
+				Next: "take the folder that does not answer off it"}
 		}
 		checks = append(checks, c)
 	}
-	version, _ := probe("asking Docker", func() (string, error) { return run("docker", "--version"), nil })
+	version, _ := probe("asking Docker",
+		func() (string, error) { return run("docker", "--version"), nil })
 	if c, ok := dockerVersion(version); ok {
 		checks = append(checks, c)
 	}
@@ -37,26 +39,34 @@ func systemChecks() (checks []Check) {
 func onPath() Check {
 	path, err := exec.LookPath("docker-credential-" + name)
 	if err != nil {
-		return Check{Name: "PATH", State: Note, Text: "docker-credential-" + name + " is not on it, so Docker started from here does not find it", Next: "put its folder on PATH: " + folder()}
+		return Check{Name: "PATH", State: Note,
+			Text: "docker-credential-" + name +
+				" is not on it, so Docker started from here does not find it",
+			Next: "put its folder on PATH: " + folder()}
 	}
 	return Check{Name: "PATH", State: OK, Text: "Docker started from here finds " + path}
 }
 
-// onApplicationsPath is onPath for what is started from Finder or the Dock, such as Docker Desktop: those have launchd's
-// PATH and not the shell's.
+// onApplicationsPath is onPath for what is started from Finder or the Dock, such as Docker Desktop:
+// those have launchd's PATH and not the shell's.
 func onApplicationsPath() Check {
 	dirs := run("launchctl", "getenv", "PATH")
 	if dirs == "" {
 		dirs = "/usr/bin:/bin:/usr/sbin:/sbin"
 	}
 	for _, dir := range strings.Split(dirs, ":") {
-		if fi, err := os.Stat(dir + "/docker-credential-" + name); err == nil && fi.Mode().IsRegular() {
-			return Check{Name: "PATH", State: OK, Text: "applications find " + dir + "/docker-credential-" + name}
+		if fi, err := os.Stat(dir + "/docker-credential-" + name); err == nil &&
+			fi.Mode().IsRegular() {
+			return Check{Name: "PATH", State: OK,
+				Text: "applications find " + dir + "/docker-credential-" + name}
 		}
 	}
 	return Check{
-		Name: "PATH", State: Note, Text: "applications (Docker Desktop, an IDE) do not find docker-credential-" + name + " on theirs: " + shown(dirs),
-		Next: "put it, or a link to it, into /usr/local/bin, and let launchd know of that folder: sudo launchctl config user path /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+		Name: "PATH", State: Note,
+		Text: "applications (Docker Desktop, an IDE) do not find docker-credential-" + name +
+			" on theirs: " + shown(dirs),
+		Next: "put it, or a link to it, into /usr/local/bin, and let launchd know of that " +
+			"folder: sudo launchctl config user path /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
 	}
 }
 
@@ -69,8 +79,8 @@ func folder() string {
 	return filepath.Dir(path)
 }
 
-// dockerVersion describes what this Docker does with the line of a refusal: since 28.5 (push) and 29.0 (pull) its
-// error contains it. Podman's "docker" prints another name.
+// dockerVersion describes what this Docker does with the line of a refusal: since 28.5 (push) and
+// 29.0 (pull) its error contains it. Podman's "docker" prints another name.
 func dockerVersion(output string) (Check, bool) {
 	m := regexp.MustCompile(`^Docker version (\d+)\.(\d+)(\.\d+)?`).FindStringSubmatch(output)
 	if m == nil {
@@ -79,18 +89,20 @@ func dockerVersion(output string) (Check, bool) {
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
 	number := m[1] + "." + m[2] + m[3]
+	refusal := `hides a refusal in its own error; look above "no basic auth credentials"`
 	switch {
 	case major >= 29:
-		return Check{Name: "docker", State: OK, Text: "version " + number + ", which shows a refusal in its own error"}, true
+		refusal = "shows a refusal in its own error"
 	case major == 28 && minor >= 5:
-		return Check{Name: "docker", State: OK, Text: "version " + number + ", which shows a refusal in its own error of a push; of a pull, look above \"no basic auth credentials\""}, true
+		refusal = "shows a refusal in its own error of a push; of a pull, " +
+			`look above "no basic auth credentials"`
 	}
-	return Check{Name: "docker", State: OK, Text: "version " + number + ", which hides a refusal in its own error; look above \"no basic auth credentials\""}, true
+	return Check{Name: "docker", State: OK, Text: "version " + number + ", which " + refusal}, true
 }
 
-// run returns what a command prints on stdout, without the space around it. It returns "" when the command
-// is not there, fails, prints more than a few lines or is not done within 3 seconds. The command's
-// environment has no secret.
+// run returns what a command prints on stdout, without the space around it. It returns "" when the
+// command is not there, fails, prints more than a few lines or is not done within 3 seconds. The
+// command's environment has no secret.
 func run(command string, args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
@@ -103,9 +115,9 @@ func run(command string, args ...string) string {
 	return strings.TrimSpace(string(stdout))
 }
 
-// minimalEnv returns the variables that docker and launchctl need: the search path, the home folder and,
-// on Windows, the system folder and the extensions of programs. The job's tokens and keys are not among
-// them.
+// minimalEnv returns the variables that docker and launchctl need: the search path, the home folder
+// and, on Windows, the system folder and the extensions of programs. The job's tokens and keys are
+// not among them.
 func minimalEnv() []string {
 	names := []string{"PATH", "HOME"}
 	if runtime.GOOS == "windows" {

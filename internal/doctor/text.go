@@ -67,7 +67,8 @@ func span(d time.Duration) string {
 func list(claims map[string]any) string {
 	var lines []string
 	for name, value := range claims {
-		if !slices.Contains([]string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti"}, name) && text(value) != "" {
+		if !slices.Contains([]string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti"}, name) &&
+			text(value) != "" {
 			lines = append(lines, oneline.Clean(name)+" = "+shown(text(value)))
 		}
 	}

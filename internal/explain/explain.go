@@ -1,4 +1,5 @@
-// Package explain is the table from an error to what its reader can do about it, and the one line that reports both.
+// Package explain is the table from an error to what its reader can do about it, and the one line
+// that reports both.
 package explain
 
 import (
@@ -67,8 +68,8 @@ func Advice(err error) string {
 	return ""
 }
 
-// Untrusted reports whether a server's certificate is not trusted on this machine. The texts are those
-// of crypto/x509, on macOS those of the system.
+// Untrusted reports whether a server's certificate is not trusted on this machine. The texts are
+// those of crypto/x509, on macOS those of the system.
 func Untrusted(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "certificate signed by unknown authority") ||
@@ -128,7 +129,8 @@ func profileAdvice(e *exchange.ProfileError) string {
 	case e.Missing:
 		return "to see those that there are: aws configure list-profiles"
 	case e.MFA:
-		return "put a session's keys into the environment: aws configure export-credentials --format env --profile " + ShellWord(e.Profile)
+		return "put a session's keys into the environment: aws configure export-credentials " +
+			"--format env --profile " + ShellWord(e.Profile)
 	case e.Login != "":
 		return "set ECR_OIDC_PROFILE=" + ShellWord(e.Login) + " and ECR_OIDC_ROLE=" + e.Role
 	}
@@ -151,17 +153,21 @@ func awsAdvice(e *exchange.Error) string {
 	case e.Code == "":
 		return ""
 	case e.Code == "AccessDenied" && e.Step == exchange.Role:
-		return "either there is no such role, or its trust policy does not admit exactly this subject and audience"
+		return "either there is no such role, or its trust policy does not admit exactly this " +
+			"subject and audience"
 	case e.Code == "AccessDenied" && e.Step == exchange.Link:
-		return "the role's trust policy must admit the identity before it, and that identity's policy must allow sts:AssumeRole on the role"
-	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password && e.Registry.Public:
+		return "the role's trust policy must admit the identity before it, and that identity's " +
+			"policy must allow sts:AssumeRole on the role"
+	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password &&
+		e.Registry.Public:
 		return "allow it ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on \"*\""
 	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password:
 		return "allow it ecr:GetAuthorizationToken on \"*\""
 	case e.Code == "InvalidIdentityToken" && unsupported:
 		return "create the IAM OIDC provider for the token's issuer in the role's account"
 	case e.Code == "InvalidIdentityToken" && strings.Contains(e.Message, "audience"):
-		return "add the audience to the client ids of the IAM OIDC provider, or ask for one that is there with ECR_OIDC_AUDIENCE"
+		return "add the audience to the client ids of the IAM OIDC provider, or ask for one that " +
+			"is there with ECR_OIDC_AUDIENCE"
 	case e.Code == "ExpiredTokenException":
 		return token.ExpiredAdvice(e.Source)
 	case e.Code == "RegionDisabledException":

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// GetTimeout bounds one call by Docker, and each command that does the same. The steps inside have shorter
-// limits; it also ends a call that they do not bound.
+// GetTimeout bounds one call by Docker, and each command that does the same. The steps inside have
+// shorter limits; it also ends a call that they do not bound.
 const GetTimeout = 28 * time.Second
 
 // TimeoutError reports an action that did not end within its time limit.
@@ -20,10 +20,12 @@ func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("%s: not done within %v", e.Action, e.Limit)
 }
 
-// Within returns the result of an action, or *TimeoutError after the limit. It returns in time also when
-// the action blocks in a call that ignores its context, such as a read of a pipe or of a dead network
-// mount. The action then goes on in the background, so it must not write to variables of the caller.
-func Within[T any](action string, limit time.Duration, do func(context.Context) (T, error)) (T, error) {
+// Within returns the result of an action, or *TimeoutError after the limit. It returns in time also
+// when the action blocks in a call that ignores its context, such as a read of a pipe or of a dead
+// network mount. The action then goes on in the background, so it must not write to variables of
+// the caller.
+func Within[T any](action string, limit time.Duration, do func(context.Context) (T, error)) (T,
+	error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	type result struct {

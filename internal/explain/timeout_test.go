@@ -9,7 +9,8 @@ import (
 
 func TestWithin(t *testing.T) {
 	failure := errors.New("failure")
-	got, err := Within("doing this", time.Minute, func(context.Context) (int, error) { return 1, failure })
+	got, err := Within("doing this", time.Minute,
+		func(context.Context) (int, error) { return 1, failure })
 	if got != 1 || err != failure {
 		t.Errorf("in time: %d, %v", got, err)
 	}
