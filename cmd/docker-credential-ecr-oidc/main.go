@@ -67,7 +67,7 @@ func serve(p cli.Program, command string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), explain.GetTimeout)
 	defer cancel()
 	var input atomic.Pointer[string] // nil until stdin has been read
-	var response bytes.Buffer        // to be read only without an error: after a timeout it may still be written
+	var response bytes.Buffer        // after an error it may still be written, so it is not read
 	done := make(chan error, 1)
 	go func() {
 		text, err := read(p.Stdin, command)

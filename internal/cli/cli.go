@@ -109,8 +109,8 @@ func (p Program) commands() *cobra.Command {
 token.
 
 The role to assume is in ECR_OIDC_ROLE, ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN, or
-in ecr-oidc.yaml beside Docker's config.json. With ECR_OIDC_DEBUG=1 every step
-is told on stderr.`,
+in ecr-oidc.yaml beside Docker's config.json. ECR_OIDC_DEBUG=1 prints each step
+to stderr.`,
 		Example: examples(
 			"docker-credential-ecr-oidc configure "+exampleHost,
 			"docker push "+exampleHost+"/app:v1",

@@ -65,7 +65,7 @@ func TestWrongUsage(t *testing.T) {
 		{args("list", "x"), "list takes no arguments"},
 		{args("version", "x"), "version takes no arguments\n"},
 		{args("completion"), "completion takes one shell: bash, zsh, fish, powershell\n"},
-		{args("completion", "tcsh"), `completion: "tcsh" is no shell that is known`},
+		{args("completion", "tcsh"), `completion: unknown shell "tcsh"; supported shells are bash, `},
 		{args("password"), "password takes one registry, for example " + exampleHost},
 		{args("password", host, host), "password takes one registry"},
 		{args("password", "docker.io"),
@@ -171,7 +171,7 @@ func TestCompletion(t *testing.T) {
 		args []string
 		want string
 	}{
-		{args("conf"), "configure\tLet Docker ask this helper for registries\n:4\n"},
+		{args("conf"), "configure\tRegister this helper with Docker\n:4\n"},
 		{args("password", ""), host + "\n:4\n"},
 		{args("configure", "--remove", ""), host + "\n:4\n"},
 		{args("configure", host, ""), ":4\n"},

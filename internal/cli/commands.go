@@ -108,22 +108,22 @@ func (p Program) completionCommand() *cobra.Command {
 			case "powershell":
 				return command.Root().GenPowerShellCompletionWithDesc(p.Stdout)
 			}
-			return usageErrorf("completion: %q is no shell that is known; known are %s", args[0],
+			return usageErrorf("completion: unknown shell %q; supported shells are %s", args[0],
 				strings.Join(shells, ", "))
 		},
 	}
 }
 
-// protocolVerbs are Docker's. They are here for their help, and for who types one: run has answered
-// Docker.
+// dockerCommands returns Docker's commands, for their help and for a person who types one. Calls by
+// Docker do not reach this package.
 func dockerCommands() []*cobra.Command {
 	var all []*cobra.Command
 	for _, v := range []struct{ name, short, example string }{
-		{"get", "A host or URL in, its username and password out as JSON",
+		{"get", "Read a host or URL, and print its username and password as JSON",
 			"echo " + exampleHost + " | docker-credential-ecr-oidc get"},
-		{"store", "A login as JSON in, kept until it expires", "docker login " + exampleHost},
-		{"erase", "A host or URL in, whose password is forgotten", "docker logout " + exampleHost},
-		{"list", "Print the hosts that it would have Docker ask for",
+		{"store", "Read a login as JSON, and cache it until it expires", "docker login " + exampleHost},
+		{"erase", "Read a host or URL, and delete its cached password", "docker logout " + exampleHost},
+		{"list", "Print the hosts that have a login, as JSON",
 			"docker-credential-ecr-oidc list"},
 	} {
 		all = append(all, &cobra.Command{
@@ -141,6 +141,7 @@ func dockerCommands() []*cobra.Command {
 	return all
 }
 
+// directive shortens a signature.
 type directive = cobra.ShellCompDirective
 
 // completeHosts completes the registries that Docker asks this helper for.
@@ -150,8 +151,7 @@ func (p Program) completeHosts(command *cobra.Command, args []string, _ string) 
 	if path, err := dockerconfig.Path(cmp.Or(dir, p.Env.Get("DOCKER_CONFIG"))); err == nil {
 		if file, err := dockerconfig.Read(path); err == nil {
 			for host, helper := range file.Helpers() {
-				// Shells get nothing that is no registry, since the file may hold control
-				// characters.
+				// Only registries: other keys of the file may contain control characters.
 				reg, ok := registry.Parse(host)
 				if ok && reg.Host == host && helper == name && !slices.Contains(args, host) {
 					hosts = append(hosts, host)

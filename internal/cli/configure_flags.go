@@ -16,12 +16,12 @@ func (p Program) configureCommand() *cobra.Command {
 	c := &configuration{Program: p}
 	command := &cobra.Command{
 		Use:   "configure REGISTRY...",
-		Short: "Let Docker ask this helper for registries",
-		Long: `Let Docker ask this helper for registries, by their entries in credHelpers of
+		Short: "Register this helper with Docker",
+		Long: `Register this helper with Docker for registries, by entries in credHelpers of
 Docker's config.json.
 
-It says which other helper's entry it replaced, and which login of the same host
-it removed from auths. With --role, --source, --profile, --audience,
+It prints which other helper's entry it replaced, and which login of the same
+host it removed from auths. With --role, --source, --profile, --audience,
 --session-name or --session-duration it also writes ecr-oidc.yaml beside
 config.json (or the file that ECR_OIDC_CONFIG names), for the accounts of these
 registries.
@@ -60,25 +60,24 @@ func (c *configuration) addFlags(command *cobra.Command) {
 	f.StringSliceVar(&c.settings.Role, "role", nil,
 		"the `ROLE` to assume: an ARN, or a name in the registry's own account; several are a chain")
 	f.StringVar(&c.settings.Source, "source", "",
-		"where the identity comes from: `SOURCE` is one of "+strings.Join(token.Sources(), ", "))
+		"the `SOURCE` of the identity: one of "+strings.Join(token.Sources(), ", "))
 	f.StringVar(&c.settings.Profile, "profile", "", "the AWS `PROFILE` to use on a machine")
-	f.StringVar(&c.settings.Audience, "audience", "", "the `AUDIENCE` to ask the CI's token for")
+	f.StringVar(&c.settings.Audience, "audience", "", "the `AUDIENCE` to request the CI's token for")
 	f.StringVar(&c.settings.SessionName, "session-name", "", "the role session's `NAME`")
 	f.StringVar(&c.settings.SessionDuration, "session-duration", "",
 		"the role session's `LENGTH`: 900 to 43200 seconds, or 15m to 12h")
 	f.StringSliceVar(&c.settings.Allowed, "allowed-account-ids", nil,
-		"answer for registries of these `ACCOUNTS` and those that the file allows already, and "+
-			"for no others")
+		"serve only registries of these `ACCOUNTS` and of those that the file already allows")
 	f.Var(&c.store, "creds-store",
-		"become credsStore: asked for every host; those that are not ECR go on to the one that "+
-			"was there, or the one in `[=NAME]`")
+		"become credsStore, for every host; forward hosts that are not ECR to the previous one, "+
+			"or to the one in `[=NAME]`")
 	f.Lookup("creds-store").NoOptDefVal = noName
 	f.BoolVar(&c.remove, "remove", false,
-		"take the entries of these registries away; with --creds-store, undo that")
+		"remove the entries of these registries; with --creds-store, undo that")
 	f.StringVar(&c.backup, "backup", "",
-		"keep in a new `FILE` what this replaces in Docker's, logins included")
+		"save what this replaces in Docker's file, including logins, to a new `FILE`")
 	f.StringVar(&c.restore, "restore", "",
-		"put back what a backup's `FILE` has, where nobody has changed it since")
+		"restore the backup in `FILE`, except for what has changed since")
 	f.BoolVar(&c.dryRun, "dry-run", false, "print what would change, and write nothing")
 	f.StringVar(&c.dir, "docker-config", "",
 		"Docker's configuration is in `DIR` (default: DOCKER_CONFIG, or ~/.docker)")

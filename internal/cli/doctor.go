@@ -37,20 +37,20 @@ func (p Program) doctorCommand() *cobra.Command {
 	d := &doctorCommand{Program: p}
 	command := &cobra.Command{
 		Use:   "doctor [REGISTRY...]",
-		Short: "Say each step of a get, what is wrong, and what to type",
-		Long: `Say each step of a get: afresh, whatever is in the cache, and changing nothing
-but an AWS login that has to be renewed. Without a registry it does so for every
-one that Docker's config.json gives to this helper.
+		Short: "Diagnose a login, step by step",
+		Long: `Diagnose a login, step by step. It ignores the cache, and changes nothing but an
+AWS login that has to be renewed. Without a registry it diagnoses every registry
+that Docker's config.json assigns to this helper.
 
-With --trust-policy it also says what the role's trust policy says to this job,
-condition by condition. AWS shows the policy with: aws iam get-role --role-name
-NAME
+With --trust-policy it also evaluates the role's trust policy against the job's
+token, condition by condition. AWS prints the policy with:
+aws iam get-role --role-name NAME
 
-With --claims it calls nobody: it reads a job's claims, or what "doctor --json"
-printed in the job, for somebody who has the policy and is not the job.
+With --claims it makes no network call. It reads a job's claims, or the output
+of "doctor --json" from the job, so that you can run it outside the job.
 
-It exits with 0 only when a get would succeed now; with --claims, when the
-policy admits them, or when there is none and nothing was asked.`,
+The exit code is 0 only if a get would succeed now; with --claims, if the policy
+admits the claims or no policy was given.`,
 		Example: examples(
 			"docker-credential-ecr-oidc doctor "+exampleHost,
 			"docker-credential-ecr-oidc doctor --json "+exampleHost+" >job.json",
@@ -64,17 +64,17 @@ policy admits them, or when there is none and nothing was asked.`,
 	f := command.Flags()
 	f.SortFlags = false
 	f.StringVar(&d.policyFile, "trust-policy", "",
-		"the role's trust policy is in `FILE`, or on stdin for -; the answer of \"aws iam "+
-			"get-role\" will do")
+		"read the role's trust policy, or the output of \"aws iam get-role\", from `FILE`; "+
+			"- is stdin")
 	f.StringVar(&d.role, "role", "",
-		"with --claims: the `ARN` of the role, where the file does not say it")
+		"with --claims: the `ARN` of the role, if the file does not have it")
 	f.StringVar(&d.session, "session-name", "",
-		"with --claims: the `NAME` of the role session, where the file does not have it")
+		"with --claims: the `NAME` of the role session, if the file does not have it")
 	f.StringVar(&d.claimsFile, "claims", "",
-		"call nobody: the token's claims, or what doctor --json printed, are in `FILE`, or on "+
-			"stdin for -")
+		"make no network call: read the token's claims, or the output of doctor --json, from "+
+			"`FILE`; - is stdin")
 	f.BoolVar(&d.json, "json", false,
-		"print it as JSON, in the shape that docs/doctor.md describes")
+		"print the report as JSON, which docs/doctor.md describes")
 	// The errors are those of a flag that does not exist.
 	_ = command.MarkFlagFilename("trust-policy", "json")
 	_ = command.MarkFlagFilename("claims", "json")

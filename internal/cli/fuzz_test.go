@@ -13,16 +13,21 @@ import (
 // Any claims are read or refused, and no line of the output is one that they wrote.
 func FuzzClaims(f *testing.F) {
 	for _, s := range []string{
-		`{"iss": "https://token.actions.githubusercontent.com", "sub": "repo:acme/app:ref:refs/heads/main", "aud": ["sts.amazonaws.com"], "n": 19521337042123456789}`,
-		`{"shape": 1, "registries": [{"registry": "123456789012.dkr.ecr.eu-west-2.amazonaws.com", "role": "r", "token": {"claims": {"iss": "x", "aud": 5}}}]}`,
+		`{"iss": "https://token.actions.githubusercontent.com",
+			"sub": "repo:acme/app:ref:refs/heads/main", "aud": ["sts.amazonaws.com"],
+			"n": 19521337042123456789}`,
+		`{"shape": 1, "registries": [{"registry": "` + host + `",
+			"role": "r", "token": {"claims": {"iss": "x", "aud": 5}}}]}`,
 		`{"shape": 1, "registries": [{"token": {}}]}`, `{"iss": null}`,
 		`{"iss": {"a": [1e400]}, "sub": "\u0007\n::error::x"}`, `null`, `[]`, `{"shape": 2}`, ``,
 	} {
 		f.Add([]byte(s))
 	}
-	policy, err := trust.Parse([]byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
-		"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"},
-		"Condition": {"StringEquals": {"token.actions.githubusercontent.com:sub": "repo:acme/app:ref:refs/heads/main"}}}]}`))
+	const issuer = "token.actions.githubusercontent.com"
+	policy, err := trust.Parse([]byte(`{"Version": "2012-10-17", "Statement": [{
+		"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+		"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/` + issuer + `"},
+		"Condition": {"StringEquals": {"` + issuer + `:sub": "repo:acme/app:ref:refs/heads/main"}}}]}`))
 	if err != nil {
 		f.Fatal(err)
 	}

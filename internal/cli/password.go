@@ -21,10 +21,10 @@ func (p Program) passwordCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "password HOST",
 		Short: "Print the password for a registry",
-		Long: `Print the password for a registry, alone, for tools that call no credential
-helper. The username is AWS.
+		Long: `Print the password for a registry, and nothing else, for tools that do not use
+credential helpers. The username is AWS.
 
-In GitHub Actions the password is masked in the job's log first.`,
+In GitHub Actions the password is first masked in the job's log.`,
 		Example: examples("docker-credential-ecr-oidc password " + exampleHost +
 			" | helm registry login --username AWS --password-stdin " + exampleHost),
 		Args:              cobra.ArbitraryArgs,
@@ -72,7 +72,7 @@ func (p Program) password(arg string) error {
 	return nil
 }
 
-// mask has the GitHub runner strike the password out of the job's log. The line goes to stderr,
+// mask makes the GitHub runner mask the password in the job's log. The line goes to stderr,
 // where the runner looks for commands as it does on stdout (actions/runner ScriptHandler: an
 // OutputManager on each), because stdout belongs to the tool that the password is piped to. It
 // comes first, so that no line of the log can be ahead of it.

@@ -34,7 +34,8 @@ func TestParseClaims(t *testing.T) {
 		return regs
 	}
 	one := func(host, role, sub string) string {
-		return fmt.Sprintf(`{"registry": %q, "role": %q, "token": {"claims": {"iss": "https://x", "sub": %q, "n": 19521337042123456789}}}`, host, role, sub)
+		return fmt.Sprintf(`{"registry": %q, "role": %q, "token": {"claims": {
+			"iss": "https://x", "sub": %q, "n": 19521337042123456789}}}`, host, role, sub)
 	}
 	without := `{"registry": "public.ecr.aws", "ready": false}`
 	report := func(of ...string) string {

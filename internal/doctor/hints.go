@@ -14,7 +14,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// detectors are the hints about a job or a machine whose state is hard to see from inside.
+// detectors returns the hints about a job or a machine whose state is hard to see from inside.
 func detectors() []detector {
 	return []detector{
 		{"long-lived key", longLivedKey, nil},
@@ -26,7 +26,7 @@ func detectors() []detector {
 	}
 }
 
-// A detector finds one such state. Its text is "" when the state is another.
+// A detector finds one such state. detect returns "" when the state is another.
 type detector struct {
 	name    string
 	detect  func(x helper.Examination, env token.Env) (text, next string)
@@ -70,9 +70,8 @@ func noToken(err error) bool {
 	return errors.As(err, &missing) || errors.As(err, &noRole) && noRole.Why != ""
 }
 
-// longLivedKey: an IAM user's key
-// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html) beside a token,
-// left over from before.
+// longLivedKey detects an IAM user's key in a CI
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html).
 func longLivedKey(x helper.Examination, env token.Env) (text, next string) {
 	id := env.Get("AWS_ACCESS_KEY_ID")
 	if !x.Identity.CI || !strings.HasPrefix(id, "AKIA") {
@@ -100,7 +99,7 @@ func missingToken(x helper.Examination, env token.Env) token.Hint {
 	return hint
 }
 
-// underSudo: sudo drops the job's variables, and sets this one.
+// underSudo detects sudo, which drops the job's variables and sets SUDO_UID.
 func underSudo(x helper.Examination, env token.Env) (text, next string) {
 	if env.Get("SUDO_UID") == "" || x.Identity.Name != "aws" || x.Identity.Explicit {
 		return "", ""
@@ -109,7 +108,7 @@ func underSudo(x helper.Examination, env token.Env) (text, next string) {
 		"the home", "run Docker without sudo, or keep them: sudo --preserve-env docker ..."
 }
 
-// inContainer: Docker and podman leave these marks in their containers.
+// inContainer detects a container by the marks that Docker and podman leave in it.
 func inContainer(x helper.Examination, env token.Env) (text, next string) {
 	var none *exchange.NoCredentialsError
 	if x.Identity.Name != "aws" || x.Identity.Explicit || !errors.As(x.Err, &none) {
@@ -130,7 +129,8 @@ func inContainer(x helper.Examination, env token.Env) (text, next string) {
 			"CIRCLE_OIDC_TOKEN_V2)"
 }
 
-// runnerInEKS: a self-hosted runner's pod has an identity of its own, which is not the job's.
+// runnerInEKS detects a self-hosted runner whose pod has an AWS identity of its own, which is not
+// the job's.
 func runnerInEKS(x helper.Examination, env token.Env) (text, next string) {
 	if !x.Identity.CI || x.Identity.Explicit {
 		return "", ""
@@ -146,7 +146,8 @@ func runnerInEKS(x helper.Examination, env token.Env) (text, next string) {
 	return "", ""
 }
 
-// skewedClock: the token was made a moment ago, by the CI's clock.
+// skewedClock detects that this machine's clock differs from the CI's, which issued the token just
+// now.
 func skewedClock(x helper.Examination, _ token.Env) (text, next string) {
 	if x.Skew.Abs() < 2*time.Minute {
 		return "", ""
@@ -160,7 +161,7 @@ func skewedClock(x helper.Examination, _ token.Env) (text, next string) {
 		"set the clock (timedatectl, chronyc, w32tm)"
 }
 
-// intercepted: whoever signed the server's certificate is not trusted here.
+// intercepted detects a certificate that this machine does not trust.
 func intercepted(x helper.Examination, env token.Env) (text, next string) {
 	if x.Err == nil || !explain.Untrusted(x.Err) {
 		return "", ""

@@ -51,7 +51,8 @@ func (d *Diagnosis) roles(x helper.Examination) {
 	case len(x.Roles.ARNs) > 0:
 		d.add("role", OK, "%s, from %s", strings.Join(x.Roles.ARNs, ", then "), x.Roles.From)
 	case x.Registry.Public:
-		d.add("role", Note, "none, so this registry is left anonymous").Next = "for a login: set ECR_OIDC_ROLE_PUBLIC"
+		d.add("role", Note, "none, so this registry is left anonymous").
+			Next = "for a login: set ECR_OIDC_ROLE_PUBLIC"
 	case errors.As(x.Err, &none):
 		d.wrong("role", x.Err)
 	default:
@@ -161,9 +162,9 @@ func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
 		}
 	}
 	switch {
-	case x.Err == nil || errors.As(x.Err, &noRole): // said with the role
+	case x.Err == nil || errors.As(x.Err, &noRole): // reported with the role
 		return
-	case !errors.As(x.Err, &failed): // before AWS was asked
+	case !errors.As(x.Err, &failed): // before the request to AWS
 		d.wrong(step(x), x.Err)
 		if x.ECR == "" {
 			return
@@ -172,8 +173,8 @@ func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
 			d.add("STS", Skipped, "not asked (%s)", address(x.STS))
 		}
 	case failed.Step == exchange.Password:
-		d.add("ECR", Wrong, "%s (%s)", oneline.Clean(failed.Error()),
-			address(x.ECR)).Next = next(x.Err)
+		d.add("ECR", Wrong, "%s (%s)", oneline.Clean(failed.Error()), address(x.ECR)).
+			Next = next(x.Err)
 		return
 	default:
 		c := d.add("STS", Wrong, "%s (%s)", oneline.Clean(failed.Error()), address(x.STS))

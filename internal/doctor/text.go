@@ -9,7 +9,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
-// tokenOf reports on claims.
+// tokenOf returns the report of a token with these claims.
 func tokenOf(claims map[string]any) *Token {
 	t := &Token{Claims: claims, Issuer: text(claims["iss"]), Subject: text(claims["sub"])}
 	t.Audience = []string{}
@@ -25,7 +25,7 @@ func tokenOf(claims map[string]any) *Token {
 	return t
 }
 
-// text writes a claim as a person would.
+// text formats a claim; strings are not quoted.
 func text(claim any) string {
 	switch c := claim.(type) {
 	case nil:
@@ -40,7 +40,7 @@ func text(claim any) string {
 	return string(b)
 }
 
-// shown is outside text, fit for a terminal.
+// shown returns external text that is safe to print.
 func shown(s string) string {
 	if s == "" {
 		return "(none)"
@@ -48,7 +48,7 @@ func shown(s string) string {
 	return oneline.Clean(s)
 }
 
-// span writes a length of time for people: 42s, 4m30s, 1h5m, 12h.
+// span formats a duration: 42s, 4m30s, 1h5m, 12h.
 func span(d time.Duration) string {
 	unit := time.Second
 	if d >= time.Hour {
@@ -63,7 +63,7 @@ func span(d time.Duration) string {
 	return s
 }
 
-// list writes claims that are not said elsewhere and not empty, one on a line, by name.
+// list returns the other claims that are not empty, one on each line, sorted by name.
 func list(claims map[string]any) string {
 	var lines []string
 	for name, value := range claims {
