@@ -50,7 +50,7 @@ func (p Program) text(r doctor.Report) string {
 	t := &reportText{color: p.hasColor()}
 	for i, d := range r.Registries {
 		if i > 0 {
-			t.WriteString("\n")
+			fmt.Fprintln(t)
 			d.Checks = slices.DeleteFunc(slices.Clone(d.Checks),
 				func(c doctor.Check) bool { return c.Common })
 		}

@@ -52,8 +52,7 @@ func ReadClaims(text []byte, regs []registry.Registry) (Claims, error) {
 
 func parseClaims(text []byte, regs []registry.Registry) (Claims, error) {
 	var claims map[string]any
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
+	decoder := newDecoder(text)
 	if err := decoder.Decode(&claims); err != nil {
 		return Claims{}, errors.New("they are not a JSON object")
 	}
@@ -71,9 +70,7 @@ func parseClaims(text []byte, regs []registry.Registry) (Claims, error) {
 			Token          *struct{ Claims map[string]any }
 		}
 	}
-	decoder = json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err := decoder.Decode(&r); err != nil || r.Shape == 0 {
+	if err := newDecoder(text).Decode(&r); err != nil || r.Shape == 0 {
 		return Claims{}, errors.New(`they have no "iss", and are not what doctor --json prints`)
 	}
 	if r.Shape != shape {
@@ -95,4 +92,11 @@ func parseClaims(text []byte, regs []registry.Registry) (Claims, error) {
 	}
 	return Claims{}, errors.New("the report has no token in it: the job had none, or it is of " +
 		"another registry")
+}
+
+// newDecoder returns a decoder that keeps every digit of a number.
+func newDecoder(text []byte) *json.Decoder {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	return decoder
 }

@@ -62,7 +62,7 @@ func (e DockerEnvironment) Registries() (regs []registry.Registry, err error) {
 		}
 	}
 	if len(regs) == 0 {
-		return nil, fmt.Errorf("Docker's file %s names no registry for this helper", e.path)
+		return nil, fmt.Errorf("the Docker configuration %s names no registry for this helper", e.path)
 	}
 	return regs, nil
 }
