@@ -19,8 +19,12 @@ const module = "github.com/ecr-oidc/docker-credential-ecr-oidc"
 
 // level says how high each package stands. A package imports lower ones only.
 var level = map[string]int{
-	"cmd/docker-credential-ecr-oidc": 7,
+	"cmd/docker-credential-ecr-oidc": 9,
+	"internal/cli":                   8,
+	"internal/doctor":                7,
+	"internal/explain":               6,
 	"internal/helper":                6,
+	"internal/debuglog":              5,
 	"internal/exchange":              5,
 	"internal/cache":                 5,
 	"internal/dockerconfig":          5,
@@ -41,9 +45,9 @@ var fences = []struct {
 }{
 	{module: "github.com/aws/", packages: []string{"internal/exchange"}},
 	{module: "github.com/golang-jwt/", packages: []string{"internal/token", "internal/trust", "e2e/world"}},
-	{module: "github.com/docker/docker-credential-helpers", packages: []string{"cmd/docker-credential-ecr-oidc", "internal/helper"}, testsToo: []string{"e2e", "e2e/lab"}},
+	{module: "github.com/docker/docker-credential-helpers", packages: []string{"cmd/docker-credential-ecr-oidc", "internal/cli", "internal/helper"}, testsToo: []string{"e2e", "e2e/lab"}},
 	{module: "github.com/goccy/", packages: []string{"internal/config"}, testsToo: []string{"e2e"}},
-	{module: "github.com/spf13/", packages: []string{"cmd/docker-credential-ecr-oidc"}}, // never on the way of a get
+	{module: "github.com/spf13/", packages: []string{"internal/cli"}}, // a get does not use it
 }
 
 // An edge is one package's import of another, both as import paths.
@@ -128,7 +132,8 @@ func TestArrowsPointDown(t *testing.T) {
 			t.Errorf("%s imports %s: %s", e.from, e.to, why)
 		}
 	}
-	for _, p := range []string{"cmd/docker-credential-ecr-oidc", "internal/helper", "internal/exchange", "internal/token"} {
+	for _, p := range []string{"cmd/docker-credential-ecr-oidc", "internal/cli", "internal/doctor",
+		"internal/helper", "internal/exchange", "internal/token"} {
 		if !seen[p] {
 			t.Errorf("%s was not looked at", p)
 		}
@@ -144,6 +149,10 @@ func TestWrong(t *testing.T) {
 		want     string // "" is allowed
 	}{
 		{"cmd/docker-credential-ecr-oidc", module + "/internal/helper", false, ""},
+		{"internal/cli", module + "/internal/doctor", false, ""},
+		{"internal/doctor", module + "/internal/explain", false, ""},
+		{"internal/doctor", module + "/internal/cli", false, "up"},
+		{"internal/helper", module + "/internal/explain", false, "up"},
 		{"internal/helper", module + "/internal/cache", false, ""},
 		{"internal/exchange", module + "/internal/config", false, ""},
 		{"internal/token", module + "/internal/oneline", false, ""},
@@ -180,6 +189,10 @@ func TestWrong(t *testing.T) {
 		{"e2e", helpers, true, ""},
 		{"e2e/world", helpers, false, "alone"},
 		{"internal/dockerconfig", helpers, false, "alone"},
+		{"internal/doctor", helpers, false, "alone"},
+		{"internal/cli", "github.com/spf13/cobra", false, ""},
+		{"cmd/docker-credential-ecr-oidc", "github.com/spf13/cobra", false, "alone"},
+		{"internal/doctor", "github.com/spf13/cobra", false, "alone"},
 		{"internal/dockerconfig", "github.com/docker/docker-credential-helpers", false, "alone"},
 		{"internal/dockerconfig", "github.com/docker/docker-credential-helpers-not", false, ""},
 		{"internal/dockerconfig", "encoding/json", false, ""},

@@ -351,7 +351,7 @@ test('post: text that would end its block, or be a command, does not', script, a
 
 test('post: it never fails the job, whatever fails in it', script, async (t) => {
   for (const [text, message] of [
-    ['echo "ecr-oidc: unknown verb" >&2; exit 2', /doctor: unknown verb\n/],
+    ['echo "ecr-oidc: unknown command" >&2; exit 2', /doctor: unknown command\n/],
     ['exit 3', /doctor: it ended with 3\n/],
     ['echo x; /bin/rm -rf "$DOCKER_CONFIG"', /asking doctor: ENOENT/], // the mark that it was asked
   ]) {

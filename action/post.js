@@ -56,7 +56,7 @@ function diagnose({ folder, variables, binary }, env) {
     said += `${said && '\n'}(stopped after ${seconds} s)`;
   }
   if (!said) {
-    runner.info(`doctor: ${firstLine(result)}`); // a release without that verb
+    runner.info(`doctor: ${firstLine(result)}`); // a release without that command
     return;
   }
   // A fence that is longer than any in the text cannot be closed by it.

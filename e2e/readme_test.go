@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,16 +63,12 @@ func TestReadmeVariables(t *testing.T) {
 	}
 	documented := read("../README.md")
 	var sources []string
-	for _, dir := range []string{"../internal/config", "../internal/token", "../cmd/docker-credential-ecr-oidc"} {
-		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	for _, dir := range []string{"internal/config", "internal/token", "internal/cli", "internal/doctor", "internal/debuglog", "cmd/*"} {
+		files, err := filepath.Glob("../" + dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", dir, len(files), err)
 		}
-		for _, file := range files {
-			if !strings.HasSuffix(file, "_test.go") {
-				sources = append(sources, file)
-			}
-		}
+		sources = append(sources, slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })...)
 	}
 	used := read(sources...)
 	for v := range used {

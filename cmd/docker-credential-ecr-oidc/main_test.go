@@ -4,30 +4,30 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/docker/docker-credential-helpers/credentials"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cli"
 )
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// called is what a run of the program left behind.
+// called is the result of a run of the program.
 type called struct {
 	code           int
 	stdout, stderr string
 }
 
-// call runs the program in an environment that holds these variables, each "NAME=value", and nothing else.
-func call(stdin string, args []string, pairs ...string) called {
+// call runs the program in an environment that holds these variables, each "NAME=value", and
+// nothing else.
+func call(stdin string, command string, pairs ...string) called {
 	var stdout, stderr bytes.Buffer
-	code := program{stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, env: environ(pairs...)}.run(args)
+	p := cli.Program{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
+		Env: environ(pairs...)}
+	code := run(p, []string{command})
 	return called{code, stdout.String(), stderr.String()}
 }
 
@@ -43,138 +43,11 @@ func environ(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-func args(a ...string) []string { return a }
-
-// Wrong usage is 2, with the complaint and how to do it on stderr, and nothing on stdout.
-func TestWrongUsage(t *testing.T) {
-	configure := func(a ...string) []string { return append([]string{"configure"}, a...) }
-	for _, tt := range []struct {
-		args []string
-		want string
-	}{
-		{nil, "a verb is missing\n"},
-		{args("gett"), "unknown verb \"gett\"; did you mean get?\n"},
-		{args("login"), "unknown verb \"login\"\n"},
-		{args("frobnicate"), "unknown verb \"frobnicate\"\n"},
-		{args("Get"), `unknown verb "Get"`},
-		{args(""), "a verb is missing\n"},
-		{args("--frobnicate"), "unknown flag: --frobnicate\n"},
-		{args("help", "frobnicate"), "unknown verb \"frobnicate\"\n"},
-		{args("get", host), "get takes no arguments; it reads from stdin\n"},
-		{args("list", "x"), "list takes no arguments"},
-		{args("version", "x"), "version takes no arguments\n"},
-		{args("completion"), "completion takes one shell: bash, zsh, fish, powershell\n"},
-		{args("completion", "tcsh"), `completion: "tcsh" is no shell that is known`},
-		{args("password"), "password takes one registry, for example " + exampleHost},
-		{args("password", host, host), "password takes one registry"},
-		{args("password", "docker.io"), `"docker.io" is not an ECR registry; one looks like ` + exampleHost},
-		{configure(), "configure takes one registry or more, for example " + exampleHost},
-		{configure("docker.io"), `"docker.io" is not an ECR registry`},
-		{configure("--no-such-flag", host), "configure: unknown flag: --no-such-flag\n"},
-		{configure("--role"), "configure: flag needs an argument: --role\n"},
-		{configure("--role", "ci"), "configure: --role, --source, --profile and the other settings are for the accounts of registries"},
-		{configure("--account", "123456789012"), "configure: --account and --region go together\n"},
-		{configure("--region", "eu-west-2", host), "configure: --account and --region go together\n"},
-		{configure("--account", "12345678901", "--region", "eu-west-2"), `configure: account "12345678901" in region "eu-west-2" has no registry`},
-		{configure("--account", "123456789012", "--region", "eu-west-2,London"), `configure: account "123456789012" in region "London" has no registry`},
-		{configure("--remove"), "configure takes one registry or more"},
-		{configure("--remove", "--role", "ci", host), "configure: --remove goes with none of --role"},
-		{configure("--remove", "--creds-store=desktop"), "configure: --remove --creds-store brings back what was there; it takes no name\n"},
-		{configure("--authfile", "f", "--creds-store", host), "configure: --creds-store is for Docker: podman's file has no such field\n"},
-		{configure("--authfile", "f", "--docker-config", "d", host), "configure: --authfile is podman's file"},
-		{configure("--creds-store=../desktop"), `configure: --creds-store="../desktop" is no helper's name`},
-		{configure("--creds-store=ecr-oidc"), "configure: --creds-store=ecr-oidc is this program itself"},
-		{configure("--creds-store", "desktop"), `"desktop" is not an ECR registry; one looks like ` + exampleHost + "; to name the helper for other hosts: --creds-store=desktop\n"},
-	} {
-		dir := t.TempDir()
-		got := call("", tt.args, "DOCKER_CONFIG="+dir)
-		if got.code != wrongUsage || got.stdout != "" || !strings.HasPrefix(got.stderr, "ecr-oidc: "+tt.want) || !strings.Contains(got.stderr, "\n\nUsage:\n  docker-credential-ecr-oidc") || !strings.Contains(got.stderr, "--help") {
-			t.Errorf("%q: %+v, want %s", tt.args, got, tt.want)
-		}
-		if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
-			t.Errorf("%q: it wrote %v, %v", tt.args, files, err)
-		}
-	}
-}
-
-// Each verb is in the help, has help of its own with an example, and says the same in every way of asking.
-func TestHelp(t *testing.T) {
-	whole := call("", args("help"))
-	for _, a := range [][]string{args("help"), args("--help"), args("-h")} {
-		if got := call("", a); got != whole || got.code != succeeded || got.stderr != "" || !strings.Contains(got.stdout, "\nFor people:\n") {
-			t.Errorf("%s: %+v", a, got)
-		}
-	}
-	for _, verb := range []string{"configure", "password", "version", "help", "completion", "get", "store", "erase", "list"} {
-		if !strings.Contains(whole.stdout, "\n  "+verb+" ") {
-			t.Errorf("help does not name %s", verb)
-		}
-		got := call("", args("help", verb))
-		if got.code != succeeded || got.stderr != "" || !strings.Contains(got.stdout, "\nExamples:\n  ") || !strings.Contains(got.stdout, "\nUsage:\n  docker-credential-ecr-oidc "+verb) {
-			t.Errorf("help %s: %+v", verb, got)
-		}
-		for _, flag := range []string{"--help", "-h"} {
-			if again := call("", args(verb, flag)); again != got {
-				t.Errorf("%s %s: %+v, want %+v", verb, flag, again, got)
-			}
-		}
-	}
-}
-
-func TestVersion(t *testing.T) {
-	line := regexp.MustCompile(`^docker-credential-ecr-oidc \S+, commit \S+, go1\.\d+\S* \w+/\w+\n$`)
-	for _, verb := range []string{"version", "--version", "-v"} {
-		if got := call("", args(verb)); got.code != succeeded || !line.MatchString(got.stdout) || got.stderr != "" {
-			t.Errorf("%s: %+v", verb, got)
-		}
-	}
-}
-
-// Completion knows the verbs, the registries that are configured, and the sources.
-func TestCompletion(t *testing.T) {
-	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := call("", args("completion", shell)); got.code != succeeded || len(got.stdout) < 1000 || got.stderr != "" {
-			t.Errorf("%s: exit %d, %d bytes, %s", shell, got.code, len(got.stdout), got.stderr)
-		}
-	}
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"credHelpers":{"`+host+`":"ecr-oidc","gcr.io":"gcloud"}}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		args []string
-		want string
-	}{
-		{args("conf"), "configure\tLet Docker ask this helper for registries\n:4\n"},
-		{args("password", ""), host + "\n:4\n"},
-		{args("configure", "--remove", ""), host + "\n:4\n"},
-		{args("configure", host, ""), ":4\n"},
-		{args("configure", "--source", ""), strings.Join(token.Sources(), "\n") + "\n:4\n"},
-		{args("completion", ""), "bash\nzsh\nfish\npowershell\n:4\n"},
-		{args("help", "help", ""), ":4\n"},
-		{args("version", ""), ":4\n"},
-	} {
-		got := call("", append([]string{"__complete"}, tt.args...), "DOCKER_CONFIG="+dir)
-		if got.code != succeeded || got.stdout != tt.want {
-			t.Errorf("%q: %+v, want %q", tt.args, got, tt.want)
-		}
-	}
-}
-
-// What a release build sets is what it prints.
-func TestVersionOfARelease(t *testing.T) {
-	oldVersion, oldCommit := version, commit
-	t.Cleanup(func() { version, commit = oldVersion, oldCommit })
-	version, commit = "v1.2.3", "0123abc"
-	if got := versionLine(); !strings.HasPrefix(got, "docker-credential-ecr-oidc v1.2.3, commit 0123abc, go1.") {
-		t.Error(got)
-	}
-}
-
-// The protocol's own sentences are compared whole by its clients: on stdout, alone, and nothing on stderr.
+// The protocol's own sentences are compared whole by its clients: on stdout, alone, and nothing on
+// stderr.
 func TestProtocolSentences(t *testing.T) {
 	const notFound = "credentials not found in native keychain\n"
-	for _, tt := range []struct{ verb, stdin, want string }{
+	for _, tt := range []struct{ command, stdin, want string }{
 		{"get", "docker.io", notFound},
 		{"get", "https://index.docker.io/v1/\n", notFound},
 		{"get", "https://not.a.real.registry/url", notFound},
@@ -186,8 +59,9 @@ func TestProtocolSentences(t *testing.T) {
 		{"store", `{"ServerURL":"","Username":"u","Secret":"s"}`, "no credentials server URL\n"},
 		{"store", `{"ServerURL":"` + host + `","Secret":"s"}`, "no credentials username\n"},
 	} {
-		if got := call(tt.stdin, args(tt.verb), "ECR_OIDC_CACHE=off"); got != (called{failed, tt.want, ""}) {
-			t.Errorf("%s of %q: %+v, want %q on stdout alone", tt.verb, tt.stdin, got, tt.want)
+		if got := call(tt.stdin, tt.command,
+			"ECR_OIDC_CACHE=off"); got != (called{failed, tt.want, ""}) {
+			t.Errorf("%s of %q: %+v, want %q on stdout alone", tt.command, tt.stdin, got, tt.want)
 		}
 	}
 }
@@ -197,26 +71,45 @@ func TestFailure(t *testing.T) {
 	const secret = "request-token-of-this-job"
 	github := []string{"GITHUB_ACTIONS=true", "ECR_OIDC_CACHE=off"}
 	for _, tt := range []struct {
-		name, verb, stdin string
-		env               []string
-		want              string
+		name, command, stdin string
+		env                  []string
+		want                 string
 	}{
-		{"no token", "get", host, append(github, "ECR_OIDC_ROLE=ci"), "ecr-oidc: finding the GitHub job's OIDC token: ACTIONS_ID_TOKEN_REQUEST_URL is not set; give the job `permissions: {id-token: write}`"},
-		{"no role", "get", host, append(github, "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret), "ecr-oidc: finding an identity: no role is configured; set ECR_OIDC_ROLE to the role to assume\n"},
-		{"a wrong setting", "get", host, append(github, "ECR_OIDC_SOURCE="+secret, "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret), `ecr-oidc: ECR_OIDC_SOURCE is "***"; allowed are auto, `},
-		{"a setting of many lines", "get", host, append(github, "ECR_OIDC_ROLE=ci\n::add-mask::x\x1b[31m"), `ecr-oidc: ECR_OIDC_ROLE has "ci ::add-mask::x [31m", which is not a role`},
-		{"a wrong switch", "get", host, append(github, "ECR_OIDC_DEBUG=maybe"), `ecr-oidc: ECR_OIDC_DEBUG is "maybe"; allowed are 1, 0, true, false, on, off`},
-		{"store that cannot keep", "store", `{"ServerURL":"` + host + `","Username":"AWS","Secret":"` + secret + `"}`, []string{"ECR_OIDC_CACHE=off"}, "ecr-oidc: storing the login for " + host + ": opening the cache: ECR_OIDC_CACHE says off\n"},
-		{"store for another host", "store", `{"ServerURL":"docker.io","Username":"u","Secret":"` + secret + `"}`, nil, `ecr-oidc: storing a login: "docker.io" is not an ECR registry`},
+		{"no token", "get", host, append(github, "ECR_OIDC_ROLE=ci"),
+			"ecr-oidc: finding the GitHub job's OIDC token: ACTIONS_ID_TOKEN_REQUEST_URL is not " +
+				"set; give the job `permissions: {id-token: write}`"},
+		{"no role", "get", host,
+			append(github, "ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+				"ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret),
+			"ecr-oidc: finding an identity: no role is configured; set ECR_OIDC_ROLE to the role " +
+				"to assume\n"},
+		{"a wrong setting", "get", host,
+			append(github, "ECR_OIDC_SOURCE="+secret, "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret),
+			`ecr-oidc: ECR_OIDC_SOURCE is "***"; allowed are auto, `},
+		{"a setting of many lines", "get", host,
+			append(github, "ECR_OIDC_ROLE=ci\n::add-mask::x\x1b[31m"),
+			`ecr-oidc: ECR_OIDC_ROLE has "ci ::add-mask::x [31m", which is not a role`},
+		{"a wrong switch", "get", host, append(github, "ECR_OIDC_DEBUG=maybe"),
+			`ecr-oidc: ECR_OIDC_DEBUG is "maybe"; allowed are 1, 0, true, false, on, off`},
+		{"store that cannot keep", "store",
+			`{"ServerURL":"` + host + `","Username":"AWS","Secret":"` + secret + `"}`,
+			[]string{"ECR_OIDC_CACHE=off"},
+			"ecr-oidc: storing the login for " + host +
+				": opening the cache: ECR_OIDC_CACHE says off\n"},
+		{"store for another host", "store",
+			`{"ServerURL":"docker.io","Username":"u","Secret":"` + secret + `"}`, nil,
+			`ecr-oidc: storing a login: "docker.io" is not an ECR registry`},
 		{"store of something else", "store", `"` + secret, nil, "ecr-oidc: "},
 		{"get of a megabyte", "get", strings.Repeat("x", 1<<20), nil, "ecr-oidc: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := call(tt.stdin, args(tt.verb), tt.env...)
-			if got.code != failed || got.stdout != got.stderr || !strings.HasPrefix(got.stdout, tt.want) {
+			got := call(tt.stdin, tt.command, tt.env...)
+			if got.code != failed || got.stdout != got.stderr ||
+				!strings.HasPrefix(got.stdout, tt.want) {
 				t.Errorf("%+v, want %q on both", got, tt.want)
 			}
-			if strings.Count(got.stdout, "\n") != 1 || !strings.HasSuffix(got.stdout, "\n") || strings.Contains(got.stdout, "\x1b") || strings.Contains(got.stdout, secret) {
+			if strings.Count(got.stdout, "\n") != 1 || !strings.HasSuffix(got.stdout, "\n") ||
+				strings.Contains(got.stdout, "\x1b") || strings.Contains(got.stdout, secret) {
 				t.Errorf("not one clean line: %q", got.stdout)
 			}
 		})
@@ -229,19 +122,22 @@ func TestStoreGetErase(t *testing.T) {
 	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
 		t.Setenv(name, filepath.Join(t.TempDir(), "none"))
 	}
-	if got := call(`{"ServerURL":"https://`+host+`","Username":"AWS","Secret":"<the&password>"}`, args("store"), dir); got != (called{}) {
+	if got := call(`{"ServerURL":"https://`+host+`","Username":"AWS","Secret":"<the&password>"}`,
+		"store", dir); got != (called{}) {
 		t.Fatalf("store: %+v", got)
 	}
-	got := call("https://"+host+"/v2/\n", args("get"), dir)
+	got := call("https://"+host+"/v2/\n", "get", dir)
 	var answer credentials.Credentials
-	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || got.code != succeeded || got.stderr != "" || answer != (credentials.Credentials{ServerURL: "https://" + host + "/v2/", Username: "AWS", Secret: "<the&password>"}) {
+	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || got.code != 0 ||
+		got.stderr != "" || answer != (credentials.Credentials{ServerURL: "https://" + host +
+		"/v2/", Username: "AWS", Secret: "<the&password>"}) {
 		t.Errorf("get: %+v, %v", got, err)
 	}
-	if got := call("", args("list"), dir, "DOCKER_CONFIG="+t.TempDir()); got != (called{0, "{}\n", ""}) {
+	if got := call("", "list", dir, "DOCKER_CONFIG="+t.TempDir()); got != (called{0, "{}\n", ""}) {
 		t.Errorf("list: %+v", got)
 	}
 	for range 2 {
-		if got := call(host, args("erase"), dir); got != (called{}) {
+		if got := call(host, "erase", dir); got != (called{}) {
 			t.Errorf("erase: %+v", got)
 		}
 	}
@@ -250,17 +146,22 @@ func TestStoreGetErase(t *testing.T) {
 // With ECR_OIDC_DEBUG each step is a line on stderr, none of them secret; stdout is as it would be.
 func TestDebug(t *testing.T) {
 	const secret = "request-token-of-this-job"
-	env := []string{"ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c"), "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + secret, "ECR_OIDC_ROLE=ci"}
-	if got := call(`{"ServerURL":"`+host+`","Username":"AWS","Secret":"the-password"}`, args("store"), env...); got.code != 0 {
+	env := []string{"ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c"),
+		"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + secret,
+		"ECR_OIDC_ROLE=ci"}
+	if got := call(`{"ServerURL":"`+host+`","Username":"AWS","Secret":"the-password"}`, "store",
+		env...); got.code != 0 {
 		t.Fatal(got)
 	}
-	quiet := call(host, args("get"), env...)
+	quiet := call(host, "get", env...)
 	for _, tt := range []struct {
 		env  string
 		loud bool
-	}{{"ECR_OIDC_DEBUG=1", true}, {"RUNNER_DEBUG=1", false}, {"ECR_OIDC_DEBUG=0", false}, {"RUNNER_DEBUG=0", false}, {"ECR_OIDC_DEBUG=", false}} {
-		got := call(host, args("get"), append(env, tt.env)...)
-		if got.code != 0 || got.stdout != quiet.stdout || (got.stderr != "") != tt.loud || strings.Contains(got.stderr, secret) || strings.Contains(got.stderr, "the-password") {
+	}{{"ECR_OIDC_DEBUG=1", true}, {"RUNNER_DEBUG=1", false}, {"ECR_OIDC_DEBUG=0", false},
+		{"RUNNER_DEBUG=0", false}, {"ECR_OIDC_DEBUG=", false}} {
+		got := call(host, "get", append(env, tt.env)...)
+		if got.code != 0 || got.stdout != quiet.stdout || (got.stderr != "") != tt.loud ||
+			strings.Contains(got.stderr, secret) || strings.Contains(got.stderr, "the-password") {
 			t.Errorf("%s: %+v", tt.env, got)
 		}
 		for line := range strings.Lines(got.stderr) {
@@ -275,53 +176,14 @@ type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-// An answer that could not be written is no success.
+// A response that could not be written is a failure.
 func TestBrokenStdout(t *testing.T) {
 	var stderr bytes.Buffer
-	for _, verb := range []string{"list", "version", "help"} {
-		stderr.Reset()
-		code := program{stdin: strings.NewReader(""), stdout: brokenPipe{}, stderr: &stderr, env: environ()}.run(args(verb))
-		if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed || stderr.String() != want {
-			t.Errorf("%s: exit %d, %q, want %q", verb, code, stderr.String(), want)
-		}
-	}
-}
-
-func TestConfigure(t *testing.T) {
-	bin, dir := t.TempDir(), t.TempDir()
-	t.Setenv("PATH", bin)
-	path := filepath.Join(dir, "config.json")
-	already := ""
-	for _, arguments := range [][]string{
-		args("configure", "https://"+strings.ToUpper(host)+"/team/app"),
-		args("configure", "--docker-config", dir, host),
-	} {
-		env := "DOCKER_CONFIG=" + dir
-		if len(arguments) > 2 {
-			env = "DOCKER_CONFIG=" + t.TempDir() // the flag beats it
-		}
-		got := call("", arguments, env)
-		if want := fmt.Sprintf("%s: Docker asks ecr-oidc for %s%s\n", path, host, already); got.code != succeeded || got.stdout != want {
-			t.Errorf("%q: %+v, want %q", arguments, got, want)
-		}
-		if want := "ecr-oidc: docker-credential-ecr-oidc is not on PATH, where Docker looks for it\n"; got.stderr != want {
-			t.Errorf("%q: stderr %q, want %q", arguments, got.stderr, want)
-		}
-		var file struct{ CredHelpers map[string]string }
-		b, err := os.ReadFile(path)
-		if err == nil {
-			err = json.Unmarshal(b, &file)
-		}
-		if err != nil || len(file.CredHelpers) != 1 || file.CredHelpers[host] != "ecr-oidc" {
-			t.Errorf("%q: %s, %v", arguments, b, err)
-		}
-		already = " already"
-	}
-	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	got := call("", args("configure", host), "DOCKER_CONFIG="+dir)
-	if got.code != failed || got.stdout != "" || !strings.HasPrefix(got.stderr, "ecr-oidc: editing "+path+": it is not JSON") || strings.Count(got.stderr, "\n") != 1 {
-		t.Errorf("a broken file: %+v", got)
+	p := cli.Program{Stdin: strings.NewReader(""), Stdout: brokenPipe{}, Stderr: &stderr,
+		Env: environ()}
+	code := run(p, []string{"list"})
+	if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed ||
+		stderr.String() != want {
+		t.Errorf("exit %d, %q, want %q", code, stderr.String(), want)
 	}
 }

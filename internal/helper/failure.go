@@ -46,7 +46,7 @@ func encodeError(err error) *cache.Failure {
 	case errors.As(err, &m.AWS):
 		f.Refused, answered, retryable = m.AWS.Refused(), m.AWS.Code != "", m.AWS.Retryable
 	case errors.As(err, &m.Request):
-		answered, retryable = m.Request.Answered, m.Request.Passing
+		answered, retryable = m.Request.Answered, m.Request.Retryable
 	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process),
 		errors.As(err, &m.Endpoint),
 		errors.As(err, &m.Missing), errors.As(err, &m.Audience):

@@ -38,7 +38,7 @@ func TestFailureTravels(t *testing.T) {
 		{"the CI says no", &token.RequestError{Who: "GitHub", Tries: 1, Why: "HTTP 401 Unauthorized", Answered: true}, 10 * time.Second, false},
 		{"a certificate of the CI that is not trusted here", &token.RequestError{Who: "GitHub", Tries: 1, Why: "certificate signed by unknown authority"}, 0, false},
 		{"a certificate of AWS that is not trusted here", aws("", false), 0, false},
-		{"the CI has a bad day", &token.RequestError{Who: "GitHub", Tries: 5, Why: "HTTP 503", Passing: true}, 2 * time.Second, false},
+		{"the CI has a bad day", &token.RequestError{Who: "GitHub", Tries: 5, Why: "HTTP 503", Retryable: true}, 2 * time.Second, false},
 		{"another audience", &token.AudienceError{Token: name, Advice: "do this", Want: "a", Got: []string{"b", "c"}, Why: "why"}, 0, false},
 		{"no token", &token.MissingError{Token: name, Advice: "do that", Why: "it is not set", Ignored: []string{"AWS_ACCESS_KEY_ID"}}, 0, false},
 		{"no credentials", &exchange.NoCredentialsError{Profile: "dev", Ambient: "instance", Why: "no route"}, 0, false},

@@ -9,11 +9,11 @@ import (
 
 // RequestError reports that a CI did not issue a token when it was requested.
 type RequestError struct {
-	Who      string
-	Tries    int
-	Why      string
-	Passing  bool // a later try may succeed
-	Answered bool // the CI responded; otherwise it was not reached
+	Who       string
+	Tries     int
+	Why       string
+	Retryable bool // a later try may succeed
+	Answered  bool // the CI responded; otherwise it was not reached
 }
 
 func (e *RequestError) Error() string {

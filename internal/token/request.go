@@ -55,7 +55,7 @@ func newRequest(ctx context.Context, method string, u *url.URL, authorization st
 	return req, nil
 }
 
-// request sends what build makes until it is answered, and returns the string field of the JSON reply. Passing faults
+// request sends what build makes until it is answered, and returns the string field of the JSON reply. Retryable faults
 // (no connection, no answer, 429, 5xx, and GitHub's 403 for a job that it has not yet seen start, see
 // aws-actions/configure-aws-credentials#469) are tried again with jittered backoff, and not before the reply's
 // Retry-After; where that is later than ctx allows, there is no other try. A reply's body is never quoted: it may hold a
@@ -74,7 +74,7 @@ func request(ctx context.Context, client *http.Client, who, field string, build 
 			pause = max(pause, busy.after)
 		}
 		if !passing || try == tries || !sleep(ctx, pause) {
-			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Passing: passing, Answered: errors.As(err, &answer)}
+			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Retryable: passing, Answered: errors.As(err, &answer)}
 		}
 		wait *= 2
 	}

@@ -118,7 +118,7 @@ func TestGitHubQuery(t *testing.T) {
 	}
 }
 
-// Passing faults are tried again; a fault that stays ends in the last one's words.
+// Retryable faults are tried again; a fault that stays ends in the last one's words.
 func TestGitHubTriesAgain(t *testing.T) {
 	t.Parallel()
 	good := answering(jwtFor("sts.amazonaws.com", time.Hour))

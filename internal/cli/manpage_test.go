@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -16,11 +16,12 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// This file makes what a release installs beside the binary, man pages and completions: .goreleaser.yaml runs it with
-// -share. It is a test because it has to see the program's verbs, which no other package can, and because the binary
-// that ships has no use for it.
+// This file makes what a release installs beside the binary, man pages and completions:
+// .goreleaser.yaml runs it with -share. It is a test because it has to see the program's commands,
+// which no other package can, and because the binary that ships has no use for it.
 
-var share = flag.String("share", "", "write man pages and completions below `DIR`; the pages are of the day in SOURCE_DATE_EPOCH")
+var share = flag.String("share", "",
+	"write man pages and completions below `DIR`; the pages are of the day in SOURCE_DATE_EPOCH")
 
 // shared is the folder for one kind of file, empty.
 func shared(t *testing.T, kind string) string {
@@ -38,7 +39,8 @@ func shared(t *testing.T, kind string) string {
 	return dir
 }
 
-// Each verb has a page, and the release's list of pages, which goreleaser cannot make itself, has each of them.
+// Each command has a page, and the release's list of pages, which goreleaser cannot make itself,
+// has each of them.
 func TestManPages(t *testing.T) {
 	dir := shared(t, "man")
 	b, err := os.ReadFile("../../.goreleaser.yaml")
@@ -54,17 +56,18 @@ func TestManPages(t *testing.T) {
 		}
 		day = time.Unix(seconds, 0)
 	}
-	root := program{env: environ()}.verbs()
+	root := Program{Env: environ()}.commands()
 	pages := append(root.Commands(), root)
-	for _, verb := range pages {
-		name := pageName(verb) + ".1.gz"
-		text := manPage(verb, day)
-		for _, want := range []string{roff(verb.Short), roff(verb.UseLine()), roff(strings.Split(verb.Example, "\n")[0])} {
+	for _, command := range pages {
+		name := pageName(command) + ".1.gz"
+		text := manPage(command, day)
+		for _, want := range []string{roff(command.Short), roff(command.UseLine()),
+			roff(strings.Split(command.Example, "\n")[0])} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s has no %q:\n%s", name, want, text)
 			}
 		}
-		verb.Flags().VisitAll(func(f *pflag.Flag) {
+		command.Flags().VisitAll(func(f *pflag.Flag) {
 			if !strings.Contains(text, roff("--"+f.Name)) {
 				t.Errorf("%s has no --%s", name, f.Name)
 			}
@@ -89,27 +92,30 @@ func TestManPages(t *testing.T) {
 	}
 }
 
-func pageName(verb *cobra.Command) string { return strings.ReplaceAll(verb.CommandPath(), " ", "-") }
+func pageName(command *cobra.Command) string {
+	return strings.ReplaceAll(command.CommandPath(), " ", "-")
+}
 
-// manPage is a verb's help in man(7). cobra has a generator too, but brings a Markdown parser for it, and shows a flag
-// by its default instead of by what it takes.
-func manPage(verb *cobra.Command, day time.Time) string {
+// manPage is a command's help in man(7). cobra has a generator too, but brings a Markdown parser
+// for it, and shows a flag by its default instead of by what it takes.
+func manPage(command *cobra.Command, day time.Time) string {
 	var b strings.Builder
 	section := func(name, text string) { fmt.Fprintf(&b, ".SH %s\n%s\n", name, text) }
-	fmt.Fprintf(&b, ".TH DOCKER-CREDENTIAL-ECR-OIDC 1 %s docker-credential-ecr-oidc \"\"\n", day.UTC().Format(time.DateOnly))
-	section("NAME", roff(pageName(verb)+" - "+verb.Short))
-	section("SYNOPSIS", `\fB`+roff(verb.UseLine())+`\fR`)
-	about := verb.Long
+	fmt.Fprintf(&b, ".TH DOCKER-CREDENTIAL-ECR-OIDC 1 %s docker-credential-ecr-oidc \"\"\n",
+		day.UTC().Format(time.DateOnly))
+	section("NAME", roff(pageName(command)+" - "+command.Short))
+	section("SYNOPSIS", `\fB`+roff(command.UseLine())+`\fR`)
+	about := command.Long
 	if about == "" {
-		about = verb.Short + "."
+		about = command.Short + "."
 	}
 	section("DESCRIPTION", strings.ReplaceAll(roff(about), "\n\n", "\n.PP\n"))
-	verb.InitDefaultHelpFlag()
-	section("OPTIONS", options(verb.Flags()))
-	section("EXAMPLES", ".EX\n"+roff(verb.Example)+"\n.EE")
-	others := verb.Commands()
-	if verb.HasParent() {
-		others = append(others, verb.Parent())
+	command.InitDefaultHelpFlag()
+	section("OPTIONS", options(command.Flags()))
+	section("EXAMPLES", ".EX\n"+roff(command.Example)+"\n.EE")
+	others := command.Commands()
+	if command.HasParent() {
+		others = append(others, command.Parent())
 	}
 	var also []string
 	for _, other := range others {
@@ -130,15 +136,18 @@ func options(flags *pflag.FlagSet) string {
 		if takes != "" && !strings.HasPrefix(takes, "[") {
 			takes = " " + takes
 		}
-		all = append(all, fmt.Sprintf(".TP\n\\fB%s\\fR\\fI%s\\fR\n%s", roff(name), roff(takes), roff(usage)))
+		all = append(all, fmt.Sprintf(".TP\n\\fB%s\\fR\\fI%s\\fR\n%s", roff(name), roff(takes),
+			roff(usage)))
 	})
 	return strings.Join(all, "\n")
 }
 
 // roff quotes a text, so that what is copied from a page is what was written here.
 func roff(text string) string {
-	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~", `\(ti`).Replace(text)
-	text = strings.ReplaceAll("\n"+text, "\n.", "\n\\&.") // at the start of a line it would be a request
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~",
+		`\(ti`).Replace(text)
+	text = strings.ReplaceAll("\n"+text, "\n.",
+		"\n\\&.") // at the start of a line it would be a request
 	return text[1:]
 }
 
@@ -152,7 +161,8 @@ func TestCompletions(t *testing.T) {
 		"powershell": "docker-credential-ecr-oidc.ps1",
 	} {
 		got := call("", args("completion", shell))
-		if got.code != succeeded || got.stderr != "" || !strings.Contains(got.stdout, "docker-credential-ecr-oidc") {
+		if got.code != succeeded || got.stderr != "" ||
+			!strings.Contains(got.stdout, "docker-credential-ecr-oidc") {
 			t.Errorf("%s: %+v", shell, got)
 		}
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(got.stdout), 0o644); err != nil {

@@ -1,10 +1,10 @@
-package main
+package debuglog
 
 import "os"
 
-// openDebugLog opens or creates the file at path to append to it. It returns nil unless path is a
+// open opens or creates the file at path to append to it. It returns nil unless path is a
 // regular file. To create a symlink takes a privilege there.
-func openDebugLog(path string) *os.File {
+func open(path string) *os.File {
 	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() {
 		return nil
 	}
@@ -13,7 +13,8 @@ func openDebugLog(path string) *os.File {
 		return nil
 	}
 	there, err := os.Lstat(path)
-	if fi, errOpened := f.Stat(); err == nil && errOpened == nil && there.Mode().IsRegular() && os.SameFile(fi, there) {
+	if fi, errOpened := f.Stat(); err == nil && errOpened == nil && there.Mode().IsRegular() &&
+		os.SameFile(fi, there) {
 		return f
 	}
 	_ = f.Close()

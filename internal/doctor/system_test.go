@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"os"
@@ -11,8 +11,9 @@ import (
 )
 
 func TestDockerVersion(t *testing.T) {
-	const shows, push, hides = ", which shows a refusal in its own error", "of a push", "hides a refusal"
-	for said, want := range map[string]string{
+	const shows, push, hides = ", which shows a refusal in its own error", "of a push",
+		"hides a refusal"
+	for output, want := range map[string]string{
 		"Docker version 29.0.0, build 3d4129b":                   "version 29.0.0" + shows,
 		"Docker version 30.1, build x":                           "version 30.1" + shows,
 		"Docker version 28.5.0, build x":                         push,
@@ -28,9 +29,10 @@ func TestDockerVersion(t *testing.T) {
 		"":                                                       "",
 		"Docker version unknown-version, build unknown-commit":   "",
 	} {
-		c, ok := dockerVersion(said)
-		if ok != (want != "") || !strings.Contains(c.Text, want) || ok && (c.Name != "docker" || c.State != good) {
-			t.Errorf("%q: %v %+v, want %q", said, ok, c, want)
+		c, ok := dockerVersion(output)
+		if ok != (want != "") || !strings.Contains(c.Text, want) ||
+			ok && (c.Name != "docker" || c.State != OK) {
+			t.Errorf("%q: %v %+v, want %q", output, ok, c, want)
 		}
 	}
 }
@@ -51,8 +53,10 @@ func TestAuthConfig(t *testing.T) {
 		}
 	}
 	for key, want := range map[string]bool{
-		host: true, "https://" + host: true, "https://" + host + "/v1/": true, strings.ToUpper(host): true, host + ":443": true,
-		"ghcr.io": false, "": false, "x" + host: false, "evil.example/" + host: false, strings.Replace(host, "1", "2", 1): false,
+		host: true, "https://" + host: true, "https://" + host + "/v1/": true,
+		strings.ToUpper(host): true, host + ":443": true,
+		"ghcr.io": false, "": false, "x" + host: false, "evil.example/" + host: false,
+		strings.Replace(host, "1", "2", 1): false,
 	} {
 		if isHost(key, host) != want {
 			t.Errorf("%q is %s: %v", key, host, !want)
@@ -60,30 +64,34 @@ func TestAuthConfig(t *testing.T) {
 	}
 }
 
-// A command that hangs is not waited for. One that fails, prints too much or is not there has no output.
-// Its environment has no more than what it needs.
+// A command that hangs is not waited for. One that fails, prints too much or is not there has no
+// output. Its environment has no more than what it needs.
 func TestRun(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("the commands are shell scripts")
 	}
 	dir := t.TempDir()
-	for _, name := range []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN"} {
+	for _, name := range []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "AWS_SECRET_ACCESS_KEY",
+		"GITHUB_TOKEN"} {
 		t.Setenv(name, "marked")
 	}
 	t.Setenv("HOME", "/home/user")
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for name, script := range map[string]string{
-		"says": "echo; echo yes $1", "fails": "echo yes; exit 1", "hangs": "sleep 300 & echo yes; wait",
+		"says": "echo; echo yes $1", "fails": "echo yes; exit 1",
+		"hangs":  "sleep 300 & echo yes; wait",
 		"floods": "head -c 200000 /dev/zero | tr '\\0' x",
 		"tells":  "env | grep -E '^(ACTIONS_|AWS_|GITHUB_|HOME=)'",
 	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"),
+			0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	start := time.Now()
 	for name, want := range map[string]string{
-		"says": "yes x", "fails": "", "hangs": "", "floods": "", "is-not-there": "", "tells": "HOME=/home/user",
+		"says": "yes x", "fails": "", "hangs": "", "floods": "", "is-not-there": "",
+		"tells": "HOME=/home/user",
 	} {
 		if got := run(name, "x"); got != want {
 			t.Errorf("%s: %.100q, want %q", name, got, want)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package debuglog
 
 import (
 	"fmt"
@@ -14,13 +14,13 @@ import (
 )
 
 // Each line is written whole, whoever else appends, and nothing is written beyond the limit.
-func TestDebugLogConcurrent(t *testing.T) {
+func TestConcurrentWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	const writers, lines = 8, 2000
 	var all sync.WaitGroup
 	for i := range writers {
 		all.Go(func() {
-			log := &debugLog{path: path}
+			log := &logFile{path: path}
 			for range lines {
 				fmt.Fprintf(log, "[%d] %s\n", i, strings.Repeat(fmt.Sprint(i), 100))
 			}
@@ -28,8 +28,8 @@ func TestDebugLogConcurrent(t *testing.T) {
 	}
 	all.Wait()
 	b, err := os.ReadFile(path)
-	if err != nil || len(b) > maxDebugLog+writers*105 || len(b) < maxDebugLog-105 {
-		t.Fatalf("%d bytes, %v; want about %d", len(b), err, maxDebugLog)
+	if err != nil || len(b) > maxSize+writers*105 || len(b) < maxSize-105 {
+		t.Fatalf("%d bytes, %v; want about %d", len(b), err, maxSize)
 	}
 	whole := regexp.MustCompile(`^\[(\d)\] \d{100}\n$`)
 	for line := range strings.Lines(string(b)) {
@@ -38,7 +38,7 @@ func TestDebugLogConcurrent(t *testing.T) {
 		}
 	}
 	before := len(b)
-	if n, err := (&debugLog{path: path}).Write(make([]byte, 200)); n != 200 || err != nil {
+	if n, err := (&logFile{path: path}).Write(make([]byte, 200)); n != 200 || err != nil {
 		t.Errorf("beyond the limit: %d, %v", n, err)
 	}
 	if fi, err := os.Stat(path); err != nil || fi.Size() != int64(before) {
@@ -47,7 +47,7 @@ func TestDebugLogConcurrent(t *testing.T) {
 }
 
 // A pipe that somebody reads can be opened, and gets nothing.
-func TestDebugLogPipe(t *testing.T) {
+func TestPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
@@ -57,7 +57,7 @@ func TestDebugLogPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	if n, err := (&debugLog{path: path}).Write([]byte("line\n")); n != 5 || err != nil {
+	if n, err := (&logFile{path: path}).Write([]byte("line\n")); n != 5 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	if n, err := reader.Read(make([]byte, 10)); n != 0 {

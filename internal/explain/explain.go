@@ -1,4 +1,6 @@
-package main
+// Package explain is the table from an error to what its reader can do about it, and the one line
+// that reports both.
+package explain
 
 import (
 	"errors"
@@ -6,12 +8,24 @@ import (
 	"unicode"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// advice is the one table from an error to what its reader can do about it. It is empty where the error says that
-// itself.
-func advice(err error) string {
+// Line returns an error and its advice as one line, without the secrets. host is the registry that
+// the error is about; "" when there is none or the error names it.
+func Line(err error, host string, secrets []string) string {
+	text := "ecr-oidc: " + err.Error()
+	for _, next := range []string{Advice(err), seeDoctor(err, host)} {
+		if next != "" {
+			text += "; " + next
+		}
+	}
+	return oneline.Line(oneline.Strike(text, secrets...))
+}
+
+// Advice returns what to do about an error; "" when the error says that itself.
+func Advice(err error) string {
 	var (
 		missing  *token.MissingError
 		noRole   *token.NoRoleError
@@ -27,26 +41,26 @@ func advice(err error) string {
 	case err == nil:
 		return ""
 	case errors.As(err, &missing):
-		return missing.Advice + instead(missing.Ignored)
+		return missing.Advice + describeIgnored(missing.Ignored)
 	case errors.As(err, &noRole):
 		next := "set ECR_OIDC_ROLE to the role to assume"
 		if noRole.Why != "" {
 			next += ", and " + noRole.Advice
 		}
-		return next + instead(noRole.Ignored)
+		return next + describeIgnored(noRole.Ignored)
 	case errors.As(err, &audience):
 		return audience.Advice
 	case errors.As(err, &sso):
-		return "run: " + sso.Command + " --profile " + word(sso.Profile)
+		return "run: " + sso.Command + " --profile " + ShellWord(sso.Profile)
 	case errors.As(err, &profile):
 		return profileAdvice(profile)
 	case errors.As(err, &process):
-		return "to try it: aws sts get-caller-identity --profile " + word(process.Profile)
+		return "to try it: aws sts get-caller-identity --profile " + ShellWord(process.Profile)
 	case errors.As(err, &endpoint) && endpoint.Endpoint != "":
 		return "for a test server, set ECR_OIDC_ALLOW_HTTP_ENDPOINTS=on"
 	case errors.As(err, &none):
 		return noneAdvice(none)
-	case distrusted(err):
+	case Untrusted(err):
 		return "if a proxy intercepts TLS here, set AWS_CA_BUNDLE to a file with its CA certificate"
 	case errors.As(err, &aws):
 		return awsAdvice(aws)
@@ -54,28 +68,27 @@ func advice(err error) string {
 	return ""
 }
 
-// distrusted says whether a server's certificate was signed by nobody whom this machine trusts (crypto/x509's words).
-func distrusted(err error) bool {
-	return strings.Contains(err.Error(), "certificate signed by unknown authority") || strings.Contains(err.Error(), "certificate is not trusted")
+// Untrusted reports whether a server's certificate is not trusted on this machine. The texts are
+// those of crypto/x509, on macOS those of the system.
+func Untrusted(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "certificate signed by unknown authority") ||
+		strings.Contains(text, "certificate is not trusted")
 }
 
-// more names the verb that says more of a get's failure, where AWS or a CI refused and did not say why, or
-// something hung.
-func more(err error, host string) string {
+// seeDoctor names the command that explains a failed get, for a refusal without a reason and for a
+// timeout.
+func seeDoctor(err error, host string) string {
 	var (
 		aws     *exchange.Error
 		request *token.RequestError
-		late    *overdue
-		get     *getError
+		timeout *TimeoutError
 	)
-	if errors.As(err, &get) {
-		host = get.host
-	}
 	switch {
-	case distrusted(err):
+	case Untrusted(err):
 		return ""
-	case errors.As(err, &request), errors.As(err, &late):
-	case errors.As(err, &aws) && (advice(err) == "" || aws.Code == "AccessDenied"):
+	case errors.As(err, &request), errors.As(err, &timeout):
+	case errors.As(err, &aws) && (Advice(err) == "" || aws.Code == "AccessDenied"):
 		host = aws.Registry.Host
 	default:
 		return ""
@@ -86,10 +99,10 @@ func more(err error, host string) string {
 	return "to see why: docker-credential-ecr-oidc doctor " + host
 }
 
-// instead names the identities that were there and were not used, and how to choose one.
-func instead(others []string) string {
+// describeIgnored names the identities that were found and not used, and how to choose one.
+func describeIgnored(variables []string) string {
 	var ways []string
-	for _, name := range others {
+	for _, name := range variables {
 		switch name {
 		case "AWS_ACCESS_KEY_ID":
 			ways = append(ways, "the AWS keys in the environment are used with ECR_OIDC_SOURCE=aws")
@@ -116,15 +129,16 @@ func profileAdvice(e *exchange.ProfileError) string {
 	case e.Missing:
 		return "to see those that there are: aws configure list-profiles"
 	case e.MFA:
-		return "put a session's keys into the environment: aws configure export-credentials --format env --profile " + word(e.Profile)
+		return "put a session's keys into the environment: aws configure export-credentials " +
+			"--format env --profile " + ShellWord(e.Profile)
 	case e.Login != "":
-		return "set ECR_OIDC_PROFILE=" + word(e.Login) + " and ECR_OIDC_ROLE=" + e.Role
+		return "set ECR_OIDC_PROFILE=" + ShellWord(e.Login) + " and ECR_OIDC_ROLE=" + e.Role
 	}
 	return ""
 }
 
-// word writes a profile's name as one word of a command.
-func word(name string) string {
+// ShellWord returns a name as one word of a shell command.
+func ShellWord(name string) string {
 	if strings.ContainsFunc(name, func(c rune) bool {
 		return !strings.ContainsRune("_-./@:+=,", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c)
 	}) {
@@ -139,17 +153,21 @@ func awsAdvice(e *exchange.Error) string {
 	case e.Code == "":
 		return ""
 	case e.Code == "AccessDenied" && e.Step == exchange.WebIdentity:
-		return "either there is no such role, or its trust policy does not admit exactly this subject and audience"
+		return "either there is no such role, or its trust policy does not admit exactly this " +
+			"subject and audience"
 	case e.Code == "AccessDenied" && e.Step == exchange.AssumeRole:
-		return "the role's trust policy must admit the identity before it, and that identity's policy must allow sts:AssumeRole on the role"
-	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password && e.Registry.Public:
+		return "the role's trust policy must admit the identity before it, and that identity's " +
+			"policy must allow sts:AssumeRole on the role"
+	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password &&
+		e.Registry.Public:
 		return "allow it ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on \"*\""
 	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password:
 		return "allow it ecr:GetAuthorizationToken on \"*\""
 	case e.Code == "InvalidIdentityToken" && unsupported:
 		return "create the IAM OIDC provider for the token's issuer in the role's account"
 	case e.Code == "InvalidIdentityToken" && strings.Contains(e.Message, "audience"):
-		return "add the audience to the client ids of the IAM OIDC provider, or ask for one that is there with ECR_OIDC_AUDIENCE"
+		return "add the audience to the client ids of the IAM OIDC provider, or ask for one that " +
+			"is there with ECR_OIDC_AUDIENCE"
 	case e.Code == "ExpiredTokenException":
 		return token.ExpiredAdvice(e.Source)
 	case e.Code == "RegionDisabledException":

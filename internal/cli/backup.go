@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -17,9 +17,9 @@ type backup struct {
 	New bool `json:"new,omitempty"` // there was no file
 }
 
-// keep writes what is about to be replaced. It comes before the change itself: if this process ends between the two,
-// there is nothing to put back, and restoring finds that out.
-func (c *configuration) keep(file *dockerconfig.Edit) error {
+// writeBackup writes what is about to be replaced. It comes before the change: if this process ends
+// between the two, a restore finds nothing to put back.
+func (c *configuration) writeBackup(file *dockerconfig.Edit) error {
 	var hosts []string
 	for _, reg := range c.registries {
 		hosts = append(hosts, reg.Host)
@@ -28,7 +28,8 @@ func (c *configuration) keep(file *dockerconfig.Edit) error {
 	if _, err := os.Stat(c.path); errors.Is(err, fs.ErrNotExist) {
 		b.New = true
 	}
-	// The first backup is the one that counts: a second one in its place would hold our own entries.
+	// The first backup is the one that counts: a second one in its place would hold our own
+	// entries.
 	if _, err := os.Lstat(c.backup); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			err = errors.New("it is there already; name a new file")
@@ -45,12 +46,12 @@ func (c *configuration) keep(file *dockerconfig.Edit) error {
 	if err != nil {
 		return fmt.Errorf("writing the backup %s: %w", c.backup, err)
 	}
-	c.tell("%s: keeps what was there", c.backup)
+	c.report("%s: keeps what was there", c.backup)
 	return nil
 }
 
-// putBack undoes what was done when the backup was made, but for what somebody has changed since.
-func (c *configuration) putBack(file *dockerconfig.Edit) error {
+// restoreBackup restores what the backup has, except for what has changed since.
+func (c *configuration) restoreBackup(file *dockerconfig.Edit) error {
 	text, _, err := atomicfile.Read(c.restore, dockerconfig.MaxSize)
 	if errors.As(err, new(*fs.PathError)) { // it names the file
 		return fmt.Errorf("reading the backup: %w", err)
@@ -60,21 +61,22 @@ func (c *configuration) putBack(file *dockerconfig.Edit) error {
 	}
 	var b backup
 	if err := json.Unmarshal(text, &b); err != nil || b.Helpers == nil {
-		return fmt.Errorf("reading the backup %s: it was not written by configure --backup", c.restore)
+		return fmt.Errorf("reading the backup %s: it was not written by configure --backup",
+			c.restore)
 	}
 	hosts, logins := file.Restore(b.Backup, name)
 	for _, host := range hosts {
 		if old := b.Helpers[host]; old != "" {
-			c.tell("%s: %s asks %s for %s again", c.path, c.client, old, host)
+			c.report("%s: %s asks %s for %s again", c.path, c.client, old, host)
 		} else {
-			c.tell("%s: %s no longer asks %s for %s", c.path, c.client, name, host)
+			c.report("%s: %s no longer asks %s for %s", c.path, c.client, name, host)
 		}
 	}
 	for _, key := range logins {
-		c.tell("%s: put back the login for %q in auths", c.path, key)
+		c.report("%s: put back the login for %q in auths", c.path, key)
 	}
 	if len(hosts)+len(logins) == 0 {
-		c.tell("%s: there is nothing to put back", c.path)
+		c.report("%s: there is nothing to put back", c.path)
 	}
 	if b.New && file.Empty() {
 		file.Afterwards(func() error {

@@ -1,0 +1,170 @@
+// Package cli implements the commands for people: configure, doctor, password, version, help and
+// completion.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+// Program is a process as a command sees it.
+type Program struct {
+	Stdin           io.Reader
+	Stdout, Stderr  io.Writer
+	Env             token.Env
+	Version, Commit string // of a release; "" takes them from the build information
+}
+
+// Exit codes.
+const (
+	succeeded  = 0
+	failed     = 1
+	wrongUsage = 2
+)
+
+// Run runs a command and returns its exit code. Results go to stdout, errors to stderr.
+func (p Program) Run(args []string) int {
+	out := &output{Writer: p.Stdout}
+	p.Stdout = out
+	root := p.commands()
+	root.SetArgs(append([]string{}, args...)) // nil would mean os.Args
+	command, err := root.ExecuteC()
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("writing the answer: %w", out.err)
+	}
+	if err == nil {
+		return succeeded
+	}
+	if errors.Is(err, errUnhealthy) {
+		return failed
+	}
+	fmt.Fprintln(p.Stderr, p.line(err))
+	var usage usageError
+	if !errors.As(err, &usage) {
+		return failed
+	}
+	fmt.Fprintf(p.Stderr, "\n%s", shortUsage(command))
+	return wrongUsage
+}
+
+// line returns an error and its advice as one line without secrets.
+func (p Program) line(err error) string {
+	var (
+		get  *getError
+		host string
+	)
+	if errors.As(err, &get) {
+		host = get.host
+	}
+	return explain.Line(err, host, p.Env.Secrets())
+}
+
+// output remembers the first error of a write.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// usageError reports that the program was called wrongly.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+func usageErrorf(format string, args ...any) error {
+	return usageError{fmt.Sprintf(format, args...)}
+}
+
+// shortUsage returns the usage of a command, its first example, and how to get more help.
+func shortUsage(command *cobra.Command) string {
+	if !command.HasParent() {
+		return command.UsageString()
+	}
+	example, _, _ := strings.Cut(command.Example, "\n")
+	return fmt.Sprintf("Usage:\n  %s\n\nExample:\n%s\n\nUse \"%s --help\" for more.\n",
+		command.UseLine(), example, command.CommandPath())
+}
+
+// commands returns the tree of commands.
+func (p Program) commands() *cobra.Command {
+	var showVersion bool
+	root := &cobra.Command{
+		Use:   "docker-credential-" + name,
+		Short: "Log in to Amazon ECR with your CI's own OIDC token",
+		Long: `A Docker credential helper for Amazon ECR that logs in with your CI's OIDC
+token.
+
+The role to assume is in ECR_OIDC_ROLE, ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN, or
+in ecr-oidc.yaml beside Docker's config.json. ECR_OIDC_DEBUG=1 prints each step
+to stderr.`,
+		Example: examples(
+			"docker-credential-ecr-oidc configure "+exampleHost,
+			"docker push "+exampleHost+"/app:v1",
+		),
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(root *cobra.Command, args []string) error {
+			switch {
+			case showVersion && len(args) == 0:
+				fmt.Fprintln(p.Stdout, p.version())
+				return nil
+			case len(args) == 0 || args[0] == "":
+				return usageErrorf("a command is missing")
+			}
+			return unknown(root, args[0])
+		},
+	}
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		if command.HasParent() {
+			return usageErrorf("%s: %v", command.Name(), err)
+		}
+		return usageErrorf("%v", err)
+	})
+	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.AddGroup(&cobra.Group{ID: "people", Title: "For people:"},
+		&cobra.Group{ID: "docker", Title: "For Docker, which writes to their stdin:"})
+	help := p.helpCommand()
+	root.SetHelpCommand(help)
+	for _, command := range []*cobra.Command{p.configureCommand(), p.doctorCommand(),
+		p.passwordCommand(), p.versionCommand(), p.completionCommand(), help} {
+		command.GroupID = "people"
+		command.DisableFlagsInUseLine = !command.HasAvailableLocalFlags()
+		root.AddCommand(command)
+	}
+	for _, command := range dockerCommands() {
+		command.GroupID = "docker"
+		command.DisableFlagsInUseLine = true
+		root.AddCommand(command)
+	}
+	return root
+}
+
+func unknown(root *cobra.Command, command string) error {
+	root.SuggestionsMinimumDistance = 2
+	if near := root.SuggestionsFor(command); len(near) > 0 {
+		return usageErrorf("unknown command %q; did you mean %s?", command,
+			strings.Join(near, " or "))
+	}
+	return usageErrorf("unknown command %q", command)
+}
+
+// examples indents each line, as cobra shows examples.
+func examples(all ...string) string { return "  " + strings.Join(all, "\n  ") }

@@ -1,0 +1,269 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+
+// called is what a run of the program left behind.
+type called struct {
+	code           int
+	stdout, stderr string
+}
+
+// call runs the program in an environment that holds these variables, each "NAME=value", and
+// nothing else.
+func call(stdin string, args []string, pairs ...string) called {
+	var stdout, stderr bytes.Buffer
+	code := Program{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
+		Env: environ(pairs...)}.Run(args)
+	return called{code, stdout.String(), stderr.String()}
+}
+
+func environ(pairs ...string) func(string) (string, bool) {
+	vars := map[string]string{}
+	for _, pair := range pairs {
+		name, value, _ := strings.Cut(pair, "=")
+		vars[name] = value
+	}
+	return func(name string) (string, bool) {
+		value, set := vars[name]
+		return value, set
+	}
+}
+
+func args(a ...string) []string { return a }
+
+// Wrong usage is 2, with the complaint and how to do it on stderr, and nothing on stdout.
+func TestWrongUsage(t *testing.T) {
+	configure := func(a ...string) []string { return append([]string{"configure"}, a...) }
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "a command is missing\n"},
+		{args("gett"), "unknown command \"gett\"; did you mean get?\n"},
+		{args("login"), "unknown command \"login\"\n"},
+		{args("frobnicate"), "unknown command \"frobnicate\"\n"},
+		{args("Get"), `unknown command "Get"`},
+		{args(""), "a command is missing\n"},
+		{args("--frobnicate"), "unknown flag: --frobnicate\n"},
+		{args("help", "frobnicate"), "unknown command \"frobnicate\"\n"},
+		{args("get", host), "get takes no arguments; it reads from stdin\n"},
+		{args("list", "x"), "list takes no arguments"},
+		{args("version", "x"), "version takes no arguments\n"},
+		{args("completion"), "completion takes one shell: bash, zsh, fish, powershell\n"},
+		{args("completion", "tcsh"), `completion: unknown shell "tcsh"; supported shells are bash, `},
+		{args("password"), "password takes one registry, for example " + exampleHost},
+		{args("password", host, host), "password takes one registry"},
+		{args("password", "docker.io"),
+			`"docker.io" is not an ECR registry; one looks like ` + exampleHost},
+		{configure(), "configure takes one registry or more, for example " + exampleHost},
+		{configure("docker.io"), `"docker.io" is not an ECR registry`},
+		{configure("--no-such-flag", host), "configure: unknown flag: --no-such-flag\n"},
+		{configure("--role"), "configure: flag needs an argument: --role\n"},
+		{configure("--role", "ci"),
+			"configure: --role, --source, --profile and the other settings are for the accounts " +
+				"of registries"},
+		{configure("--account", "123456789012"), "configure: --account and --region go together\n"},
+		{configure("--region", "eu-west-2", host),
+			"configure: --account and --region go together\n"},
+		{configure("--account", "12345678901", "--region", "eu-west-2"),
+			`configure: account "12345678901" in region "eu-west-2" has no registry`},
+		{configure("--account", "123456789012", "--region", "eu-west-2,London"),
+			`configure: account "123456789012" in region "London" has no registry`},
+		{configure("--remove"), "configure takes one registry or more"},
+		{configure("--remove", "--role", "ci", host),
+			"configure: --remove goes with none of --role"},
+		{configure("--remove", "--creds-store=desktop"),
+			"configure: --remove --creds-store brings back what was there; it takes no name\n"},
+		{configure("--authfile", "f", "--creds-store", host),
+			"configure: --creds-store is for Docker: podman's file has no such field\n"},
+		{configure("--authfile", "f", "--docker-config", "d", host),
+			"configure: --authfile is podman's file"},
+		{configure("--creds-store=../desktop"),
+			`configure: --creds-store="../desktop" is no helper's name`},
+		{configure("--creds-store=ecr-oidc"),
+			"configure: --creds-store=ecr-oidc is this program itself"},
+		{configure("--creds-store", "desktop"),
+			`"desktop" is not an ECR registry; one looks like ` + exampleHost +
+				"; to name the helper for other hosts: --creds-store=desktop\n"},
+	} {
+		dir := t.TempDir()
+		got := call("", tt.args, "DOCKER_CONFIG="+dir)
+		if got.code != wrongUsage || got.stdout != "" ||
+			!strings.HasPrefix(got.stderr, "ecr-oidc: "+tt.want) ||
+			!strings.Contains(got.stderr, "\n\nUsage:\n  docker-credential-ecr-oidc") ||
+			!strings.Contains(got.stderr, "--help") {
+			t.Errorf("%q: %+v, want %s", tt.args, got, tt.want)
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+			t.Errorf("%q: it wrote %v, %v", tt.args, files, err)
+		}
+	}
+}
+
+// Each command is in the help, has help of its own with an example, and says the same in every way
+// of asking.
+func TestHelp(t *testing.T) {
+	whole := call("", args("help"))
+	for _, a := range [][]string{args("help"), args("--help"), args("-h")} {
+		if got := call("", a); got != whole || got.code != succeeded || got.stderr != "" ||
+			!strings.Contains(got.stdout, "\nFor people:\n") {
+			t.Errorf("%s: %+v", a, got)
+		}
+	}
+	for _, command := range []string{"configure", "password", "version", "help", "completion",
+		"get", "store", "erase", "list"} {
+		if !strings.Contains(whole.stdout, "\n  "+command+" ") {
+			t.Errorf("help does not name %s", command)
+		}
+		got := call("", args("help", command))
+		if got.code != succeeded || got.stderr != "" ||
+			!strings.Contains(got.stdout, "\nExamples:\n  ") ||
+			!strings.Contains(got.stdout, "\nUsage:\n  docker-credential-ecr-oidc "+command) {
+			t.Errorf("help %s: %+v", command, got)
+		}
+		for _, flag := range []string{"--help", "-h"} {
+			if again := call("", args(command, flag)); again != got {
+				t.Errorf("%s %s: %+v, want %+v", command, flag, again, got)
+			}
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	line := regexp.MustCompile(`^docker-credential-ecr-oidc \S+, commit \S+, go1\.\d+\S* \w+/\w+\n$`)
+	for _, command := range []string{"version", "--version", "-v"} {
+		if got := call("", args(command)); got.code != succeeded || !line.MatchString(got.stdout) ||
+			got.stderr != "" {
+			t.Errorf("%s: %+v", command, got)
+		}
+	}
+}
+
+// Completion knows the commands, the registries that are configured, and the sources.
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if got := call("", args("completion", shell)); got.code != succeeded ||
+			len(got.stdout) < 1000 || got.stderr != "" {
+			t.Errorf("%s: exit %d, %d bytes, %s", shell, got.code, len(got.stdout), got.stderr)
+		}
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.json"),
+		[]byte(`{"credHelpers":{"`+host+`":"ecr-oidc","gcr.io":"gcloud"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{args("conf"), "configure\tRegister this helper with Docker\n:4\n"},
+		{args("password", ""), host + "\n:4\n"},
+		{args("configure", "--remove", ""), host + "\n:4\n"},
+		{args("configure", host, ""), ":4\n"},
+		{args("configure", "--source", ""), strings.Join(token.Sources(), "\n") + "\n:4\n"},
+		{args("completion", ""), "bash\nzsh\nfish\npowershell\n:4\n"},
+		{args("help", "help", ""), ":4\n"},
+		{args("version", ""), ":4\n"},
+	} {
+		got := call("", append([]string{"__complete"}, tt.args...), "DOCKER_CONFIG="+dir)
+		if got.code != succeeded || got.stdout != tt.want {
+			t.Errorf("%q: %+v, want %q", tt.args, got, tt.want)
+		}
+	}
+}
+
+// A release build's version and commit are printed.
+func TestVersionOfARelease(t *testing.T) {
+	got := Program{Version: "v1.2.3", Commit: "0123abc"}.version()
+	if !strings.HasPrefix(got, "docker-credential-ecr-oidc v1.2.3, commit 0123abc, go1.") {
+		t.Error(got)
+	}
+}
+
+// The error of a registry's password names doctor with that registry.
+func TestPasswordNamesDoctor(t *testing.T) {
+	err := &getError{&explain.TimeoutError{Action: "answering password", Limit: explain.GetTimeout},
+		host}
+	got := Program{Env: environ()}.line(err)
+	want := "ecr-oidc: answering password: not done within 28s; to see why: " +
+		"docker-credential-ecr-oidc doctor " + host
+	if got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// An answer that could not be written is no success.
+func TestBrokenStdout(t *testing.T) {
+	var stderr bytes.Buffer
+	for _, command := range []string{"version", "help"} {
+		stderr.Reset()
+		code := Program{Stdin: strings.NewReader(""), Stdout: brokenPipe{}, Stderr: &stderr,
+			Env: environ()}.Run(args(command))
+		if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed ||
+			stderr.String() != want {
+			t.Errorf("%s: exit %d, %q, want %q", command, code, stderr.String(), want)
+		}
+	}
+}
+
+func TestConfigure(t *testing.T) {
+	bin, dir := t.TempDir(), t.TempDir()
+	t.Setenv("PATH", bin)
+	path := filepath.Join(dir, "config.json")
+	already := ""
+	for _, arguments := range [][]string{
+		args("configure", "https://"+strings.ToUpper(host)+"/team/app"),
+		args("configure", "--docker-config", dir, host),
+	} {
+		env := "DOCKER_CONFIG=" + dir
+		if len(arguments) > 2 {
+			env = "DOCKER_CONFIG=" + t.TempDir() // the flag beats it
+		}
+		got := call("", arguments, env)
+		if want := fmt.Sprintf("%s: Docker asks ecr-oidc for %s%s\n", path, host,
+			already); got.code != succeeded || got.stdout != want {
+			t.Errorf("%q: %+v, want %q", arguments, got, want)
+		}
+		if want := "ecr-oidc: docker-credential-ecr-oidc is not on PATH, where Docker looks for " +
+			"it\n"; got.stderr != want {
+			t.Errorf("%q: stderr %q, want %q", arguments, got.stderr, want)
+		}
+		var file struct{ CredHelpers map[string]string }
+		b, err := os.ReadFile(path)
+		if err == nil {
+			err = json.Unmarshal(b, &file)
+		}
+		if err != nil || len(file.CredHelpers) != 1 || file.CredHelpers[host] != "ecr-oidc" {
+			t.Errorf("%q: %s, %v", arguments, b, err)
+		}
+		already = " already"
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := call("", args("configure", host), "DOCKER_CONFIG="+dir)
+	if got.code != failed || got.stdout != "" ||
+		!strings.HasPrefix(got.stderr, "ecr-oidc: editing "+path+": it is not JSON") ||
+		strings.Count(got.stderr, "\n") != 1 {
+		t.Errorf("a broken file: %+v", got)
+	}
+}

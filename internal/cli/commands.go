@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+)
+
+// noArgs is cobra.NoArgs with this program's text, which hint continues.
+func noArgs(hint string) cobra.PositionalArgs {
+	return func(command *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usageErrorf("%s takes no arguments%s", command.Name(), hint)
+		}
+		return nil
+	}
+}
+
+func (p Program) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "version",
+		Short:             "Print the version",
+		Long:              "Print the version, the commit and the Go version of the build.",
+		Example:           examples("docker-credential-ecr-oidc version"),
+		Args:              noArgs(""),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintln(p.Stdout, p.version())
+			return nil
+		},
+	}
+}
+
+// version returns one line: name, version, commit, Go version.
+func (p Program) version() string {
+	v, c := p.Version, p.Commit
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v = cmp.Or(v, info.Main.Version)
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				c = cmp.Or(c, s.Value)
+			}
+		}
+	}
+	return fmt.Sprintf("docker-credential-ecr-oidc %s, commit %s, %s %s/%s",
+		cmp.Or(v, "(devel)"), cmp.Or(c, "unknown"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+func (p Program) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Help about a command",
+		Example: examples("docker-credential-ecr-oidc help configure"),
+		Args:    cobra.ArbitraryArgs,
+		ValidArgsFunction: func(help *cobra.Command, args []string, _ string) ([]string, directive) {
+			var names []string
+			for _, command := range help.Root().Commands() {
+				if len(args) == 0 && command.IsAvailableCommand() {
+					names = append(names, cobra.CompletionWithDesc(command.Name(), command.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(help *cobra.Command, args []string) error {
+			command, rest, err := help.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknown(help.Root(), args[0])
+			}
+			command.InitDefaultHelpFlag() // so that it is shown
+			return command.Help()
+		},
+	}
+}
+
+func (p Program) completionCommand() *cobra.Command {
+	shells := []string{"bash", "zsh", "fish", "powershell"}
+	return &cobra.Command{
+		Use:   "completion SHELL",
+		Short: "Print the completion script for a shell",
+		Long:  "Print the completion script for bash, zsh, fish or powershell.",
+		Example: examples(
+			"source <(docker-credential-ecr-oidc completion bash)",
+			"docker-credential-ecr-oidc completion zsh >\"${fpath[1]}/_docker-credential-ecr-oidc\"",
+			"docker-credential-ecr-oidc completion fish | source",
+			"docker-credential-ecr-oidc completion powershell | Out-String | Invoke-Expression",
+		),
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.FixedCompletions(shells, cobra.ShellCompDirectiveNoFileComp),
+		RunE: func(command *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageErrorf("completion takes one shell: %s", strings.Join(shells, ", "))
+			}
+			switch args[0] {
+			case "bash":
+				return command.Root().GenBashCompletionV2(p.Stdout, true)
+			case "zsh":
+				return command.Root().GenZshCompletion(p.Stdout)
+			case "fish":
+				return command.Root().GenFishCompletion(p.Stdout, true)
+			case "powershell":
+				return command.Root().GenPowerShellCompletionWithDesc(p.Stdout)
+			}
+			return usageErrorf("completion: unknown shell %q; supported shells are %s", args[0],
+				strings.Join(shells, ", "))
+		},
+	}
+}
+
+// dockerCommands returns Docker's commands, for their help and for a person who types one. Calls by
+// Docker do not reach this package.
+func dockerCommands() []*cobra.Command {
+	var all []*cobra.Command
+	for _, v := range []struct{ name, short, example string }{
+		{"get", "Read a host or URL, and print its username and password as JSON",
+			"echo " + exampleHost + " | docker-credential-ecr-oidc get"},
+		{"store", "Read a login as JSON, and cache it until it expires", "docker login " + exampleHost},
+		{"erase", "Read a host or URL, and delete its cached password", "docker logout " + exampleHost},
+		{"list", "Print the hosts that have a login, as JSON",
+			"docker-credential-ecr-oidc list"},
+	} {
+		all = append(all, &cobra.Command{
+			Use:               v.name,
+			Short:             v.short,
+			Example:           examples(v.example),
+			Args:              noArgs("; it reads from stdin"),
+			ValidArgsFunction: cobra.NoFileCompletions,
+			RunE: func(*cobra.Command, []string) error {
+				return usageErrorf("%s reads from stdin what Docker writes there; to see a "+
+					"password: docker-credential-ecr-oidc password HOST", v.name)
+			},
+		})
+	}
+	return all
+}
+
+// directive shortens a signature.
+type directive = cobra.ShellCompDirective
+
+// completeHosts completes the registries that Docker asks this helper for.
+func (p Program) completeHosts(command *cobra.Command, args []string, _ string) ([]string, directive) {
+	var hosts []string
+	dir, _ := command.Flags().GetString("docker-config") // configure's; "" for other commands
+	if path, err := dockerconfig.Path(cmp.Or(dir, p.Env.Get("DOCKER_CONFIG"))); err == nil {
+		if file, err := dockerconfig.Read(path); err == nil {
+			for host, helper := range file.Helpers() {
+				// Only registries: other keys of the file may contain control characters.
+				reg, ok := registry.Parse(host)
+				if ok && reg.Host == host && helper == name && !slices.Contains(args, host) {
+					hosts = append(hosts, host)
+				}
+			}
+		}
+	}
+	slices.Sort(hosts)
+	return hosts, cobra.ShellCompDirectiveNoFileComp
+}

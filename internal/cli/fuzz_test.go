@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/doctor"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
+)
+
+// Any claims are read or refused, and no line of the output is one that they wrote.
+func FuzzClaims(f *testing.F) {
+	for _, s := range []string{
+		`{"iss": "https://token.actions.githubusercontent.com",
+			"sub": "repo:acme/app:ref:refs/heads/main", "aud": ["sts.amazonaws.com"],
+			"n": 19521337042123456789}`,
+		`{"shape": 1, "registries": [{"registry": "` + host + `",
+			"role": "r", "token": {"claims": {"iss": "x", "aud": 5}}}]}`,
+		`{"shape": 1, "registries": [{"token": {}}]}`, `{"iss": null}`,
+		`{"iss": {"a": [1e400]}, "sub": "\u0007\n::error::x"}`, `null`, `[]`, `{"shape": 2}`, ``,
+	} {
+		f.Add([]byte(s))
+	}
+	const issuer = "token.actions.githubusercontent.com"
+	policy, err := trust.Parse([]byte(`{"Version": "2012-10-17", "Statement": [{
+		"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+		"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/` + issuer + `"},
+		"Condition": {"StringEquals": {"` + issuer + `:sub": "repo:acme/app:ref:refs/heads/main"}}}]}`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	path := filepath.Join(f.TempDir(), "claims")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		claims, err := doctor.ReadClaims(text, nil)
+		if err != nil && (claims.Claims != nil || strings.ContainsAny(err.Error(), "\r\n")) {
+			t.Errorf("%q: %v, %v", text, claims, err)
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, complaints strings.Builder
+		d := doctorCommand{Program: Program{Stdout: &out, Stderr: &complaints, Env: environ()},
+			claimsFile: path, policy: &policy}
+		if err := d.evaluateClaims(nil); err != nil && strings.ContainsAny(err.Error(), "\r\n") {
+			t.Errorf("%q: %v", text, err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if strings.HasPrefix(line, "::") || strings.ContainsAny(line, "\a\b\r\x1b") {
+				t.Errorf("%q: it says %q", text, line)
+			}
+		}
+	})
+}

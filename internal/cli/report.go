@@ -1,0 +1,167 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/doctor"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
+)
+
+// encodeReport returns the report as JSON that is safe to print in a job's log.
+func encodeReport(r doctor.Report) (string, error) {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
+		return "", err
+	}
+	return harmless(b.String()), nil
+}
+
+// harmless escapes the characters of JSON that would move the cursor of a terminal, and commands
+// that GitHub's runner obeys anywhere in a line.
+func harmless(text string) string {
+	var plain strings.Builder
+	for _, c := range strings.ReplaceAll(text, "##[", `#\u0023[`) {
+		if c == '\n' || unicode.IsGraphic(c) && !unicode.Is(unicode.Cf, c) {
+			plain.WriteRune(c)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{c}) {
+			fmt.Fprintf(&plain, `\u%04x`, unit)
+		}
+	}
+	return plain.String()
+}
+
+// text returns the report for people.
+func (p Program) text(r doctor.Report) string {
+	t := &reportText{color: p.hasColor()}
+	for i, d := range r.Registries {
+		if i > 0 {
+			fmt.Fprintln(t)
+			d.Checks = slices.DeleteFunc(slices.Clone(d.Checks),
+				func(c doctor.Check) bool { return c.Common })
+		}
+		t.diagnosis(d)
+	}
+	return t.String()
+}
+
+// hasColor reports whether stdout is a terminal with colors. NO_COLOR (https://no-color.org) and
+// TERM=dumb turn them off.
+func (p Program) hasColor() bool {
+	w := p.Stdout
+	if out, ok := w.(*output); ok {
+		w = out.Writer
+	}
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && p.Env.Get("NO_COLOR") == "" &&
+		p.Env.Get("TERM") != "dumb"
+}
+
+// reportText builds the text of a report.
+type reportText struct {
+	strings.Builder
+	color bool
+}
+
+func (t *reportText) diagnosis(d doctor.Diagnosis) {
+	if d.Registry != "" {
+		fmt.Fprintf(t, "%s\n\n", t.bold(d.Registry))
+	}
+	width := 0
+	for _, c := range d.Checks {
+		width = max(width, utf8.RuneCountInString(c.Name))
+	}
+	indent := strings.Repeat(" ", width+4)
+	for _, c := range d.Checks {
+		text := strings.ReplaceAll(c.Text, "\n", "\n"+indent)
+		fmt.Fprintf(t, "%s %-*s  %s\n", t.mark(c.State), width, c.Name, text)
+		if c.Next != "" {
+			fmt.Fprintf(t, "%s→ %s\n", indent, c.Next)
+		}
+	}
+	if d.Policy != nil {
+		t.policy(*d.Policy)
+	}
+	if d.Get != "" {
+		fmt.Fprintf(t, "\n%s\n%s\n", t.bold("get would say:"), d.Get)
+	}
+}
+
+func (t *reportText) policy(p doctor.Policy) {
+	switch {
+	case p.Verdict != nil:
+		answer := map[trust.Result]string{
+			trust.Yes:     "The trust policy admits this token.",
+			trust.No:      "The trust policy does not admit this token:",
+			trust.Unknown: "Whether the trust policy admits this token cannot be told from here:",
+		}[p.Verdict.Admits]
+		fmt.Fprintf(t, "\n%s\n", t.bold(answer))
+		for _, f := range p.Verdict.Findings { // the causes are first
+			fmt.Fprintf(t, "%s %s\n", t.mark(findingState(f)), f.Text)
+		}
+		fmt.Fprintf(t, "\n%s", p.Verdict.Tree())
+	case p.Smallest != nil:
+		title := t.bold("The smallest trust policy that would admit this token:")
+		fmt.Fprintf(t, "\n%s\n%s\n", title, harmless(p.Smallest.Policy))
+		if p.Smallest.Open != "" {
+			fmt.Fprintf(t, "  %s\n", oneline.Clean(p.Smallest.Open))
+		}
+		for _, w := range p.Smallest.Wider {
+			fmt.Fprintf(t, "  with StringLike on sub, %s admits %s\n", oneline.Clean(w.Subject),
+				oneline.Clean(w.Who))
+		}
+	}
+}
+
+// notEvaluated marks a finding about a condition that is not evaluated. No check has this state.
+const notEvaluated doctor.State = "unsure"
+
+func findingState(f trust.Finding) doctor.State {
+	switch {
+	case f.Kind == trust.NotEvaluated:
+		return notEvaluated
+	case f.Level == trust.Cause:
+		return doctor.Wrong
+	case f.Level == trust.Danger:
+		return doctor.Note
+	}
+	return doctor.Skipped
+}
+
+func (t *reportText) mark(s doctor.State) string {
+	switch s {
+	case doctor.OK:
+		return t.paint("✓", "32")
+	case doctor.Wrong:
+		return t.paint("✗", "31")
+	case doctor.Note:
+		return t.paint("!", "33")
+	case notEvaluated:
+		return t.paint("?", "33")
+	}
+	return t.paint("·", "2")
+}
+
+func (t *reportText) bold(s string) string { return t.paint(s, "1") }
+
+// paint adds the code of a color or style, as in ECMA-48.
+func (t *reportText) paint(s, code string) string {
+	if !t.color {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
