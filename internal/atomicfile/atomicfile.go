@@ -88,8 +88,8 @@ func Replace(path string, data []byte, old fs.FileInfo) error {
 // File is a temporary file that is going to be a file of the same directory.
 type File struct{ temp *os.File }
 
-// Create creates a temporary file beside path, for its owner alone, and writes size bytes to it, so that a disk without
-// room for them is an error now.
+// Create creates a temporary file beside path, for its owner alone, and writes size bytes to it, so
+// that a disk without room for them is an error now.
 func Create(path string, size int) (*File, error) {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".tmp-"+filepath.Base(path)+"-*") // O_EXCL, 0600
 	if err != nil {

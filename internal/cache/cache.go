@@ -1,9 +1,10 @@
 // Package cache keeps registry logins on disk, encrypted, until they expire.
 //
-// Any number of processes may use one directory at the same time. They may fetch the same login twice; they never read
-// a torn entry or an entry of another job. Entries are encrypted with a key that is derived from the job's secret, so a
-// later job on the same machine cannot read them. A process that can read the job's environment can read its entries.
-// Without a secret, entries are protected by their file mode 0600 alone, like those in ~/.aws/sso/cache.
+// Any number of processes may use one directory at the same time. They may fetch the same login
+// twice; they never read a torn entry or an entry of another job. Entries are encrypted with a key
+// that is derived from the job's secret, so a later job on the same machine cannot read them. A
+// process that can read the job's environment can read its entries. Without a secret, entries are
+// protected by their file mode 0600 alone, like those in ~/.aws/sso/cache.
 //
 // An entry that is missing, torn, damaged or sealed with another secret is a miss, never an error.
 package cache
@@ -155,8 +156,8 @@ func (c *Cache) Read(key string) (e Entry, ok bool) {
 	return e, c.unseal(key, &e)
 }
 
-// Put stores an entry for key, and removes files that nothing can use any more. It does not wait for the disk: an entry
-// can be fetched again, and one that a power failure tore does not decrypt.
+// Put stores an entry for key, and removes files that nothing can use any more. It does not wait
+// for the disk: an entry can be fetched again, and one that a power failure tore does not decrypt.
 func (c *Cache) Put(key string, e Entry) error {
 	if c == nil {
 		return errors.New("storing a cache entry: there is no cache")
@@ -198,7 +199,8 @@ func (c *Cache) seal(file *atomicfile.File, key string, value any) error {
 	if err != nil {
 		return err
 	}
-	plain = append(plain, bytes.Repeat([]byte(" "), blockSize-1-(len(plain)-1)%blockSize)...) // JSON may end with spaces
+	plain = append(plain, bytes.Repeat([]byte(" "),
+		blockSize-1-(len(plain)-1)%blockSize)...) // JSON may end with spaces
 	sealed := c.aead.Seal([]byte(format), nil, plain, []byte(format+key))
 	if len(sealed) > maxSealed { // unseal would not read it
 		return fmt.Errorf("it has %d bytes", len(sealed))

@@ -34,8 +34,8 @@ type storedFailure struct {
 
 func failureKey(key string) string { return "failure of " + key }
 
-// GetOrFetch returns the login for key from the cache, or from fetch. Of many processes that miss at the same time one
-// fetches, and the others return its login or its failure.
+// GetOrFetch returns the login for key from the cache, or from fetch. Of many processes that miss
+// at the same time one fetches, and the others return its login or its failure.
 //
 //  1. A fresh entry is returned at once. So is a failure whose TTL is not over.
 //  2. Otherwise the process waits for the lock of key, and looks again. The holder of a lock that dies releases it; one
@@ -45,12 +45,13 @@ func failureKey(key string) string { return "failure of " + key }
 //     returned. After any other failure a usable entry is returned, and counts as fresh for another 5 minutes; without
 //     one, the failure is stored and returned.
 //
-// The lock only saves requests: where files cannot be locked or written, every process fetches for itself. A nil Cache
-// does nothing but fetch.
+// The lock only saves requests: where files cannot be locked or written, every process fetches for
+// itself. A nil Cache does nothing but fetch.
 //
-// GetOrFetch blocks for at most 18 seconds for the lock, and then for as long as fetch does, which must return when its
-// context is done. It returns a nil *Failure exactly when it returns a login.
-func (c *Cache) GetOrFetch(ctx context.Context, key string, fetch func(context.Context) (Entry, *Failure)) (Entry, *Failure) {
+// GetOrFetch blocks for at most 18 seconds for the lock, and then for as long as fetch does, which
+// must return when its context is done. It returns a nil *Failure exactly when it returns a login.
+func (c *Cache) GetOrFetch(ctx context.Context, key string,
+	fetch func(context.Context) (Entry, *Failure)) (Entry, *Failure) {
 	if c == nil {
 		ctx, cancel := context.WithTimeout(ctx, FetchTimeout)
 		defer cancel()
@@ -74,8 +75,8 @@ func (c *Cache) GetOrFetch(ctx context.Context, key string, fetch func(context.C
 	return entry, nil
 }
 
-// lookup returns a fresh entry, or a failure that answers a caller which has been waiting since start. When it reports
-// false, the entry is the stored one, fresh or not, or zero.
+// lookup returns a fresh entry, or a failure that answers a caller which has been waiting since
+// start. When it reports false, the entry is the stored one, fresh or not, or zero.
 func (c *Cache) lookup(key string, start time.Time) (Entry, *Failure, bool) {
 	entry, ok := c.Read(key)
 	if ok && entry.IsFresh(c.now()) {
@@ -87,8 +88,8 @@ func (c *Cache) lookup(key string, start time.Time) (Entry, *Failure, bool) {
 	return entry, nil, false
 }
 
-// acquire waits for the lock of key, whose holder may fetch for as long as limit. It returns nil when the caller is to
-// fetch without the lock.
+// acquire waits for the lock of key, whose holder may fetch for as long as limit. It returns nil
+// when the caller is to fetch without the lock.
 func (c *Cache) acquire(ctx context.Context, key string, limit time.Duration) *lockfile.Held {
 	path := c.path(key, lockSuffix)
 	age := limit
@@ -121,8 +122,10 @@ func (c *Cache) limit(entry Entry) time.Duration {
 	return FetchTimeout
 }
 
-// fetch fetches a login, stores it, and decides what a failure means for old, the entry that is stored; zero for none.
-func (c *Cache) fetch(ctx context.Context, key string, lock *lockfile.Held, old Entry, fetch func(context.Context) (Entry, *Failure)) (Entry, *Failure) {
+// fetch fetches a login, stores it, and decides what a failure means for old, the entry that is
+// stored; zero for none.
+func (c *Cache) fetch(ctx context.Context, key string, lock *lockfile.Held, old Entry,
+	fetch func(context.Context) (Entry, *Failure)) (Entry, *Failure) {
 	file, err := c.reserve()
 	if err != nil {
 		c.debug("not caching: %v", err)
@@ -156,7 +159,8 @@ func (c *Cache) fetch(ctx context.Context, key string, lock *lockfile.Held, old 
 	case old.IsUsable(c.now()):
 		c.debug("that failed; returning the login from the cache")
 		old.FreshFor = c.now().Sub(old.CreatedAt) + staleExtension
-		if stored, ok := c.Read(key); ok && stored.CreatedAt.Equal(old.CreatedAt) { // not deleted or replaced meanwhile
+		if stored, ok := c.Read(key); ok &&
+			stored.CreatedAt.Equal(old.CreatedAt) { // not deleted or replaced meanwhile
 			store(key, old)
 		}
 		return old, nil

@@ -107,9 +107,17 @@ func policy(text string, reg registry.Registry) string {
 	case text != "pull":
 		return text
 	case reg.Public:
-		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecr-public:GetAuthorizationToken","sts:GetServiceBearerToken","ecr-public:BatchCheckLayerAvailability","ecr-public:BatchGetImage","ecr-public:GetDownloadUrlForLayer"],"Resource":"*"}]}`
+		return allowing("ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken",
+			"ecr-public:BatchCheckLayerAvailability", "ecr-public:BatchGetImage", "ecr-public:GetDownloadUrlForLayer")
 	}
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecr:GetAuthorizationToken","ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"*"}]}`
+	return allowing("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",
+		"ecr:GetDownloadUrlForLayer")
+}
+
+// allowing returns an IAM policy that allows the actions on everything.
+func allowing(actions ...string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["` + strings.Join(actions, `","`) +
+		`"],"Resource":"*"}]}`
 }
 
 // sessionNameChars are the characters that STS allows in a role session's name beside letters and digits

@@ -94,7 +94,8 @@ func (c Config) setForAccount(pair string) error {
 	case account == "PUBLIC" && key == "role":
 		return c.public.set(key, name, value)
 	case !isAccount(account) && key == "role":
-		return fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or ECR_OIDC_ROLE_PUBLIC", name)
+		return fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or ECR_OIDC_ROLE_PUBLIC",
+			name)
 	case !isAccount(account):
 		return fmt.Errorf("%s names no account; it must be ECR_OIDC_PROFILE_ and twelve digits", name)
 	case c.accounts[account] == nil:
@@ -119,8 +120,9 @@ func (e Entry) set(key, variable, text string) error {
 	return nil
 }
 
-// For returns the settings for a registry. The error is ErrNotAllowed, or names the variable or the line and the allowed
-// values. What is wrong with the roles is in their Err, because it may not matter for the identity. For makes no request.
+// For returns the settings for a registry. The error is ErrNotAllowed, or names the variable or the
+// line and the allowed values. What is wrong with the roles is in their Err, because it may not
+// matter for the identity. For makes no request.
 func (c Config) For(reg registry.Registry) (s Settings, err error) {
 	if c.file.Allowed != nil && !reg.Public && !c.file.Allowed[reg.Account] {
 		return Settings{}, ErrNotAllowed
@@ -153,8 +155,8 @@ func (c Config) For(reg registry.Registry) (s Settings, err error) {
 	return s, err
 }
 
-// level tells how narrowly a setting was named. What names one account goes before what names all; at the same level, a
-// variable goes before the file.
+// level tells how narrowly a setting was named. What names one account goes before what names all;
+// at the same level, a variable goes before the file.
 type level int
 
 const (
@@ -197,9 +199,9 @@ func (in layers) text(key string) string {
 	return v.Texts[0]
 }
 
-// identity returns the settings of the source. What names the account counts for that account alone, so the variables
-// that name a token for all do not disagree with it: they do not count. The file's default counts only where no variable
-// is set.
+// identity returns the settings of the source. What names the account counts for that account
+// alone, so the variables that name a token for all do not disagree with it: they do not count. The
+// file's default counts only where no variable is set.
 func (in layers) identity(env token.Env) token.Settings {
 	source, by := in.find("source")
 	file, fileBy := in.find("token_file")

@@ -39,7 +39,8 @@ type Setting struct {
 // Set returns those that are for an account, in the order in which the file gets them.
 func (s AccountSettings) Set() (set []Setting) {
 	for _, one := range []Setting{
-		{"role", s.Role}, {"source", []string{s.Source}}, {"profile", []string{s.Profile}}, {"audience", []string{s.Audience}},
+		{"role", s.Role}, {"source", []string{s.Source}}, {"profile", []string{s.Profile}},
+		{"audience", []string{s.Audience}},
 		{"session_name", []string{s.SessionName}}, {"session_duration", []string{s.SessionDuration}},
 	} {
 		if len(one.Texts) > 1 || len(one.Texts) == 1 && one.Texts[0] != "" {
@@ -64,7 +65,8 @@ func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	}
 	for _, number := range s.Allowed {
 		if !isAccount(number) {
-			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; one has twelve digits", oneline.Clean(number))
+			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; one has twelve digits",
+				oneline.Clean(number))
 		}
 	}
 	if len(lines) == 0 && len(s.Allowed) == 0 {
@@ -100,7 +102,8 @@ func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	})
 }
 
-// allow adds to the list of allowed_account_ids. Where there is none every account is allowed, and then these alone are.
+// allow adds to the list of allowed_account_ids. Where there is none every account is allowed, and
+// then these alone are.
 func allow(root *ast.MappingNode, numbers []string) error {
 	var list *ast.SequenceNode
 	var there []string
@@ -117,7 +120,8 @@ func allow(root *ast.MappingNode, numbers []string) error {
 			there = append(there, number)
 		}
 	}
-	numbers = slices.DeleteFunc(slices.Clone(numbers), func(number string) bool { return slices.Contains(there, number) })
+	numbers = slices.DeleteFunc(slices.Clone(numbers),
+		func(number string) bool { return slices.Contains(there, number) })
 	if len(numbers) == 0 {
 		return nil
 	}
@@ -193,7 +197,8 @@ func (f *File) set(account string, settings Entry) {
 
 // settings is everything that the file says, by what it is said of; not where.
 func (f File) settings() map[string][]string {
-	all := map[string][]string{"creds_store": {f.CredsStore}, "allowed": slices.Sorted(maps.Keys(f.Allowed)), "allows all": {fmt.Sprint(f.Allowed == nil)}}
+	all := map[string][]string{"creds_store": {f.CredsStore}, "allowed": slices.Sorted(maps.Keys(f.Allowed)),
+		"allows all": {fmt.Sprint(f.Allowed == nil)}}
 	add := func(place string, e Entry) {
 		for key, value := range e {
 			all[place+" "+key] = value.Texts

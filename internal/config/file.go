@@ -60,7 +60,8 @@ func FilePath(env token.Env, dockerDir string) (string, error) {
 		if home == "" { // a service without HOME: Docker asks the user database then, and so finds its own file
 			u, err := user.Current()
 			if err != nil || u.HomeDir == "" {
-				return "", errors.New("finding ecr-oidc.yaml: neither ECR_OIDC_CONFIG nor DOCKER_CONFIG nor HOME is set")
+				return "", errors.New("finding ecr-oidc.yaml: neither ECR_OIDC_CONFIG nor DOCKER_CONFIG nor HOME " +
+					"is set")
 			}
 			home = u.HomeDir
 		}
@@ -105,7 +106,8 @@ func unpath(err error) error {
 }
 
 // keys are what an entry may have.
-var keys = []string{"role", "source", "audience", "token_file", "profile", "session_name", "session_duration", "session_policy", "external_id"}
+var keys = []string{"role", "source", "audience", "token_file", "profile", "session_name", "session_duration",
+	"session_policy", "external_id"}
 
 // deepest bounds how deep a file may nest. Ours nests five levels; the parser's time grows with the depth.
 const deepest = 32

@@ -20,16 +20,17 @@ var (
 	helperName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`) })
 )
 
-// parse reads the file's text. It is strict: a key that is unknown or there twice, a value of another kind, an account
-// that is not a string (unquoted, 012345670123 would be the number 1402433619 to a YAML reader), an anchor, an alias
-// or a tag is an error with its line and column.
+// parse reads the file's text. It is strict: a key that is unknown or there twice, a value of
+// another kind, an account that is not a string (unquoted, 012345670123 would be the number
+// 1402433619 to a YAML reader), an anchor, an alias or a tag is an error with its line and column.
 func parse(path string, b []byte) (File, error) {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) // as Windows' editors begin a file
 	if !utf8.Valid(b) {                             // the parser takes it, and an edit would lose what it says
 		return File{}, fmt.Errorf("reading %s: it is not UTF-8", path)
 	}
 	if line, bad := markers(b); bad {
-		return File{}, fmt.Errorf("reading %s:%d:1: there may be one document, with nothing before it but comments and one ---", path, line)
+		return File{}, fmt.Errorf("reading %s:%d:1: there may be one document, with nothing before it but comments "+
+			"and one ---", path, line)
 	}
 	if nested(b) {
 		return File{}, fmt.Errorf("reading %s: it nests deeper than %d levels", path, deepest)
@@ -162,7 +163,8 @@ func (r reader) entry(n ast.Node, regions func(ast.Node) error) (Entry, error) {
 		return nil, err
 	}
 	if file, source := e["token_file"], e["source"]; file.set() && source.set() && source.Texts[0] != "file" {
-		return nil, fmt.Errorf("reading %s: token_file goes with source: file, and source is %q (%s)", file.From, source.Texts[0], source.From)
+		return nil, fmt.Errorf("reading %s: token_file goes with source: file, and source is %q (%s)", file.From,
+			source.Texts[0], source.From)
 	}
 	return e, nil
 }

@@ -16,7 +16,8 @@ const (
 	wantName = "the name of a role in the registry's account"
 )
 
-// isRoleARN and isRoleName are IAM's (AWS service authorization reference; IAM quotas). A name may have a path in front.
+// isRoleARN and isRoleName are IAM's (AWS service authorization reference; IAM quotas). A name may
+// have a path in front.
 func isRoleARN(text string) bool {
 	_, ok := partitionOf(text)
 	return ok && len(text) <= 2048
@@ -46,7 +47,8 @@ func partitionOf(text string) (partition string, ok bool) {
 // made says whether a text is made of letters, digits and some others, and is not empty. It is no regular expression,
 // because every get comes here, and would have to compile it.
 func made(text, others string) bool {
-	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune(others, r) })
+	return text != "" && !strings.ContainsFunc(text,
+		func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune(others, r) })
 }
 
 func alphanumeric(r rune) bool {
@@ -89,7 +91,8 @@ func (c Config) standardRole(reg registry.Registry, pair pairUse) Roles {
 		aws = "" // it belongs to that file, and means nothing to any other source
 	}
 	if ours != "" && aws != "" && ours != aws {
-		return Roles{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of them, or say which one with ECR_OIDC_ROLE", oneline.Clean(ours), oneline.Clean(aws))}
+		return Roles{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of them, or say "+
+			"which one with ECR_OIDC_ROLE", oneline.Clean(ours), oneline.Clean(aws))}
 	}
 	name, text := "ECR_ROLE_TO_ASSUME", ours
 	if ours == "" {
@@ -99,18 +102,21 @@ func (c Config) standardRole(reg registry.Registry, pair pairUse) Roles {
 	case text == "":
 		return Roles{}
 	case !isRoleARN(text):
-		return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", name, oneline.Clean(text), wantARN)}
+		return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", name, oneline.Clean(text),
+			wantARN)}
 	}
 	return chain(Value{Texts: []string{text}, From: name}, reg)
 }
 
 // checkSession returns an error when the settings of the role session do not fit these roles.
 func (in layers) checkSession(arns []string, reg registry.Registry) error {
-	if v, by := in.find("session_policy"); by != unset && len(arns) == 0 && (!reg.Public || by >= byAccount) { // else it is anonymous
+	if v, by := in.find("session_policy"); by != unset && len(arns) == 0 &&
+		(!reg.Public || by >= byAccount) { // else it is anonymous
 		return fmt.Errorf("%s sets a session policy, which needs a role, and none is set", v.From)
 	}
 	if v, by := in.find("session_duration"); by != unset && len(arns) > 1 && duration(v.Texts[0]) > time.Hour {
-		return fmt.Errorf("%s asks for %s, and AWS gives roles that are reached from another role an hour at most", v.From, v.Texts[0])
+		return fmt.Errorf("%s asks for %s, and AWS gives roles that are reached from another role an hour at most",
+			v.From, v.Texts[0])
 	}
 	return nil
 }
@@ -147,18 +153,21 @@ func RoleOfAnyAccount(env token.Env, path string) (role, from string, limited bo
 	return BareRole(value.Texts), value.From, f.Allowed != nil, nil
 }
 
-// chain returns the ARN of each role in a value. A bare name is that role in the registry's own account and partition.
+// chain returns the ARN of each role in a value. A bare name is that role in the registry's own
+// account and partition.
 func chain(value Value, reg registry.Registry) Roles {
 	r := Roles{From: value.From}
 	for _, text := range value.Texts {
 		partition, isARN := partitionOf(text)
 		switch {
 		case isARN && partition != reg.Partition:
-			return Roles{Err: fmt.Errorf("%s has a role in partition %q, and registry %s is in %q", value.From, partition, reg.Host, reg.Partition)}
+			return Roles{Err: fmt.Errorf("%s has a role in partition %q, and registry %s is in %q", value.From,
+				partition, reg.Host, reg.Partition)}
 		case isARN:
 			r.ARNs = append(r.ARNs, text)
 		case reg.Public:
-			return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From, oneline.Clean(text), wantARN)}
+			return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From,
+				oneline.Clean(text), wantARN)}
 		case isRoleName(text):
 			r.ARNs = append(r.ARNs, fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text))
 		default:

@@ -22,8 +22,8 @@ func body(tree *ast.File) ast.Node {
 	return nil
 }
 
-// markers looks for lines that begin or end a document, or direct the parser, where there may be none; the parser would
-// read one document of the file and pass over the others.
+// markers looks for lines that begin or end a document, or direct the parser, where there may be
+// none; the parser would read one document of the file and pass over the others.
 func markers(b []byte) (line int, bad bool) {
 	begun := false
 	for text := range strings.Lines(string(b)) {
@@ -124,11 +124,13 @@ func merge(root *ast.MappingNode, keys, lines []string) error {
 	}
 	if at.IsFlowStyle || len(at.Values) == 0 {
 		p := at.GetToken().Position
-		return fmt.Errorf("the mapping at line %d is written in braces, to which nothing can be added; write it in lines", p.Line)
+		return fmt.Errorf("the mapping at line %d is written in braces, to which nothing can be added; write it in "+
+			"lines", p.Line)
 	}
 	addition.AddColumn(at.Values[0].Key.GetToken().Position.Column - 1)
 	for _, pair := range addition.Values {
-		if i := slices.IndexFunc(at.Values, func(old *ast.MappingValueNode) bool { return keyOf(old) == keyOf(pair) }); i >= 0 {
+		if i := slices.IndexFunc(at.Values,
+			func(old *ast.MappingValueNode) bool { return keyOf(old) == keyOf(pair) }); i >= 0 {
 			at.Values[i].Value = pair.Value
 		} else {
 			at.Values = append(at.Values, pair)

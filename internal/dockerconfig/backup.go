@@ -31,8 +31,9 @@ func (e *Edit) Backup(helper string, hosts ...string) Backup {
 	return b
 }
 
-// Restore puts back what b holds, where nobody has changed it since: an entry that still names helper, and a login that
-// is not there. It returns the hosts whose entries, and the keys of the logins that, it put back.
+// Restore puts back what b holds, where nobody has changed it since: an entry that still names
+// helper, and a login that is not there. It returns the hosts whose entries, and the keys of the
+// logins that, it put back.
 func (e *Edit) Restore(b Backup, helper string) (hosts, logins []string) {
 	for _, host := range slices.Sorted(maps.Keys(b.Helpers)) {
 		if e.Helper(host) != helper {

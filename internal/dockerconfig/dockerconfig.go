@@ -40,12 +40,13 @@ func Read(path string) (*Edit, error) {
 	return e, nil
 }
 
-// Update reads the file at path, lets change work on it, and writes it once, under a lock for all of that; when nothing
-// was changed, or change returns an error, nothing is written. Everything else stays as it was written, in its order:
-// keys that this program does not know, numbers, the file's mode and owner, and a symlink, whose target is what changes.
-// A missing file and folder are made, for their owner alone; a file that is not a JSON object is an error, and is left
-// alone. It blocks for at most wait while another process holds the lock, and then returns an error.
-// It follows the symlinks that atomicfile.Target follows.
+// Update reads the file at path, lets change work on it, and writes it once, under a lock for all
+// of that; when nothing was changed, or change returns an error, nothing is written. Everything
+// else stays as it was written, in its order: keys that this program does not know, numbers, the
+// file's mode and owner, and a symlink, whose target is what changes. A missing file and folder are
+// made, for their owner alone; a file that is not a JSON object is an error, and is left alone. It
+// blocks for at most wait while another process holds the lock, and then returns an error. It
+// follows the symlinks that atomicfile.Target follows.
 func Update(path string, wait time.Duration, change func(*Edit) error) error {
 	failed := func(err error) error {
 		if err != nil {

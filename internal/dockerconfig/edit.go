@@ -109,8 +109,8 @@ func (e *Edit) Logins() []string {
 	return found
 }
 
-// RemoveAuth removes the logins that auths holds for an ECR host, and returns their keys, which clients have written in
-// many ways: a host, with a port, with a scheme, with a path.
+// RemoveAuth removes the logins that auths holds for an ECR host, and returns their keys, which
+// clients have written in many ways: a host, with a port, with a scheme, with a path.
 func (e *Edit) RemoveAuth(host string) []string {
 	var removed []string
 	seen := map[string]bool{}

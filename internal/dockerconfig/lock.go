@@ -20,10 +20,11 @@ import (
 // edit these files without any lock, so an edit of theirs in the same millisecond may still be lost,
 // or ours be.
 //
-// The file itself cannot be the lock, since every edit puts a new one in its place. The lock is a file beside it, under
-// a name that is ours alone, and it is removed again: Docker's folder holds nothing more than before, and what has
-// nothing but config.json in it, as a job's folder or a mounted one, stays so. Only its holder removes it, and a process
-// that was waiting for it locks a new file. On Windows it stays, since a file that is open cannot be removed.
+// The file itself cannot be the lock, since every edit puts a new one in its place. The lock is a
+// file beside it, under a name that is ours alone, and it is removed again: Docker's folder holds
+// nothing more than before, and what has nothing but config.json in it, as a job's folder or a
+// mounted one, stays so. Only its holder removes it, and a process that was waiting for it locks a
+// new file. On Windows it stays, since a file that is open cannot be removed.
 func Lock(path string, wait time.Duration) (unlock func(), err error) {
 	path, err = atomicfile.Target(path)
 	if err != nil {

@@ -24,14 +24,18 @@ import (
 func (r Request) keys() (aws.Credentials, error) {
 	secret := r.Env.Get("AWS_SECRET_ACCESS_KEY")
 	if secret == "" {
-		return aws.Credentials{}, fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s", r.Env.Missing("AWS_SECRET_ACCESS_KEY"))
+		return aws.Credentials{},
+			fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s",
+				r.Env.Missing("AWS_SECRET_ACCESS_KEY"))
 	}
-	return aws.Credentials{AccessKeyID: r.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret, SessionToken: r.Env.Get("AWS_SESSION_TOKEN")}, nil
+	return aws.Credentials{AccessKeyID: r.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
+		SessionToken: r.Env.Get("AWS_SESSION_TOKEN")}, nil
 }
 
-// defaultChain is the SDK's own chain: environment keys, profile, SSO, credential_process. Its last links, the container's
-// and the instance's credentials, are used only when the user chose the "aws" source by name: a process that lost its
-// job's variables (sudo, env -i, a nested container) must not turn into the machine that it runs on.
+// defaultChain is the SDK's own chain: environment keys, profile, SSO, credential_process. Its last
+// links, the container's and the instance's credentials, are used only when the user chose the
+// "aws" source by name: a process that lost its job's variables (sudo, env -i, a nested container)
+// must not turn into the machine that it runs on.
 func (r Request) defaultChain(ctx context.Context) (aws.Config, aws.Credentials, error) {
 	cfg, err := r.load(ctx)
 	if err != nil {
@@ -76,15 +80,18 @@ func (r Request) load(ctx context.Context) (aws.Config, error) {
 	cfg.Retryer = retryer(ctx, cfg.RetryMode, cfg.RetryMaxAttempts)
 	shared := sharedConfig(cfg)
 	if profile, from := r.profile(); profile != shared.Profile && from == "AWS_DEFAULT_PROFILE" {
-		return aws.Config{}, r.unloadable(ctx, awsconfig.SharedConfigProfileNotExistError{Profile: profile}) // the SDK looks away
+		return aws.Config{}, r.unloadable(ctx,
+			awsconfig.SharedConfigProfileNotExistError{Profile: profile}) // the SDK looks away
 	}
 	_, _, err = r.endpoints(ctx, cfg)
 	return cfg, err
 }
 
-// retrieve asks the chain for credentials, and replaces the parts of it that are not safe here: the renewal of a login,
-// and the running of a command. A profile in the form before sso-session has a token that cannot be renewed.
-func (r Request) retrieve(ctx context.Context, cfg aws.Config, shared awsconfig.SharedConfig) (aws.Credentials, error) {
+// retrieve asks the chain for credentials, and replaces the parts of it that are not safe here: the
+// renewal of a login, and the running of a command. A profile in the form before sso-session has a
+// token that cannot be renewed.
+func (r Request) retrieve(ctx context.Context, cfg aws.Config,
+	shared awsconfig.SharedConfig) (aws.Credentials, error) {
 	var login signIn
 	var err error
 	begin := first(shared)
@@ -121,12 +128,14 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 		e.Why = "builds on profile " + quoted(source.Profile) + ", which is not there"
 	case errors.As(err, &source):
 		e.Why = "builds on profile " + quoted(source.Profile) + ", which has no credentials"
-		below, _ := awsconfig.LoadSharedConfigProfile(ctx, source.Profile, func(o *awsconfig.LoadSharedConfigOptions) {
-			o.ConfigFiles, o.CredentialsFiles, o.Logger = []string{configs}, []string{secrets}, logging.Nop{}
-		})
+		below, _ := awsconfig.LoadSharedConfigProfile(ctx, source.Profile,
+			func(o *awsconfig.LoadSharedConfigOptions) {
+				o.ConfigFiles, o.CredentialsFiles, o.Logger = []string{configs}, []string{secrets}, logging.Nop{}
+			})
 		if below.LoginSession != "" { // which hasCredentials (config/shared_config.go) forgets
 			e.Login, e.Role = source.Profile, source.RoleARN
-			e.Why = "builds on profile " + quoted(source.Profile) + ", which has its credentials from aws login; the AWS SDK for Go knows no such profiles"
+			e.Why = "builds on profile " + quoted(source.Profile) +
+				", which has its credentials from aws login; the AWS SDK for Go knows no such profiles"
 		}
 	case errors.As(err, &none):
 		e.Missing, e.Why = true, "is in neither "+configs+" nor "+secrets
@@ -182,20 +191,22 @@ func startsWith(cfg aws.Config, source aws.CredentialSource) bool {
 	return ok && slices.Contains(p.ProviderSources(), source)
 }
 
-// ambient says whether the credentials are the machine's: because the chain ended there, or because the profile that it
-// begins with says so.
+// ambient says whether the credentials are the machine's: because the chain ended there, or because
+// the profile that it begins with says so.
 func ambient(cfg aws.Config, profile awsconfig.SharedConfig) string {
 	switch {
 	case startsWith(cfg, aws.CredentialSourceIMDS):
 		return "instance"
-	case startsWith(cfg, aws.CredentialSourceHTTP) && profile.CredentialSource != "Environment": // which the SDK calls HTTP too
+	case startsWith(cfg, aws.CredentialSourceHTTP) &&
+		profile.CredentialSource != "Environment": // which the SDK calls HTTP too
 		return "container"
 	}
 	return ""
 }
 
-// noCredentials says what a person has to do about a chain that gave nothing. The SDK has no one type for a login that
-// has expired: its providers return five different errors for it, two of them mere text (credentials/ssocreds, logincreds).
+// noCredentials says what a person has to do about a chain that gave nothing. The SDK has no one
+// type for a login that has expired: its providers return five different errors for it, two of them
+// mere text (credentials/ssocreds, logincreds).
 func noCredentials(shared awsconfig.SharedConfig, err error) error {
 	begin := first(shared)
 	sso, login := begin.SSOSession != nil || begin.SSOStartURL != "", begin.LoginSession != ""
@@ -210,16 +221,19 @@ func noCredentials(shared awsconfig.SharedConfig, err error) error {
 	case errors.As(err, &process):
 		return process
 	case errors.As(err, &kept) && (sso || login):
-		return &SSOError{Profile: begin.Profile, Command: command(sso), Why: "cannot be renewed here: " + kept.why.Error(), Err: err}
+		return &SSOError{Profile: begin.Profile, Command: command(sso),
+			Why: "cannot be renewed here: " + kept.why.Error(), Err: err}
 	case loginOver(err) && (sso || login):
 		return &SSOError{Profile: begin.Profile, Command: command(sso), Err: err}
 	}
 	if api, ok := asAPIError(err); ok {
 		said := oneline.Clean(api.ErrorCode())
-		// What AWS says of a wrong signature quotes the request, with the session token of a link that only the SDK's chain
-		// knows; and IAM Identity Center's OIDC service puts its words elsewhere.
+		// What AWS says of a wrong signature quotes the request, with the session token of a link
+		// that only the SDK's chain knows; and IAM Identity Center's OIDC service puts its words
+		// elsewhere.
 		if words := api.ErrorMessage(); words != "" && !strings.Contains(said, "Signature") {
-			said += ": " + oneline.Clean(oneline.Strike(words, begin.Credentials.SecretAccessKey, begin.Credentials.SessionToken))
+			said += ": " + oneline.Clean(oneline.Strike(words, begin.Credentials.SecretAccessKey,
+				begin.Credentials.SessionToken))
 		}
 		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, said)
 	}
@@ -241,6 +255,7 @@ func loginOver(err error) bool {
 		unauthorized *ssotypes.UnauthorizedException
 		path         *fs.PathError
 	)
-	return errors.As(err, &invalid) || errors.As(err, &unauthorized) || errors.As(err, &path) || refused(err) || torn(err) ||
+	return errors.As(err, &invalid) || errors.As(err, &unauthorized) || errors.As(err, &path) || refused(err) ||
+		torn(err) ||
 		strings.Contains(err.Error(), "token is expired") || strings.Contains(err.Error(), "please reauthenticate")
 }

@@ -165,7 +165,8 @@ func Code(err error) string {
 }
 
 func (r Request) failed(step Step, role, why string) *Error {
-	e := &Error{Step: step, Registry: r.Settings.Registry, Role: role, From: r.Roles.From, Source: r.Identity.Name, Message: why}
+	e := &Error{Step: step, Registry: r.Settings.Registry, Role: role, From: r.Roles.From, Source: r.Identity.Name,
+		Message: why}
 	if r.Identity.OIDC() {
 		e.Subject, e.Audience = r.token.Claims.Subject, strings.Join(r.token.Claims.Audience, ", ")
 	}
@@ -180,13 +181,15 @@ func (r Request) refused(step Step, role string, err error) *Error {
 	e := r.failed(step, role, "")
 	if api, ok := asAPIError(err); ok {
 		e.Code, e.Message = api.ErrorCode(), strings.TrimSpace(api.ErrorMessage())
-		e.Retryable = retryer(context.Background(), aws.RetryModeStandard, 0)().IsErrorRetryable(err) || strings.HasPrefix(e.Code, "IDPCommunication")
+		e.Retryable = retryer(context.Background(), aws.RetryModeStandard, 0)().IsErrorRetryable(err) ||
+			strings.HasPrefix(e.Code, "IDPCommunication")
 	} else {
 		e.Message = reason(err)
 		e.Retryable = connectionError(err) != aws.FalseTernary
 	}
 	// AWS quotes what it complains of: a token in a validation error, a session token in a signature's.
-	e.Message = oneline.Clean(oneline.Strike(e.Message, slices.Concat(r.Env.Secrets(), r.secrets, []string{r.token.Raw})...))
+	e.Message = oneline.Clean(oneline.Strike(e.Message,
+		slices.Concat(r.Env.Secrets(), r.secrets, []string{r.token.Raw})...))
 	return e
 }
 

@@ -21,17 +21,19 @@ const (
 	processOutput = 64 << 10         // bytes; credentials are about two thousand
 )
 
-// process runs a profile's credential_process, and assumes the roles of the profiles that build on it, as the SDK does
-// (config/resolve_credentials.go, resolveCredsFromProfile), but for this: the SDK gives the command our stderr, which
-// has to stay empty when a get succeeds, and our stdin, which is the client's question; it keeps whatever the command
-// prints; and it waits for ever for what the command started and left behind with its stdout.
+// process runs a profile's credential_process, and assumes the roles of the profiles that build on
+// it, as the SDK does (config/resolve_credentials.go, resolveCredsFromProfile), but for this: the
+// SDK gives the command our stderr, which has to stay empty when a get succeeds, and our stdin,
+// which is the client's question; it keeps whatever the command prints; and it waits for ever for
+// what the command started and left behind with its stdout.
 type process struct {
 	profile awsconfig.SharedConfig // the one that the command is in
 	printed limit                  // on stdout
 	said    tail                   // on stderr
 }
 
-func retrieveFromProcess(ctx context.Context, cfg aws.Config, profile awsconfig.SharedConfig) (aws.Credentials, error) {
+func retrieveFromProcess(ctx context.Context, cfg aws.Config,
+	profile awsconfig.SharedConfig) (aws.Credentials, error) {
 	p := process{profile: first(profile)}
 	found, err := p.provider(cfg, profile).Retrieve(ctx)
 	if failed := p.failed(err); failed != nil {
@@ -45,22 +47,24 @@ func (p *process) provider(cfg aws.Config, profile awsconfig.SharedConfig) aws.C
 	if profile.Source != nil {
 		cfg.Credentials = p.provider(cfg, *profile.Source)
 	} else {
-		cfg.Credentials = processcreds.NewProviderCommand(processcreds.NewCommandBuilderFunc(p.command), func(o *processcreds.Options) {
-			o.Timeout = processLife
-		})
+		cfg.Credentials = processcreds.NewProviderCommand(processcreds.NewCommandBuilderFunc(p.command),
+			func(o *processcreds.Options) {
+				o.Timeout = processLife
+			})
 	}
 	if profile.RoleARN == "" {
 		return cfg.Credentials
 	}
-	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), profile.RoleARN, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName = profile.RoleSessionName
-		if profile.ExternalID != "" {
-			o.ExternalID = aws.String(profile.ExternalID)
-		}
-		if profile.RoleDurationSeconds != nil {
-			o.Duration = *profile.RoleDurationSeconds
-		}
-	})
+	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), profile.RoleARN,
+		func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = profile.RoleSessionName
+			if profile.ExternalID != "" {
+				o.ExternalID = aws.String(profile.ExternalID)
+			}
+			if profile.RoleDurationSeconds != nil {
+				o.Duration = *profile.RoleDurationSeconds
+			}
+		})
 }
 
 func (p *process) command(ctx context.Context) (*exec.Cmd, error) {
@@ -96,7 +100,8 @@ func (p *process) failed(err error) error {
 		return nil
 	case strings.HasPrefix(provider.Err.Error(), "credential process timed out"), errors.Is(err, exec.ErrWaitDelay):
 		why = "was not done within " + processLife.String()
-	case p.printed > processOutput, strings.HasPrefix(provider.Err.Error(), "parse failed"): // and the whole output after that
+	case p.printed > processOutput,
+		strings.HasPrefix(provider.Err.Error(), "parse failed"): // and the whole output after that
 		why = "printed something that is not credentials"
 	case errors.As(err, &exit):
 		why = "failed: " + exit.String()

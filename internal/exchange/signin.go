@@ -31,13 +31,14 @@ type signIn struct {
 	credentials aws.CredentialsProvider // reads the file, and renews an expired token
 }
 
-// retrieve returns the session's credentials. A token that has not expired needs no lock. An expired one is renewed by one
-// process while the others wait; they find the new token in the file. The SDK has no such lock, and an SSO refresh token
-// is valid once: AWS would refuse the second process, as if the person had to log in again. On Windows every read takes
-// the lock, because the SDK cannot replace a file that another process has open.
+// retrieve returns the session's credentials. A token that has not expired needs no lock. An
+// expired one is renewed by one process while the others wait; they find the new token in the file.
+// The SDK has no such lock, and an SSO refresh token is valid once: AWS would refuse the second
+// process, as if the person had to log in again. On Windows every read takes the lock, because the
+// SDK cannot replace a file that another process has open.
 //
-// Other programs (the AWS CLI, an IDE) do not know the lock. After a refusal the file is read once more, because one of
-// them may have renewed the token a moment before.
+// Other programs (the AWS CLI, an IDE) do not know the lock. After a refusal the file is read once
+// more, because one of them may have renewed the token a moment before.
 func (s signIn) retrieve(ctx context.Context) (aws.Credentials, error) {
 	if runtime.GOOS != "windows" {
 		found, err := s.read(ctx)
@@ -53,8 +54,9 @@ func (s signIn) retrieve(ctx context.Context) (aws.Credentials, error) {
 	case ctx.Err() != nil:
 		return aws.Credentials{}, err
 	case errors.As(err, &open) && open.Op == "open":
-		// The SDK could not write a new token either, and would notice only after AWS has renewed it. The person's own
-		// login would be lost: ~/.aws may be mounted read-only into a container.
+		// The SDK could not write a new token either, and would notice only after AWS has renewed
+		// it. The person's own login would be lost: ~/.aws may be mounted read-only into a
+		// container.
 		found, expired := s.read(ctx)
 		if errors.Is(expired, errExpired) {
 			return aws.Credentials{}, &unrenewable{err}
@@ -133,9 +135,9 @@ func (e *unrenewable) Error() string {
 }
 func (e *unrenewable) Unwrap() error { return e.why }
 
-// refused reports whether AWS refused to renew a token for good, so that a person has to log in: the token was used or
-// revoked, or the client's registration has ended (CreateToken, API reference), or, for "aws login", the token belongs to
-// another region.
+// refused reports whether AWS refused to renew a token for good, so that a person has to log in:
+// the token was used or revoked, or the client's registration has ended (CreateToken, API
+// reference), or, for "aws login", the token belongs to another region.
 func refused(err error) bool {
 	var (
 		grant        *ssooidctypes.InvalidGrantException
@@ -144,7 +146,8 @@ func refused(err error) bool {
 		unauthorized *ssooidctypes.UnauthorizedClientException
 		console      *signintypes.ValidationException
 	)
-	return errors.As(err, &grant) || errors.As(err, &expired) || errors.As(err, &client) || errors.As(err, &unauthorized) || errors.As(err, &console)
+	return errors.As(err, &grant) || errors.As(err, &expired) || errors.As(err, &client) ||
+		errors.As(err, &unauthorized) || errors.As(err, &console)
 }
 
 // torn reports whether a file was read while another process wrote it. The SDK writes that of "aws login" in place

@@ -37,8 +37,8 @@ type Examination struct {
 	Until    time.Time // and until when it does
 }
 
-// Examine does what Get does before it makes a request: it reads the settings, decides the identity, and looks into the
-// cache. It changes nothing.
+// Examine does what Get does before it makes a request: it reads the settings, decides the
+// identity, and looks into the cache. It changes nothing.
 func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examination) {
 	x.Registry = reg
 	if x.Settings, x.Err = h.settings(reg); x.Err != nil {
@@ -68,8 +68,8 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 // Done reports whether no request is needed: the get returns a login already, or cannot succeed.
 func (x Examination) Done() bool { return x.Err != nil || x.Anonymous || x.ECR == "" }
 
-// Request does the rest of what Get does, whatever is in the cache, and stores nothing. It blocks as long as a fetch of
-// Get. It must not be called when x is Done.
+// Request does the rest of what Get does, whatever is in the cache, and stores nothing. It blocks
+// as long as a fetch of Get. It must not be called when x is Done.
 func (h Helper) Request(ctx context.Context, x Examination) Examination {
 	ctx, cancel := context.WithTimeout(ctx, cache.FetchTimeout)
 	defer cancel()

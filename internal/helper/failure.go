@@ -11,9 +11,10 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// How long a failure is returned to later callers. AWS's refusal is the same for the many pulls of one job, and for the
-// six forms of a name that nerdctl requests; a failure that may be over soon is retried earlier. Other failures, which a
-// person is about to correct on this machine, are only for those that were waiting.
+// How long a failure is returned to later callers. AWS's refusal is the same for the many pulls of
+// one job, and for the six forms of a name that nerdctl requests; a failure that may be over soon
+// is retried earlier. Other failures, which a person is about to correct on this machine, are only
+// for those that were waiting.
 const (
 	finalTTL     = 10 * time.Second
 	retryableTTL = 2 * time.Second
@@ -64,11 +65,14 @@ func encodeError(err error) *cache.Failure {
 	return f
 }
 
-// decodeError decodes the error that a fetch failed with, in this process or another one, for a caller with this request.
+// decodeError decodes the error that a fetch failed with, in this process or another one, for a
+// caller with this request.
 func decodeError(f *cache.Failure, r exchange.Request) error {
 	var m message
 	if err := json.Unmarshal(f.Payload, &m); err != nil { // sealed by another version of this program
-		return fmt.Errorf("getting a password: another version of this program failed a moment ago, and says why in a way that this one cannot read; try again in %v, or forget it: docker logout %s", finalTTL, r.Settings.Registry.Host)
+		return fmt.Errorf("getting a password: another version of this program failed a moment ago, and says why "+
+			"in a way that this one cannot read; try again in %v, or forget it: docker logout %s", finalTTL,
+			r.Settings.Registry.Host)
 	}
 	switch {
 	case m.AWS != nil:

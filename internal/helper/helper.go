@@ -27,10 +27,11 @@ type Helper struct {
 	Debug   func(format string, args ...any) // receives one line per step, never with a secret
 }
 
-// Get returns the login for a registry, from the cache or from AWS. For a host that is not ECR it calls the helper that
-// creds_store names. Without one, for the public registry without a role, and for an account that is not allowed, it
-// returns docker-credential-helpers' "not found", and the client goes on without a login. For any other failure it returns
-// the error, and tries no other identity. It blocks until ctx is done at the latest.
+// Get returns the login for a registry, from the cache or from AWS. For a host that is not ECR it
+// calls the helper that creds_store names. Without one, for the public registry without a role, and
+// for an account that is not allowed, it returns docker-credential-helpers' "not found", and the
+// client goes on without a login. For any other failure it returns the error, and tries no other
+// identity. It blocks until ctx is done at the latest.
 func (h Helper) Get(ctx context.Context, host string) (username, secret string, err error) {
 	reg, ok := registry.Parse(host)
 	if !ok {
@@ -49,7 +50,8 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 		return "", "", err
 	}
 	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region, reg.Partition)
-	h.Debug("source %s, decided by %q; roles %q from %q", r.Identity.Name, r.Identity.DetectedBy, r.Roles.ARNs, r.Roles.From)
+	h.Debug("source %s, decided by %q; roles %q from %q", r.Identity.Name, r.Identity.DetectedBy, r.Roles.ARNs,
+		r.Roles.From)
 	store := h.cache(r)
 	if e, ok := h.stored(store, settings); ok {
 		return e.Username, e.Secret, nil
@@ -70,7 +72,8 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 		if err != nil {
 			return cache.Entry{}, encodeError(err)
 		}
-		return cache.Entry{Username: c.Username, Secret: c.Password, CreatedAt: time.Now(), TTL: c.TTL, FreshFor: c.FreshFor}, nil
+		return cache.Entry{Username: c.Username, Secret: c.Password, CreatedAt: time.Now(), TTL: c.TTL,
+			FreshFor: c.FreshFor}, nil
 	})
 	if failure != nil {
 		return "", "", decodeError(failure, r)
@@ -87,9 +90,9 @@ func (h Helper) settings(reg registry.Registry) (config.Settings, error) {
 	return c.For(reg)
 }
 
-// request decides the identity, and returns the request for its login with the roles that apply to it. noIdentity is
-// *token.MissingError or *token.NoRoleError; a stored login can be found without an identity. err is a setting that is
-// wrong.
+// request decides the identity, and returns the request for its login with the roles that apply to
+// it. noIdentity is *token.MissingError or *token.NoRoleError; a stored login can be found without
+// an identity. err is a setting that is wrong.
 func (h Helper) request(settings config.Settings) (r exchange.Request, noIdentity, err error) {
 	identity, err := token.Identify(h.Env, settings.Identity)
 	var (
@@ -116,7 +119,8 @@ func (h Helper) stored(store *cache.Cache, settings config.Settings) (cache.Entr
 	if !ok {
 		return cache.Entry{}, false
 	}
-	login := fmt.Sprintf("the login that another tool stored for %s %v ago", host, time.Since(e.CreatedAt).Round(time.Second))
+	login := fmt.Sprintf("the login that another tool stored for %s %v ago", host,
+		time.Since(e.CreatedAt).Round(time.Second))
 	if !settings.StoredLogins {
 		h.Debug("ignoring %s: ECR_OIDC_STORED_LOGINS is off", login)
 		return cache.Entry{}, false

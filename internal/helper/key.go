@@ -18,9 +18,10 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// cacheKey returns the key of the login that AWS would return for a request: a digest of everything that decides which
-// one. One login is good for every registry of a region, so the registry's account and host are not part of it. cacheKey
-// reads the environment and the state of files; it opens none.
+// cacheKey returns the key of the login that AWS would return for a request: a digest of everything
+// that decides which one. One login is good for every registry of a region, so the registry's
+// account and host are not part of it. cacheKey reads the environment and the state of files; it
+// opens none.
 func (h Helper) cacheKey(r exchange.Request) string {
 	s, id := r.Settings, r.Identity
 	key := struct {
@@ -60,10 +61,12 @@ func (h Helper) cacheKey(r exchange.Request) string {
 // networkKey returns what redirects requests, or decides which servers are trusted: a login that came from a test
 // environment must not be returned without it. net/http reads the proxies in upper case first, then in lower case.
 func (h Helper) networkKey() []string {
-	return append(h.values("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC",
-		"AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC", "AWS_ENDPOINT_URL_SIGNIN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+	return append(h.values("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR",
+		"AWS_ENDPOINT_URL_ECR_PUBLIC", "AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC",
+		"AWS_ENDPOINT_URL_SIGNIN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 		"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "SSL_CERT_DIR"),
-		cmp.Or(h.Env.Get("HTTPS_PROXY"), h.Env.Get("https_proxy")), cmp.Or(h.Env.Get("HTTP_PROXY"), h.Env.Get("http_proxy")),
+		cmp.Or(h.Env.Get("HTTPS_PROXY"), h.Env.Get("https_proxy")),
+		cmp.Or(h.Env.Get("HTTP_PROXY"), h.Env.Get("http_proxy")),
 		cmp.Or(h.Env.Get("NO_PROXY"), h.Env.Get("no_proxy")),
 		fileState(h.Env.Get("AWS_CA_BUNDLE")), fileState(h.Env.Get("SSL_CERT_FILE")))
 }
@@ -77,8 +80,9 @@ func (h Helper) credentialsKey(id token.Identity) []string {
 		return nil
 	}
 	configuration, credentials := exchange.Files(h.Env)
-	return append(h.values("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN",
-		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_LOGIN_CACHE_DIRECTORY"),
+	return append(h.values("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE",
+		"AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+		"AWS_LOGIN_CACHE_DIRECTORY"),
 		fileState(configuration), fileState(credentials))
 }
 
@@ -113,9 +117,11 @@ func (h Helper) cache(r exchange.Request) *cache.Cache {
 
 // openCache opens the cache with cache.Open, or with cache.Find for a caller that only reads.
 //
-// Only the "aws" source on a machine may have entries without a secret: every process of the user can use that profile
-// anyway. All other entries need one, or the next job, or the next token in the same file, would find them.
-func (h Helper) openCache(r exchange.Request, open func(dirs []string, secret []byte) (*cache.Cache, error)) (*cache.Cache, error) {
+// Only the "aws" source on a machine may have entries without a secret: every process of the user
+// can use that profile anyway. All other entries need one, or the next job, or the next token in
+// the same file, would find them.
+func (h Helper) openCache(r exchange.Request,
+	open func(dirs []string, secret []byte) (*cache.Cache, error)) (*cache.Cache, error) {
 	if !r.Settings.Cache {
 		return nil, fmt.Errorf("opening the cache: ECR_OIDC_CACHE says off")
 	}
@@ -129,8 +135,8 @@ func (h Helper) openCache(r exchange.Request, open func(dirs []string, secret []
 	return store, err
 }
 
-// dirs returns the directories that may hold the cache, in order. The user id in the name keeps a container action that
-// runs as root from creating the directory of its job.
+// dirs returns the directories that may hold the cache, in order. The user id in the name keeps a
+// container action that runs as root from creating the directory of its job.
 func (h Helper) dirs(settings config.Settings) []string {
 	if settings.CacheDir != "" {
 		return []string{settings.CacheDir}

@@ -18,9 +18,10 @@ import (
 // longestLogin is how long a login is kept whose expiry cannot be read: ECR gives none for longer.
 const longestLogin = 12 * time.Hour
 
-// Store keeps a login that a client made by other means (docker login, amazon-ecr-login), sealed like our own entries,
-// until it expires or Erase; Get answers with it meanwhile. Our own password coming back, which is what "docker login"
-// without a password does, is nothing to keep. A login that cannot be kept is an error, never silently lost.
+// Store keeps a login that a client made by other means (docker login, amazon-ecr-login), sealed
+// like our own entries, until it expires or Erase; Get answers with it meanwhile. Our own password
+// coming back, which is what "docker login" without a password does, is nothing to keep. A login
+// that cannot be kept is an error, never silently lost.
 func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 	reg, ok := registry.Parse(c.ServerURL)
 	if !ok {
@@ -48,7 +49,8 @@ func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 		return fmt.Errorf("storing the login for %s: it has expired", reg.Host)
 	}
 	if !e.IsUsable(time.Now()) {
-		return fmt.Errorf("storing the login for %s: it expires in %v, too soon to keep it", reg.Host, e.TTL.Truncate(time.Second))
+		return fmt.Errorf("storing the login for %s: it expires in %v, too soon to keep it", reg.Host,
+			e.TTL.Truncate(time.Second))
 	}
 	if err := store.Put(loginKey(reg), e); err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
@@ -91,7 +93,8 @@ func entryOf(c *credentials.Credentials, now time.Time) cache.Entry {
 	}
 	plain, err := base64.StdEncoding.DecodeString(c.Secret)
 	if err == nil && json.Unmarshal(plain, &password) == nil && password.Expiration > 0 {
-		e.TTL = min(e.TTL, time.Duration(min(password.Expiration-now.Unix(), int64(longestLogin/time.Second)))*time.Second)
+		e.TTL = min(e.TTL, time.Duration(min(password.Expiration-now.Unix(),
+			int64(longestLogin/time.Second)))*time.Second)
 	}
 	e.FreshFor = e.TTL
 	return e

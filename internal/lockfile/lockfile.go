@@ -12,12 +12,14 @@ import (
 // Held is a lock that this process holds.
 type Held struct{ file *lockedfile.File }
 
-// Lock takes the lock on the file at path. It creates a missing file with mode 0600 and does not follow a symlink there.
-// It blocks until no other process holds the lock, or ctx is done; the error is then ctx's. The kernel releases the lock
-// when its holder dies. Any number of processes and goroutines may call it; they get the lock in no particular order.
+// Lock takes the lock on the file at path. It creates a missing file with mode 0600 and does not
+// follow a symlink there. It blocks until no other process holds the lock, or ctx is done; the
+// error is then ctx's. The kernel releases the lock when its holder dies. Any number of processes
+// and goroutines may call it; they get the lock in no particular order.
 //
-// Another process may remove the file at any time. The lock is always on the file that is at path when Lock returns: a
-// process that has waited for a file that was removed meanwhile opens the new one.
+// Another process may remove the file at any time. The lock is always on the file that is at path
+// when Lock returns: a process that has waited for a file that was removed meanwhile opens the new
+// one.
 func Lock(ctx context.Context, path string) (*Held, error) {
 	type result struct {
 		held *Held
@@ -73,8 +75,9 @@ func (h *Held) Unlock() {
 	}
 }
 
-// repairMode gives the file its mode when an unusual umask removed its owner's rights: the next process could not open
-// it. If that fails, the next process has no lock. Other modes stay, since the name may be a hard link to another file.
+// repairMode gives the file its mode when an unusual umask removed its owner's rights: the next
+// process could not open it. If that fails, the next process has no lock. Other modes stay, since
+// the name may be a hard link to another file.
 func repairMode(f *os.File) {
 	if fi, err := f.Stat(); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm()&0o600 != 0o600 {
 		_ = f.Chmod(0o600)

@@ -14,11 +14,12 @@ type Registry struct {
 	Public    bool   // public.ecr.aws or ecr-public.aws.com
 }
 
-// partitions lists who owns which names. The regions' forms are those of the AWS SDK's partitions.json, so that a region
-// that opens tomorrow works today; only the commercial one is wider (any two letters, for a new country), and that is
-// safe, because every suffix below belongs to Amazon. The suffixes are those of AWS's own helper
-// (amazon-ecr-credential-helper, ecr-login/api/client.go), plus on.amazonwebservices.eu, which follows the pattern of
-// the other dual-stack names and which AWS has not documented for ECR.
+// partitions lists who owns which names. The regions' forms are those of the AWS SDK's
+// partitions.json, so that a region that opens tomorrow works today; only the commercial one is
+// wider (any two letters, for a new country), and that is safe, because every suffix below belongs
+// to Amazon. The suffixes are those of AWS's own helper (amazon-ecr-credential-helper,
+// ecr-login/api/client.go), plus on.amazonwebservices.eu, which follows the pattern of the other
+// dual-stack names and which AWS has not documented for ECR.
 var partitions = []struct {
 	name      string
 	region    string // its form, see fits
@@ -82,7 +83,8 @@ func Parse(s string) (Registry, bool) {
 	// (https://docs.aws.amazon.com/general/latest/gr/ecr.html).
 	account, rest, _ := strings.Cut(host, ".dkr")
 	r := Registry{Host: host, Account: account, DualStack: strings.HasPrefix(rest, "-")}
-	if len(account) != 12 || !only(account, '0', '9') || !strings.HasPrefix(rest, ".ecr") && !strings.HasPrefix(rest, "-ecr") {
+	if len(account) != 12 || !only(account, '0', '9') ||
+		!strings.HasPrefix(rest, ".ecr") && !strings.HasPrefix(rest, "-ecr") {
 		return Registry{}, false
 	}
 	rest, r.FIPS = strings.CutPrefix(rest[len(".ecr"):], "-fips")
@@ -94,7 +96,8 @@ func Parse(s string) (Registry, bool) {
 			want = p.dualStack
 		}
 		// "cn-north-1" has the commercial form too, but its suffix has not.
-		if ok && want != "" && suffix == want && fits(region, p.region) && !(p.name == "aws" && strings.HasPrefix(region, "cn-")) {
+		if ok && want != "" && suffix == want && fits(region, p.region) &&
+			!(p.name == "aws" && strings.HasPrefix(region, "cn-")) {
 			r.Region, r.Partition = region, p.name
 			return r, true
 		}
@@ -102,8 +105,8 @@ func Parse(s string) (Registry, bool) {
 	return Registry{}, false
 }
 
-// Host names an account's private registry in a region, as Parse reads it back: the region says which partition's names
-// it has. It returns false for what is no account or no region.
+// Host names an account's private registry in a region, as Parse reads it back: the region says
+// which partition's names it has. It returns false for what is no account or no region.
 func Host(account, region string) (string, bool) {
 	for _, p := range partitions {
 		if !fits(region, p.region) {

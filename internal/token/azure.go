@@ -8,13 +8,15 @@ import (
 )
 
 // azure is Azure Pipelines: one POST to the URL that the agent sets, with the job's access token
-// (https://learn.microsoft.com/rest/api/azure/devops/distributedtask/oidctoken/create; azure-identity's
-// AzurePipelinesCredential sends the same request). With the id of a service connection the token is the connection's,
-// without one it is the pipeline's own. The audience cannot be requested. It is api://AzureADTokenExchange, or the id
-// of that resource in a token that Entra issues for a connection.
+// (https://learn.microsoft.com/rest/api/azure/devops/distributedtask/oidctoken/create;
+// azure-identity's AzurePipelinesCredential sends the same request). With the id of a service
+// connection the token is the connection's, without one it is the pipeline's own. The audience
+// cannot be requested. It is api://AzureADTokenExchange, or the id of that resource in a token that
+// Entra issues for a connection.
 //
-// The access token is generated for each job (https://learn.microsoft.com/azure/devops/pipelines/process/access-tokens),
-// so it seals the job's cache.
+// The access token is generated for each job
+// (https://learn.microsoft.com/azure/devops/pipelines/process/access-tokens), so it seals the job's
+// cache.
 func azure(env Env, settings Settings) (Source, string) {
 	const urlName, tokenName = "SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"
 	endpoint, accessToken := env.Get(urlName), env.Get(tokenName)

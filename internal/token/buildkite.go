@@ -12,9 +12,10 @@ import (
 // buildkite is Buildkite: one POST to the agent API, which is all that "buildkite-agent oidc request-token" does
 // (buildkite/agent api/oidc.go).
 //
-// BUILDKITE_AGENT_ACCESS_TOKEN is the job's own token where Buildkite issues one; otherwise it is the session token of
-// the agent, which all of its jobs share (buildkite/agent agent/job_runner.go). Only a job token seals the cache. It is
-// known by its prefix (https://buildkite.com/docs/platform/security/tokens); an agent's session token has another one,
+// BUILDKITE_AGENT_ACCESS_TOKEN is the job's own token where Buildkite issues one; otherwise it is
+// the session token of the agent, which all of its jobs share (buildkite/agent
+// agent/job_runner.go). Only a job token seals the cache. It is known by its prefix
+// (https://buildkite.com/docs/platform/security/tokens); an agent's session token has another one,
 // and tokens from before 2025 have none.
 func buildkite(env Env, _ Settings) (Source, string) {
 	const jobName, tokenName = "BUILDKITE_JOB_ID", "BUILDKITE_AGENT_ACCESS_TOKEN"

@@ -45,10 +45,13 @@ func circleci(env Env, _ Settings) (Source, string) {
 
 const (
 	circleciName   = "the CircleCI job's OIDC token"
-	circleciAdvice = "let the project have OIDC tokens (builds of forked pull requests get none unless secrets are passed to them)"
+	circleciAdvice = "let the project have OIDC tokens (builds of forked pull requests get none unless secrets are " +
+		"passed to them)"
 
-	circleciAudienceAdvice = "unset ECR_OIDC_AUDIENCE and add the token's audience to the IAM OIDC provider, or run where the job's `circleci run oidc get` is on PATH"
-	circleciExpiredAdvice  = "CircleCI's token lives one hour; run where the job's `circleci run oidc get` is on PATH, or push earlier in the job"
+	circleciAudienceAdvice = "unset ECR_OIDC_AUDIENCE and add the token's audience to the IAM OIDC provider, or " +
+		"run where the job's `circleci run oidc get` is on PATH"
+	circleciExpiredAdvice = "CircleCI's token lives one hour; run where the job's `circleci run oidc get` is on " +
+		"PATH, or push earlier in the job"
 )
 
 // circleciToken returns the variable's token, or a newly minted one when that is missing, expired or for another
@@ -73,9 +76,11 @@ func circleciToken(ctx context.Context, env Env, name, raw, audience string) (st
 	case matches: // it looks expired, but a clock may be wrong: STS decides
 		return raw, nil
 	case raw != "":
-		return "", &AudienceError{Token: circleciName, Want: audience, Got: have.Claims.Audience, Why: err.Error(), Advice: circleciAudienceAdvice}
+		return "", &AudienceError{Token: circleciName, Want: audience, Got: have.Claims.Audience, Why: err.Error(),
+			Advice: circleciAudienceAdvice}
 	}
-	return "", &MissingError{Token: circleciName, Why: env.Missing(name) + "; " + err.Error(), Advice: circleciAdvice, Ignored: ignored(env)}
+	return "", &MissingError{Token: circleciName, Why: env.Missing(name) + "; " + err.Error(), Advice: circleciAdvice,
+		Ignored: ignored(env)}
 }
 
 // circleciRenew mints a token after STS reported the variable's as expired.
@@ -107,9 +112,10 @@ func circleciHint(env Env) Hint {
 		return Hint{}
 	}
 	return Hint{
-		Name:      "fork",
-		Text:      "this is a build of a forked pull request, which CircleCI gives no token and no secrets",
-		Next:      "push in a build of the branch; or, where every fork is trusted, pass secrets to forked builds (Project Settings, Advanced)",
+		Name: "fork",
+		Text: "this is a build of a forked pull request, which CircleCI gives no token and no secrets",
+		Next: "push in a build of the branch; or, where every fork is trusted, pass secrets to forked builds " +
+			"(Project Settings, Advanced)",
 		NoSecrets: true,
 	}
 }
@@ -138,7 +144,8 @@ func circleciMint(ctx context.Context, env Env, audience string) (Token, error) 
 		case err != nil:
 			return Token{}, errors.New("`circleci run oidc get`: it printed no token")
 		case audience != "" && !slices.Contains(minted.Claims.Audience, audience):
-			return Token{}, &AudienceError{Token: circleciName, Want: audience, Got: minted.Claims.Audience, Advice: circleciAudienceAdvice}
+			return Token{}, &AudienceError{Token: circleciName, Want: audience, Got: minted.Claims.Audience,
+				Advice: circleciAudienceAdvice}
 		}
 		return minted, nil
 	}

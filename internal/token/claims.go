@@ -33,12 +33,13 @@ const maxToken = 20000
 
 // Parse reads a token's claims. Nothing of it, not even a part, is in the error.
 //
-// The signature is not verified. STS does that, with the issuer's keys, and what it decides counts; here the claims
-// only tell a person who was refused, and when to ask for a new token. Verifying would cost requests to the issuer and
-// could only ever refuse what STS would have let in.
+// The signature is not verified. STS does that, with the issuer's keys, and what it decides counts;
+// here the claims only tell a person who was refused, and when to ask for a new token. Verifying
+// would cost requests to the issuer and could only ever refuse what STS would have let in.
 func Parse(raw string) (Token, error) {
 	if len(raw) > maxToken {
-		return Token{}, fmt.Errorf("reading the OIDC token: it is longer than the %d characters that STS takes", maxToken)
+		return Token{}, fmt.Errorf("reading the OIDC token: it is longer than the %d characters that STS takes",
+			maxToken)
 	}
 	var c jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(raw, &c); err != nil {

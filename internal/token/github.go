@@ -13,8 +13,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
-// detectGitHub detects GitHub Actions, and Forgejo with the same variables. GITHUB_ACTIONS counts only as "true", which
-// is what the runner sets; a user's shell may hold another value.
+// detectGitHub detects GitHub Actions, and Forgejo with the same variables. GITHUB_ACTIONS counts
+// only as "true", which is what the runner sets; a user's shell may hold another value.
 func detectGitHub(env Env) string {
 	if strings.EqualFold(env.Get("GITHUB_ACTIONS"), "true") {
 		return "GITHUB_ACTIONS"
@@ -34,7 +34,8 @@ func githubAdvice(env Env) string {
 	if isForgejo(env) {
 		return "give the job `enable-openid-connect: true`"
 	}
-	return "give the job `permissions: {id-token: write}` (a job's permissions replace the workflow's; pull requests from public forks never get it)"
+	return "give the job `permissions: {id-token: write}` (a job's permissions replace the workflow's; pull " +
+		"requests from public forks never get it)"
 }
 
 // github is GitHub Actions, and Forgejo with the same contract (actions/toolkit packages/core/src/oidc-utils.ts). The
@@ -71,13 +72,15 @@ func githubHint(env Env) Hint {
 	event := env.Get("GITHUB_EVENT_NAME")
 	from, to, err := pullRequest(env.Get("GITHUB_EVENT_PATH"))
 	switch {
-	case err == nil && from != to && event != "pull_request_target": // which runs in the base repository, and may have a token
+	case err == nil && from != to &&
+		event != "pull_request_target": // which runs in the base repository, and may have a token
 		if from == "" { // the fork is gone
 			from = "that was deleted"
 		}
 		return Hint{
-			Name:      "fork",
-			Text:      fmt.Sprintf("this is a pull request from the fork %s: GitHub gives its jobs no token and no secrets, whatever their permissions", oneline.Clean(from)),
+			Name: "fork",
+			Text: fmt.Sprintf("this is a pull request from the fork %s: GitHub gives its jobs no token and no "+
+				"secrets, whatever their permissions", oneline.Clean(from)),
 			Next:      "push in a workflow that runs after the merge, or on workflow_run",
 			NoSecrets: true,
 		}
@@ -86,7 +89,8 @@ func githubHint(env Env) Hint {
 	}
 	return Hint{
 		Name: "permission",
-		Text: "the job has not the permission id-token: write. A job's own permissions replace the workflow's, and a reusable workflow has at most its caller's",
+		Text: "the job has not the permission id-token: write. A job's own permissions replace the workflow's, and " +
+			"a reusable workflow has at most its caller's",
 		Next: "permissions: {id-token: write, contents: read}",
 	}
 }

@@ -19,7 +19,7 @@ type Settings struct {
 	TokenFile  string // path of a file that contains the token
 	Profile    string // AWS profile of the "aws" source
 	Connection string // id of the Azure Pipelines service connection
-	ForAccount bool   // source or token file is set for the registry's account; ECR_OIDC_TOKEN, for all, does not count then
+	ForAccount bool   // source or token file is set for the registry's account: ECR_OIDC_TOKEN does not count
 	Role       bool   // a role is configured ...
 	PairRole   bool   // ... and if AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE counts
 
@@ -50,13 +50,14 @@ const stsAudience = "sts.amazonaws.com"
 
 // Identify decides which identity this process uses:
 //
-//  1. A source, a token or a token file that the user configured. Otherwise the first CI in providers that is detected,
-//     even when its token is missing. Otherwise it is a machine: a web-identity pair (Kubernetes) or the AWS SDK's chain.
-//  2. In a CI with a role: the token, or an error. Without a role: the AWS keys in the environment alone, or an error. A
-//     source that the user named is used or fails.
+//  1. A source, a token or a token file that the user configured. Otherwise the first CI in providers that is
+//     detected, even when its token is missing. Otherwise it is a machine: a web-identity pair (Kubernetes) or the
+//     AWS SDK's chain.
+//  2. In a CI with a role: the token, or an error. Without a role: the AWS keys in the environment alone, or an
+//     error. A source that the user named is used or fails.
 //
-// The error is *MissingError, *NoRoleError or a setting that is wrong. The Identity that comes with the first two has its
-// Secret, so that a login that was stored for this job is still found.
+// The error is *MissingError, *NoRoleError or a setting that is wrong. The Identity that comes with
+// the first two has its Secret, so that a login that was stored for this job is still found.
 func Identify(env Env, s Settings) (Identity, error) {
 	id, err := locate(env, s)
 	id.env = env
@@ -201,7 +202,8 @@ func (id Identity) get(ctx context.Context, fetch fetch, client *http.Client, au
 	}
 	if want != "" && !slices.Contains(t.Claims.Audience, want) {
 		return Token{}, &AudienceError{Token: id.TokenName(), Want: want, Got: t.Claims.Audience,
-			Advice: "make the CI issue the token for that audience, or set ECR_OIDC_AUDIENCE to the one it has and add it to the IAM OIDC provider"}
+			Advice: "make the CI issue the token for that audience, or set ECR_OIDC_AUDIENCE to the one it has and " +
+				"add it to the IAM OIDC provider"}
 	}
 	return t, nil
 }
@@ -222,7 +224,8 @@ func (id Identity) Ignored() []string {
 		names = append(names, "AWS_ACCESS_KEY_ID")
 	}
 	if id.Name != "aws" || id.KeysOnly {
-		names = append(names, "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+		names = append(names, "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
 		if !id.Pair {
 			names = append(names, "AWS_WEB_IDENTITY_TOKEN_FILE")
 		}
@@ -246,8 +249,8 @@ func ignored(env Env) []string {
 	return found
 }
 
-// keySecret returns the secret access key in the environment, if the SDK's chain uses it. A profile named in code goes
-// before it (aws-sdk-go-v2 config/resolve_credentials.go); AWS_PROFILE does not.
+// keySecret returns the secret access key in the environment, if the SDK's chain uses it. A profile
+// named in code goes before it (aws-sdk-go-v2 config/resolve_credentials.go); AWS_PROFILE does not.
 func keySecret(env Env, s Settings) string {
 	if s.Profile != "" || env.Get("AWS_ACCESS_KEY_ID") == "" {
 		return ""

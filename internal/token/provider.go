@@ -24,8 +24,9 @@ func (e Env) Missing(name string) string {
 	return name + " is not set"
 }
 
-// Provider is one source of an identity: a CI, a token that the user supplies, or the AWS SDK's credential chain. All that
-// differs between sources is in its row of providers, or in the file that the row's functions are in.
+// Provider is one source of an identity: a CI, a token that the user supplies, or the AWS SDK's
+// credential chain. All that differs between sources is in its row of providers, or in the file
+// that the row's functions are in.
 type Provider struct {
 	Name    string                               // value of ECR_OIDC_SOURCE
 	Label   string                               // the CI's own name, for messages; "" when it is not a CI
@@ -35,7 +36,7 @@ type Provider struct {
 	URL     string                               // variable with the URL that issues tokens; a password in it is redacted
 	Advice  func(Env) string                     // what to change when there is no token
 	Expired string                               // what to change when STS reports the token as expired; "" for the usual
-	Hint    func(Env) Hint                       // explains a missing token in more words; nil when there is nothing to add
+	Hint    func(Env) Hint                       // explains a missing token further; nil when there is nothing to add
 	Job     func(Env) (repository, run string)   // for the role session's name; nil when the job has neither
 	New     func(Env, Settings) (Source, string) // reads the environment; the text is why there is no token, or ""
 }
@@ -66,7 +67,8 @@ type fetch func(ctx context.Context, client *http.Client, audience string) (stri
 func providers() []Provider {
 	return []Provider{
 		{Name: "github", Label: "GitHub", Docs: "GitHub Actions", Detect: detectGitHub, New: github,
-			Secrets: []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, Advice: githubAdvice, Hint: githubHint, URL: "ACTIONS_ID_TOKEN_REQUEST_URL",
+			Secrets: []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, Advice: githubAdvice, Hint: githubHint,
+			URL: "ACTIONS_ID_TOKEN_REQUEST_URL",
 			Job: job("GITHUB_REPOSITORY", "", "GITHUB_RUN_ID")},
 		{Name: "circleci", Label: "CircleCI", Docs: "CircleCI", Detect: isSet("CIRCLECI"), New: circleci,
 			Secrets: []string{"CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2"},
@@ -143,8 +145,8 @@ func job(first, second, run string) func(Env) (string, string) {
 	}
 }
 
-// sessionNameChars are the characters that STS allows in a role session's name beside letters and digits, of which there
-// may be 2 to 64 in all (AssumeRoleWithWebIdentity, API reference).
+// sessionNameChars are the characters that STS allows in a role session's name beside letters and
+// digits, of which there may be 2 to 64 in all (AssumeRoleWithWebIdentity, API reference).
 const sessionNameChars = "_+=,.@-"
 
 // SessionName returns the role session's name, which CloudTrail shows beside each call: source, repository and run of
@@ -167,7 +169,8 @@ func (id Identity) SessionName() string {
 // hyphenate replaces each run of characters that a session's name may not have by a hyphen.
 func hyphenate(s string) string {
 	words := strings.FieldsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(sessionNameChars, r))
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+			strings.ContainsRune(sessionNameChars, r))
 	})
 	return strings.Trim(strings.Join(words, "-"), "-")
 }

@@ -41,7 +41,8 @@ func Client(roots *x509.CertPool) *http.Client {
 }
 
 // newRequest builds a request for a token. authorization is the value of that header; body is JSON, or nil for none.
-func newRequest(ctx context.Context, method string, u *url.URL, authorization string, body []byte) (*http.Request, error) {
+func newRequest(ctx context.Context, method string, u *url.URL, authorization string,
+	body []byte) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -55,12 +56,13 @@ func newRequest(ctx context.Context, method string, u *url.URL, authorization st
 	return req, nil
 }
 
-// request sends what build makes until it is answered, and returns the string field of the JSON reply. Retryable faults
-// (no connection, no answer, 429, 5xx, and GitHub's 403 for a job that it has not yet seen start, see
-// aws-actions/configure-aws-credentials#469) are tried again with jittered backoff, and not before the reply's
-// Retry-After; where that is later than ctx allows, there is no other try. A reply's body is never quoted: it may hold a
-// token, or anything at all.
-func request(ctx context.Context, client *http.Client, who, field string, build func(context.Context) (*http.Request, error)) (string, error) {
+// request sends what build makes until it is answered, and returns the string field of the JSON
+// reply. Retryable faults (no connection, no answer, 429, 5xx, and GitHub's 403 for a job that it
+// has not yet seen start, see aws-actions/configure-aws-credentials#469) are tried again with
+// jittered backoff, and not before the reply's Retry-After; where that is later than ctx allows,
+// there is no other try. A reply's body is never quoted: it may hold a token, or anything at all.
+func request(ctx context.Context, client *http.Client, who, field string,
+	build func(context.Context) (*http.Request, error)) (string, error) {
 	wait := backoff
 	for try := 1; ; try++ {
 		value, passing, err := requestOnce(ctx, client, field, build)
@@ -74,13 +76,15 @@ func request(ctx context.Context, client *http.Client, who, field string, build 
 			pause = max(pause, busy.after)
 		}
 		if !passing || try == tries || !sleep(ctx, pause) {
-			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Retryable: passing, Answered: errors.As(err, &answer)}
+			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Retryable: passing,
+				Answered: errors.As(err, &answer)}
 		}
 		wait *= 2
 	}
 }
 
-func requestOnce(ctx context.Context, client *http.Client, field string, build func(context.Context) (*http.Request, error)) (value string, passing bool, err error) {
+func requestOnce(ctx context.Context, client *http.Client, field string,
+	build func(context.Context) (*http.Request, error)) (value string, passing bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, oneTry)
 	defer cancel()
 	req, err := build(ctx)

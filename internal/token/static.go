@@ -31,8 +31,9 @@ func firstOf(env Env, names ...string) (Source, string) {
 	return Source{}, env.Missing(names[0])
 }
 
-// file is a token in a file, which is read each time because it may be replaced: EKS rotates it, and a later build on the
-// same machine writes its own. The token seals the cache, so that a login belongs to that token alone.
+// file is a token in a file, which is read each time because it may be replaced: EKS rotates it,
+// and a later build on the same machine writes its own. The token seals the cache, so that a login
+// belongs to that token alone.
 func file(env Env, settings Settings) (Source, string) {
 	path := settings.TokenFile
 	if path == "" {
