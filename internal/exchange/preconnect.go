@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// maxIdle is how long a connection that was opened ahead may wait for its first request. net/http repeats a request when
-// a kept connection turns out to be dead, but not on one that is new to it, as these are: the SDK then retries after a
-// pause.
+// maxIdle is how long a preconnected connection may wait for its first request. net/http repeats a
+// request when an idle connection is dead, but not on a connection that is new to it, as these are.
+// The SDK would retry after a pause.
 const maxIdle = 4 * time.Second
 
-// preconnection opens connections to AWS before there is a request. The handshakes of TCP and TLS are two round trips each
-// time, which can pass while the OIDC token is requested, and while STS responds. It opens what a successful login uses,
-// and sends nothing. A connection that could not be opened, or is too old, costs nothing: another is opened then, as it
-// would have been anyway.
+// preconnection opens connections to AWS before there is a request. The handshakes of TCP and TLS
+// take two round trips, which pass while the OIDC token is requested and while STS responds. It
+// opens the connections of a successful login, and sends nothing. A connection that could not be
+// opened, or is too old, is replaced when it is needed.
 type preconnection struct {
 	tls   *tls.Config
 	conns map[string]chan connection // by host:port; each gives its connection once, and none after that
@@ -33,8 +33,9 @@ type connection struct {
 	opened time.Time
 }
 
-// preconnect resolves the endpoints of STS and ECR, begins to connect to them, and returns at once. The connections are
-// closed when ctx is done. The error is what login would return before its first request; then nothing is opened.
+// preconnect resolves the endpoints of STS and ECR, begins to connect to them, and returns at once.
+// The connections are closed when ctx is done. The error is what login would return before its
+// first request; then nothing is opened.
 func (r Request) preconnect(ctx context.Context) (*preconnection, error) {
 	cfg, err := r.environmentConfig(ctx)
 	if err != nil {
@@ -58,8 +59,8 @@ func (r Request) preconnect(ctx context.Context) (*preconnection, error) {
 	return p, nil
 }
 
-// direct returns the host:port of a URL that is reached by TLS and not through a proxy, which has its own connections;
-// "" for any other.
+// direct returns the host:port of a URL that is reached by TLS and not through a proxy, which has
+// its own connections; "" for any other.
 func direct(endpoint string, proxy func(*http.Request) (*url.URL, error)) string {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "https" {
@@ -95,8 +96,8 @@ func (p *preconnection) dial(ctx context.Context, network, addr string) (net.Con
 	return p.connect(ctx, network, addr)
 }
 
-// take returns the connection that was opened to addr, if there is one. It waits for one that is being opened, which is
-// usually closer to done than a new one.
+// take returns the connection that was opened to addr, if there is one. It waits for one that is
+// being opened, which is usually closer to done than a new one.
 func (p *preconnection) take(ctx context.Context, addr string) (c connection) {
 	conns := p.conns[addr]
 	if conns == nil {

@@ -31,13 +31,14 @@ type signIn struct {
 	credentials aws.CredentialsProvider // reads the file, and renews an expired token
 }
 
-// retrieve returns the session's credentials. A token that has not expired needs no lock. An expired one is renewed by one
-// process while the others wait; they find the new token in the file. The SDK has no such lock, and an SSO refresh token
-// is valid once: AWS would refuse the second process, as if the person had to log in again. On Windows every read takes
-// the lock, because the SDK cannot replace a file that another process has open.
+// retrieve returns the session's credentials. A token that has not expired needs no lock. An
+// expired one is renewed by one process while the others wait; they find the new token in the file.
+// The SDK has no such lock, and an SSO refresh token is valid once: AWS would refuse the second
+// process, as if the person had to log in again. On Windows every read takes the lock, because the
+// SDK cannot replace a file that another process has open.
 //
-// Other programs (the AWS CLI, an IDE) do not know the lock. After a refusal the file is read once more, because one of
-// them may have renewed the token a moment before.
+// Other programs (the AWS CLI, an IDE) do not know the lock. After a refusal the file is read once
+// more, because one of them may have renewed the token a moment before.
 func (s signIn) retrieve(ctx context.Context) (aws.Credentials, error) {
 	if runtime.GOOS != "windows" {
 		found, err := s.read(ctx)
@@ -53,8 +54,9 @@ func (s signIn) retrieve(ctx context.Context) (aws.Credentials, error) {
 	case ctx.Err() != nil:
 		return aws.Credentials{}, err
 	case errors.As(err, &open) && open.Op == "open":
-		// The SDK could not write a new token either, and would notice only after AWS has renewed it. The person's own
-		// login would be lost: ~/.aws may be mounted read-only into a container.
+		// The SDK could not write a new token either, and would notice only after AWS has renewed
+		// it. The person's own login would be lost: ~/.aws may be mounted read-only into a
+		// container.
 		found, expired := s.read(ctx)
 		if errors.Is(expired, errExpired) {
 			return aws.Credentials{}, &unrenewable{err}
@@ -86,8 +88,8 @@ var errExpired = errors.New("the token is expired")
 // noRenewal is the context key that makes refuseRenewal fail a request.
 type noRenewal struct{}
 
-// refuseRenewal fails the requests that renew a token with errExpired, where the context says so. The SDK's providers
-// cannot be asked to only read the file.
+// refuseRenewal fails the requests that renew a token with errExpired, where the context says so.
+// The SDK's providers cannot be asked to only read the file.
 func refuseRenewal(stack *middleware.Stack) error {
 	if stack.ID() != "CreateToken" && stack.ID() != "CreateOAuth2Token" {
 		return nil
@@ -103,8 +105,9 @@ func refuseRenewal(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("RefuseRenewal", refuse), middleware.Before)
 }
 
-// consoleSignIn returns the session of "aws login". Its token can be renewed only in the region that it was made in
-// (aws/aws-cli#10613), which "aws login" writes to the profile. The SDK's own chain would use the registry's region.
+// consoleSignIn returns the session of "aws login". Its token can be renewed only in the region
+// that it was made in (aws/aws-cli#10613), which "aws login" writes to the profile. The SDK's own
+// chain would use the registry's region.
 func (r Request) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (signIn, error) {
 	file, err := logincreds.StandardCachedTokenFilepath(profile.LoginSession, os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
 	if err != nil {
@@ -133,9 +136,9 @@ func (e *unrenewable) Error() string {
 }
 func (e *unrenewable) Unwrap() error { return e.why }
 
-// refused reports whether AWS refused to renew a token for good, so that a person has to log in: the token was used or
-// revoked, or the client's registration has ended (CreateToken, API reference), or, for "aws login", the token belongs to
-// another region.
+// refused reports whether AWS refused to renew a token for good, so that a person has to log in:
+// the token was used or revoked, or the client's registration has ended (CreateToken, API
+// reference), or, for "aws login", the token belongs to another region.
 func refused(err error) bool {
 	var (
 		grant        *ssooidctypes.InvalidGrantException
@@ -144,11 +147,12 @@ func refused(err error) bool {
 		unauthorized *ssooidctypes.UnauthorizedClientException
 		console      *signintypes.ValidationException
 	)
-	return errors.As(err, &grant) || errors.As(err, &expired) || errors.As(err, &client) || errors.As(err, &unauthorized) || errors.As(err, &console)
+	return errors.As(err, &grant) || errors.As(err, &expired) || errors.As(err, &client) ||
+		errors.As(err, &unauthorized) || errors.As(err, &console)
 }
 
-// torn reports whether a file was read while another process wrote it. The SDK writes that of "aws login" in place
-// (logincreds/provider.go, saveToken).
+// torn reports whether a file was read while another process wrote it. The SDK writes that of "aws
+// login" in place (logincreds/provider.go, saveToken).
 func torn(err error) bool {
 	var syntax *json.SyntaxError
 	return errors.As(err, &syntax)
