@@ -17,11 +17,11 @@ import (
 
 // The bounds: ours may take no more. Those in round trips are for a wire that is long enough, see inTrips.
 const (
-	cachedRatio = 1.00       // of the time for a cached get of the peer with our SDK
-	githubTrips = 5.7        // of a cold get on GitHub, whose token has to be fetched
-	circleTrips = 4.7        // of a cold get on CircleCI
-	coldMemory  = 25         // MiB, at the peak of a cold get
-	binarySize  = 12 << 20   // bytes, on linux/amd64
+	cachedRatio = 1.00     // of the time for a cached get of the peer with our SDK
+	githubTrips = 5.7      // of a cold get on GitHub, whose token has to be fetched
+	circleTrips = 4.7      // of a cold get on CircleCI
+	coldMemory  = 25       // MiB, at the peak of a cold get
+	binarySize  = 12 << 20 // bytes, on linux/amd64
 )
 
 // What a job asks, however many pulls it has.
