@@ -20,22 +20,23 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// keys are the environment's access keys and nothing else.
+// keys returns the environment's access keys.
 func (r Request) keys() (aws.Credentials, error) {
 	secret := r.Env.Get("AWS_SECRET_ACCESS_KEY")
 	if secret == "" {
-		return aws.Credentials{},
-			fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s",
-				r.Env.Missing("AWS_SECRET_ACCESS_KEY"))
+		return aws.Credentials{}, fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s",
+			r.Env.Missing("AWS_SECRET_ACCESS_KEY"))
 	}
-	return aws.Credentials{AccessKeyID: r.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
-		SessionToken: r.Env.Get("AWS_SESSION_TOKEN")}, nil
+	return aws.Credentials{
+		AccessKeyID: r.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
+		SessionToken: r.Env.Get("AWS_SESSION_TOKEN"),
+	}, nil
 }
 
-// defaultChain is the SDK's own chain: environment keys, profile, SSO, credential_process. Its last
-// links, the container's and the instance's credentials, are used only when the user chose the
-// "aws" source by name: a process that lost its job's variables (sudo, env -i, a nested container)
-// must not turn into the machine that it runs on.
+// defaultChain returns the credentials of the SDK's own chain: environment keys, profile, SSO,
+// credential_process. The end of the chain, the container's or the instance's credentials, is used
+// only when the user chose the "aws" source by name. A process that lost its job's variables (sudo,
+// env -i, a nested container) must not use the machine's identity.
 func (r Request) defaultChain(ctx context.Context) (aws.Config, aws.Credentials, error) {
 	cfg, err := r.load(ctx)
 	if err != nil {
@@ -59,7 +60,7 @@ func (r Request) defaultChain(ctx context.Context) (aws.Config, aws.Credentials,
 	return cfg, found, nil
 }
 
-// load reads what the SDK's chain is configured with, and asks it for nothing.
+// load returns the configuration of the SDK's chain. It makes no request and runs no command.
 func (r Request) load(ctx context.Context) (aws.Config, error) {
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(r.Settings.Registry.Region),
@@ -80,8 +81,8 @@ func (r Request) load(ctx context.Context) (aws.Config, error) {
 	cfg.Retryer = retryer(ctx, cfg.RetryMode, cfg.RetryMaxAttempts)
 	shared := sharedConfig(cfg)
 	if profile, from := r.profile(); profile != shared.Profile && from == "AWS_DEFAULT_PROFILE" {
-		return aws.Config{}, r.unloadable(ctx,
-			awsconfig.SharedConfigProfileNotExistError{Profile: profile}) // the SDK looks away
+		// The SDK ignores a missing profile that AWS_DEFAULT_PROFILE names.
+		return aws.Config{}, r.unloadable(ctx, awsconfig.SharedConfigProfileNotExistError{Profile: profile})
 	}
 	_, _, err = r.endpoints(ctx, cfg)
 	return cfg, err
@@ -90,8 +91,9 @@ func (r Request) load(ctx context.Context) (aws.Config, error) {
 // retrieve asks the chain for credentials, and replaces the parts of it that are not safe here: the
 // renewal of a login, and the running of a command. A profile in the form before sso-session has a
 // token that cannot be renewed.
-func (r Request) retrieve(ctx context.Context, cfg aws.Config,
-	shared awsconfig.SharedConfig) (aws.Credentials, error) {
+func (r Request) retrieve(
+	ctx context.Context, cfg aws.Config, shared awsconfig.SharedConfig,
+) (aws.Credentials, error) {
 	var login signIn
 	var err error
 	begin := first(shared)
@@ -113,7 +115,7 @@ func (r Request) retrieve(ctx context.Context, cfg aws.Config,
 	return login.retrieve(ctx)
 }
 
-// unloadable says why the SDK could not so much as read the profile, and who named it.
+// unloadable returns the error for a profile that the SDK could not read.
 func (r Request) unloadable(ctx context.Context, err error) error {
 	profile, from := r.profile()
 	var (
@@ -128,14 +130,13 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 		e.Why = "builds on profile " + quoted(source.Profile) + ", which is not there"
 	case errors.As(err, &source):
 		e.Why = "builds on profile " + quoted(source.Profile) + ", which has no credentials"
-		below, _ := awsconfig.LoadSharedConfigProfile(ctx, source.Profile,
-			func(o *awsconfig.LoadSharedConfigOptions) {
-				o.ConfigFiles, o.CredentialsFiles, o.Logger = []string{configs}, []string{secrets}, logging.Nop{}
-			})
-		if below.LoginSession != "" { // which hasCredentials (config/shared_config.go) forgets
+		below, _ := awsconfig.LoadSharedConfigProfile(ctx, source.Profile, func(o *awsconfig.LoadSharedConfigOptions) {
+			o.ConfigFiles, o.CredentialsFiles, o.Logger = []string{configs}, []string{secrets}, logging.Nop{}
+		})
+		if below.LoginSession != "" { // hasCredentials (config/shared_config.go) does not check it
 			e.Login, e.Role = source.Profile, source.RoleARN
-			e.Why = "builds on profile " + quoted(source.Profile) +
-				", which has its credentials from aws login; the AWS SDK for Go knows no such profiles"
+			e.Why = "builds on profile " + quoted(source.Profile) + ", which uses aws login; " +
+				"the AWS SDK for Go does not support that"
 		}
 	case errors.As(err, &none):
 		e.Missing, e.Why = true, "is in neither "+configs+" nor "+secrets
@@ -147,7 +148,8 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 	return e
 }
 
-// profile returns the name of the profile that is wanted, and the variable or line that says so; "" where none does.
+// profile returns the name of the profile to use, and the variable or line that names it; "" for
+// the default.
 func (r Request) profile() (name, from string) {
 	if r.Settings.Identity.Profile != "" {
 		return r.Settings.Identity.Profile, r.Settings.Identity.ProfileFrom
@@ -160,7 +162,8 @@ func (r Request) profile() (name, from string) {
 	return "default", ""
 }
 
-// Files returns where the SDK's two files are: the configuration and the credentials. It opens neither.
+// Files returns the paths of the SDK's two files, the configuration and the credentials. It opens
+// neither.
 func Files(env token.Env) (configuration, secrets string) {
 	return cmp.Or(env.Get("AWS_CONFIG_FILE"), awsconfig.DefaultSharedConfigFilename()),
 		cmp.Or(env.Get("AWS_SHARED_CREDENTIALS_FILE"), awsconfig.DefaultSharedCredentialsFilename())
@@ -176,7 +179,8 @@ func sharedConfig(cfg aws.Config) awsconfig.SharedConfig {
 	return awsconfig.SharedConfig{Profile: "default"} // there is no file
 }
 
-// first returns the profile that the chain begins with: the last of those that a profile builds on by source_profile.
+// first returns the profile that the chain begins with: the last one of those that source_profile
+// links.
 func first(shared awsconfig.SharedConfig) awsconfig.SharedConfig {
 	for shared.Source != nil {
 		shared = *shared.Source
@@ -184,29 +188,28 @@ func first(shared awsconfig.SharedConfig) awsconfig.SharedConfig {
 	return shared
 }
 
-// startsWith says whether the SDK has found the chain's first credentials there. A profile tells less: keys in the
-// environment beat one that AWS_PROFILE names.
+// startsWith reports whether the chain's first credentials come from source. The profile does not
+// tell that: keys in the environment override one that AWS_PROFILE names.
 func startsWith(cfg aws.Config, source aws.CredentialSource) bool {
 	p, ok := cfg.Credentials.(aws.CredentialProviderSource)
 	return ok && slices.Contains(p.ProviderSources(), source)
 }
 
-// ambient says whether the credentials are the machine's: because the chain ended there, or because
-// the profile that it begins with says so.
+// ambient returns "instance" or "container" when the credentials are the machine's, because the
+// chain ended there or because its first profile names them; otherwise "".
 func ambient(cfg aws.Config, profile awsconfig.SharedConfig) string {
 	switch {
 	case startsWith(cfg, aws.CredentialSourceIMDS):
 		return "instance"
-	case startsWith(cfg, aws.CredentialSourceHTTP) &&
-		profile.CredentialSource != "Environment": // which the SDK calls HTTP too
+	case startsWith(cfg, aws.CredentialSourceHTTP) && profile.CredentialSource != "Environment": // also HTTP for the SDK
 		return "container"
 	}
 	return ""
 }
 
-// noCredentials says what a person has to do about a chain that gave nothing. The SDK has no one
-// type for a login that has expired: its providers return five different errors for it, two of them
-// mere text (credentials/ssocreds, logincreds).
+// noCredentials returns the error for a chain without credentials. The SDK has no single type for
+// an expired login: its providers return five different errors for it, two of them only text
+// (credentials/ssocreds, logincreds).
 func noCredentials(shared awsconfig.SharedConfig, err error) error {
 	begin := first(shared)
 	sso, login := begin.SSOSession != nil || begin.SSOStartURL != "", begin.LoginSession != ""
@@ -221,19 +224,18 @@ func noCredentials(shared awsconfig.SharedConfig, err error) error {
 	case errors.As(err, &process):
 		return process
 	case errors.As(err, &kept) && (sso || login):
-		return &SSOError{Profile: begin.Profile, Command: command(sso),
-			Why: "cannot be renewed here: " + kept.why.Error(), Err: err}
+		why := "cannot be renewed here: " + kept.why.Error()
+		return &SSOError{Profile: begin.Profile, Command: command(sso), Why: why, Err: err}
 	case loginOver(err) && (sso || login):
 		return &SSOError{Profile: begin.Profile, Command: command(sso), Err: err}
 	}
 	if api, ok := asAPIError(err); ok {
 		said := oneline.Clean(api.ErrorCode())
-		// What AWS says of a wrong signature quotes the request, with the session token of a link
-		// that only the SDK's chain knows; and IAM Identity Center's OIDC service puts its words
-		// elsewhere.
+		// AWS's message about a wrong signature quotes the request, with a session token that only
+		// the SDK's chain knows. IAM Identity Center's OIDC service has no message there.
 		if words := api.ErrorMessage(); words != "" && !strings.Contains(said, "Signature") {
-			said += ": " + oneline.Clean(oneline.Strike(words, begin.Credentials.SecretAccessKey,
-				begin.Credentials.SessionToken))
+			keys := begin.Credentials
+			said += ": " + oneline.Clean(oneline.Strike(words, keys.SecretAccessKey, keys.SessionToken))
 		}
 		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, said)
 	}
@@ -248,14 +250,14 @@ func command(sso bool) string {
 	return "aws login"
 }
 
-// loginOver says whether an error means that a person has to log in.
+// loginOver reports whether an error means that a person has to log in.
 func loginOver(err error) bool {
 	var (
 		invalid      *ssocreds.InvalidTokenError
 		unauthorized *ssotypes.UnauthorizedException
 		path         *fs.PathError
 	)
-	return errors.As(err, &invalid) || errors.As(err, &unauthorized) || errors.As(err, &path) || refused(err) ||
-		torn(err) ||
+	return errors.As(err, &invalid) || errors.As(err, &unauthorized) || errors.As(err, &path) ||
+		refused(err) || torn(err) ||
 		strings.Contains(err.Error(), "token is expired") || strings.Contains(err.Error(), "please reauthenticate")
 }

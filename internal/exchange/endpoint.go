@@ -170,8 +170,8 @@ func (r Request) endpointURL(
 		}
 	}
 	// ECR has FIPS endpoints in the US regions only
-	// (https://docs.aws.amazon.com/general/latest/gr/ecr.html). The SDK makes up a name for any other
-	// region, which cannot be found.
+	// (https://docs.aws.amazon.com/general/latest/gr/ecr.html). The SDK makes up a name for any
+	// other region, which cannot be found.
 	hasFIPS := !reg.Public && strings.HasPrefix(reg.Region, "us-")
 	if useFIPS == aws.FIPSEndpointStateEnabled && !hasFIPS {
 		return "", fmt.Errorf("choosing endpoints for %s: AWS has no FIPS endpoint for it "+

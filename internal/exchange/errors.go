@@ -35,7 +35,7 @@ type Outcome struct {
 	Duration time.Duration // that the step took
 }
 
-// Error says what AWS refused or could not be asked, for whom. Nothing in it is secret.
+// Error reports a request to AWS that was refused or had no response. It contains no secret.
 type Error struct {
 	Step      Step
 	Registry  registry.Registry
@@ -49,7 +49,8 @@ type Error struct {
 	Retryable bool   // a later try may succeed: no answer, a throttle, a fault of AWS's own
 }
 
-// Refused says whether AWS looked at the identity and said no, so that no password of its is to be served any more.
+// Refused reports whether AWS refused the identity, so that its cached password must not be used
+// any more.
 func (e *Error) Refused() bool {
 	switch e.Code {
 	case "AccessDenied", "AccessDeniedException", "InvalidIdentityToken", "IDPRejectedClaim":
@@ -71,13 +72,13 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// bare says whether AWS's code says it all; its sentence for a refused web identity is "Not authorized to perform
-// sts:AssumeRoleWithWebIdentity" whatever the reason.
+// bare reports whether AWS's code is enough. Its message for a refused web identity is "Not
+// authorized to perform sts:AssumeRoleWithWebIdentity" whatever the reason.
 func (e *Error) bare() bool {
 	return e.Message == "" || e.Step == WebIdentity && e.Code == "AccessDenied"
 }
 
-// wanted says what was asked for and by whom.
+// wanted describes what was requested, and for whom.
 func (e *Error) wanted() string {
 	what := Short(e.Role) + " (from " + e.From + ")"
 	if e.Step == Password {
@@ -92,8 +93,8 @@ func (e *Error) wanted() string {
 	return what + ", source " + e.Source
 }
 
-// Short writes a role's ARN as "role NAME in ACCOUNT". CIs mask a whole ARN that is a secret, and the reader would be
-// left with "***".
+// Short writes a role's ARN as "role NAME in ACCOUNT". CIs mask a whole ARN that is a secret, and
+// the reader would be left with "***".
 func Short(arn string) string {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) != 6 {
@@ -102,11 +103,11 @@ func Short(arn string) string {
 	return "role " + strings.TrimPrefix(parts[5], "role/") + " in " + parts[4]
 }
 
-// NoCredentialsError says that the SDK's chain ends with nothing that may be used.
+// NoCredentialsError reports that the SDK's chain has no credentials that may be used.
 type NoCredentialsError struct {
-	Profile string // the profile that was looked at
+	Profile string // the profile that was read
 	Ambient string // where the chain ends: "instance" or "container"
-	Why     string // why that gave nothing; "" when it was not to be asked
+	Why     string // why that has none; "" when it may not be used
 }
 
 func (e *NoCredentialsError) Error() string {
@@ -117,7 +118,7 @@ func (e *NoCredentialsError) Error() string {
 	return s
 }
 
-// SSOError says that a profile's login at AWS has to be renewed by a person.
+// SSOError reports that a person has to renew a profile's login at AWS.
 type SSOError struct {
 	Profile string
 	Command string // "aws sso login" or "aws login"
@@ -134,7 +135,7 @@ func (e *SSOError) Error() string {
 }
 func (e *SSOError) Unwrap() error { return e.Err }
 
-// ProfileError says what is wrong with a profile, so that the SDK did not even begin.
+// ProfileError reports a profile that the SDK could not read.
 type ProfileError struct {
 	Profile string
 	From    string // the variable or line that named it; "" for the default
@@ -142,7 +143,7 @@ type ProfileError struct {
 	Missing bool // it is not there
 	MFA     bool // it needs a code that a person has to type
 
-	Login, Role string // it is this role on this profile of "aws login", which the SDK cannot do and ECR_OIDC_ROLE can
+	Login, Role string // this role on this profile of "aws login", which only ECR_OIDC_ROLE can assume
 }
 
 func (e *ProfileError) Error() string {
@@ -165,8 +166,10 @@ func Code(err error) string {
 }
 
 func (r Request) failed(step Step, role, why string) *Error {
-	e := &Error{Step: step, Registry: r.Settings.Registry, Role: role, From: r.Roles.From, Source: r.Identity.Name,
-		Message: why}
+	e := &Error{
+		Step: step, Registry: r.Settings.Registry, Role: role, From: r.Roles.From,
+		Source: r.Identity.Name, Message: why,
+	}
 	if r.Identity.OIDC() {
 		e.Subject, e.Audience = r.token.Claims.Subject, strings.Join(r.token.Claims.Audience, ", ")
 	}
@@ -176,32 +179,33 @@ func (r Request) failed(step Step, role, why string) *Error {
 	return e
 }
 
-// refused makes an Error of what the SDK returned.
+// refused returns the Error for an error of the SDK.
 func (r Request) refused(step Step, role string, err error) *Error {
 	e := r.failed(step, role, "")
 	if api, ok := asAPIError(err); ok {
 		e.Code, e.Message = api.ErrorCode(), strings.TrimSpace(api.ErrorMessage())
-		e.Retryable = retryer(context.Background(), aws.RetryModeStandard, 0)().IsErrorRetryable(err) ||
-			strings.HasPrefix(e.Code, "IDPCommunication")
+		standard := retryer(context.Background(), aws.RetryModeStandard, 0)()
+		e.Retryable = standard.IsErrorRetryable(err) || strings.HasPrefix(e.Code, "IDPCommunication")
 	} else {
 		e.Message = reason(err)
 		e.Retryable = connectionError(err) != aws.FalseTernary
 	}
-	// AWS quotes what it complains of: a token in a validation error, a session token in a signature's.
-	e.Message = oneline.Clean(oneline.Strike(e.Message,
-		slices.Concat(r.Env.Secrets(), r.secrets, []string{r.token.Raw})...))
+	// AWS quotes what it refuses: a token in a validation error, a session token in one about a
+	// signature.
+	secrets := slices.Concat(r.Env.Secrets(), r.secrets, []string{r.token.Raw})
+	e.Message = oneline.Clean(oneline.Strike(e.Message, secrets...))
 	return e
 }
 
-// asAPIError finds AWS's own answer in an error. An answer that is not AWS's (a proxy's page, a load balancer's) has
-// the code "UnknownError" there, and is not one.
+// asAPIError returns AWS's own error in err. A response that is not AWS's (a page of a proxy or a
+// load balancer) has the code "UnknownError" and is none.
 func asAPIError(err error) (smithy.APIError, bool) {
 	var api smithy.APIError
 	ok := errors.As(err, &api) && api.ErrorCode() != "" && api.ErrorCode() != "UnknownError"
 	return api, ok
 }
 
-// reason says in a few words why there was no answer from AWS.
+// reason returns in a few words why AWS did not respond.
 func reason(err error) string {
 	var (
 		sent     *url.Error

@@ -156,8 +156,8 @@ func (r Request) observe(o Outcome) {
 }
 
 // config returns the SDK's configuration for this request, and the credentials in it. For a token
-// or for keys it reads only the environment, no file and no metadata service. For an "aws" source it
-// follows the SDK's own rules.
+// or for keys it reads only the environment, no file and no metadata service. For an "aws" source
+// it follows the SDK's own rules.
 func (r Request) config(ctx context.Context) (cfg aws.Config, s session, err error) {
 	switch {
 	case r.Identity.OIDC():

@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// maxIdle is how long a connection that was opened ahead may wait for its first request. net/http
-// repeats a request when a kept connection turns out to be dead, but not on one that is new to it,
-// as these are: the SDK then retries after a pause.
+// maxIdle is how long a preconnected connection may wait for its first request. net/http repeats a
+// request when an idle connection is dead, but not on a connection that is new to it, as these are.
+// The SDK would retry after a pause.
 const maxIdle = 4 * time.Second
 
 // preconnection opens connections to AWS before there is a request. The handshakes of TCP and TLS
-// are two round trips each time, which can pass while the OIDC token is requested, and while STS
-// responds. It opens what a successful login uses, and sends nothing. A connection that could not
-// be opened, or is too old, costs nothing: another is opened then, as it would have been anyway.
+// take two round trips, which pass while the OIDC token is requested and while STS responds. It
+// opens the connections of a successful login, and sends nothing. A connection that could not be
+// opened, or is too old, is replaced when it is needed.
 type preconnection struct {
 	tls   *tls.Config
 	conns map[string]chan connection // by host:port; each gives its connection once, and none after that

@@ -17,23 +17,24 @@ import (
 )
 
 const (
-	processLife   = 15 * time.Second // the SDK's is a minute, when BuildKit has long given up
+	processTTL    = 15 * time.Second // the SDK's minute is longer than BuildKit waits
 	processOutput = 64 << 10         // bytes; credentials are about two thousand
 )
 
 // process runs a profile's credential_process, and assumes the roles of the profiles that build on
-// it, as the SDK does (config/resolve_credentials.go, resolveCredsFromProfile), but for this: the
-// SDK gives the command our stderr, which has to stay empty when a get succeeds, and our stdin,
-// which is the client's question; it keeps whatever the command prints; and it waits for ever for
-// what the command started and left behind with its stdout.
+// it, as the SDK does (config/resolve_credentials.go, resolveCredsFromProfile). But the SDK passes
+// on the helper's stderr, which has to stay empty when a get succeeds, and its stdin, which has the
+// client's request. It also keeps all output of the command, and waits forever for a child of the
+// command that holds its stdout open.
 type process struct {
 	profile awsconfig.SharedConfig // the one that the command is in
 	printed limit                  // on stdout
 	said    tail                   // on stderr
 }
 
-func retrieveFromProcess(ctx context.Context, cfg aws.Config,
-	profile awsconfig.SharedConfig) (aws.Credentials, error) {
+func retrieveFromProcess(
+	ctx context.Context, cfg aws.Config, profile awsconfig.SharedConfig,
+) (aws.Credentials, error) {
 	p := process{profile: first(profile)}
 	found, err := p.provider(cfg, profile).Retrieve(ctx)
 	if failed := p.failed(err); failed != nil {
@@ -42,33 +43,34 @@ func retrieveFromProcess(ctx context.Context, cfg aws.Config,
 	return found, err
 }
 
-// provider returns the credentials of a profile that is or builds on p's.
+// provider returns the provider of a profile that is p's or builds on it.
 func (p *process) provider(cfg aws.Config, profile awsconfig.SharedConfig) aws.CredentialsProvider {
 	if profile.Source != nil {
 		cfg.Credentials = p.provider(cfg, *profile.Source)
 	} else {
-		cfg.Credentials = processcreds.NewProviderCommand(processcreds.NewCommandBuilderFunc(p.command),
-			func(o *processcreds.Options) {
-				o.Timeout = processLife
-			})
+		command := processcreds.NewCommandBuilderFunc(p.command)
+		cfg.Credentials = processcreds.NewProviderCommand(command, func(o *processcreds.Options) {
+			o.Timeout = processTTL
+		})
 	}
 	if profile.RoleARN == "" {
 		return cfg.Credentials
 	}
-	return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), profile.RoleARN,
-		func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName = profile.RoleSessionName
-			if profile.ExternalID != "" {
-				o.ExternalID = aws.String(profile.ExternalID)
-			}
-			if profile.RoleDurationSeconds != nil {
-				o.Duration = *profile.RoleDurationSeconds
-			}
-		})
+	client := sts.NewFromConfig(cfg)
+	return stscreds.NewAssumeRoleProvider(client, profile.RoleARN, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = profile.RoleSessionName
+		if profile.ExternalID != "" {
+			o.ExternalID = aws.String(profile.ExternalID)
+		}
+		if profile.RoleDurationSeconds != nil {
+			o.Duration = *profile.RoleDurationSeconds
+		}
+	})
 }
 
 func (p *process) command(ctx context.Context) (*exec.Cmd, error) {
-	cmd, err := processcreds.DefaultNewCommandBuilder{Args: []string{p.profile.CredentialProcess}}.NewCommand(ctx)
+	builder := processcreds.DefaultNewCommandBuilder{Args: []string{p.profile.CredentialProcess}}
+	cmd, err := builder.NewCommand(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +79,8 @@ func (p *process) command(ctx context.Context) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// ProcessError says that a profile's credential_process gave no credentials. What the command printed is not in it,
-// for half of it may be a key.
+// ProcessError reports that a profile's credential_process gave no credentials. It does not contain
+// the command's output, which may have a part of a key.
 type ProcessError struct {
 	Profile string
 	Why     string
@@ -88,7 +90,7 @@ func (e *ProcessError) Error() string {
 	return "finding AWS credentials: the credential_process of profile " + quoted(e.Profile) + " " + e.Why
 }
 
-// failed says why a command gave no credentials; nil for an error that is not the command's.
+// failed returns a *ProcessError for an error of the command, and nil for any other.
 func (p *process) failed(err error) error {
 	var (
 		provider *processcreds.ProviderError
@@ -99,9 +101,9 @@ func (p *process) failed(err error) error {
 	case !errors.As(err, &provider):
 		return nil
 	case strings.HasPrefix(provider.Err.Error(), "credential process timed out"), errors.Is(err, exec.ErrWaitDelay):
-		why = "was not done within " + processLife.String()
-	case p.printed > processOutput,
-		strings.HasPrefix(provider.Err.Error(), "parse failed"): // and the whole output after that
+		why = "was not done within " + processTTL.String()
+	// The SDK's text has the whole output after "parse failed".
+	case p.printed > processOutput, strings.HasPrefix(provider.Err.Error(), "parse failed"):
 		why = "printed something that is not credentials"
 	case errors.As(err, &exit):
 		why = "failed: " + exit.String()

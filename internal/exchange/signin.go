@@ -88,8 +88,8 @@ var errExpired = errors.New("the token is expired")
 // noRenewal is the context key that makes refuseRenewal fail a request.
 type noRenewal struct{}
 
-// refuseRenewal fails the requests that renew a token with errExpired, where the context says so. The SDK's providers
-// cannot be asked to only read the file.
+// refuseRenewal fails the requests that renew a token with errExpired, where the context says so.
+// The SDK's providers cannot be asked to only read the file.
 func refuseRenewal(stack *middleware.Stack) error {
 	if stack.ID() != "CreateToken" && stack.ID() != "CreateOAuth2Token" {
 		return nil
@@ -105,8 +105,9 @@ func refuseRenewal(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("RefuseRenewal", refuse), middleware.Before)
 }
 
-// consoleSignIn returns the session of "aws login". Its token can be renewed only in the region that it was made in
-// (aws/aws-cli#10613), which "aws login" writes to the profile. The SDK's own chain would use the registry's region.
+// consoleSignIn returns the session of "aws login". Its token can be renewed only in the region
+// that it was made in (aws/aws-cli#10613), which "aws login" writes to the profile. The SDK's own
+// chain would use the registry's region.
 func (r Request) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (signIn, error) {
 	file, err := logincreds.StandardCachedTokenFilepath(profile.LoginSession, os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
 	if err != nil {
@@ -150,8 +151,8 @@ func refused(err error) bool {
 		errors.As(err, &unauthorized) || errors.As(err, &console)
 }
 
-// torn reports whether a file was read while another process wrote it. The SDK writes that of "aws login" in place
-// (logincreds/provider.go, saveToken).
+// torn reports whether a file was read while another process wrote it. The SDK writes that of "aws
+// login" in place (logincreds/provider.go, saveToken).
 func torn(err error) bool {
 	var syntax *json.SyntaxError
 	return errors.As(err, &syntax)
