@@ -138,6 +138,9 @@ func isNull(wanted []string, seen value) (Result, string) {
 	for _, want := range wanted {
 		holds = max(holds, orderOperators["Null"].compareWith(want)(absent))
 	}
+	if holds == Unknown && seen.why == "" {
+		return Unknown, "the policy's value is neither true nor false"
+	}
 	return holds, seen.why
 }
 

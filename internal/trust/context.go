@@ -220,7 +220,9 @@ func (c requestContext) claim(name string) value {
 		return value{all: both, oneOf: either, unknown: cmp.Or(aud.unknown, azp.unknown)}
 	}
 	v := valueOf(c.Claims[name])
-	v.why = "the token has no such claim"
+	if len(v.all) == 0 && v.unknown == "" {
+		v.why = "the token has no such claim"
+	}
 	return v
 }
 

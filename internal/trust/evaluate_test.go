@@ -21,7 +21,7 @@ func (v Verdict) String() string {
 func TestString(t *testing.T) {
 	v := evaluate(t, `{"Version": "2012-10-17", "Statement": [
 		{"Sid": "Main", "Effect": "Allow", "Principal": {"Federated": "`+gitHubARN+`"}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": {
-			"StringEquals": {"`+gitHub+`:sub": ["repo:acme/app:ref:refs/heads/main", "x"], "`+gitHub+`:aud": "sts.amazonaws.com"}, "Null": {"sts:ExternalId": "true"}}},
+			"StringEquals": {"`+gitHub+`:sub": ["repo:acme/app:ref:refs/heads/main", "x"], "`+gitHub+`:aud": "sts.amazonaws.com"}, "Null": {"sts:ExternalId": "true", "`+gitHub+`:sub": "true"}}},
 		{"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}}]}`,
 		Request{Role: role, Claims: gh("repo:acme/app:environment:prod")})
 	const want = `refused
@@ -36,6 +36,9 @@ func TestString(t *testing.T) {
       wants "true"
       has   nothing
       AssumeRoleWithWebIdentity has no external id
+  ✗ Null token.actions.githubusercontent.com:sub
+      wants "true"
+      has   "repo:acme/app:environment:prod"
 ? Statement[1]: Deny
   ✓ Principal
       wants "*"
@@ -48,6 +51,7 @@ func TestString(t *testing.T) {
       has   nothing
       this operator is not evaluated here
 cause: the policy trusts branch "main", and this job's subject names environment "prod", which stands in the place of the branch: the policy wants StringEquals "repo:acme/app:ref:refs/heads/main", "x", and the token has "repo:acme/app:environment:prod" (Statement[0].Condition.StringEquals.token.actions.githubusercontent.com:sub)
+cause: the policy wants Null "true", and the token has "repo:acme/app:environment:prod" (Statement[0].Condition.Null.token.actions.githubusercontent.com:sub)
 `
 	if got := v.String(); got != want {
 		t.Errorf("%s", got)
