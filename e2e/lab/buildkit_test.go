@@ -172,7 +172,7 @@ func TestBake(t *testing.T) {
 	aws.Reset()
 	c.ok(t, docker, bake...)
 	t.Logf("%d gets for %d targets", len(gets()), len(refs))
-	asked(t, 1, 3, 2)
+	asked(t, 2, 3, 2)
 	for _, ref := range refs {
 		pulledByPlatform(t, j, ref, platforms)
 	}

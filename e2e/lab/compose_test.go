@@ -20,13 +20,13 @@ func TestCompose(t *testing.T) {
 		silent(t, c.ok(t, docker, append(compose, verb)...))
 		t.Logf("%s: %d gets", verb, len(gets())-before)
 	}
-	asked(t, 1, 3, 2)
+	asked(t, 2, 3, 2)
 
 	t.Run("pull with nothing cached", func(t *testing.T) {
 		j := j.with("RUNNER_TEMP", t.TempDir())
 		aws.Reset()
 		silent(t, j.ok(t, docker, append(compose, "pull")...))
-		asked(t, 1, 3, 2)
+		asked(t, 2, 3, 2)
 	})
 	t.Run("one account refused", func(t *testing.T) {
 		j := severalJob(t).with("DOCKER_HOST", engine(t))

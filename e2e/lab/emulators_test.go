@@ -85,7 +85,7 @@ func TestMoto(t *testing.T) {
 			}
 		}
 		// Two gets, two tokens: nothing came from the cache.
-		asked(t, 1, 0, 0)
+		asked(t, 2, 0, 0)
 		j.leftNothing(t, "123456789012-auth-token")
 	})
 

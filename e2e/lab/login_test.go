@@ -55,7 +55,7 @@ func TestLoginWithoutPassword(t *testing.T) {
 		if out := j.ok(t, d.path, "login", host); !strings.Contains(out, "Login Succeeded") {
 			t.Error("Docker does not say that the login succeeded")
 		}
-		if after := kept(t, j); after != before || before != 2 { // the password and the token
+		if after := kept(t, j); after != before || before != 1 {
 			t.Errorf("%d entries are kept, %d before", after, before)
 		}
 		asked(t, 0, 0, 0)

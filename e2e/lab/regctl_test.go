@@ -19,7 +19,7 @@ func TestRegctl(t *testing.T) {
 	if got := lastLine(j.ok(t, regctl, "image", "digest", bad+"/app:regctl")); got != want {
 		t.Errorf("copied %s, want %s", got, want)
 	}
-	asked(t, 1, 3, 2)
+	asked(t, 2, 3, 2)
 	a, err := j.get(host)
 	check(t, err)
 	j.leftNothing(t, a.Secret)

@@ -92,7 +92,7 @@ func chain(x helper.Examination, env token.Env) string {
 	if profile := x.Settings.Identity.Profile; profile != "" {
 		return "; profile " + shown(profile) + " from " + x.Settings.Identity.ProfileFrom
 	}
-	if env.Get("AWS_ACCESS_KEY_ID") != "" && env.Get("AWS_SECRET_ACCESS_KEY") != "" {
+	if id, secret := env.AccessKey(); id != "" && secret != "" {
 		return "; the keys in the environment"
 	}
 	if name := firstSet(env, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"); name != "" {

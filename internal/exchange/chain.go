@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	ssotypes "github.com/aws/aws-sdk-go-v2/service/sso/types"
@@ -55,7 +56,7 @@ func (r Request) defaultChain(ctx context.Context) (aws.Config, aws.Credentials,
 		none.Why = oneline.Strike(reason(err))
 		return aws.Config{}, aws.Credentials{}, none
 	case err != nil:
-		return aws.Config{}, aws.Credentials{}, noCredentials(shared, err)
+		return aws.Config{}, aws.Credentials{}, r.noCredentials(shared, err)
 	}
 	return cfg, found, nil
 }
@@ -65,6 +66,7 @@ func (r Request) load(ctx context.Context) (aws.Config, error) {
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithRegion(r.Settings.Registry.Region),
 		awsconfig.WithHTTPClient(r.client()),
+		awsconfig.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = r.client() }),
 		awsconfig.WithAPIOptions(append(r.apiOptions(), refuseRenewal)),
 		awsconfig.WithLogger(logging.Nop{}), // a successful get is silent on stderr
 	}
@@ -99,7 +101,7 @@ func (r Request) retrieve(
 	begin := first(shared)
 	switch {
 	case startsWith(cfg, aws.CredentialSourceProfileProcess):
-		return retrieveFromProcess(ctx, cfg, shared)
+		return r.retrieveFromProcess(ctx, cfg, shared)
 	case startsWith(cfg, aws.CredentialSourceProfileSSO):
 		login.credentials = cfg.Credentials
 		login.file, err = ssocreds.StandardCachedTokenFilepath(begin.SSOSession.Name)
@@ -143,7 +145,7 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 	case errors.As(err, &mfa):
 		e.MFA, e.Why = true, "wants an MFA code (mfa_serial), and nobody can be asked for it here"
 	default:
-		e.Why = "cannot be read: " + oneline.Clean(oneline.Strike(err.Error()))
+		e.Why = "cannot be read: " + oneline.Clean(oneline.Strike(err.Error(), r.Env.Secrets()...))
 	}
 	return e
 }
@@ -210,7 +212,7 @@ func ambient(cfg aws.Config, profile awsconfig.SharedConfig) string {
 // noCredentials returns the error for a chain without credentials. The SDK has no single type for
 // an expired login: its providers return five different errors for it, two of them only text
 // (credentials/ssocreds, logincreds).
-func noCredentials(shared awsconfig.SharedConfig, err error) error {
+func (r Request) noCredentials(shared awsconfig.SharedConfig, err error) error {
 	begin := first(shared)
 	sso, login := begin.SSOSession != nil || begin.SSOStartURL != "", begin.LoginSession != ""
 	var (
@@ -234,12 +236,12 @@ func noCredentials(shared awsconfig.SharedConfig, err error) error {
 		// AWS's message about a wrong signature quotes the request, with a session token that only
 		// the SDK's chain knows. IAM Identity Center's OIDC service has no message there.
 		if words := api.ErrorMessage(); words != "" && !strings.Contains(said, "Signature") {
-			keys := begin.Credentials
-			said += ": " + oneline.Clean(oneline.Strike(words, keys.SecretAccessKey, keys.SessionToken))
+			secrets := append(r.Env.Secrets(), begin.Credentials.SecretAccessKey, begin.Credentials.SessionToken)
+			said += ": " + oneline.Clean(oneline.Strike(words, secrets...))
 		}
 		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, said)
 	}
-	why := oneline.Clean(oneline.Strike(reason(err)))
+	why := oneline.Clean(oneline.Strike(reason(err), r.Env.Secrets()...))
 	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, why)
 }
 

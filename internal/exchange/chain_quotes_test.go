@@ -21,7 +21,7 @@ func TestWhatTheChainQuotes(t *testing.T) {
 		{"InvalidClientTokenId", "of " + token + " and " + secret, "InvalidClientTokenId: of *** and ***"},
 		{"AccessDenied", "User is not authorized", "AccessDenied: User is not authorized"},
 	} {
-		err := noCredentials(dev, &smithy.GenericAPIError{Code: tt.code, Message: tt.words})
+		err := Request{Env: func(string) (string, bool) { return "", false }}.noCredentials(dev, &smithy.GenericAPIError{Code: tt.code, Message: tt.words})
 		if want := `finding AWS credentials in profile "dev": ` + tt.want; err == nil || err.Error() != want || strings.Contains(err.Error(), "TOKEN'") {
 			t.Errorf("%v, want %s", err, want)
 		}

@@ -76,9 +76,22 @@ func (r Request) client() *awshttp.BuildableClient {
 			if req.Response != nil { // the redirect that req follows
 				return nil, errRedirect
 			}
+			if isMetadataHost(req.URL.Hostname()) {
+				return nil, nil
+			}
 			return proxy(req)
 		}
 	})
+}
+
+// isMetadataHost reports whether a host is one of the link-local addresses at which a container
+// (ECS, EKS Pod Identity) or an instance gets its credentials. A proxy would receive the
+// container's token in clear text, and respond with credentials of its own. botocore's
+// ContainerMetadataFetcher uses no proxy either.
+func isMetadataHost(host string) bool {
+	return slices.Contains([]string{
+		"169.254.169.254", "fd00:ec2::254", "169.254.170.2", "169.254.170.23", "fd00:ec2::23",
+	}, host)
 }
 
 // errRedirect ends a request that follows a redirect. The SDK's HTTP client follows those of GET

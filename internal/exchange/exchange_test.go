@@ -442,21 +442,21 @@ func TestNoCredentials(t *testing.T) {
 		profile, command string
 	}{{sso, "dev", "aws sso login"}, {legacy, "old", "aws sso login"}, {login, "new", "aws login"}, {chained, "dev", "aws sso login"}} {
 		for _, err := range expired {
-			got := noCredentials(tt.shared, fmt.Errorf("x: %w", err))
+			got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(tt.shared, fmt.Errorf("x: %w", err))
 			var e *SSOError
 			if !errors.As(got, &e) || e.Profile != tt.profile || e.Command != tt.command {
 				t.Errorf("profile %s, %T: %v", tt.shared.Profile, err, got)
 			}
 		}
 		var e *SSOError
-		if got := noCredentials(tt.shared, errors.New("connection refused")); errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
+		if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(tt.shared, errors.New("connection refused")); errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
 			t.Errorf("profile %s, another fault: %v", tt.shared.Profile, got)
 		}
 	}
-	if got := noCredentials(plain, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}); !strings.HasPrefix(got.Error(), `finding AWS credentials in profile "default": `) {
+	if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(plain, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}); !strings.HasPrefix(got.Error(), `finding AWS credentials in profile "default": `) {
 		t.Errorf("a profile without a login: %v", got)
 	}
-	if got := noCredentials(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}); got.Error() != `finding AWS credentials in profile "default": AccessDenied: no` {
+	if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}); got.Error() != `finding AWS credentials in profile "default": AccessDenied: no` {
 		t.Errorf("AWS's refusal: %v", got)
 	}
 }

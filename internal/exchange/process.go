@@ -32,12 +32,12 @@ type process struct {
 	said    tail                   // on stderr
 }
 
-func retrieveFromProcess(
+func (r Request) retrieveFromProcess(
 	ctx context.Context, cfg aws.Config, profile awsconfig.SharedConfig,
 ) (aws.Credentials, error) {
 	p := process{profile: first(profile)}
 	found, err := p.provider(cfg, profile).Retrieve(ctx)
-	if failed := p.failed(err); failed != nil {
+	if failed := p.failed(err, r.Env.Secrets()); failed != nil {
 		return aws.Credentials{}, failed
 	}
 	return found, err
@@ -90,8 +90,8 @@ func (e *ProcessError) Error() string {
 	return "finding AWS credentials: the credential_process of profile " + quoted(e.Profile) + " " + e.Why
 }
 
-// failed returns a *ProcessError for an error of the command, and nil for any other.
-func (p *process) failed(err error) error {
+// failed returns a *ProcessError for an error of the command, without the secrets, and nil for any other.
+func (p *process) failed(err error, secrets []string) error {
 	var (
 		provider *processcreds.ProviderError
 		exit     *exec.ExitError
@@ -111,17 +111,18 @@ func (p *process) failed(err error) error {
 		why = "failed: " + provider.Err.Error()
 	}
 	if said := p.said.last(); said != "" {
-		why += ": " + oneline.Clean(said)
+		why += ": " + oneline.Clean(oneline.Strike(said, secrets...))
 	}
 	return &ProcessError{Profile: p.profile.Profile, Why: why}
 }
 
-// tail keeps the end of what is written to it.
+// tail keeps the last 64 KiB of what is written to it: its last line must be whole, or no secret
+// could be found in it.
 type tail []byte
 
 func (t *tail) Write(b []byte) (int, error) {
 	*t = append(*t, b...)
-	if extra := len(*t) - 1024; extra > 0 {
+	if extra := len(*t) - 64<<10; extra > 0 {
 		*t = append((*t)[:0], (*t)[extra:]...)
 	}
 	return len(b), nil

@@ -16,7 +16,7 @@ func TestTail(t *testing.T) {
 			t.Fatal(n, err)
 		}
 	}
-	if len(said) != 1024 {
+	if len(said) != 64<<10 {
 		t.Errorf("%d bytes kept", len(said))
 	}
 	for in, want := range map[string]string{"": "", "\n \n": "", "one": "one", "one\ntwo\r\n\n": "two"} {
@@ -40,11 +40,11 @@ func TestLimit(t *testing.T) {
 func TestProcessOutputIsNotShown(t *testing.T) {
 	p := &process{said: tail("warning\n")}
 	p.profile.Profile = "dev"
-	err := p.failed(&processcreds.ProviderError{Err: errors.New("parse failed of process output: {half-a-secret, error: x")})
+	err := p.failed(&processcreds.ProviderError{Err: errors.New("parse failed of process output: {half-a-secret, error: x")}, nil)
 	if err == nil || err.Error() != `finding AWS credentials: the credential_process of profile "dev" printed something that is not credentials: warning` {
 		t.Errorf("%v", err)
 	}
-	if err := p.failed(errors.New("of STS")); err != nil {
+	if err := p.failed(errors.New("of STS"), nil); err != nil {
 		t.Errorf("another's error: %v", err)
 	}
 }

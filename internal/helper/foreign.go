@@ -29,17 +29,19 @@ const forwarding = 25 * time.Second
 
 // other is the creds_store.
 type other struct {
-	name string
-	ask  client.ProgramFunc
+	name    string
+	ask     client.ProgramFunc
+	secrets []string // of the environment, which it has too
 }
 
-// failed names the creds_store in an error of its client, without the secrets that it was given; "not found" is an
+// failed names the creds_store in an error of its client, without the secrets that it has. "not found" is an
 // answer and stays as it is.
 func (o *other) failed(err error, secrets ...string) error {
 	if err == nil || credentials.IsErrCredentialsNotFound(err) {
 		return err
 	}
-	return fmt.Errorf("asking creds_store %s: %s", o.name, oneline.Clean(oneline.Strike(err.Error(), secrets...)))
+	said := oneline.Strike(err.Error(), append(secrets, o.secrets...)...)
+	return fmt.Errorf("asking creds_store %s: %s", o.name, oneline.Clean(said))
 }
 
 // other finds the creds_store; nil when there is none. What cancel cancels is the child.
@@ -53,7 +55,7 @@ func (h Helper) other(ctx context.Context) (o *other, cancel func(), err error) 
 	if err != nil || name == "" || h.Env.Get(forwarded) != "" {
 		return nil, cancel, err
 	}
-	o = &other{name: name}
+	o = &other{name: name, secrets: h.Env.Secrets()}
 	program, err := exec.LookPath("docker-credential-" + name)
 	if err == nil && Itself(program) {
 		err = errors.New("it is this program by another name")

@@ -52,5 +52,5 @@ func readDocker(dir string) (*dockerconfig.Edit, error) {
 // isAnonymous reports whether Get answers "not found" for a registry to which no login was stored.
 func isAnonymous(settings config.Config, reg registry.Registry) bool {
 	s, err := settings.For(reg)
-	return errors.Is(err, config.ErrNotAllowed) || err == nil && reg.Public && len(s.Role.ARNs) == 0
+	return errors.Is(err, config.ErrNotAllowed) || err == nil && reg.Public && len(s.Role.ARNs) == 0 && s.Role.Err == nil
 }

@@ -65,7 +65,7 @@ func Identify(env Env, s Settings) (Identity, error) {
 		return id, err
 	}
 	if id.Name == "aws" {
-		id.Secret = usableSecret(keySecret(env, s))
+		id.Secret = usableSecret(chainSecret(env, s))
 		return id, nil
 	}
 	source, missing := id.New(env, s)
@@ -247,15 +247,6 @@ func ignored(env Env) []string {
 		}
 	}
 	return found
-}
-
-// keySecret returns the secret access key in the environment, if the SDK's chain uses it. A profile
-// named in code goes before it (aws-sdk-go-v2 config/resolve_credentials.go); AWS_PROFILE does not.
-func keySecret(env Env, s Settings) string {
-	if s.Profile != "" || env.Get("AWS_ACCESS_KEY_ID") == "" {
-		return ""
-	}
-	return env.Get("AWS_SECRET_ACCESS_KEY")
 }
 
 func usableSecret(secret string) []byte {

@@ -245,6 +245,10 @@ func TestSecret(t *testing.T) {
 		{"aws: ECR_OIDC_PROFILE does", false, Settings{Profile: "p"}, []string{"AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=" + s16}, ""},
 		{"aws: too short", false, Settings{}, []string{"AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY=" + s15}, ""},
 		{"aws: no key id", false, Settings{}, []string{"AWS_SECRET_ACCESS_KEY=" + s16}, ""},
+		{"aws: the keys' second names", false, Settings{}, []string{"AWS_ACCESS_KEY=A", "AWS_SECRET_KEY=" + s16}, s16},
+		{"aws: a container's token", false, Settings{Profile: "p"}, []string{"AWS_CONTAINER_AUTHORIZATION_TOKEN=" + s16}, s16},
+		{"aws: a container's token in a file", false, Settings{}, []string{"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=" + file}, s16},
+		{"aws: a web identity's token", true, Settings{Source: "aws"}, []string{"AWS_WEB_IDENTITY_TOKEN_FILE=" + file, "AWS_ROLE_ARN=r"}, s16},
 		{"aws: nothing", false, Settings{}, nil, ""},
 	}
 	for _, tt := range tests {

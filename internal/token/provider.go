@@ -91,8 +91,9 @@ func providers() []Provider {
 		{Name: "file", Docs: "Kubernetes, EKS", New: file, // its secret is in the file
 			Advice: advice("set ECR_OIDC_TOKEN_FILE to the file that holds the token")},
 		{Name: "aws", Docs: "A laptop", New: noToken,
-			Secrets: []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"},
-			Advice:  advice("set ECR_OIDC_SOURCE to a source that has a token")},
+			Secrets: []string{"AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN",
+				"AWS_CONTAINER_AUTHORIZATION_TOKEN"},
+			Advice: advice("set ECR_OIDC_SOURCE to a source that has a token")},
 	}
 }
 
@@ -155,6 +156,12 @@ func (id Identity) SessionName() string {
 	var repository, run string
 	if id.job != nil {
 		repository, run = id.job(id.env)
+	} else { // a container may have a CI's variables without the one that it is detected by
+		for _, p := range providers() {
+			if p.Job != nil && repository == "" && run == "" {
+				repository, run = p.Job(id.env)
+			}
+		}
 	}
 	if repository == "" && run == "" {
 		return "docker-credential-ecr-oidc"

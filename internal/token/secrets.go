@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 )
@@ -16,6 +17,31 @@ func (e Env) Secrets() []string {
 		}
 	}
 	return append(found, urlPasswords(e)...)
+}
+
+// chainSecret returns the secrets from which the SDK's chain may get credentials, "" when there are
+// none: the secret access key, a web identity's token and a container's token. They seal the cache,
+// so that a process with other ones never finds a login of these. A profile named in code goes
+// before the keys (aws-sdk-go-v2 config/resolve_credentials.go); AWS_PROFILE does not.
+func chainSecret(env Env, s Settings) string {
+	secrets := []string{env.Get("AWS_CONTAINER_AUTHORIZATION_TOKEN")}
+	if id, secret := env.AccessKey(); id != "" && s.Profile == "" {
+		secrets = append(secrets, secret)
+	}
+	for _, name := range []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
+		if path := env.Get(name); path != "" {
+			content, _ := readFile(path) // what cannot be read gives the chain no credentials
+			secrets = append(secrets, content)
+		}
+	}
+	return strings.TrimSpace(strings.Join(secrets, " "))
+}
+
+// AccessKey returns the access key in the environment, under the names that the SDK reads (aws-sdk-go-v2
+// config/env_config.go).
+func (e Env) AccessKey() (id, secret string) {
+	return cmp.Or(e.Get("AWS_ACCESS_KEY_ID"), e.Get("AWS_ACCESS_KEY")),
+		cmp.Or(e.Get("AWS_SECRET_ACCESS_KEY"), e.Get("AWS_SECRET_KEY"))
 }
 
 // urlPasswords returns the passwords in the URLs of proxies and endpoints, as they are written and
