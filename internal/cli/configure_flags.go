@@ -142,7 +142,7 @@ func (c *configuration) named(args []string) ([]registry.Registry, error) {
 	return registries(hosts)
 }
 
-// checkFlags returns an error for flags that do not go together. It is a table: the first row that applies counts.
+// checkFlags returns an error for flags that do not go together. table: the first row that applies counts.
 func (c *configuration) checkFlags() error {
 	none := len(c.registries) == 0
 	forAccounts := len(c.settings.Set()) > 0

@@ -35,7 +35,7 @@ func TestForRefuses(t *testing.T) {
 		env  []string
 		want string
 	}{
-		{[]string{"ECR_OIDC_SOURCE=gihub"}, `ECR_OIDC_SOURCE is "gihub"; allowed are auto, github, circleci, gitlab, buildkite, azure, env, file, aws`},
+		{[]string{"ECR_OIDC_SOURCE=gihub"}, `ECR_OIDC_SOURCE is "gihub"; allowed are ` + strings.Join(token.Sources(), ", ")},
 		{[]string{"ECR_OIDC_CACHE=yes"}, `ECR_OIDC_CACHE is "yes"; allowed are 1, 0, true, false, on, off`},
 		{[]string{"ECR_OIDC_SESSION_DURATION=1"}, `ECR_OIDC_SESSION_DURATION is "1"; allowed are 900 to 43200 seconds, or 15m to 12h`},
 		{[]string{"ECR_OIDC_SESSION_NAME=a b"}, `ECR_OIDC_SESSION_NAME is "a b"; allowed are 2 to 64 letters, digits and _ + = , . @ -`},

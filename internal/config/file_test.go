@@ -78,7 +78,7 @@ func TestFileRefused(t *testing.T) {
 		{"null", "default: {role: }", `role must be a string`},
 		{"a list where none may be", "default: {source: [aws]}", `source must be a string`},
 		{"a number", "default: {session_name: 12}", `session_name must be a string; put 12 in quotes`},
-		{"a source that is none", "default: {source: jenkins}", `source is "jenkins"; allowed are auto, github, circleci, gitlab, buildkite, azure, env, file, aws`},
+		{"a source that is none", "default: {source: jenkins}", `source is "jenkins"; allowed are ` + strings.Join(token.Sources(), ", ")},
 		{"a duration that is none", "default: {session_duration: 5m}", `session_duration is "5m"; allowed are 900 to 43200 seconds, or 15m to 12h`},
 		{"a policy that is none", "default: {session_policy: push}", `session_policy is neither pull nor an IAM policy in JSON`},
 		{"a creds_store with a path", "creds_store: ../evil", `creds_store is "../evil"; it must be the name of another helper`},

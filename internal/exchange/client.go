@@ -37,9 +37,9 @@ const (
 )
 
 // environmentConfig returns a configuration from AWS's standard variables alone. The SDK resolves
-// the services' own endpoints, FIPS and dual-stack from ConfigSources. It copies the general
-// endpoint and the retry settings in LoadDefaultConfig, so they are copied here. The error is of a
-// setting, or of an endpoint that must not be called.
+// the services' own endpoints, FIPS and dual-stack from ConfigSources. The general endpoint and the
+// retry settings are set here, because only LoadDefaultConfig, which also reads files, would set
+// them. The error is of a setting, or of an endpoint of STS or ECR that must not be called.
 func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {

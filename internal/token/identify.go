@@ -1,7 +1,8 @@
 // Package token finds the CI that a process runs in and requests its OIDC token.
 //
 // Identify decides which identity a process may use. The decision is final: a failure never falls back to another
-// identity. It reads the environment and the token's file; it makes no network call and runs no command.
+// identity. Identify reads environment variables and the token's file; it makes no request and runs no command.
+// Identity.Token and Identity.Renew may do both.
 package token
 
 import (

@@ -24,9 +24,9 @@ func (e Env) Missing(name string) string {
 	return name + " is not set"
 }
 
-// Provider is one source of an identity: a CI, a token that the user supplies, or the AWS SDK's
-// credential chain. All that differs between sources is in its row of providers, or in the file
-// that the row's functions are in.
+// Provider is one source of an identity: a CI, a token that the user supplies, or the AWS SDK's credential chain. What
+// differs between CIs is in this table and in the functions that it names. Identify has special cases for gitlab, whose
+// token may be in ECR_OIDC_TOKEN, and for env, file and aws.
 type Provider struct {
 	Name    string                               // value of ECR_OIDC_SOURCE
 	Label   string                               // the CI's own name, for messages; "" when it is not a CI

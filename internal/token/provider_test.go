@@ -53,10 +53,62 @@ func TestProviders(t *testing.T) {
 		if (p.Label == "") != (p.Detect == nil) || (p.Label == "") != (p.Job == nil) {
 			t.Errorf("%s: a CI has Label, Detect and Job, and another source has none of them", p.Name)
 		}
+		checkVariables(t, p)
+		if p.Label != "" {
+			for file, want := range map[string]string{"../../SECURITY.md": "| `" + p.Name + "` |", "../../README.md": p.Label} {
+				if !strings.Contains(readFileText(t, file), want) && !strings.Contains(readFileText(t, file), "| `"+p.Name+"`, ") {
+					t.Errorf("%s does not name %s", file, want)
+				}
+			}
+		}
 		section := regexp.MustCompile(`(?ms)^## ` + regexp.QuoteMeta(p.Docs) + `$(.*?)(^## |\z)`).FindString(docs)
 		if section == "" || !strings.Contains(section, "`"+p.Name+"`") {
 			t.Errorf("docs/sources.md has no section %q that names the source `%s`", p.Docs, p.Name)
 		}
+		for _, name := range p.Secrets {
+			if p.Label != "" && !strings.Contains(section, name) {
+				t.Errorf("docs/sources.md: the section %q does not name %s", p.Docs, name)
+			}
+		}
+	}
+	all := strings.Join(Sources(), "`, `")
+	for _, file := range []string{"../../README.md", "../../docs/configuration.md"} {
+		if !strings.Contains(readFileText(t, file), "| `"+all+"` |") {
+			t.Errorf("%s does not list the sources `%s`", file, all)
+		}
+	}
+}
+
+// checkVariables reads each variable that a row's New reads, and fails when one of them is a secret that the row does not
+// list, or a URL that is not the row's.
+func checkVariables(t *testing.T, p Provider) {
+	t.Helper()
+	const value = "bkaj_the-value-of-" // Buildkite's job tokens begin so
+	all := Env(func(name string) (string, bool) { return value + name, true })
+	recorded := Env(func(name string) (string, bool) {
+		if (strings.Contains(name, "URL") || strings.Contains(name, "URI") || strings.HasSuffix(name, "ENDPOINT")) && name != p.URL {
+			t.Errorf("%s: New reads the URL in %s, which is not the row's", p.Name, name)
+		}
+		return all(name)
+	})
+	source, _ := p.New(recorded, Settings{TokenFile: "/none"})
+	if source.Secret != "" && !slices.Contains(all.Secrets(), source.Secret) {
+		t.Errorf("%s: %q seals the cache and is not redacted", p.Name, source.Secret)
+	}
+}
+
+// A machine of another CI may run GitHub's jobs, so GitHub is detected first, and README has the order of all.
+func TestOrderOfProviders(t *testing.T) {
+	var order []string
+	for _, p := range providers() {
+		if p.Detect != nil {
+			order = append(order, strings.Replace(p.Label, "GitHub", "GitHub Actions", 1))
+		}
+	}
+	want := order[0] + " first, then " + strings.Join(order[1:], ", ") + ";"
+	readme := strings.Join(strings.Fields(readFileText(t, "../../README.md")), " ")
+	if order[0] != "GitHub Actions" || !strings.Contains(readme, want) {
+		t.Errorf("README does not say %q", want)
 	}
 }
 

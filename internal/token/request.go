@@ -56,16 +56,16 @@ func newRequest(ctx context.Context, method string, u *url.URL, authorization st
 	return req, nil
 }
 
-// request sends what build makes until it is answered, and returns the string field of the JSON
-// reply. Retryable faults (no connection, no answer, 429, 5xx, and GitHub's 403 for a job that it
-// has not yet seen start, see aws-actions/configure-aws-credentials#469) are tried again with
-// jittered backoff, and not before the reply's Retry-After; where that is later than ctx allows,
-// there is no other try. A reply's body is never quoted: it may hold a token, or anything at all.
+// request sends the request that build returns, up to five times, and returns a string field of the JSON response. It
+// retries what may pass (no connection, no response, 429, 5xx, and GitHub's 403 for a job that it has not yet seen
+// start, see aws-actions/configure-aws-credentials#469) after a random delay that doubles, and not before the
+// response's Retry-After. It does not retry when ctx ends before. A response's body is never quoted, because it may
+// hold a token.
 func request(ctx context.Context, client *http.Client, who, field string,
 	build func(context.Context) (*http.Request, error)) (string, error) {
 	wait := backoff
 	for try := 1; ; try++ {
-		value, passing, err := requestOnce(ctx, client, field, build)
+		value, retryable, err := requestOnce(ctx, client, field, build)
 		if err == nil {
 			return value, nil
 		}
@@ -75,8 +75,8 @@ func request(ctx context.Context, client *http.Client, who, field string,
 		if errors.As(err, &busy) {
 			pause = max(pause, busy.after)
 		}
-		if !passing || try == tries || !sleep(ctx, pause) {
-			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Retryable: passing,
+		if !retryable || try == tries || !sleep(ctx, pause) {
+			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Retryable: retryable,
 				Answered: errors.As(err, &answer)}
 		}
 		wait *= 2
@@ -84,7 +84,7 @@ func request(ctx context.Context, client *http.Client, who, field string,
 }
 
 func requestOnce(ctx context.Context, client *http.Client, field string,
-	build func(context.Context) (*http.Request, error)) (value string, passing bool, err error) {
+	build func(context.Context) (*http.Request, error)) (value string, retryable bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, oneTry)
 	defer cancel()
 	req, err := build(ctx)
@@ -93,15 +93,15 @@ func requestOnce(ctx context.Context, client *http.Client, field string,
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		passing, err := reason(err)
-		return "", passing, err
+		retryable, err := reason(err)
+		return "", retryable, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	switch {
 	case err != nil:
-		passing, err := reason(err)
-		return "", passing, err
+		retryable, err := reason(err)
+		return "", retryable, err
 	case resp.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(string(body)), "issue id_token"):
 		return "", true, errors.New("HTTP 403: it does not see the job as running yet")
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
@@ -138,7 +138,7 @@ func stringField(body []byte, field string) (string, error) {
 
 // reason says in words of our own why there was no answer, and whether it may pass. What net/http says is let through
 // only where it is known not to quote the answer or the URL, which names the job's plan and run.
-func reason(err error) (passing bool, why error) {
+func reason(err error) (retryable bool, why error) {
 	var (
 		certificate *tls.CertificateVerificationError
 		network     *net.OpError
