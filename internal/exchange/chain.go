@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
@@ -32,6 +34,27 @@ func (r Request) keys() (aws.Credentials, error) {
 		AccessKeyID: r.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
 		SessionToken: r.Env.Get("AWS_SESSION_TOKEN"),
 	}, nil
+}
+
+// awsCredentials returns the SDK's configuration for an "aws" identity, and its credentials: the
+// keys in the environment alone, so that no file and no metadata service counts, or the SDK's own
+// chain.
+func (r Request) awsCredentials(ctx context.Context) (cfg aws.Config, s session, err error) {
+	if r.Identity.KeysOnly {
+		if s.keys, err = r.keys(); err != nil {
+			return cfg, s, err
+		}
+		cfg, err = r.environmentConfig(ctx)
+	} else {
+		cfg, s.keys, err = r.defaultChain(ctx)
+		// The profile's token file may hold another job's token tomorrow, and nothing read it before the cache.
+		s.noCache = startsWith(cfg, aws.CredentialSourceProfileSTSWebIDToken)
+	}
+	cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
+	if s.keys.CanExpire {
+		s.expires, s.ttl = true, time.Until(s.keys.Expires)
+	}
+	return cfg, s, err
 }
 
 // defaultChain returns the credentials of the SDK's own chain: environment keys, profile, SSO,

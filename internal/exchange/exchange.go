@@ -31,6 +31,7 @@ type Credentials struct {
 	Password string
 	TTL      time.Duration // until AWS's expiry, by AWS's clock
 	FreshFor time.Duration // until the role session behind them ends; TTL when there is none
+	NoCache  bool          // a process with the same settings may have another identity
 }
 
 func (c Credentials) String() string { return fmt.Sprintf("login of %q for %v", c.Username, c.TTL) }
@@ -105,14 +106,25 @@ type session struct {
 	keys    aws.Credentials
 	expires bool
 	ttl     time.Duration // from now; 0 when they do not expire
+	noCache bool          // as in Credentials
 }
 
 // login assumes the roles and requests the password.
 func (r Request) login(ctx context.Context) (Credentials, error) {
-	cfg, s, err := r.config(ctx)
+	var (
+		cfg aws.Config
+		s   session
+		err error
+	)
+	if r.Identity.OIDC() {
+		cfg, err = r.environmentConfig(ctx)
+	} else {
+		cfg, s, err = r.awsCredentials(ctx)
+	}
 	if err != nil {
 		return Credentials{}, err
 	}
+	noCache := s.noCache
 	for i, role := range r.Roles.ARNs {
 		start := time.Now()
 		r.secrets = slices.Concat(r.secrets, []string{s.keys.SecretAccessKey, s.keys.SessionToken})
@@ -137,7 +149,7 @@ func (r Request) login(ctx context.Context) (Credentials, error) {
 	if err != nil {
 		return Credentials{}, err
 	}
-	login.FreshFor = login.TTL
+	login.FreshFor, login.NoCache = login.TTL, noCache
 	if s.expires {
 		login.FreshFor = s.ttl
 	}
@@ -153,29 +165,6 @@ func (r Request) observe(o Outcome) {
 	if r.OnStep != nil {
 		r.OnStep(o)
 	}
-}
-
-// config returns the SDK's configuration for this request, and the credentials in it. For a token
-// or for keys it reads only the environment, no file and no metadata service. For an "aws" source
-// it follows the SDK's own rules.
-func (r Request) config(ctx context.Context) (cfg aws.Config, s session, err error) {
-	switch {
-	case r.Identity.OIDC():
-		cfg, err = r.environmentConfig(ctx)
-		return cfg, s, err
-	case r.Identity.KeysOnly:
-		if s.keys, err = r.keys(); err != nil {
-			return cfg, s, err
-		}
-		cfg, err = r.environmentConfig(ctx)
-	default:
-		cfg, s.keys, err = r.defaultChain(ctx)
-	}
-	cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
-	if s.keys.CanExpire {
-		s.expires, s.ttl = true, time.Until(s.keys.Expires)
-	}
-	return cfg, s, err
 }
 
 // assumeRoleWithWebIdentity assumes a role with the job's token. The request is not signed. STS

@@ -72,6 +72,9 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 		if err != nil {
 			return cache.Entry{}, encodeError(err)
 		}
+		if c.NoCache {
+			c.TTL = 0
+		}
 		return cache.Entry{Username: c.Username, Secret: c.Password, CreatedAt: time.Now(), TTL: c.TTL,
 			FreshFor: c.FreshFor}, nil
 	})
