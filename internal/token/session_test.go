@@ -46,3 +46,20 @@ func FuzzHyphenate(f *testing.F) {
 		}
 	})
 }
+
+// A container may have been given a job's variables without the one by which its CI is detected.
+func TestSessionNameWithoutDetection(t *testing.T) {
+	for _, tt := range []struct {
+		env  []string
+		want string
+	}{
+		{[]string{"CI_PROJECT_PATH=acme/app", "CI_JOB_ID=7"}, "env-acme-app-7"},
+		{[]string{"CIRCLECI=true", "CIRCLE_PROJECT_USERNAME=acme", "CIRCLE_PROJECT_REPONAME=app", "CI_PROJECT_PATH=x/y"}, "env-acme-app"},
+		{nil, "docker-credential-ecr-oidc"},
+	} {
+		id, err := identify(t, true, Settings{}, append(tt.env, "ECR_OIDC_TOKEN=x.y.z")...)
+		if got := id.SessionName(); err != nil || got != tt.want {
+			t.Errorf("%q: %q, want %q, %v", tt.env, got, tt.want, err)
+		}
+	}
+}
