@@ -14,6 +14,7 @@ const (
 	FetchTimeout = 14 * time.Second
 
 	staleFetchTimeout = 5 * time.Second // while a usable entry exists
+	timeMargin        = time.Second     // a holder has set the lock file's time by then
 	waitMargin        = time.Second     // a waiter allows the holder's fetch this much longer than its timeout ...
 	waitJitter        = 3 * time.Second // ... and a random part of this, so that waiters do not all fetch together
 	staleExtension    = 5 * time.Minute // how long a usable entry counts as fresh after a fetch failed
@@ -88,16 +89,21 @@ func (c *Cache) lookup(key string, start time.Time) (Entry, *Failure, bool) {
 	return entry, nil, false
 }
 
-// acquire waits for the lock of key, whose holder may fetch for as long as limit. It returns nil
-// when the caller is to fetch without the lock.
+// acquire waits for the lock of key, whose holder may fetch for as long as limit. It returns nil when the caller is to
+// fetch without the lock. The lock file's time, which tells how long its holder has been fetching, is read only after
+// timeMargin: of many processes that begin together, most look before the holder has set it.
 func (c *Cache) acquire(ctx context.Context, key string, limit time.Duration) *lockfile.Held {
 	path := c.path(key, lockSuffix)
-	age := limit
-	if fi, err := os.Lstat(path); err == nil {
-		age = time.Since(fi.ModTime())
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.wait(limit, age))
+	ctx, cancel := context.WithTimeout(ctx, limit+waitMargin+waitJitter)
 	defer cancel()
+	timer := time.AfterFunc(timeMargin, func() {
+		age := limit
+		if fi, err := os.Lstat(path); err == nil {
+			age = time.Since(fi.ModTime())
+		}
+		time.AfterFunc(c.wait(limit, age), cancel)
+	})
+	defer timer.Stop()
 	lock, err := lockfile.Lock(ctx, path)
 	if err != nil {
 		c.debug("fetching without the lock: %v", err)

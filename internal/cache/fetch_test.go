@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,7 +36,7 @@ func (f *fetcher) fetch(ctx context.Context) (Entry, *Failure) {
 	return f.entry, f.failure
 }
 
-// waiting returns a channel that is closed when n callers wait for the lock.
+// waiting returns a channel that is closed when n callers have waited for the lock for timeMargin.
 func waiting(c *Cache, n int32) <-chan struct{} {
 	all := make(chan struct{})
 	var count atomic.Int32
@@ -72,7 +73,7 @@ func TestFetchOnce(t *testing.T) {
 			c.now = time.Now // failures are compared with when a caller began to wait
 			f.entry.CreatedAt = time.Now()
 			f.gate = make(chan struct{})
-			all := waiting(c, many)
+			all := waiting(c, many-1)
 			var group sync.WaitGroup
 			for range many {
 				group.Go(func() {
@@ -213,6 +214,42 @@ func TestFetchTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	limited("a usable entry", c, staleFetchTimeout)
+}
+
+// A caller that begins to wait before the holder has set the lock file's time waits for as long as the holder may fetch.
+func TestHolderThatHasJustBegun(t *testing.T) {
+	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	path := c.path("id", lockSuffix)
+	held := hold(t, c, "id")
+	long := time.Now().Add(-time.Hour) // from the fetch before
+	if err := os.Chtimes(path, long, long); err != nil {
+		t.Fatal(err)
+	}
+	c.Debug = func(format string, _ ...any) {
+		if strings.HasPrefix(format, "not in the cache") { // the caller is about to wait
+			time.AfterFunc(timeMargin/5, func() {
+				now := time.Now()
+				os.Chtimes(path, now, now)
+			})
+		}
+	}
+	wait, ages := c.wait, make(chan time.Duration, 1)
+	c.wait = func(limit, age time.Duration) time.Duration {
+		ages <- age
+		return wait(limit, age)
+	}
+	var group sync.WaitGroup
+	group.Go(func() {
+		f := &fetcher{entry: login()}
+		if _, failure := c.GetOrFetch(t.Context(), "id", f.fetch); failure != nil {
+			t.Errorf("%v", failure)
+		}
+	})
+	if age := <-ages; age > time.Minute {
+		t.Errorf("the holder seems to be fetching for %v", age)
+	}
+	held.Unlock()
+	group.Wait()
 }
 
 // A holder that hangs delays the others, and each then fetches for itself; what one of them stored serves the later ones.
