@@ -39,7 +39,7 @@ func (s *shape) add(path, source string) error {
 	lines := 0
 	for line := range strings.Lines(source) {
 		lines++
-		if utf8.RuneCountInString(strings.TrimRight(line, "\r\n")) > 120 && !strings.Contains(line, "// https://") {
+		if utf8.RuneCountInString(strings.TrimRight(line, "\r\n")) > 110 && !strings.Contains(line, "// https://") {
 			s.longLines = append(s.longLines, fmt.Sprintf("%s:%d", path, lines))
 		}
 	}
@@ -66,7 +66,7 @@ func (s *shape) add(path, source string) error {
 
 // tooLarge returns what is over its limit.
 func (s *shape) tooLarge() (found []string) {
-	for _, m := range append(s.measures, measure{"lines over 120 columns", len(s.longLines), 0}) {
+	for _, m := range append(s.measures, measure{"lines over 110 columns", len(s.longLines), 0}) {
 		if m.value > m.limit {
 			found = append(found, fmt.Sprintf("%s: %d; the limit is %d", m.what, m.value, m.limit))
 		}
@@ -99,7 +99,7 @@ func complexity(f *ast.FuncDecl) int {
 	return n
 }
 
-// statements returns the number of statements of a file, as "go test -cover" counts them.
+// statements counts the statements in a file the way "go test -cover" does.
 func statements(file *ast.File) (n int) {
 	ast.Inspect(file, func(node ast.Node) bool {
 		switch node := node.(type) {
@@ -141,7 +141,7 @@ func TestShape(t *testing.T) {
 		t.Error(what)
 	}
 	if len(s.longLines) > 0 {
-		t.Errorf("lines over 120 columns: %s", strings.Join(s.longLines, " "))
+		t.Errorf("lines over 110 columns: %s", strings.Join(s.longLines, " "))
 	}
 	if s.files < 30 {
 		t.Fatalf("%d files", s.files)
@@ -185,7 +185,7 @@ func f(a, b bool, c chan int) int {
 	body := func(n int) string {
 		return strings.Replace(source, "a = b\n", strings.Repeat("a = b\n", n), 1)
 	}
-	wide := "//" + strings.Repeat("é", 118) + "\n"
+	wide := "//" + strings.Repeat("é", 108) + "\n"
 	tests := []struct {
 		name, source string
 		want         []string
@@ -195,7 +195,7 @@ func f(a, b bool, c chan int) int {
 		{"long function", body(39), []string{`lines of p.go f: 61; the limit is 60`}},
 		{"long table", strings.Replace(body(99), "complex", "a table: of 99 rows", 1), nil},
 		{"wide line", source + wide, nil},
-		{"too wide a line", source + "/" + wide, []string{`lines over 120 columns: 1; the limit is 0`}},
+		{"too wide a line", source + "/" + wide, []string{`lines over 110 columns: 1; the limit is 0`}},
 		{"complex", strings.Replace(source, "a && b", "a"+strings.Repeat(" && b", 13), 1),
 			[]string{`complexity of p.go f: 21; the limit is 20`}},
 	}

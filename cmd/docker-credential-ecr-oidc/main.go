@@ -59,10 +59,10 @@ func isTerminal(stdin io.Reader) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// serve answers one call in the protocol of docker-credential-helpers. It writes nothing before the
-// whole response is known, and a success writes nothing to stderr. It returns in time also when a
-// step blocks in a call that knows no context: a pipe that nothing is written to, a dead network
-// mount.
+// serve runs one of Docker's commands and returns the exit code. It writes the response only when it
+// is complete, and writes to stderr only on failure. It returns after explain.GetTimeout even if a
+// system call blocks that cannot be canceled, such as a read from a pipe without a writer or from a
+// network mount that does not respond.
 func serve(p cli.Program, command string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), explain.GetTimeout)
 	defer cancel()

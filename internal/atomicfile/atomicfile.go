@@ -52,11 +52,12 @@ func inWords(limit int64) string {
 	return fmt.Sprintf("%d bytes", limit)
 }
 
-// Write puts data into the file at path, by way of a temporary file in the same directory and a rename, so that a
-// reader sees the old content or the new one and never a part. The new file has mode perm whatever the umask is.
-// The data has reached the disk before the rename ("a zero-length file is a valid and possible outcome after the
-// rename" otherwise, see github.com/google/renameio). When it fails, the old file is as it was and no temporary file
-// stays behind. It follows no symlink: path itself is replaced.
+// Write puts data into the file at path, by way of a temporary file in the same directory and a
+// rename, so that a reader sees the old content or the new one and never a part. The new file has
+// mode perm whatever the umask is. The data has reached the disk before the rename ("a zero-length
+// file is a valid and possible outcome after the rename" otherwise, see
+// github.com/google/renameio). When it fails, the old file is as it was and no temporary file stays
+// behind. It follows no symlink: path itself is replaced.
 func Write(path string, data []byte, perm fs.FileMode) error {
 	f, err := Create(path, 0)
 	if err != nil {
@@ -66,9 +67,9 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 	return f.commitDurably(path, data, perm)
 }
 
-// Replace is Write for a file that is there: the new one has old's mode, and its owner and group as far as
-// this process may give files away. Where it may not keep the group, the new group gets no rights. A device is not
-// replaced.
+// Replace is Write for a file that is there: the new one has old's mode, and its owner and group as
+// far as this process may give files away. Where it may not keep the group, the new group gets no
+// rights. A device is not replaced.
 func Replace(path string, data []byte, old fs.FileInfo) error {
 	if !old.Mode().IsRegular() {
 		return errNotRegular
@@ -103,8 +104,8 @@ func Create(path string, size int) (*File, error) {
 	return f, nil
 }
 
-// Commit makes data the file's content and renames it to path, as Write does, but does not wait for the disk: after a
-// power failure, the file at path may be empty or torn.
+// Commit makes data the file's content and renames it to path, as Write does, but does not wait for
+// the disk: after a power failure, the file at path may be empty or torn.
 func (f *File) Commit(path string, data []byte, perm fs.FileMode) error {
 	if err := f.write(data, perm); err != nil {
 		return err

@@ -32,9 +32,9 @@ func anotherUsers(fi fs.FileInfo) (uid uint32, other bool) {
 	return stat.Uid, stat.Uid != 0
 }
 
-// keepOwner gives f to the owner and group of old, which matters when root edits a user's file. It says whether the
-// group is now old's; the owner alone may stay another. It is done to the file, and not to its name, which another
-// user may by then have put on something else.
+// keepOwner gives f to the owner and group of old, which matters when root edits a user's file. It
+// says whether the group is now old's; the owner alone may stay another. It is done to the file,
+// and not to its name, which another user may by then have put on something else.
 func keepOwner(f *os.File, old fs.FileInfo) bool {
 	was, ok := old.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -38,17 +38,20 @@ const (
 	blockSize   = 8 << 10  // bytes; plain text is padded to a multiple, so that its length reveals little
 	maxFileAge  = 24 * time.Hour
 
-	// margin is how long before AWS's expiry an entry stops being usable, so that a push that has begun can finish.
+	// margin is how long before AWS's expiry an entry stops being usable, so that a push that has
+	// begun can finish.
 	margin = 15 * time.Minute
 )
 
-// ownFile matches the names of this package's files, and of the temporary files that atomicfile creates for them.
+// ownFile matches the names of this package's files, and of the temporary files that atomicfile
+// creates for them.
 var ownFile = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([0-9a-f]{64}\.(sealed|lock)|\.tmp-entry-[0-9]+)$`)
 })
 
-// Entry is a login and how long it is good for. Times are durations since CreatedAt and not AWS's dates: a clock that
-// is wrong does no harm as long as it runs evenly. String and GoString leave the secret out.
+// Entry is a login and how long it is good for. Times are durations since CreatedAt and not AWS's
+// dates: a clock that is wrong does no harm as long as it runs evenly. String and GoString leave
+// the secret out.
 type Entry struct {
 	Username  string
 	Secret    string
@@ -92,13 +95,13 @@ type Cache struct {
 	wait    func(fetchLimit, lockAge time.Duration) time.Duration
 }
 
-// Open returns the cache in the first of dirs that can hold secrets: a directory, not a symlink, that belongs to this
-// user and that no other user may enter. A missing directory is created. secret seals the entries; when it is nil,
-// nothing but their file mode protects them.
+// Open returns the cache in the first of dirs that can hold secrets: a directory, not a symlink,
+// that belongs to this user and that no other user may enter. A missing directory is created.
+// secret seals the entries; when it is nil, nothing but their file mode protects them.
 func Open(dirs []string, secret []byte) (*Cache, error) { return openFirst(dirs, secret, makeDir) }
 
-// Find is Open for a caller that only reads: it creates nothing. Where Open would create the directory, the error is
-// fs.ErrNotExist.
+// Find is Open for a caller that only reads: it creates nothing. Where Open would create the
+// directory, the error is fs.ErrNotExist.
 func Find(dirs []string, secret []byte) (*Cache, error) { return openFirst(dirs, secret, findDir) }
 
 // openFirst opens the first directory for which usable returns no error. A notCreatedError ends the search.
@@ -185,8 +188,8 @@ func (c *Cache) Remove(key string) error {
 	return nil
 }
 
-// reserve creates the temporary file that seal writes to. The file gets the size of an entry, so that a full disk is
-// found out here.
+// reserve creates the temporary file that seal writes to. The file gets the size of an entry, so
+// that a full disk is found out here.
 func (c *Cache) reserve() (*atomicfile.File, error) {
 	return atomicfile.Create(filepath.Join(c.dir, "entry"), blockSize+len(format)+c.aead.Overhead())
 }
@@ -259,8 +262,9 @@ func readSealed(path string) ([]byte, error) {
 	return entry, err
 }
 
-// prune removes entries and temporary files that expired long ago, and locks that nobody has taken for that long. A
-// process that has such a lock file open finds out that it is gone, and opens a new one (lockfile.Lock).
+// prune removes entries and temporary files that expired long ago, and locks that nobody has taken
+// for that long. A process that has such a lock file open finds out that it is gone, and opens a
+// new one (lockfile.Lock).
 func (c *Cache) prune() {
 	files, err := os.ReadDir(c.dir)
 	if err != nil {
@@ -270,7 +274,8 @@ func (c *Cache) prune() {
 		if !ownFile().MatchString(f.Name()) { // ECR_OIDC_CACHE_DIR may name a directory that holds other files
 			continue
 		}
-		if fi, err := f.Info(); err == nil && fi.Mode().IsRegular() && c.now().Sub(fi.ModTime()) > maxFileAge {
+		if fi, err := f.Info(); err == nil && fi.Mode().IsRegular() &&
+			c.now().Sub(fi.ModTime()) > maxFileAge {
 			os.Remove(filepath.Join(c.dir, f.Name()))
 		}
 	}

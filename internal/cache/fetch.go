@@ -15,9 +15,9 @@ const (
 
 	staleFetchTimeout = 5 * time.Second // while a usable entry exists
 	timeMargin        = time.Second     // a holder has set the lock file's time by then
-	waitMargin        = time.Second     // a waiter allows the holder's fetch this much longer than its timeout ...
-	waitJitter        = 3 * time.Second // ... and a random part of this, so that waiters do not all fetch together
-	staleExtension    = 5 * time.Minute // how long a usable entry counts as fresh after a fetch failed
+	waitMargin        = time.Second     // how much longer than its timeout the holder's fetch may take
+	waitJitter        = 3 * time.Second // a random part is added, so that waiters do not all fetch at once
+	staleExtension    = 5 * time.Minute // how long a usable entry counts as fresh after a failed fetch
 )
 
 // Failure is a failed fetch, as other processes that request the same login are told of it.
@@ -39,12 +39,13 @@ func failureKey(key string) string { return "failure of " + key }
 // at the same time one fetches, and the others return its login or its failure.
 //
 //  1. A fresh entry is returned at once. So is a failure whose TTL is not over.
-//  2. Otherwise the process waits for the lock of key, and looks again. The holder of a lock that dies releases it; one
-//     that hangs is waited for no longer than its fetch may take, and then the process fetches without the lock.
-//  3. fetch has 14 seconds, and 5 while a usable entry exists.
-//  4. A new login is stored and returned. When AWS refused, the old entry is deleted and the failure is stored and
-//     returned. After any other failure a usable entry is returned, and counts as fresh for another 5 minutes; without
-//     one, the failure is stored and returned.
+//  2. Otherwise the process waits for the lock of key, and looks again. The kernel releases the lock
+//     of a holder that dies. A holder that hangs is waited for no longer than its fetch may take;
+//     then the process fetches without the lock.
+//  3. fetch has 14 seconds, and 5 while a usable entry exists, or until ctx is done.
+//  4. A new login is stored and returned. When AWS refused, the old entry is deleted, and the failure
+//     is stored and returned. After any other failure a usable entry is returned, and counts as fresh
+//     for another 5 minutes. Without one, the failure is stored and returned.
 //
 // The lock only saves requests: where files cannot be locked or written, every process fetches for
 // itself. A nil Cache does nothing but fetch.
@@ -89,9 +90,10 @@ func (c *Cache) lookup(key string, start time.Time) (Entry, *Failure, bool) {
 	return entry, nil, false
 }
 
-// acquire waits for the lock of key, whose holder may fetch for as long as limit. It returns nil when the caller is to
-// fetch without the lock. The lock file's time, which tells how long its holder has been fetching, is read only after
-// timeMargin: of many processes that begin together, most look before the holder has set it.
+// acquire waits for the lock of key, whose holder may fetch for as long as limit. It returns nil
+// when the caller is to fetch without the lock. The lock file's time, which tells how long its
+// holder has been fetching, is read only after timeMargin: of many processes that begin together,
+// most look before the holder has set it.
 func (c *Cache) acquire(ctx context.Context, key string, limit time.Duration) *lockfile.Held {
 	path := c.path(key, lockSuffix)
 	ctx, cancel := context.WithTimeout(ctx, limit+waitMargin+waitJitter)
@@ -114,7 +116,8 @@ func (c *Cache) acquire(ctx context.Context, key string, limit time.Duration) *l
 	return lock
 }
 
-// lockWait returns how long to wait for a lock that was taken lockAge ago, and whose holder may fetch for fetchLimit.
+// lockWait returns how long to wait for a lock that was taken lockAge ago, and whose holder may
+// fetch for fetchLimit.
 func lockWait(fetchLimit, lockAge time.Duration) time.Duration {
 	remaining := fetchLimit - min(max(lockAge, 0), fetchLimit)
 	return remaining + waitMargin + rand.N(waitJitter) // #nosec G404 -- the delay is not a secret
@@ -128,8 +131,9 @@ func (c *Cache) limit(entry Entry) time.Duration {
 	return FetchTimeout
 }
 
-// fetch fetches a login, stores it, and decides what a failure means for old, the entry that is
-// stored; zero for none.
+// fetch calls fetch and stores the result. old is the entry that is stored now, zero if there is
+// none. When the call fails, fetch deletes old, returns it, or returns the failure, as step 4 of
+// GetOrFetch says.
 func (c *Cache) fetch(ctx context.Context, key string, lock *lockfile.Held, old Entry,
 	fetch func(context.Context) (Entry, *Failure)) (Entry, *Failure) {
 	file, err := c.reserve()
@@ -177,8 +181,8 @@ func (c *Cache) fetch(ctx context.Context, key string, lock *lockfile.Held, old 
 	return Entry{}, failure
 }
 
-// Failure returns the failure that GetOrFetch would return for key now, and for how much longer. A fresh entry goes
-// before it.
+// Failure returns the failure that GetOrFetch would return for key now, and for how much longer. A
+// fresh entry goes before it.
 func (c *Cache) Failure(key string) (f Failure, remaining time.Duration, ok bool) {
 	s, age, ok := c.failure(key)
 	return s.Failure, s.TTL - age, ok && age < s.TTL

@@ -14,9 +14,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// name is what Docker's configuration calls this helper: the binary's name without
-// "docker-credential-".
-const name = "ecr-oidc"
+const name = config.HelperName
 
 // exampleHost is what a registry looks like.
 const exampleHost = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"

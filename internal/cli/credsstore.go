@@ -73,9 +73,9 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 	return c.keepCredsStore(next, kept)
 }
 
-// requireAccounts returns an error if a role is named without an account and the accounts are not
-// limited. Docker asks its credsStore for every host, so a FROM line would then choose the account
-// of the role that is assumed with the job's token.
+// requireAccounts returns an error if a role is given by name, without an account, and
+// allowed_account_ids is not set. Docker calls its credsStore for every host. A FROM line with a
+// registry of another account would otherwise make the helper assume the role in that account.
 func (c *configuration) requireAccounts(ours string) error {
 	role, from, limited, err := config.RoleOfAnyAccount(c.Env, ours)
 	if flag := config.BareRole(c.settings.Role); flag != "" {

@@ -52,9 +52,9 @@ func check(key string, texts []string, quote quoting) error {
 				quote(text, "_-", 32, "invalid"), strings.Join(token.Sources(), ", "))
 		}
 	case "session_name":
-		if !made(text, sessionNameChars) || len(text) < 2 || len(text) > 64 {
+		if !made(text, token.SessionNameChars) || len(text) < 2 || len(text) > 64 {
 			return fmt.Errorf("is %s; allowed are 2 to 64 letters, digits and _ + = , . @ -",
-				quote(text, sessionNameChars+" :/", 128, "invalid"))
+				quote(text, token.SessionNameChars+" :/", 128, "invalid"))
 		}
 	case "session_duration":
 		if duration(text) == 0 {
@@ -72,8 +72,8 @@ func check(key string, texts []string, quote quoting) error {
 	return nil
 }
 
-// duration reads a role session's length, which AWS allows from 15 minutes to 12 hours (AssumeRole, API reference); 0
-// for what is none.
+// duration reads a role session's length, which AWS allows from 15 minutes to 12 hours (AssumeRole,
+// API reference); 0 for what is none.
 func duration(text string) time.Duration {
 	if _, err := strconv.Atoi(text); err == nil {
 		text += "s"
@@ -108,7 +108,8 @@ func policy(text string, reg registry.Registry) string {
 		return text
 	case reg.Public:
 		return allowing("ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken",
-			"ecr-public:BatchCheckLayerAvailability", "ecr-public:BatchGetImage", "ecr-public:GetDownloadUrlForLayer")
+			"ecr-public:BatchCheckLayerAvailability", "ecr-public:BatchGetImage",
+			"ecr-public:GetDownloadUrlForLayer")
 	}
 	return allowing("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",
 		"ecr:GetDownloadUrlForLayer")
@@ -116,13 +117,10 @@ func policy(text string, reg registry.Registry) string {
 
 // allowing returns an IAM policy that allows the actions on everything.
 func allowing(actions ...string) string {
-	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["` + strings.Join(actions, `","`) +
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["` +
+		strings.Join(actions, `","`) +
 		`"],"Resource":"*"}]}`
 }
-
-// sessionNameChars are the characters that STS allows in a role session's name beside letters and digits
-// (AssumeRoleWithWebIdentity, API reference).
-const sessionNameChars = "_+=,.@-"
 
 // CheckSessionName returns an error unless STS accepts the name. The error follows the name of the setting.
 func CheckSessionName(name string) error { return check("session_name", []string{name}, quoted) }

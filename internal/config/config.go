@@ -47,8 +47,9 @@ type Config struct {
 	file      File
 }
 
-// Read reads and checks our variables and our file, if there is one. environ is the whole environment, as os.Environ
-// returns it. The error names the variable or the line, and the allowed values. Read makes no request.
+// Read reads and checks our variables and our file, if there is one. environ is the whole
+// environment, as os.Environ returns it. The error names the variable or the line, and the allowed
+// values. Read makes no request.
 func Read(env token.Env, environ []string) (Config, error) {
 	c := Config{env: env, variables: Entry{}, accounts: map[string]Entry{}, public: Entry{}}
 	for _, v := range variables {
@@ -79,7 +80,8 @@ var variables = []struct{ name, key string }{
 	{"ECR_OIDC_EXTERNAL_ID", "external_id"},
 }
 
-// setForAccount adds a variable to the entry of its account, if it is one for an account or for the public registry.
+// setForAccount adds a variable to the entry of its account, if it is one for an account or for the
+// public registry.
 func (c Config) setForAccount(pair string) error {
 	name, value, _ := strings.Cut(pair, "=")
 	account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_")
@@ -94,8 +96,8 @@ func (c Config) setForAccount(pair string) error {
 	case account == "PUBLIC" && key == "role":
 		return c.public.set(key, name, value)
 	case !isAccount(account) && key == "role":
-		return fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or ECR_OIDC_ROLE_PUBLIC",
-			name)
+		return fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or "+
+			"ECR_OIDC_ROLE_PUBLIC", name)
 	case !isAccount(account):
 		return fmt.Errorf("%s names no account; it must be ECR_OIDC_PROFILE_ and twelve digits", name)
 	case c.accounts[account] == nil:
@@ -137,7 +139,8 @@ func (c Config) For(reg registry.Registry) (s Settings, err error) {
 		{"ECR_OIDC_CACHE", &s.Cache, true},
 		{"ECR_OIDC_STORED_LOGINS", &s.StoredLogins, true},
 		{"ECR_OIDC_ALLOW_HTTP_ENDPOINTS", &s.HTTPEndpoints, false},
-		{"ECR_OIDC_DEBUG", new(bool), false}, // read where lines are written; a wrong value is reported here
+		{"ECR_OIDC_DEBUG", new(bool), false},
+		// read where lines are written; a wrong value is reported here
 	} {
 		if *v.on, err = Switch(c.env, v.name, v.def); err != nil {
 			return Settings{}, err
@@ -213,7 +216,10 @@ func (in layers) identity(env token.Env) token.Settings {
 	if env.Get("ECR_OIDC_TOKEN") != "" {
 		narrowest = max(narrowest, byVariable)
 	}
-	s := token.Settings{ForAccount: narrowest >= byAccount, Connection: env.Get("ECR_OIDC_AZURE_SERVICE_CONNECTION")}
+	s := token.Settings{
+		ForAccount: narrowest >= byAccount,
+		Connection: env.Get("ECR_OIDC_AZURE_SERVICE_CONNECTION"),
+	}
 	if by != unset && (by == narrowest || source.Texts[0] == "file" && narrowest == fileBy) {
 		s.Source, s.SourceFrom = source.Texts[0], source.From
 	}

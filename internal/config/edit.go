@@ -50,9 +50,10 @@ func (s AccountSettings) Set() (set []Setting) {
 	return set
 }
 
-// SetAccounts writes settings for accounts into the file at path, "" being the public registry. Order,
-// comments (but those on a value that is replaced) and everything else stay. The settings are checked first, the file
-// before and after; one that is missing is made, for its owner alone. An error about a setting begins with its flag.
+// SetAccounts writes settings for accounts into the file at path, "" being the public registry.
+// Order, comments (but those on a value that is replaced) and everything else stay. The settings
+// are checked first, the file before and after; one that is missing is made, for its owner alone.
+// An error about a setting begins with its flag.
 func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	var lines []string
 	entry := Entry{}
@@ -65,8 +66,8 @@ func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	}
 	for _, number := range s.Allowed {
 		if !isAccount(number) {
-			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; one has twelve digits",
-				oneline.Clean(number))
+			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; one has "+
+				"twelve digits", oneline.Clean(number))
 		}
 	}
 	if len(lines) == 0 && len(s.Allowed) == 0 {
@@ -197,8 +198,11 @@ func (f *File) set(account string, settings Entry) {
 
 // settings is everything that the file says, by what it is said of; not where.
 func (f File) settings() map[string][]string {
-	all := map[string][]string{"creds_store": {f.CredsStore}, "allowed": slices.Sorted(maps.Keys(f.Allowed)),
-		"allows all": {fmt.Sprint(f.Allowed == nil)}}
+	all := map[string][]string{
+		"creds_store": {f.CredsStore},
+		"allowed":     slices.Sorted(maps.Keys(f.Allowed)),
+		"allows all":  {fmt.Sprint(f.Allowed == nil)},
+	}
 	add := func(place string, e Entry) {
 		for key, value := range e {
 			all[place+" "+key] = value.Texts
@@ -215,8 +219,8 @@ func (f File) settings() map[string][]string {
 	return all
 }
 
-// edit changes the file at path. Before anything is written, what the new text says is compared with what the old one
-// said and what expect makes of that.
+// edit changes the file at path. Before anything is written, what the new text says is compared
+// with what the old one said and what expect makes of that.
 func edit(path string, change func(root *ast.MappingNode) error, expect func(*File)) error {
 	file, err := atomicfile.Target(path)
 	if err != nil {

@@ -43,8 +43,9 @@ func (v Value) set() bool { return len(v.Texts) > 0 }
 // MaxSize is the limit of the file's size in bytes: about 3,000 accounts, which take 50 ms to read.
 const MaxSize = 256 << 10
 
-// FilePath returns where our file is: at ECR_OIDC_CONFIG, or ecr-oidc.yaml beside Docker's config.json, which is in
-// dockerDir or, when that is empty, in DOCKER_CONFIG or ~/.docker. It is "" when there is no place for one.
+// FilePath returns where our file is: at ECR_OIDC_CONFIG, or ecr-oidc.yaml beside Docker's
+// config.json, which is in dockerDir or, when that is empty, in DOCKER_CONFIG or ~/.docker. It is
+// "" when there is no place for one.
 func FilePath(env token.Env, dockerDir string) (string, error) {
 	if path := env.Get("ECR_OIDC_CONFIG"); path != "" {
 		return path, nil
@@ -60,8 +61,8 @@ func FilePath(env token.Env, dockerDir string) (string, error) {
 		if home == "" { // a service without HOME: Docker asks the user database then, and so finds its own file
 			u, err := user.Current()
 			if err != nil || u.HomeDir == "" {
-				return "", errors.New("finding ecr-oidc.yaml: neither ECR_OIDC_CONFIG nor DOCKER_CONFIG nor HOME " +
-					"is set")
+				return "", errors.New("finding ecr-oidc.yaml: neither ECR_OIDC_CONFIG nor " +
+					"DOCKER_CONFIG nor HOME is set")
 			}
 			home = u.HomeDir
 		}
@@ -106,8 +107,10 @@ func unpath(err error) error {
 }
 
 // keys are what an entry may have.
-var keys = []string{"role", "source", "audience", "token_file", "profile", "session_name", "session_duration",
-	"session_policy", "external_id"}
+var keys = []string{
+	"role", "source", "audience", "token_file", "profile",
+	"session_name", "session_duration", "session_policy", "external_id",
+}
 
 // deepest bounds how deep a file may nest. Ours nests five levels; the parser's time grows with the depth.
 const deepest = 32

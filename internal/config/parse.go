@@ -16,8 +16,12 @@ import (
 )
 
 var (
-	regionName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`) })
-	helperName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`) })
+	regionName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+	})
+	helperName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
+	})
 )
 
 // parse reads the file's text. It is strict: a key that is unknown or there twice, a value of
@@ -29,8 +33,8 @@ func parse(path string, b []byte) (File, error) {
 		return File{}, fmt.Errorf("reading %s: it is not UTF-8", path)
 	}
 	if line, bad := markers(b); bad {
-		return File{}, fmt.Errorf("reading %s:%d:1: there may be one document, with nothing before it but comments "+
-			"and one ---", path, line)
+		return File{}, fmt.Errorf("reading %s:%d:1: there may be one document, with nothing before "+
+			"it but comments and one ---", path, line)
 	}
 	if nested(b) {
 		return File{}, fmt.Errorf("reading %s: it nests deeper than %d levels", path, deepest)
@@ -47,7 +51,7 @@ func parse(path string, b []byte) (File, error) {
 		return f, nil
 	}
 	err = r.mapping(body, "the file", map[string]func(ast.Node) error{
-		"default":             func(n ast.Node) (err error) { f.Default, err = r.entry(n, nil); return err },
+		"default":             func(n ast.Node) (err error) { f.Default, err = r.entry(n, nil); return },
 		"accounts":            func(n ast.Node) (err error) { f.Accounts, err = r.accounts(n); return err },
 		"public":              func(n ast.Node) (err error) { f.Public, err = r.entry(n, nil); return err },
 		"allowed_account_ids": func(n ast.Node) (err error) { f.Allowed, err = r.allowed(n); return err },
@@ -129,7 +133,8 @@ func (r reader) accounts(n ast.Node) (map[string]Account, error) {
 				quotedNumber(number))
 		}
 		var regions map[string]Entry
-		entry, err := r.entry(value, func(n ast.Node) (err error) { regions, err = r.regions(n); return err })
+		entry, err := r.entry(value,
+			func(n ast.Node) (err error) { regions, err = r.regions(n); return err })
 		accounts[number] = Account{Entry: entry, Regions: regions}
 		return err
 	})
@@ -162,8 +167,10 @@ func (r reader) entry(n ast.Node, regions func(ast.Node) error) (Entry, error) {
 	if err := r.mapping(n, "an entry", known); err != nil {
 		return nil, err
 	}
-	if file, source := e["token_file"], e["source"]; file.set() && source.set() && source.Texts[0] != "file" {
-		return nil, fmt.Errorf("reading %s: token_file goes with source: file, and source is %q (%s)", file.From,
+	file, source := e["token_file"], e["source"]
+	if file.set() && source.set() && source.Texts[0] != "file" {
+		return nil, fmt.Errorf("reading %s: token_file goes with source: file, and source is %q (%s)",
+			file.From,
 			source.Texts[0], source.From)
 	}
 	return e, nil
@@ -250,14 +257,18 @@ func (r reader) store(n ast.Node) (string, error) {
 	return name, err
 }
 
+// HelperName is the name of this helper in Docker's configuration: the binary's name without its
+// prefix "docker-credential-".
+const HelperName = "ecr-oidc"
+
 // IsHelperName says whether name can be a helper's, which becomes part of a command's.
 func IsHelperName(name string) bool { return helperName().MatchString(name) }
 
 // checkStore says what is wrong with a creds_store, in words that follow that.
 func checkStore(name string) error {
-	if !IsHelperName(name) || name == "ecr-oidc" {
-		return fmt.Errorf("is %s; it must be the name of another helper, "+
-			"such as desktop for docker-credential-desktop", quotedIfLike(name, "._/-", 64, "invalid"))
+	if !IsHelperName(name) || name == HelperName {
+		return fmt.Errorf("is %s; it must be the name of another helper, such as desktop for "+
+			"docker-credential-desktop", quotedIfLike(name, "._/-", 64, "invalid"))
 	}
 	return nil
 }

@@ -44,8 +44,8 @@ func partitionOf(text string) (partition string, ok bool) {
 	return part[1], isRole && isAWS && made(role, "_+=,.@/-") && !strings.ContainsFunc(further, notIn)
 }
 
-// made says whether a text is made of letters, digits and some others, and is not empty. It is no regular expression,
-// because every get comes here, and would have to compile it.
+// made says whether a text is made of letters, digits and some others, and is not empty. It is no
+// regular expression, because every get comes here, and would have to compile it.
 func made(text, others string) bool {
 	return text != "" && !strings.ContainsFunc(text,
 		func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune(others, r) })
@@ -67,8 +67,8 @@ const (
 	withPair    pairUse = true
 )
 
-// roles returns the roles for a registry. Our own settings go before the standard variables; of the two standard ones
-// neither goes before the other, so they must agree.
+// roles returns the roles for a registry. Our own settings go before the standard variables; of the
+// two standard ones neither goes before the other, so they must agree.
 func (c Config) roles(reg registry.Registry, in layers, pair pairUse) Roles {
 	value, by := in.find("role")
 	var r Roles
@@ -91,8 +91,8 @@ func (c Config) standardRole(reg registry.Registry, pair pairUse) Roles {
 		aws = "" // it belongs to that file, and means nothing to any other source
 	}
 	if ours != "" && aws != "" && ours != aws {
-		return Roles{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of them, or say "+
-			"which one with ECR_OIDC_ROLE", oneline.Clean(ours), oneline.Clean(aws))}
+		return Roles{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of "+
+			"them, or say which one with ECR_OIDC_ROLE", oneline.Clean(ours), oneline.Clean(aws))}
 	}
 	name, text := "ECR_ROLE_TO_ASSUME", ours
 	if ours == "" {
@@ -102,7 +102,8 @@ func (c Config) standardRole(reg registry.Registry, pair pairUse) Roles {
 	case text == "":
 		return Roles{}
 	case !isRoleARN(text):
-		return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", name, oneline.Clean(text),
+		return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", name,
+			oneline.Clean(text),
 			wantARN)}
 	}
 	return chain(Value{Texts: []string{text}, From: name}, reg)
@@ -114,9 +115,10 @@ func (in layers) checkSession(arns []string, reg registry.Registry) error {
 		(!reg.Public || by >= byAccount) { // else it is anonymous
 		return fmt.Errorf("%s sets a session policy, which needs a role, and none is set", v.From)
 	}
-	if v, by := in.find("session_duration"); by != unset && len(arns) > 1 && duration(v.Texts[0]) > time.Hour {
-		return fmt.Errorf("%s asks for %s, and AWS gives roles that are reached from another role an hour at most",
-			v.From, v.Texts[0])
+	if v, by := in.find("session_duration"); by != unset && len(arns) > 1 &&
+		duration(v.Texts[0]) > time.Hour {
+		return fmt.Errorf("%s asks for %s, and AWS gives roles that are reached from another role an "+
+			"hour at most", v.From, v.Texts[0])
 	}
 	return nil
 }
@@ -161,7 +163,8 @@ func chain(value Value, reg registry.Registry) Roles {
 		partition, isARN := partitionOf(text)
 		switch {
 		case isARN && partition != reg.Partition:
-			return Roles{Err: fmt.Errorf("%s has a role in partition %q, and registry %s is in %q", value.From,
+			return Roles{Err: fmt.Errorf("%s has a role in partition %q, and registry %s is in %q",
+				value.From,
 				partition, reg.Host, reg.Partition)}
 		case isARN:
 			r.ARNs = append(r.ARNs, text)

@@ -28,7 +28,8 @@ func markers(b []byte) (line int, bad bool) {
 	begun := false
 	for text := range strings.Lines(string(b)) {
 		line++
-		marks := strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...") || strings.HasPrefix(text, "%")
+		marks := strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...") ||
+			strings.HasPrefix(text, "%")
 		switch trimmed := strings.TrimSpace(text); {
 		case marks && (begun || trimmed != "---"):
 			return line, true
@@ -124,8 +125,8 @@ func merge(root *ast.MappingNode, keys, lines []string) error {
 	}
 	if at.IsFlowStyle || len(at.Values) == 0 {
 		p := at.GetToken().Position
-		return fmt.Errorf("the mapping at line %d is written in braces, to which nothing can be added; write it in "+
-			"lines", p.Line)
+		return fmt.Errorf("the mapping at line %d is written in braces, to which nothing can be "+
+			"added; write it in lines", p.Line)
 	}
 	addition.AddColumn(at.Values[0].Key.GetToken().Position.Column - 1)
 	for _, pair := range addition.Values {

@@ -14,8 +14,8 @@ type Backup struct {
 	Auths   map[string]json.RawMessage `json:"auths,omitempty"`
 }
 
-// Backup returns what SetHelper and RemoveAuth are about to replace for hosts. Of a host whose helper this is already
-// there is nothing to keep.
+// Backup returns what SetHelper and RemoveAuth are about to replace for hosts. Of a host whose
+// helper this is already there is nothing to keep.
 func (e *Edit) Backup(helper string, hosts ...string) Backup {
 	b := Backup{Helpers: map[string]string{}, Auths: map[string]json.RawMessage{}}
 	for _, host := range hosts {

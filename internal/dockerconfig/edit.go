@@ -10,7 +10,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// Edit is a configuration as it was read, and what is changed in it. Changes are in memory until Update writes them.
+// Edit is a configuration as it was read, and what is changed in it. Changes are in memory until
+// Update writes them.
 type Edit struct {
 	file    object
 	changed bool
@@ -95,8 +96,8 @@ func (e *Edit) RemoveHelper(host string) (old string) {
 	return old
 }
 
-// Logins returns the auths keys that hold a login. An empty entry holds none: Docker writes one for each login that a
-// helper keeps.
+// Logins returns the auths keys that hold a login. An empty entry holds none: Docker writes one for
+// each login that a helper keeps.
 func (e *Edit) Logins() []string {
 	var found []string
 	seen := map[string]bool{}

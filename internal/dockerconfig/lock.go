@@ -41,8 +41,8 @@ func Lock(path string, wait time.Duration) (unlock func(), err error) {
 	case errors.Is(err, errors.ErrUnsupported): // a file system without locks, as Lustre can be
 		return func() {}, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("another process holds the lock file %s; "+
-			"wait for that process or end it, and try again", name)
+		return nil, fmt.Errorf("another process holds the lock file %s; wait for that process or end "+
+			"it, and try again", name)
 	case err != nil && isSymlink(name):
 		return nil, fmt.Errorf("the lock file %s is a symlink, which is not followed; remove it", name)
 	case err != nil:

@@ -25,7 +25,7 @@ func check(b []byte) error {
 	err := json.Unmarshal(b, &raw)
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		before := b[:max(0, min(int(syntax.Offset), len(b))-1)] // the byte at fault is the last that was read
+		before := b[:max(0, min(int(syntax.Offset), len(b))-1)] // the last byte that was read is wrong
 		line := bytes.Count(before, []byte("\n")) + 1
 		column := len(before) - bytes.LastIndexByte(before, '\n')
 		return fmt.Errorf("it is not JSON: line %d, column %d: %w", line, column, err)
@@ -54,13 +54,14 @@ func (o *object) parse(b []byte) error {
 		if err := d.Decode(&value); err != nil {
 			return err
 		}
-		*o = append(*o, member{key: key.(string), name: name, value: value}) // an object's keys are strings, or Token fails
+		// An object's keys are strings, or Token fails.
+		*o = append(*o, member{key: key.(string), name: name, value: value})
 	}
 	return nil
 }
 
-// has says whether encoding/json, with which Docker and podman read their files, takes a member for the field of this
-// name: it does in any case, and reads all such members into the one field.
+// has says whether encoding/json, with which Docker and podman read their files, takes a member for
+// the field of this name: it does in any case, and reads all such members into the one field.
 func (m member) has(name string) bool { return strings.EqualFold(m.key, name) }
 
 // text is the value as a string; "" when it is none.
@@ -69,8 +70,8 @@ func (m member) text() (s string) {
 	return s
 }
 
-// set returns o with the value of key replaced where it stands, or added at the end. Of a key that is there twice it
-// replaces the last one, which is the one that counts.
+// set returns o with the value of key replaced where it stands, or added at the end. Of a key that
+// is there twice it replaces the last one, which is the one that counts.
 func (o object) set(key string, value json.RawMessage) object {
 	for i, m := range slices.Backward(o) {
 		if m.key == key {

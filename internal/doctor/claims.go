@@ -36,9 +36,10 @@ func (d Doctor) Evaluate(c Claims) Diagnosis {
 	return found
 }
 
-// ReadClaims parses the claims themselves, or a report of doctor --json. From a report it takes the
-// first registry that has a token and is one of regs, if there are any. Claims that are larger than
-// those of any token are an error.
+// ReadClaims parses a token's claims from JSON: the claims themselves, or the output of doctor
+// --json. From the output it returns the claims of the first registry that has a token. If regs is
+// not empty, only those registries count. It returns an error for claims that are too large for a
+// token.
 func ReadClaims(text []byte, regs []registry.Registry) (Claims, error) {
 	c, err := parseClaims(text, regs)
 	if err == nil {

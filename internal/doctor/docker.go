@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
@@ -19,9 +20,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// name is the name of this helper in Docker's configuration: the binary's without
-// "docker-credential-".
-const name = "ecr-oidc"
+const name = config.HelperName
 
 // DockerEnvironment is what Docker's use of this helper depends on, for every registry.
 type DockerEnvironment struct {

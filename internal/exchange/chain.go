@@ -44,10 +44,14 @@ func (r Request) awsCredentials(ctx context.Context) (cfg aws.Config, s session,
 		if s.keys, err = r.keys(); err != nil {
 			return cfg, s, err
 		}
-		cfg, err = r.environmentConfig(ctx)
+		if cfg, err = r.environmentConfig(ctx); err != nil {
+			return cfg, s, err
+		}
+		_, _, err = r.endpoints(ctx, cfg)
 	} else {
 		cfg, s.keys, err = r.defaultChain(ctx)
-		// The profile's token file may hold another job's token tomorrow, and nothing read it before the cache.
+		// The profile's token file may hold another job's token tomorrow, and nothing read it
+		// before the cache.
 		s.noCache = startsWith(cfg, aws.CredentialSourceProfileSTSWebIDToken)
 	}
 	cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
@@ -69,14 +73,15 @@ func (r Request) defaultChain(ctx context.Context) (aws.Config, aws.Credentials,
 	shared := sharedConfig(cfg)
 	machine := ambient(cfg, first(shared))
 	if machine != "" && !r.Identity.Explicit {
-		return aws.Config{}, aws.Credentials{}, &NoCredentialsError{Profile: shared.Profile, Ambient: machine}
+		return aws.Config{}, aws.Credentials{},
+			&NoCredentialsError{Profile: shared.Profile, Ambient: machine}
 	}
 	r.Debug("asking the AWS SDK's chain for credentials, profile %q", shared.Profile)
 	found, err := r.retrieve(ctx, cfg, shared)
 	switch {
 	case err != nil && machine != "":
 		none := &NoCredentialsError{Profile: shared.Profile, Ambient: machine}
-		none.Why = oneline.Strike(reason(err))
+		none.Why = oneline.Strike(reason(err), r.Env.Secrets()...)
 		return aws.Config{}, aws.Credentials{}, none
 	case err != nil:
 		return aws.Config{}, aws.Credentials{}, r.noCredentials(shared, err)
@@ -155,13 +160,15 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 		e.Why = "builds on profile " + quoted(source.Profile) + ", which is not there"
 	case errors.As(err, &source):
 		e.Why = "builds on profile " + quoted(source.Profile) + ", which has no credentials"
-		below, _ := awsconfig.LoadSharedConfigProfile(ctx, source.Profile, func(o *awsconfig.LoadSharedConfigOptions) {
-			o.ConfigFiles, o.CredentialsFiles, o.Logger = []string{configs}, []string{secrets}, logging.Nop{}
-		})
+		below, _ := awsconfig.LoadSharedConfigProfile(ctx, source.Profile,
+			func(o *awsconfig.LoadSharedConfigOptions) {
+				o.ConfigFiles, o.CredentialsFiles = []string{configs}, []string{secrets}
+				o.Logger = logging.Nop{}
+			})
 		if below.LoginSession != "" { // hasCredentials (config/shared_config.go) does not check it
 			e.Login, e.Role = source.Profile, source.RoleARN
-			e.Why = "builds on profile " + quoted(source.Profile) + ", which uses aws login; " +
-				"the AWS SDK for Go does not support that"
+			e.Why = "builds on profile " + quoted(source.Profile) + ", which uses aws login; the AWS " +
+				"SDK for Go does not support that"
 		}
 	case errors.As(err, &none):
 		e.Missing, e.Why = true, "is in neither "+configs+" nor "+secrets
@@ -226,7 +233,8 @@ func ambient(cfg aws.Config, profile awsconfig.SharedConfig) string {
 	switch {
 	case startsWith(cfg, aws.CredentialSourceIMDS):
 		return "instance"
-	case startsWith(cfg, aws.CredentialSourceHTTP) && profile.CredentialSource != "Environment": // also HTTP for the SDK
+	// To the SDK, "Environment" is HTTP, too.
+	case startsWith(cfg, aws.CredentialSourceHTTP) && profile.CredentialSource != "Environment":
 		return "container"
 	}
 	return ""
@@ -259,7 +267,8 @@ func (r Request) noCredentials(shared awsconfig.SharedConfig, err error) error {
 		// AWS's message about a wrong signature quotes the request, with a session token that only
 		// the SDK's chain knows. IAM Identity Center's OIDC service has no message there.
 		if words := api.ErrorMessage(); words != "" && !strings.Contains(said, "Signature") {
-			secrets := append(r.Env.Secrets(), begin.Credentials.SecretAccessKey, begin.Credentials.SessionToken)
+			secrets := append(r.Env.Secrets(), begin.Credentials.SecretAccessKey,
+				begin.Credentials.SessionToken)
 			said += ": " + oneline.Clean(oneline.Strike(words, secrets...))
 		}
 		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, said)
@@ -284,5 +293,6 @@ func loginOver(err error) bool {
 	)
 	return errors.As(err, &invalid) || errors.As(err, &unauthorized) || errors.As(err, &path) ||
 		refused(err) || torn(err) ||
-		strings.Contains(err.Error(), "token is expired") || strings.Contains(err.Error(), "please reauthenticate")
+		strings.Contains(err.Error(), "token is expired") ||
+		strings.Contains(err.Error(), "please reauthenticate")
 }

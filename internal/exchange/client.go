@@ -39,7 +39,7 @@ const (
 // environmentConfig returns a configuration from AWS's standard variables alone. The SDK resolves
 // the services' own endpoints, FIPS and dual-stack from ConfigSources. The general endpoint and the
 // retry settings are set here, because only LoadDefaultConfig, which also reads files, would set
-// them. The error is of a setting, or of an endpoint of STS or ECR that must not be called.
+// them. The caller checks the endpoints before it sends anything.
 func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {
@@ -58,8 +58,7 @@ func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 	if env.BaseEndpoint != "" && !aws.ToBool(env.IgnoreConfiguredEndpoints) {
 		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)
 	}
-	_, _, err = r.endpoints(ctx, cfg)
-	return cfg, err
+	return cfg, nil
 }
 
 // client returns the SDK's own HTTP client with the limits of this package. Proxies come from the

@@ -20,8 +20,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// EndpointError reports a custom endpoint that must not be called, because a token or a signed
-// request would cross the network in clear text, or that is not a URL.
+// EndpointError reports a custom endpoint that is not used: it is not a URL, or it is a plain http
+// URL, over which a token or a signed request would be sent unencrypted.
 type EndpointError struct {
 	Service  string // the SDK's name of the service
 	Endpoint string // scheme and host; empty when the endpoint is not a URL
@@ -174,8 +174,8 @@ func (r Request) endpointURL(
 	// other region, which cannot be found.
 	hasFIPS := !reg.Public && strings.HasPrefix(reg.Region, "us-")
 	if useFIPS == aws.FIPSEndpointStateEnabled && !hasFIPS {
-		return "", fmt.Errorf("choosing endpoints for %s: AWS has no FIPS endpoint for it "+
-			"(is AWS_USE_FIPS_ENDPOINT set?)", reg.Host)
+		return "", fmt.Errorf("choosing endpoints for %s: AWS has no FIPS endpoint for it (is "+
+			"AWS_USE_FIPS_ENDPOINT set?)", reg.Host)
 	}
 	if err != nil {
 		return "", fmt.Errorf("resolving the endpoint of %s: %w", service, err)

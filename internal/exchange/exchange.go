@@ -116,7 +116,7 @@ func (r Request) login(ctx context.Context) (Credentials, error) {
 		s   session
 		err error
 	)
-	if r.Identity.OIDC() {
+	if r.Identity.OIDC() { // preconnect has checked the endpoints
 		cfg, err = r.environmentConfig(ctx)
 	} else {
 		cfg, s, err = r.awsCredentials(ctx)

@@ -100,7 +100,8 @@ func (p *process) failed(err error, secrets []string) error {
 	switch {
 	case !errors.As(err, &provider):
 		return nil
-	case strings.HasPrefix(provider.Err.Error(), "credential process timed out"), errors.Is(err, exec.ErrWaitDelay):
+	case strings.HasPrefix(provider.Err.Error(), "credential process timed out"),
+		errors.Is(err, exec.ErrWaitDelay):
 		why = "was not done within " + processTTL.String()
 	// The SDK's text has the whole output after "parse failed".
 	case p.printed > processOutput, strings.HasPrefix(provider.Err.Error(), "parse failed"):

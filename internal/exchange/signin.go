@@ -102,18 +102,21 @@ func refuseRenewal(stack *middleware.Stack) error {
 		}
 		return next.HandleInitialize(ctx, in)
 	}
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("RefuseRenewal", refuse), middleware.Before)
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("RefuseRenewal", refuse),
+		middleware.Before)
 }
 
 // consoleSignIn returns the session of "aws login". Its token can be renewed only in the region
 // that it was made in (aws/aws-cli#10613), which "aws login" writes to the profile. The SDK's own
 // chain would use the registry's region.
 func (r Request) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (signIn, error) {
-	file, err := logincreds.StandardCachedTokenFilepath(profile.LoginSession, os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
+	file, err := logincreds.StandardCachedTokenFilepath(profile.LoginSession,
+		os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
 	if err != nil {
 		return signIn{}, err
 	}
-	cfg.Region = cmp.Or(profile.Region, r.Env.Get("AWS_REGION"), r.Env.Get("AWS_DEFAULT_REGION"), cfg.Region)
+	cfg.Region = cmp.Or(profile.Region, r.Env.Get("AWS_REGION"), r.Env.Get("AWS_DEFAULT_REGION"),
+		cfg.Region)
 	provider := logincreds.New(signin.NewFromConfig(cfg), file, func(o *logincreds.Options) {
 		o.RestrictPermissions = cfg.RestrictFilePermissions != aws.RestrictFilePermissionsUnrestricted
 	})

@@ -166,8 +166,8 @@ func awsAdvice(e *exchange.Error) string {
 	case e.Code == "InvalidIdentityToken" && unsupported:
 		return "create the IAM OIDC provider for the token's issuer in the role's account"
 	case e.Code == "InvalidIdentityToken" && strings.Contains(e.Message, "audience"):
-		return "add the audience to the client ids of the IAM OIDC provider, or ask for one that " +
-			"is there with ECR_OIDC_AUDIENCE"
+		return "add the audience to the client ids of the IAM OIDC provider, or ask for one that is " +
+			"there with ECR_OIDC_AUDIENCE"
 	case e.Code == "ExpiredTokenException":
 		return token.ExpiredAdvice(e.Source)
 	case e.Code == "RegionDisabledException":

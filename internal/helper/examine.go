@@ -12,8 +12,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Examination is what a get for a registry decides and finds, step by step. What comes after the step that failed is
-// zero.
+// Examination is what a get for a registry decides and finds, step by step. What comes after the
+// step that failed is zero.
 type Examination struct {
 	Registry registry.Registry
 	Settings config.Settings
@@ -58,7 +58,8 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 	if x.Err = noIdentity; x.Err != nil {
 		return x
 	}
-	if f, left, ok := store.Failure(h.cacheKey(r)); ok && (x.Cached == nil || !x.Cached.IsFresh(time.Now())) {
+	fresh := x.Cached != nil && x.Cached.IsFresh(time.Now())
+	if f, left, ok := store.Failure(h.cacheKey(r)); ok && !fresh {
 		x.Repeated, x.Until = decodeError(&f, r), time.Now().Add(left)
 	}
 	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, r)
@@ -73,7 +74,9 @@ func (x Examination) Done() bool { return x.Err != nil || x.Anonymous || x.ECR =
 func (h Helper) Request(ctx context.Context, x Examination) Examination {
 	ctx, cancel := context.WithTimeout(ctx, cache.FetchTimeout)
 	defer cancel()
-	r := exchange.Request{Settings: x.Settings, Roles: x.Roles, Identity: x.Identity, Env: h.Env, Debug: h.Debug}
+	r := exchange.Request{
+		Settings: x.Settings, Roles: x.Roles, Identity: x.Identity, Env: h.Env, Debug: h.Debug,
+	}
 	r.OnToken = func(t token.Token) {
 		x.Token = t
 		if !t.Claims.Issued.IsZero() && x.Identity.Source.OnDemand {

@@ -20,8 +20,8 @@ const (
 	retryableTTL = 2 * time.Second
 )
 
-// message is an error on its way to another process. The kinds that an adviser looks for arrive as what they were;
-// nothing in any of them is secret.
+// message is an error on its way to another process. The kinds that an adviser looks for arrive as
+// what they were; nothing in any of them is secret.
 type message struct {
 	Text     string
 	AWS      *exchange.Error              `json:",omitempty"`
@@ -48,8 +48,8 @@ func encodeError(err error) *cache.Failure {
 		f.Refused, answered, retryable = m.AWS.Refused(), m.AWS.Code != "", m.AWS.Retryable
 	case errors.As(err, &m.Request):
 		answered, retryable = m.Request.Answered, m.Request.Retryable
-	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile), errors.As(err, &m.Process),
-		errors.As(err, &m.Endpoint),
+	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile),
+		errors.As(err, &m.Process), errors.As(err, &m.Endpoint),
 		errors.As(err, &m.Missing), errors.As(err, &m.Audience):
 	}
 	switch {
@@ -70,9 +70,9 @@ func encodeError(err error) *cache.Failure {
 func decodeError(f *cache.Failure, r exchange.Request) error {
 	var m message
 	if err := json.Unmarshal(f.Payload, &m); err != nil { // sealed by another version of this program
-		return fmt.Errorf("getting a password: another version of this program failed a moment ago, and says why "+
-			"in a way that this one cannot read; try again in %v, or forget it: docker logout %s", finalTTL,
-			r.Settings.Registry.Host)
+		return fmt.Errorf("getting a password: another version of this program failed a moment ago, "+
+			"and says why in a way that this one cannot read; try again in %v, or forget it: docker "+
+			"logout %s", finalTTL, r.Settings.Registry.Host)
 	}
 	switch {
 	case m.AWS != nil:

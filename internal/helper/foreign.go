@@ -17,14 +17,15 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// As credsStore Docker asks us for every host. Those that are not ECR go on to the helper that was there before us,
-// which the file's creds_store names.
+// As credsStore Docker asks us for every host. Those that are not ECR go on to the helper that was
+// there before us, which the file's creds_store names.
 
-// forwarded marks the environment of the helper that we ask. Should it lead back to us (a wrapper, a link), we do not
-// ask on: the answer is then what it is without a creds_store.
+// forwarded marks the environment of the helper that we ask. Should it lead back to us (a wrapper,
+// a link), we do not ask on: the answer is then what it is without a creds_store.
 const forwarded = "ECR_OIDC_FORWARDED"
 
-// forwarding is how long the other helper may take: less than a whole get, so that it ends before we do and is named.
+// forwarding is how long the other helper may take: less than a whole get, so that it ends before
+// we do and is named.
 const forwarding = 25 * time.Second
 
 // other is the creds_store.

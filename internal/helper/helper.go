@@ -1,4 +1,5 @@
-// Package helper implements Docker's credential helper protocol for ECR registries: get, store, erase and list.
+// Package helper implements Docker's credential helper protocol for ECR registries: get, store,
+// erase and list.
 package helper
 
 import (
@@ -49,9 +50,10 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	if err != nil {
 		return "", "", err
 	}
-	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region, reg.Partition)
-	h.Debug("source %s, decided by %q; roles %q from %q", r.Identity.Name, r.Identity.DetectedBy, r.Roles.ARNs,
-		r.Roles.From)
+	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region,
+		reg.Partition)
+	h.Debug("source %s, decided by %q; roles %q from %q", r.Identity.Name, r.Identity.DetectedBy,
+		r.Roles.ARNs, r.Roles.From)
 	store := h.cache(r)
 	if e, ok := h.stored(store, settings); ok {
 		return e.Username, e.Secret, nil
@@ -67,17 +69,21 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-errorReserve))
 		defer cancel()
 	}
-	login, failure := store.GetOrFetch(ctx, h.cacheKey(r), func(ctx context.Context) (cache.Entry, *cache.Failure) {
-		c, err := exchange.Login(ctx, r)
-		if err != nil {
-			return cache.Entry{}, encodeError(err)
-		}
-		if c.NoCache {
-			c.TTL = 0
-		}
-		return cache.Entry{Username: c.Username, Secret: c.Password, CreatedAt: time.Now(), TTL: c.TTL,
-			FreshFor: c.FreshFor}, nil
-	})
+	login, failure := store.GetOrFetch(ctx, h.cacheKey(r),
+		func(ctx context.Context) (cache.Entry, *cache.Failure) {
+			c, err := exchange.Login(ctx, r)
+			if err != nil {
+				return cache.Entry{}, encodeError(err)
+			}
+			if c.NoCache {
+				h.Debug("the profile's token file may hold another job's token the next time")
+				c.TTL = 0
+			}
+			return cache.Entry{
+				Username: c.Username, Secret: c.Password,
+				CreatedAt: time.Now(), TTL: c.TTL, FreshFor: c.FreshFor,
+			}, nil
+		})
 	if failure != nil {
 		return "", "", decodeError(failure, r)
 	}
@@ -114,8 +120,8 @@ func (h Helper) request(settings config.Settings) (r exchange.Request, noIdentit
 	return r, noIdentity, cmp.Or(err, roles.Err)
 }
 
-// stored returns the login that another tool stored for the registry, which goes before the identity's own: the last
-// login wins.
+// stored returns the login that another tool stored for the registry, which goes before the
+// identity's own: the last login wins.
 func (h Helper) stored(store *cache.Cache, settings config.Settings) (cache.Entry, bool) {
 	host := settings.Registry.Host
 	e, ok := store.Get(loginKey(settings.Registry))
@@ -128,7 +134,7 @@ func (h Helper) stored(store *cache.Cache, settings config.Settings) (cache.Entr
 		h.Debug("ignoring %s: ECR_OIDC_STORED_LOGINS is off", login)
 		return cache.Entry{}, false
 	}
-	h.Debug("warning: returning %s; the role and the source are not used; to delete it: docker logout %s; "+
-		"to ignore stored logins: ECR_OIDC_STORED_LOGINS=off", login, host)
+	h.Debug("warning: returning %s; the role and the source are not used; to delete it: docker "+
+		"logout %s; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off", login, host)
 	return e, true
 }

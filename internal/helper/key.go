@@ -58,8 +58,9 @@ func (h Helper) cacheKey(r exchange.Request) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// networkKey returns what redirects requests, or decides which servers are trusted: a login that came from a test
-// environment must not be returned without it. net/http reads the proxies in upper case first, then in lower case.
+// networkKey returns what redirects requests, or decides which servers are trusted: a login that
+// came from a test environment must not be returned without it. net/http reads the proxies in upper
+// case first, then in lower case.
 func (h Helper) networkKey() []string {
 	return append(h.values("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR",
 		"AWS_ENDPOINT_URL_ECR_PUBLIC", "AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC",
@@ -71,7 +72,8 @@ func (h Helper) networkKey() []string {
 		fileState(h.Env.Get("AWS_CA_BUNDLE")), fileState(h.Env.Get("SSL_CERT_FILE")))
 }
 
-// credentialsKey returns what selects the AWS credentials of an "aws" source.
+// credentialsKey returns the part of the cache key that identifies the AWS credentials: variables,
+// and the state of AWS's files. It returns nil for an OIDC identity.
 func (h Helper) credentialsKey(id token.Identity) []string {
 	switch {
 	case id.KeysOnly:
@@ -84,7 +86,8 @@ func (h Helper) credentialsKey(id token.Identity) []string {
 		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_LOGIN_CACHE_DIRECTORY",
 		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 		"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-		"AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"),
+		"AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"),
 		fileState(configuration), fileState(credentials))
 }
 

@@ -24,22 +24,19 @@ func (h Helper) List(ctx context.Context) (map[string]string, error) {
 		h.Debug("no hosts: %v", err)
 		return hosts, nil
 	}
-	if docker.CredsStore() == ownName {
+	if docker.CredsStore() == config.HelperName {
 		return h.listForeign(ctx)
 	}
 	settings, err := config.Read(h.Env, h.Environ)
 	for host, name := range docker.Helpers() {
 		reg, ok := registry.Parse(host)
-		if !ok || name != ownName || err == nil && isAnonymous(settings, reg) {
+		if !ok || name != config.HelperName || err == nil && isAnonymous(settings, reg) {
 			continue
 		}
 		hosts[host] = "AWS"
 	}
 	return hosts, nil
 }
-
-// ownName is this helper's name in Docker's configuration.
-const ownName = "ecr-oidc"
 
 func readDocker(dir string) (*dockerconfig.Edit, error) {
 	path, err := dockerconfig.Path(dir)
@@ -52,5 +49,6 @@ func readDocker(dir string) (*dockerconfig.Edit, error) {
 // isAnonymous reports whether Get answers "not found" for a registry to which no login was stored.
 func isAnonymous(settings config.Config, reg registry.Registry) bool {
 	s, err := settings.For(reg)
-	return errors.Is(err, config.ErrNotAllowed) || err == nil && reg.Public && len(s.Role.ARNs) == 0 && s.Role.Err == nil
+	return errors.Is(err, config.ErrNotAllowed) ||
+		err == nil && reg.Public && len(s.Role.ARNs) == 0 && s.Role.Err == nil
 }

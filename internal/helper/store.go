@@ -58,8 +58,9 @@ func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 	return nil
 }
 
-// Erase forgets what is kept for a host: a stored login, and our own password, for every account that shares it. That
-// there is nothing to forget is a success, as "docker logout" asks in four forms of one name.
+// Erase forgets what is kept for a host: a stored login, and our own password, for every account
+// that shares it. That there is nothing to forget is a success, as "docker logout" asks in four
+// forms of one name.
 func (h Helper) Erase(ctx context.Context, host string) error {
 	reg, ok := registry.Parse(host)
 	if !ok {

@@ -11,13 +11,14 @@ import (
 // Max is the most that is shown of one piece of outside text, in bytes.
 const Max = 600
 
-// Clean is Line, cut to Max bytes. It is for each piece of outside text, where it is put into a sentence of ours.
+// Clean is Line, cut to Max bytes. It is for each piece of outside text, where it is put into a
+// sentence of ours.
 func Clean(s string) string { return cut(Line(s)) }
 
-// Line returns s as one line: control, bidirectional and other invisible characters become a
-// space, runs of space one space, and invalid UTF-8 is replaced. "##[" is broken up, because the GitHub runner obeys
-// it anywhere in a line (actions/runner ActionCommand.TryParse); "::" counts only at the start of a line, where our
-// own prefix stands.
+// Line returns s as one line: control, bidirectional and other invisible characters become a space,
+// runs of space one space, and invalid UTF-8 is replaced. "##[" is broken up, because the GitHub
+// runner obeys it anywhere in a line (actions/runner ActionCommand.TryParse); "::" counts only at
+// the start of a line, where our own prefix stands.
 func Line(s string) string {
 	if len(s) > 8*Max { // never walk through megabytes
 		s = s[:8*Max]

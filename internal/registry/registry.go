@@ -36,9 +36,9 @@ var partitions = []struct {
 	{"aws-iso-f", "us-isof-*-#", "csp.hci.ic.gov", ""},
 }
 
-// fits says whether a region has a form: labels between hyphens, each as it stands, or "??" for two letters, "*" for
-// letters, "#" for one or two digits. It is no regular expression, because every get comes here, and would have to
-// compile it.
+// fits says whether a region has a form: labels between hyphens, each as it stands, or "??" for two
+// letters, "*" for letters, "#" for one or two digits. It is no regular expression, because every
+// get comes here, and would have to compile it.
 func fits(region, form string) bool {
 	labels, forms := strings.Split(region, "-"), strings.Split(form, "-")
 	if len(labels) != len(forms) {
@@ -66,18 +66,19 @@ func only(s string, first, last rune) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < first || last < r })
 }
 
-// Parse reads a registry as any client writes it: a host, or an http or https URL, with or without ":443" and a path,
-// in any case. It returns false for everything that is not ECR, and for names that only look like it; it does no I/O.
+// Parse reads a registry as any client writes it: a host, or an http or https URL, with or without
+// ":443" and a path, in any case. It returns false for everything that is not ECR, and for names
+// that only look like it; it does no I/O.
 func Parse(s string) (Registry, bool) {
 	host, ok := hostOf(s)
 	if !ok {
 		return Registry{}, false
 	}
 	switch host {
-	case "public.ecr.aws":
-		return Registry{Host: host, Region: "us-east-1", Partition: "aws", Public: true}, true
-	case "ecr-public.aws.com":
-		return Registry{Host: host, Region: "us-east-1", Partition: "aws", Public: true, DualStack: true}, true
+	case "public.ecr.aws", "ecr-public.aws.com":
+		r := Registry{Host: host, Region: "us-east-1", Partition: "aws", Public: true}
+		r.DualStack = host == "ecr-public.aws.com"
+		return r, true
 	}
 	// ACCOUNT.dkr.ecr.REGION.SUFFIX and ACCOUNT.dkr-ecr.REGION.DUALSTACKSUFFIX, each with an optional "-fips"
 	// (https://docs.aws.amazon.com/general/latest/gr/ecr.html).
@@ -120,13 +121,14 @@ func Host(account, region string) (string, bool) {
 	return "", false
 }
 
-// hostOf takes the host out of what a client passed, lower-cased. It is strict instead of using net/url, because a
-// name that two parsers read differently is how a password reaches the wrong host (GO-2026-6225).
+// hostOf takes the host out of what a client passed, lower-cased. It is strict instead of using
+// net/url, because a name that two parsers read differently is how a password reaches the wrong
+// host (GO-2026-6225).
 func hostOf(s string) (string, bool) {
 	s = lower(s)
 	if rest, ok := strings.CutPrefix(s, "https://"); ok {
 		s = rest
-	} else if rest, ok := strings.CutPrefix(s, "http://"); ok { // nerdctl and docker logout ask in this form too
+	} else if rest, ok := strings.CutPrefix(s, "http://"); ok { // from nerdctl and docker logout
 		s = rest
 	}
 	host, path, _ := strings.Cut(s, "/")

@@ -53,13 +53,7 @@ func azure(env Env, settings Settings) (Source, string) {
 		})
 	}
 	s.Renew = s.Token
-	switch {
-	case endpoint == "":
-		return s, env.Missing(urlName)
-	case accessToken == "":
-		return s, env.Missing(tokenName)
-	}
-	return s, ""
+	return s, env.firstMissing(urlName, tokenName)
 }
 
 // azureAdvice returns what to change when one of the two variables is missing. The agent sets the URL in

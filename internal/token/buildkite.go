@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// buildkite is Buildkite: one POST to the agent API, which is all that "buildkite-agent oidc request-token" does
-// (buildkite/agent api/oidc.go).
+// buildkite is Buildkite: one POST to the agent API, which is all that "buildkite-agent oidc
+// request-token" does (buildkite/agent api/oidc.go).
 //
 // BUILDKITE_AGENT_ACCESS_TOKEN is the job's own token where Buildkite issues one; otherwise it is
 // the session token of the agent, which all of its jobs share (buildkite/agent
@@ -40,11 +40,5 @@ func buildkite(env Env, _ Settings) (Source, string) {
 		})
 	}
 	s.Renew = s.Token
-	switch {
-	case job == "":
-		return s, env.Missing(jobName)
-	case accessToken == "":
-		return s, env.Missing(tokenName)
-	}
-	return s, ""
+	return s, env.firstMissing(jobName, tokenName)
 }

@@ -15,10 +15,11 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
-// circleci is CircleCI: CIRCLE_OIDC_TOKEN_V2, or the older CIRCLE_OIDC_TOKEN where the first is not there at all
-// (CircleCI server), each for one audience and minted an hour before it expires, shortly before the job starts. An
-// empty or expired one, or one for another audience, is renewed by "circleci run oidc get", which only the CLI of the
-// job's environment has (https://circleci.com/docs/openid-connect-tokens/). The variable seals the cache as the job
+// circleci is CircleCI: CIRCLE_OIDC_TOKEN_V2, or the older CIRCLE_OIDC_TOKEN where the first is not
+// there at all (CircleCI server), each for one audience and minted an hour before it expires,
+// shortly before the job starts. An empty or expired one, or one for another audience, is renewed
+// by "circleci run oidc get", which only the CLI of the job's environment has
+// (https://circleci.com/docs/openid-connect-tokens/). The variable seals the cache as the job
 // started with it; a token that was minted later does not.
 func circleci(env Env, _ Settings) (Source, string) {
 	name := "CIRCLE_OIDC_TOKEN_V2"
@@ -45,17 +46,17 @@ func circleci(env Env, _ Settings) (Source, string) {
 
 const (
 	circleciName   = "the CircleCI job's OIDC token"
-	circleciAdvice = "let the project have OIDC tokens (builds of forked pull requests get none unless secrets are " +
-		"passed to them)"
+	circleciAdvice = "let the project have OIDC tokens (builds of forked pull requests get none " +
+		"unless secrets are passed to them)"
 
-	circleciAudienceAdvice = "unset ECR_OIDC_AUDIENCE and add the token's audience to the IAM OIDC provider, or " +
-		"run where the job's `circleci run oidc get` is on PATH"
-	circleciExpiredAdvice = "CircleCI's token lives one hour; run where the job's `circleci run oidc get` is on " +
-		"PATH, or push earlier in the job"
+	circleciAudienceAdvice = "unset ECR_OIDC_AUDIENCE and add the token's audience to the IAM OIDC " +
+		"provider, or run where the job's `circleci run oidc get` is on PATH"
+	circleciExpiredAdvice = "CircleCI's token lives one hour; run where the job's `circleci run oidc " +
+		"get` is on PATH, or push earlier in the job"
 )
 
-// circleciToken returns the variable's token, or a newly minted one when that is missing, expired or for another
-// audience.
+// circleciToken returns the variable's token, or a newly minted one when that is missing, expired
+// or for another audience.
 func circleciToken(ctx context.Context, env Env, name, raw, audience string) (string, error) {
 	have, err := Parse(raw)
 	if raw != "" && err != nil {
@@ -76,11 +77,15 @@ func circleciToken(ctx context.Context, env Env, name, raw, audience string) (st
 	case matches: // it looks expired, but a clock may be wrong: STS decides
 		return raw, nil
 	case raw != "":
-		return "", &AudienceError{Token: circleciName, Want: audience, Got: have.Claims.Audience, Why: err.Error(),
-			Advice: circleciAudienceAdvice}
+		return "", &AudienceError{
+			Token: circleciName, Want: audience, Got: have.Claims.Audience,
+			Why: err.Error(), Advice: circleciAudienceAdvice,
+		}
 	}
-	return "", &MissingError{Token: circleciName, Why: env.Missing(name) + "; " + err.Error(), Advice: circleciAdvice,
-		Ignored: ignored(env)}
+	return "", &MissingError{
+		Token: circleciName, Why: env.Missing(name) + "; " + err.Error(),
+		Advice: circleciAdvice, Ignored: ignored(env),
+	}
 }
 
 // circleciRenew mints a token after STS reported the variable's as expired.
@@ -114,14 +119,15 @@ func circleciHint(env Env) Hint {
 	return Hint{
 		Name: "fork",
 		Text: "this is a build of a forked pull request, which CircleCI gives no token and no secrets",
-		Next: "push in a build of the branch; or, where every fork is trusted, pass secrets to forked builds " +
-			"(Project Settings, Advanced)",
+		Next: "push in a build of the branch; or, where every fork is trusted, pass secrets to " +
+			"forked builds (Project Settings, Advanced)",
 		NoSecrets: true,
 	}
 }
 
-// circleciMint asks the job's circleci command for a token. Its output is a token when all is well, so no part of its
-// standard output is ever shown; a "circleci" on PATH that is the CLI for laptops has no such command and fails.
+// circleciMint asks the job's circleci command for a token. Its output is a token when all is well,
+// so no part of its standard output is ever shown; a "circleci" on PATH that is the CLI for laptops
+// has no such command and fails.
 func circleciMint(ctx context.Context, env Env, audience string) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, oneTry)
 	defer cancel()

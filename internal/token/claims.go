@@ -10,7 +10,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 )
 
-// Token is a job's OIDC token. It prints as its subject: Raw is as good as a password for five minutes to an hour.
+// Token is a job's OIDC token. It prints as its subject: Raw is as good as a password for five
+// minutes to an hour.
 type Token struct {
 	Raw    string
 	Claims Claims
@@ -19,7 +20,8 @@ type Token struct {
 func (t Token) String() string   { return fmt.Sprintf("token for %q", oneline.Clean(t.Claims.Subject)) }
 func (t Token) GoString() string { return t.String() }
 
-// Claims is what a token says of its job, as it stands in the token: not verified, and not cleaned for printing.
+// Claims is what a token says of its job, as it stands in the token: not verified, and not cleaned
+// for printing.
 type Claims struct {
 	Issuer   string
 	Subject  string
@@ -38,8 +40,8 @@ const maxToken = 20000
 // would cost requests to the issuer and could only ever refuse what STS would have let in.
 func Parse(raw string) (Token, error) {
 	if len(raw) > maxToken {
-		return Token{}, fmt.Errorf("reading the OIDC token: it is longer than the %d characters that STS takes",
-			maxToken)
+		return Token{}, fmt.Errorf("reading the OIDC token: it is longer than the %d characters that "+
+			"STS takes", maxToken)
 	}
 	var c jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(raw, &c); err != nil {
@@ -55,8 +57,8 @@ func Parse(raw string) (Token, error) {
 	return Token{Raw: raw, Claims: claims}, nil
 }
 
-// Payload returns every claim of the token as JSON has it, numbers as json.Number: not verified, and not cleaned for
-// printing.
+// Payload returns every claim of the token as JSON has it, numbers as json.Number: not verified,
+// and not cleaned for printing.
 func (t Token) Payload() map[string]any {
 	claims := jwt.MapClaims{}
 	if _, _, err := jwt.NewParser(jwt.WithJSONNumber()).ParseUnverified(t.Raw, claims); err != nil {

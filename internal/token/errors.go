@@ -56,8 +56,8 @@ type AudienceError struct {
 }
 
 func (e *AudienceError) Error() string {
-	s := fmt.Sprintf("checking %s: it is for audience %q, not %q", e.Token, oneline.Clean(strings.Join(e.Got, ", ")),
-		e.Want)
+	got := oneline.Clean(strings.Join(e.Got, ", "))
+	s := fmt.Sprintf("checking %s: it is for audience %q, not %q", e.Token, got, e.Want)
 	if e.Why != "" {
 		s += " (" + e.Why + ")"
 	}

@@ -34,17 +34,20 @@ func githubAdvice(env Env) string {
 	if isForgejo(env) {
 		return "give the job `enable-openid-connect: true`"
 	}
-	return "give the job `permissions: {id-token: write}` (a job's permissions replace the workflow's; pull " +
-		"requests from public forks never get it)"
+	return "give the job `permissions: {id-token: write}` (a job's permissions replace the " +
+		"workflow's; pull requests from public forks never get it)"
 }
 
-// github is GitHub Actions, and Forgejo with the same contract (actions/toolkit packages/core/src/oidc-utils.ts). The
-// runner sets both variables for a job with "id-token: write" (actions/runner ScriptHandler.cs). The request token is
-// one value for the whole job, so it seals the job's cache.
+// github is GitHub Actions, and Forgejo with the same contract (actions/toolkit
+// packages/core/src/oidc-utils.ts). The runner sets both variables for a job with "id-token: write"
+// (actions/runner ScriptHandler.cs). The request token is one value for the whole job, so it seals
+// the job's cache.
 func github(env Env, _ Settings) (Source, string) {
 	const urlName, tokenName = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 	endpoint, requestToken := env.Get(urlName), env.Get(tokenName)
-	s := Source{OnDemand: true, Audience: stsAudience, Origin: "GitHub", Secret: requestToken, KeyInput: endpoint}
+	s := Source{
+		OnDemand: true, Audience: stsAudience, Origin: "GitHub", Secret: requestToken, KeyInput: endpoint,
+	}
 	s.Token = func(ctx context.Context, client *http.Client, audience string) (string, error) {
 		u, err := ParseEndpoint(endpoint)
 		if err != nil {
@@ -58,13 +61,7 @@ func github(env Env, _ Settings) (Source, string) {
 		})
 	}
 	s.Renew = s.Token
-	switch {
-	case endpoint == "":
-		return s, env.Missing(urlName)
-	case requestToken == "":
-		return s, env.Missing(tokenName)
-	}
-	return s, ""
+	return s, env.firstMissing(urlName, tokenName)
 }
 
 // githubHint explains a missing token: a pull request from a fork, or the job's permissions.
@@ -72,15 +69,15 @@ func githubHint(env Env) Hint {
 	event := env.Get("GITHUB_EVENT_NAME")
 	from, to, err := pullRequest(env.Get("GITHUB_EVENT_PATH"))
 	switch {
-	case err == nil && from != to &&
-		event != "pull_request_target": // which runs in the base repository, and may have a token
+	// A pull_request_target event runs in the base repository, and may have a token.
+	case err == nil && from != to && event != "pull_request_target":
 		if from == "" { // the fork is gone
 			from = "that was deleted"
 		}
 		return Hint{
 			Name: "fork",
-			Text: fmt.Sprintf("this is a pull request from the fork %s: GitHub gives its jobs no token and no "+
-				"secrets, whatever their permissions", oneline.Clean(from)),
+			Text: fmt.Sprintf("this is a pull request from the fork %s: GitHub gives its jobs no "+
+				"token and no secrets, whatever their permissions", oneline.Clean(from)),
 			Next:      "push in a workflow that runs after the merge, or on workflow_run",
 			NoSecrets: true,
 		}
@@ -89,8 +86,8 @@ func githubHint(env Env) Hint {
 	}
 	return Hint{
 		Name: "permission",
-		Text: "the job has not the permission id-token: write. A job's own permissions replace the workflow's, and " +
-			"a reusable workflow has at most its caller's",
+		Text: "the job has not the permission id-token: write. A job's own permissions replace the " +
+			"workflow's, and a reusable workflow has at most its caller's",
 		Next: "permissions: {id-token: write, contents: read}",
 	}
 }
@@ -98,8 +95,9 @@ func githubHint(env Env) Hint {
 // maxEvent is the most that is read of the event's file, in bytes.
 const maxEvent = 10 << 20
 
-// pullRequest returns the repositories that a pull request comes from and goes to, as the event's file names them
-// (https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request). from is "" when it was deleted.
+// pullRequest returns the repositories that a pull request comes from and goes to, as the event's
+// file names them (https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request).
+// from is "" when it was deleted.
 func pullRequest(path string) (from, to string, err error) {
 	none := errors.New("the event is not a pull request")
 	if fi, err := os.Stat(path); err != nil || !fi.Mode().IsRegular() { // reading a pipe might block

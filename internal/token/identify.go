@@ -1,8 +1,8 @@
 // Package token finds the CI that a process runs in and requests its OIDC token.
 //
-// Identify decides which identity a process may use. The decision is final: a failure never falls back to another
-// identity. Identify reads environment variables and the token's file; it makes no request and runs no command.
-// Identity.Token and Identity.Renew may do both.
+// Identify decides which identity a process may use. The decision is final: a failure never falls
+// back to another identity. Identify reads environment variables and the token's file; it makes no
+// request and runs no command. Identity.Token and Identity.Renew may do both.
 package token
 
 import (
@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// Settings is what the user configured about the identity. The zero value leaves everything to the environment.
+// Settings is what the user configured about the identity. The zero value leaves everything to the
+// environment.
 type Settings struct {
 	Source     string // a value of ECR_OIDC_SOURCE; "" is "auto"
 	TokenFile  string // path of a file that contains the token
@@ -40,7 +41,7 @@ type Identity struct {
 	Source     Source // of the OIDC token; without Token when the identity is AWS credentials
 
 	env Env
-	job func(Env) (repository, run string) // of the detected CI, whatever the source is; nil when there is none
+	job func(Env) (repository, run string) // of the detected CI, not of the source; nil for none
 }
 
 // minSecret is the length in bytes below which a secret is not used to derive a key.
@@ -51,11 +52,11 @@ const stsAudience = "sts.amazonaws.com"
 
 // Identify decides which identity this process uses:
 //
-//  1. A source, a token or a token file that the user configured. Otherwise the first CI in providers that is
-//     detected, even when its token is missing. Otherwise it is a machine: a web-identity pair (Kubernetes) or the
-//     AWS SDK's chain.
-//  2. In a CI with a role: the token, or an error. Without a role: the AWS keys in the environment alone, or an
-//     error. A source that the user named is used or fails.
+//  1. A source, a token or a token file that the user configured. Otherwise the first CI in providers
+//     that is detected, even when its token is missing. Otherwise it is a machine: a web-identity
+//     pair (Kubernetes) or the AWS SDK's chain.
+//  2. In a CI with a role: the token, or an error. Without a role: the AWS keys in the environment
+//     alone, or an error. A source that the user named is used or fails.
 //
 // The error is *MissingError, *NoRoleError or a setting that is wrong. The Identity that comes with
 // the first two has its Secret, so that a login that was stored for this job is still found.
@@ -80,7 +81,9 @@ func Identify(env Env, s Settings) (Identity, error) {
 		id.Source = source
 		return id, nil
 	case role:
-		return id, &MissingError{Token: id.TokenName(), Why: missing, Advice: id.Advice(env), Ignored: ignored(env)}
+		return id, &MissingError{
+			Token: id.TokenName(), Why: missing, Advice: id.Advice(env), Ignored: ignored(env),
+		}
 	case env.Get("AWS_ACCESS_KEY_ID") != "" && id.CI && !id.Explicit:
 		id.Name, id.KeysOnly = "aws", true
 		if id.Secret == nil {
@@ -138,7 +141,8 @@ func detect(env Env) Identity {
 // inVariable reports whether ECR_OIDC_TOKEN holds a token that counts.
 func inVariable(env Env, s Settings) bool { return env.Get("ECR_OIDC_TOKEN") != "" && !s.ForAccount }
 
-// named returns the identity with the provider that the user named. The error is that another setting disagrees.
+// named returns the identity with the provider that the user named. The error is that another
+// setting disagrees.
 func (id Identity) named(env Env, s Settings) (Identity, error) {
 	id = id.as(s.Source, s.SourceFrom)
 	id.Explicit = true
@@ -149,7 +153,8 @@ func (id Identity) named(env Env, s Settings) (Identity, error) {
 	}
 	switch {
 	case id.Name == "":
-		return id, fmt.Errorf("%s is %q; allowed are %s", s.SourceFrom, s.Source, strings.Join(Sources(), ", "))
+		return id, fmt.Errorf("%s is %q; allowed are %s", s.SourceFrom, s.Source,
+			strings.Join(Sources(), ", "))
 	case inVariable(env, s) && s.Source != "env" && s.Source != "gitlab":
 		return id, fmt.Errorf("%s and ECR_OIDC_TOKEN disagree: unset one of them", set)
 	case s.TokenFile != "" && s.Source != "file":
@@ -176,19 +181,23 @@ func (id Identity) TokenName() string {
 	return "the " + id.Label + " job's OIDC token"
 }
 
-// Token requests the job's token. An audience of "" requests the source's own: "sts.amazonaws.com" where one can be
-// requested, otherwise what the token carries. It blocks until ctx is done at the latest.
+// Token requests the job's token. An audience of "" requests the source's own: "sts.amazonaws.com"
+// where one can be requested, otherwise what the token carries. It blocks until ctx is done at the
+// latest.
 func (id Identity) Token(ctx context.Context, client *http.Client, audience string) (Token, error) {
 	return id.get(ctx, id.Source.Token, client, audience)
 }
 
-// Renew requests a token that is newer than the one that STS reported as expired. Source.Renew must not be nil.
+// Renew requests a token that is newer than the one that STS reported as expired. Source.Renew must
+// not be nil.
 func (id Identity) Renew(ctx context.Context, client *http.Client, audience string) (Token, error) {
 	return id.get(ctx, id.Source.Renew, client, audience)
 }
 
 // get fetches a token, parses it, and refuses one that is for another audience than the one requested.
-func (id Identity) get(ctx context.Context, fetch fetch, client *http.Client, audience string) (Token, error) {
+func (id Identity) get(
+	ctx context.Context, fetch fetch, client *http.Client, audience string,
+) (Token, error) {
 	want := audience
 	if want == "" {
 		want = id.Source.Audience
@@ -203,14 +212,14 @@ func (id Identity) get(ctx context.Context, fetch fetch, client *http.Client, au
 	}
 	if want != "" && !slices.Contains(t.Claims.Audience, want) {
 		return Token{}, &AudienceError{Token: id.TokenName(), Want: want, Got: t.Claims.Audience,
-			Advice: "make the CI issue the token for that audience, or set ECR_OIDC_AUDIENCE to the one it has and " +
-				"add it to the IAM OIDC provider"}
+			Advice: "make the CI issue the token for that audience, or set ECR_OIDC_AUDIENCE to the " +
+				"one it has and add it to the IAM OIDC provider"}
 	}
 	return t, nil
 }
 
-// Ignored returns the variables that are set and that another identity could have come from: other CIs' variables, a
-// token, AWS keys, profile and web identity, container credentials.
+// Ignored returns the variables that are set and that another identity could have come from: other
+// CIs' variables, a token, AWS keys, profile and web identity, container credentials.
 func (id Identity) Ignored() []string {
 	var found []string
 	for _, p := range providers() {

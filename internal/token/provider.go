@@ -9,8 +9,9 @@ import (
 // Env looks up an environment variable, as os.LookupEnv does.
 type Env func(name string) (value string, set bool)
 
-// Get returns the value of a variable without the space around it. Empty means unset: CIs expand a missing secret to
-// the empty string, and configure-aws-credentials "unsets" its variables that way.
+// Get returns the value of a variable without the space around it. Empty means unset: CIs expand a
+// missing secret to the empty string, and configure-aws-credentials "unsets" its variables that
+// way.
 func (e Env) Get(name string) string {
 	value, _ := e(name)
 	return strings.TrimSpace(value)
@@ -24,21 +25,38 @@ func (e Env) Missing(name string) string {
 	return name + " is not set"
 }
 
-// Provider is one source of an identity: a CI, a token that the user supplies, or the AWS SDK's credential chain. What
-// differs between CIs is in this table and in the functions that it names. Identify has special cases for gitlab, whose
-// token may be in ECR_OIDC_TOKEN, and for env, file and aws.
+// firstMissing returns Missing for the first of these variables that has no value; "" when all have
+// one.
+func (e Env) firstMissing(names ...string) string {
+	for _, name := range names {
+		if e.Get(name) == "" {
+			return e.Missing(name)
+		}
+	}
+	return ""
+}
+
+// Provider is one source of an identity: a CI, a token that the user supplies, or the AWS SDK's
+// credential chain. What differs between CIs is in this table and in the functions that it names.
+// Identify has special cases for gitlab, whose token may be in ECR_OIDC_TOKEN, and for env, file
+// and aws.
 type Provider struct {
-	Name    string                               // value of ECR_OIDC_SOURCE
-	Label   string                               // the CI's own name, for messages; "" when it is not a CI
-	Docs    string                               // heading of its section in docs/sources.md
-	Detect  func(Env) string                     // returns the variable that identifies the CI; "" when it is not this one
-	Secrets []string                             // variables that hold a secret
-	URL     string                               // variable with the URL that issues tokens; a password in it is redacted
-	Advice  func(Env) string                     // what to change when there is no token
-	Expired string                               // what to change when STS reports the token as expired; "" for the usual
-	Hint    func(Env) Hint                       // explains a missing token further; nil when there is nothing to add
-	Job     func(Env) (repository, run string)   // for the role session's name; nil when the job has neither
-	New     func(Env, Settings) (Source, string) // reads the environment; the text is why there is no token, or ""
+	Name    string           // value of ECR_OIDC_SOURCE
+	Label   string           // the CI's own name, for messages; "" when it is not a CI
+	Docs    string           // heading of its section in docs/sources.md
+	Detect  func(Env) string // returns the variable that identifies the CI; "" for another CI
+	Secrets []string         // variables that hold a secret
+	URL     string           // variable with the URL that issues tokens; its password is redacted
+	Advice  func(Env) string // what to change when there is no token
+	Expired string           // what to change when STS reports an expired token; "" for the usual
+	Hint    func(Env) Hint   // explains a missing token further; nil when there is nothing to add
+
+	// Job returns the names in the role session's name; nil when the job has neither.
+	Job func(Env) (repository, run string)
+
+	// New reads the environment, and the token's file if there is one. The text says why there is
+	// no token; "" when there is one.
+	New func(Env, Settings) (Source, string)
 }
 
 // Hint explains why a job has no token, for doctor. The zero Hint explains nothing.
@@ -62,13 +80,14 @@ type Source struct {
 // fetch gets a token. It blocks until ctx is done at the latest.
 type fetch func(ctx context.Context, client *http.Client, audience string) (string, error)
 
-// providers returns the sources in the order in which they are detected. GitHub is first, because its runners run on
-// machines of other CIs (sigstore/cosign pkg/providers/all has the same order for the same reason).
+// providers returns the sources in the order in which they are detected. GitHub is first, because
+// its runners run on machines of other CIs (sigstore/cosign pkg/providers/all has the same order
+// for the same reason).
 func providers() []Provider {
 	return []Provider{
 		{Name: "github", Label: "GitHub", Docs: "GitHub Actions", Detect: detectGitHub, New: github,
-			Secrets: []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, Advice: githubAdvice, Hint: githubHint,
-			URL: "ACTIONS_ID_TOKEN_REQUEST_URL",
+			Secrets: []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN"}, URL: "ACTIONS_ID_TOKEN_REQUEST_URL",
+			Advice: githubAdvice, Hint: githubHint,
 			Job: job("GITHUB_REPOSITORY", "", "GITHUB_RUN_ID")},
 		{Name: "circleci", Label: "CircleCI", Docs: "CircleCI", Detect: isSet("CIRCLECI"), New: circleci,
 			Secrets: []string{"CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2"},
@@ -78,11 +97,14 @@ func providers() []Provider {
 			Secrets: []string{"ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN"},
 			Advice:  advice("give the job `id_tokens: {ECR_OIDC_TOKEN: {aud: sts.amazonaws.com}}`"),
 			Job:     job("CI_PROJECT_PATH", "", "CI_JOB_ID")},
-		{Name: "buildkite", Label: "Buildkite", Docs: "Buildkite", Detect: isSet("BUILDKITE"), New: buildkite,
+		{Name: "buildkite", Label: "Buildkite", Docs: "Buildkite",
+			Detect: isSet("BUILDKITE"), New: buildkite,
 			Secrets: []string{"BUILDKITE_AGENT_ACCESS_TOKEN"}, URL: "BUILDKITE_AGENT_ENDPOINT",
 			Advice: advice("pass BUILDKITE_JOB_ID and BUILDKITE_AGENT_ACCESS_TOKEN on to where Docker runs"),
-			Job:    job("BUILDKITE_ORGANIZATION_SLUG", "BUILDKITE_PIPELINE_SLUG", "BUILDKITE_BUILD_NUMBER")},
-		{Name: "azure", Label: "Azure Pipelines", Docs: "Azure Pipelines", Detect: isSet("TF_BUILD"), New: azure,
+			Job: job("BUILDKITE_ORGANIZATION_SLUG", "BUILDKITE_PIPELINE_SLUG",
+				"BUILDKITE_BUILD_NUMBER")},
+		{Name: "azure", Label: "Azure Pipelines", Docs: "Azure Pipelines",
+			Detect: isSet("TF_BUILD"), New: azure,
 			Secrets: []string{"SYSTEM_ACCESSTOKEN"}, URL: "SYSTEM_OIDCREQUESTURI",
 			Advice: azureAdvice,
 			Job:    job("SYSTEM_TEAMPROJECT", "BUILD_DEFINITIONNAME", "BUILD_BUILDID")},
@@ -146,12 +168,13 @@ func job(first, second, run string) func(Env) (string, string) {
 	}
 }
 
-// sessionNameChars are the characters that STS allows in a role session's name beside letters and
+// SessionNameChars are the characters that STS allows in a role session's name beside letters and
 // digits, of which there may be 2 to 64 in all (AssumeRoleWithWebIdentity, API reference).
-const sessionNameChars = "_+=,.@-"
+const SessionNameChars = "_+=,.@-"
 
-// SessionName returns the role session's name, which CloudTrail shows beside each call: source, repository and run of
-// the job, with at most 64 characters. A long repository is shortened, so that the run can still be found.
+// SessionName returns the role session's name, which CloudTrail shows beside each call: source,
+// repository and run of the job, with at most 64 characters. A long repository is shortened, so
+// that the run can still be found.
 func (id Identity) SessionName() string {
 	var repository, run string
 	if id.job != nil {
@@ -177,7 +200,7 @@ func (id Identity) SessionName() string {
 func hyphenate(s string) string {
 	words := strings.FieldsFunc(s, func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
-			strings.ContainsRune(sessionNameChars, r))
+			strings.ContainsRune(SessionNameChars, r))
 	})
 	return strings.Trim(strings.Join(words, "-"), "-")
 }

@@ -27,8 +27,8 @@ const (
 	maxReply = 64 << 10               // bytes of a reply; a token has at most 20,000
 )
 
-// Client returns the client that asks CIs for tokens. It trusts roots (nil: the system's), takes the proxy from the
-// environment, and follows no redirect: the request carries the job's bearer.
+// Client returns the client that asks CIs for tokens. It trusts roots (nil: the system's), takes
+// the proxy from the environment, and follows no redirect: the request carries the job's bearer.
 func Client(roots *x509.CertPool) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if roots != nil {
@@ -40,7 +40,8 @@ func Client(roots *x509.CertPool) *http.Client {
 	}
 }
 
-// newRequest builds a request for a token. authorization is the value of that header; body is JSON, or nil for none.
+// newRequest builds a request for a token. authorization is the value of that header; body is JSON,
+// or nil for none.
 func newRequest(ctx context.Context, method string, u *url.URL, authorization string,
 	body []byte) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
@@ -56,11 +57,11 @@ func newRequest(ctx context.Context, method string, u *url.URL, authorization st
 	return req, nil
 }
 
-// request sends the request that build returns, up to five times, and returns a string field of the JSON response. It
-// retries what may pass (no connection, no response, 429, 5xx, and GitHub's 403 for a job that it has not yet seen
-// start, see aws-actions/configure-aws-credentials#469) after a random delay that doubles, and not before the
-// response's Retry-After. It does not retry when ctx ends before. A response's body is never quoted, because it may
-// hold a token.
+// request sends the request that build returns, up to five times, and returns a string field of the
+// JSON response. It retries what may pass (no connection, no response, 429, 5xx, and GitHub's 403
+// for a job that it has not yet seen start, see aws-actions/configure-aws-credentials#469) after a
+// random delay that doubles, and not before the response's Retry-After. It does not retry when ctx
+// ends before. A response's body is never quoted, because it may hold a token.
 func request(ctx context.Context, client *http.Client, who, field string,
 	build func(context.Context) (*http.Request, error)) (string, error) {
 	wait := backoff
@@ -102,12 +103,14 @@ func requestOnce(ctx context.Context, client *http.Client, field string,
 	case err != nil:
 		retryable, err := reason(err)
 		return "", retryable, err
-	case resp.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(string(body)), "issue id_token"):
+	case resp.StatusCode == http.StatusForbidden &&
+		strings.Contains(strings.ToLower(string(body)), "issue id_token"):
 		return "", true, errors.New("HTTP 403: it does not see the job as running yet")
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
 		return "", true, &busyError{status(resp), retryAfter(resp)}
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return "", false, answered("HTTP %s: a redirect, which is not followed with the job's bearer", status(resp))
+		return "", false, answered("HTTP %s: a redirect, which is not followed with the job's bearer",
+			status(resp))
 	case resp.StatusCode != http.StatusOK:
 		return "", false, answered("HTTP %s", status(resp))
 	case len(body) > maxReply:
@@ -136,8 +139,9 @@ func stringField(body []byte, field string) (string, error) {
 	return strings.TrimSpace(value), nil
 }
 
-// reason says in words of our own why there was no answer, and whether it may pass. What net/http says is let through
-// only where it is known not to quote the answer or the URL, which names the job's plan and run.
+// reason says in words of our own why there was no answer, and whether it may pass. What net/http
+// says is let through only where it is known not to quote the answer or the URL, which names the
+// job's plan and run.
 func reason(err error) (retryable bool, why error) {
 	var (
 		certificate *tls.CertificateVerificationError

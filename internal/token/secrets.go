@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Secrets returns the values of all variables that hold a secret, which must be redacted in whatever is printed.
+// Secrets returns the values of all variables that hold a secret, which must be redacted in
+// whatever is printed.
 func (e Env) Secrets() []string {
 	var found []string
 	for _, p := range providers() {

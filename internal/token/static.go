@@ -12,8 +12,8 @@ import (
 // environment is a token in ECR_OIDC_TOKEN. It seals the cache, since no other job has it.
 func environment(env Env, _ Settings) (Source, string) { return firstOf(env, "ECR_OIDC_TOKEN") }
 
-// gitlab is a token in a variable that the job's id_tokens chose: ours, or the conventional name for the audience
-// sts.amazonaws.com.
+// gitlab is a token in a variable that the job's id_tokens chose: ours, or the conventional name
+// for the audience sts.amazonaws.com.
 func gitlab(env Env, _ Settings) (Source, string) {
 	return firstOf(env, "ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN")
 }
@@ -63,7 +63,8 @@ func readFile(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxToken+1024)) // with room for white space; Parse refuses what is longer
+	// There is room for white space; Parse refuses what is longer.
+	b, err := io.ReadAll(io.LimitReader(f, maxToken+1024))
 	if err != nil {
 		return "", err
 	}
