@@ -44,8 +44,8 @@ var fences = []struct {
 	testsToo []string // packages whose tests may as well
 }{
 	{module: "github.com/aws/", packages: []string{"internal/exchange"}},
-	{module: "github.com/golang-jwt/", packages: []string{"internal/token", "internal/trust", "e2e/world"}},
-	{module: "github.com/docker/docker-credential-helpers", packages: []string{"cmd/docker-credential-ecr-oidc", "internal/cli", "internal/helper"}, testsToo: []string{"e2e", "e2e/lab"}},
+	{module: "github.com/golang-jwt/", packages: []string{"internal/token", "internal/trust", "e2e/emulator"}},
+	{module: "github.com/docker/docker-credential-helpers", packages: []string{"cmd/docker-credential-ecr-oidc", "internal/cli", "internal/helper"}, testsToo: []string{"e2e", "e2e/clients"}},
 	{module: "github.com/goccy/", packages: []string{"internal/config"}, testsToo: []string{"e2e"}},
 	{module: "github.com/spf13/", packages: []string{"internal/cli"}}, // a get does not use it
 }
@@ -70,7 +70,7 @@ func wrong(e edge) string {
 			return "e2e tests the program from outside: it may import nothing of it"
 		case outside:
 			return ""
-		case toOutside && e.test && from == "internal/trust" && to == "e2e/world":
+		case toOutside && e.test && from == "internal/trust" && to == "e2e/emulator":
 			return "" // two evaluators of policies that know nothing of each other, and a test that compares them
 		case toOutside:
 			return "the program may not import its tests"
@@ -165,29 +165,29 @@ func TestWrong(t *testing.T) {
 		{"internal/token", module + "/internal/config", true, "up"},
 		{"internal/helper", module + "/internal/util", false, "no level"},
 		{"internal/util", module + "/internal/oneline", false, "no level"},
-		{"internal/token", module + "/e2e/world", true, "may not import its tests"},
-		{"internal/trust", module + "/e2e/world", true, ""},
-		{"internal/trust", module + "/e2e/world", false, "may not import its tests"},
-		{"e2e", module + "/e2e/world", true, ""},
-		{"e2e/demo", module + "/e2e/world", false, ""},
+		{"internal/token", module + "/e2e/emulator", true, "may not import its tests"},
+		{"internal/trust", module + "/e2e/emulator", true, ""},
+		{"internal/trust", module + "/e2e/emulator", false, "may not import its tests"},
+		{"e2e", module + "/e2e/emulator", true, ""},
+		{"e2e/demo", module + "/e2e/emulator", false, ""},
 		{"e2e", module + "/internal/token", true, "nothing of it"},
-		{"e2e/world", module + "/internal/registry", false, "nothing of it"},
+		{"e2e/emulator", module + "/internal/registry", false, "nothing of it"},
 
 		{"internal/exchange", aws, false, ""},
 		{"internal/exchange", aws, true, ""},
 		{"internal/helper", aws, false, "internal/exchange alone"},
 		{"cmd/docker-credential-ecr-oidc", "github.com/aws/smithy-go", false, "internal/exchange alone"},
 		{"internal/cache", aws, true, "internal/exchange alone"},
-		{"e2e/world", aws, false, "internal/exchange alone"},
+		{"e2e/emulator", aws, false, "internal/exchange alone"},
 		{"internal/token", jwt, false, ""},
 		{"internal/trust", jwt, false, ""},
-		{"e2e/world", jwt, false, ""},
+		{"e2e/emulator", jwt, false, ""},
 		{"internal/helper", jwt, false, "alone"},
-		{"e2e/lab", jwt, true, "alone"},
+		{"e2e/clients", jwt, true, "alone"},
 		{"internal/helper", helpers, false, ""},
 		{"cmd/docker-credential-ecr-oidc", helpers, false, ""},
 		{"e2e", helpers, true, ""},
-		{"e2e/world", helpers, false, "alone"},
+		{"e2e/emulator", helpers, false, "alone"},
 		{"internal/dockerconfig", helpers, false, "alone"},
 		{"internal/doctor", helpers, false, "alone"},
 		{"internal/cli", "github.com/spf13/cobra", false, ""},

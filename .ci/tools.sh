@@ -6,9 +6,9 @@
 
 TOOLS=${ECR_OIDC_CI_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ecr-oidc-ci/tools}
 
-# What e2e/lab runs; docker28 too, where the machine has no Docker CLI 28.
+# What e2e/clients runs; docker28 too, where the machine has no Docker CLI 28.
 # shellcheck disable=SC2034
-LAB_TOOLS=(crane docker29 act regctl docker-buildx buildctl buildkitd docker-compose minio helm ko kaniko)
+CLIENT_TOOLS=(crane docker29 act regctl docker-buildx buildctl buildkitd docker-compose minio helm ko kaniko)
 
 # name, version, package
 tool_table() {

@@ -7,17 +7,17 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// door is another address of the world's, which counts who comes in.
+// door is another address of the emulator's, which counts who comes in.
 type door struct {
 	net.Listener
 	entered atomic.Int32
 	first   chan struct{} // closed when somebody came
 }
 
-func newDoor(t *testing.T, w *world.World) *door {
+func newDoor(t *testing.T, w *emulator.Server) *door {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -65,14 +65,14 @@ func TestConnectsAhead(t *testing.T) {
 			t.Parallel()
 			j := newJob(t)
 			if tt.name == "CircleCI" {
-				j.onCircle(world.CircleJob{})
+				j.onCircle(emulator.CircleJob{})
 			}
-			sts, ecr := newDoor(t, j.world), newDoor(t, j.world)
+			sts, ecr := newDoor(t, j.server), newDoor(t, j.server)
 			j.env["AWS_ENDPOINT_URL_STS"] = "https://" + sts.Addr().String() + "/sts"
 			j.env["AWS_ENDPOINT_URL_ECR"] = "https://" + ecr.Addr().String() + "/ecr"
 			both := make(chan struct{})
 			go func() { <-sts.first; <-ecr.first; close(both) }()
-			j.world.Fail(tt.held, world.Fault{Until: both})
+			j.server.Fail(tt.held, emulator.Fault{Until: both})
 			for range 2 {
 				if _, stderr, err := j.get(usual); err != nil {
 					t.Fatalf("%v: %s", err, stderr)

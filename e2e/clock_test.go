@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // A runner whose clock is hours off works: what AWS's and the CI's clocks say counts, and lives are lengths of time.
@@ -14,17 +14,17 @@ func TestClockHoursOff(t *testing.T) {
 	for name, off := range map[string]time.Duration{"behind": 7 * time.Hour, "ahead": -7 * time.Hour, "a day behind": 25 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := newJobIn(t, world.Options{Clock: func() time.Time { return time.Now().Add(off) }})
+			j := newJobIn(t, emulator.Options{Clock: func() time.Time { return time.Now().Add(off) }})
 			first := answered{}
 			first.stdout, first.stderr, first.err = j.get(usual)
 			password := first.password(t)
-			counted(t, j.world, 1, 1, 2) // ECR's refusal of the first signature, and its answer
+			counted(t, j.server, 1, 1, 2) // ECR's refusal of the first signature, and its answer
 			again := answered{}
 			again.stdout, again.stderr, again.err = j.get(usual)
 			if again.password(t) != password || first.stderr != "" || again.stderr != "" {
 				t.Errorf("the second get: %v", again)
 			}
-			counted(t, j.world, 1, 1, 2)
+			counted(t, j.server, 1, 1, 2)
 		})
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // A policy or claims that are longer than AWS accepts, and input that is longer than 1 MiB, are an error. Nothing is
@@ -22,10 +22,10 @@ func TestDoctorLimits(t *testing.T) {
 			"Condition": {"StringLike": {"token.actions.githubusercontent.com:sub": %q}}}}`, pattern)
 	}
 	claims := func(sub string) string {
-		return fmt.Sprintf(`{"iss": %q, "aud": "sts.amazonaws.com", "sub": %q}`, world.GitHubIssuer, sub)
+		return fmt.Sprintf(`{"iss": %q, "aud": "sts.amazonaws.com", "sub": %q}`, emulator.GitHubIssuer, sub)
 	}
 	report := func(claims string) string {
-		return `{"shape": 1, "registries": [{"role": "` + world.CIRole + `", "token": {"claims": ` + claims + `}}]}`
+		return `{"shape": 1, "registries": [{"role": "` + emulator.CIRole + `", "token": {"claims": ` + claims + `}}]}`
 	}
 	megabyte := strings.Repeat(" ", 1<<20)
 	for name, text := range map[string]string{

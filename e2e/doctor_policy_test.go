@@ -12,7 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // What a trust policy says to claims that were handed over: each near miss is an archive in testdata/doctor/policy, whose
@@ -156,14 +156,14 @@ func TestDoctorDoesNotGuess(t *testing.T) {
 // either it is not evaluated.
 func TestDoctorSessionName(t *testing.T) {
 	t.Parallel()
-	j := patient(t, world.Options{})
+	j := patient(t, emulator.Options{})
 	j.env["ECR_OIDC_SESSION_NAME"] = "deploy-7"
 	with := func(condition string) string {
 		return strings.Replace(mainOnly, `"Condition": {`, `"Condition": {`+condition+`, `, 1)
 	}
 	policy := j.write(t, "policy.json", with(`"StringLike": {"sts:RoleSessionName": "deploy-*"}`))
 	variable := j.write(t, "variable.json", with(`"ForAnyValue:StringLike": {"`+
-		strings.TrimPrefix(world.GitHubIssuer, "https://")+`:aud": "${sts:rolesessionname}"}`))
+		strings.TrimPrefix(emulator.GitHubIssuer, "https://")+`:aud": "${sts:rolesessionname}"}`))
 	text, err := os.ReadFile(policy)
 	if err != nil || !strings.Contains(string(text), "deploy-*") {
 		t.Fatalf("%v: %s", err, text)

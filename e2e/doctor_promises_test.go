@@ -17,7 +17,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // Wrong usage is 2, with the complaint on stderr; what cannot be read is 1. Neither prints anything on stdout.
@@ -80,7 +80,7 @@ func TestDoctorComplains(t *testing.T) {
 // Docker's file may be unreadable, or name nobody for us; then doctor without a registry says which it is.
 func TestDoctorWithoutARegistry(t *testing.T) {
 	t.Parallel()
-	j := patient(t, world.Options{})
+	j := patient(t, emulator.Options{})
 	for text, want := range map[string]string{
 		`{"credHelpers": {"` + usual + `": "ecr-login", "ghcr.io": "ecr-oidc"}}`: "names no registry for this helper; name a registry: docker-credential-ecr-oidc doctor " + usual + "\n",
 		`{"credsStore": "ecr-oidc"}`: "names no registry for this helper; ",
@@ -105,18 +105,18 @@ func TestDoctorExitCodes(t *testing.T) {
 		good    bool
 	}{
 		"good":             {func(*job) {}, []string{usual}, true},
-		"both good":        {func(j *job) { j.env["ECR_OIDC_ROLE"] = world.CIRole }, []string{usual, spoke}, true},
-		"one of two":       {func(j *job) { j.env["ECR_OIDC_ROLE_"+world.SpokeAccount] = "none" }, []string{usual, spoke}, false},
+		"both good":        {func(j *job) { j.env["ECR_OIDC_ROLE"] = emulator.CIRole }, []string{usual, spoke}, true},
+		"one of two":       {func(j *job) { j.env["ECR_OIDC_ROLE_"+emulator.SpokeAccount] = "none" }, []string{usual, spoke}, false},
 		"refused":          {func(j *job) { j.distrust() }, []string{usual}, false},
 		"a wrong setting":  {func(j *job) { j.env["ECR_OIDC_SOURCE"] = "typo" }, []string{usual}, false},
-		"no token":         {func(j *job) { j.onGitHub(world.GitHubJob{NoIDToken: true}) }, []string{usual}, false},
+		"no token":         {func(j *job) { j.onGitHub(emulator.GitHubJob{NoIDToken: true}) }, []string{usual}, false},
 		"anonymous":        {func(*job) {}, []string{public}, false},
-		"public":           {func(j *job) { j.env["ECR_OIDC_ROLE_PUBLIC"] = world.CIRole }, []string{public}, true},
+		"public":           {func(j *job) { j.env["ECR_OIDC_ROLE_PUBLIC"] = emulator.CIRole }, []string{public}, true},
 		"Docker is broken": {func(j *job) { j.env["DOCKER_CONFIG"] = built }, []string{usual}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := patient(t, world.Options{})
+			j := patient(t, emulator.Options{})
 			tt.arrange(j)
 			for _, form := range [][]string{nil, {"--json"}} {
 				out := j.doctor(t, append(form, tt.hosts...)...)
@@ -189,7 +189,7 @@ func TestDoctorWritesNothing(t *testing.T) {
 			return []string{usual}
 		},
 		"no folders": func(t *testing.T, j *job) []string { j.env["RUNNER_TEMP"] = filepath.Join(j.dir, "none"); return nil },
-		"circleci":   func(t *testing.T, j *job) []string { j.onCircle(world.CircleJob{}); return nil },
+		"circleci":   func(t *testing.T, j *job) []string { j.onCircle(emulator.CircleJob{}); return nil },
 		"SSO": func(t *testing.T, j *job) []string {
 			j.machine()
 			j.profiles(t, "[sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\nsso_region = eu-west-2\n[default]\nsso_session = acme\nsso_account_id = 123456789012\nsso_role_name = Developer\n")
@@ -198,7 +198,7 @@ func TestDoctorWritesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := patient(t, world.Options{})
+			j := patient(t, emulator.Options{})
 			args := arrange(t, j)
 			before := lying(t, j.dir)
 			if out := j.doctor(t, args...); out.stdout == "" {
@@ -223,39 +223,39 @@ func TestDoctorWritesNothing(t *testing.T) {
 // neither.
 func TestDoctorAsksAfresh(t *testing.T) {
 	t.Parallel()
-	j := patient(t, world.Options{})
+	j := patient(t, emulator.Options{})
 	for range 2 {
 		if out := j.doctor(t); out.code != 0 {
 			t.Fatalf("%+v", out)
 		}
-		counted(t, j.world, 1, 1, 1)
-		j.world.Reset()
+		counted(t, j.server, 1, 1, 1)
+		j.server.Reset()
 	}
 	j.got(t) // doctor left no password behind
-	counted(t, j.world, 1, 1, 1)
-	j.world.Reset()
+	counted(t, j.server, 1, 1, 1)
+	j.server.Reset()
 	if out := j.doctor(t); out.code != 0 {
 		t.Fatalf("%+v", out)
 	}
-	counted(t, j.world, 1, 1, 1)
-	j.world.Reset()
+	counted(t, j.server, 1, 1, 1)
+	j.server.Reset()
 
-	j = patient(t, world.Options{})
+	j = patient(t, emulator.Options{})
 	j.distrust()
 	if out := j.doctor(t); out.code != 1 {
 		t.Fatalf("%+v", out)
 	}
-	counted(t, j.world, 1, 1, 0)
-	j.world.Reset()
-	j.world.AddRole(world.Role{ARN: world.CIRole, Trust: mainOnly, Push: []string{"*"}})
+	counted(t, j.server, 1, 1, 0)
+	j.server.Reset()
+	j.server.AddRole(emulator.Role{ARN: emulator.CIRole, Trust: mainOnly, Push: []string{"*"}})
 	j.got(t) // doctor left no failure behind
-	counted(t, j.world, 1, 1, 1)
+	counted(t, j.server, 1, 1, 1)
 
-	j = patient(t, world.Options{})
+	j = patient(t, emulator.Options{})
 	j.refused(t)
-	j.world.Reset()
+	j.server.Reset()
 	out := j.doctor(t)
-	counted(t, j.world, 1, 1, 1)
+	counted(t, j.server, 1, 1, 1)
 	said, _, err := j.get(usual) // which answers with its failure for a few seconds yet, and doctor has said so
 	if out.code != 1 || err == nil || !strings.Contains(out.stdout, "get repeats a failure of a moment ago") || !strings.HasSuffix(out.stdout, "\nget would say:\n"+said) {
 		t.Errorf("%+v; and get says %v %s", out, err, said)
@@ -280,7 +280,7 @@ func TestDoctorFindsTheCacheOfGet(t *testing.T) {
 		"where nobody can make anything": func(*job) string { return "/proc/nope" },
 		"unset":                          func(*job) string { return "" },
 	} {
-		j := patient(t, world.Options{})
+		j := patient(t, emulator.Options{})
 		j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "home", ".docker")
 		j.env["RUNNER_TEMP"] = temp(j)
 		in := func(what string) string {
@@ -302,11 +302,11 @@ func TestDoctorFindsTheCacheOfGet(t *testing.T) {
 // A job's report, and its claims alone, tell somebody else with the policy what they would tell the job.
 func TestDoctorClaimsOfAnother(t *testing.T) {
 	t.Parallel()
-	j := patient(t, world.Options{})
+	j := patient(t, emulator.Options{})
 	j.helpers(t, public, usual)
 	j.onGitHub(pullRequest)
 	policy := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(policy, []byte(`{"Role": {"Arn": "`+world.CIRole+`", "AssumeRolePolicyDocument": `+mainOnly+`}}`), 0o600); err != nil {
+	if err := os.WriteFile(policy, []byte(`{"Role": {"Arn": "`+emulator.CIRole+`", "AssumeRolePolicyDocument": `+mainOnly+`}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	verdict := func(stdout string) string {
@@ -322,7 +322,7 @@ func TestDoctorClaimsOfAnother(t *testing.T) {
 		"a report": {"--json"}, "a report with a verdict in it": {"--json", "--trust-policy", policy}, "of one registry": {"--json", usual},
 	} {
 		report := j.doctor(t, args...)
-		j.world.Reset()
+		j.server.Reset()
 		for _, more := range [][]string{nil, {usual}} {
 			out := bare(t, t.TempDir(), report.stdout, append([]string{"--claims", "-", "--trust-policy", policy}, more...)...)
 			if got := verdict(out.stdout); out.code != 1 || out.stderr != "" || got != want {
@@ -356,19 +356,19 @@ func TestDoctorClaimsOfAnother(t *testing.T) {
 // With --claims nothing is called and the environment has no say, be it a job's or full of mistakes.
 func TestDoctorClaimsCallsNobody(t *testing.T) {
 	t.Parallel()
-	j := patient(t, world.Options{})
-	claims := j.write(t, "claims.json", `{"iss": "`+world.GitHubIssuer+`", "aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main"}`)
+	j := patient(t, emulator.Options{})
+	claims := j.write(t, "claims.json", `{"iss": "`+emulator.GitHubIssuer+`", "aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main"}`)
 	policy := j.write(t, "policy.json", mainOnly)
 	want := bare(t, j.dir, "", "--claims", claims, "--trust-policy", policy)
 	if want.code != 0 {
 		t.Fatalf("%+v", want)
 	}
-	maps.Copy(j.env, map[string]string{"ECR_OIDC_SOURCE": "typo", "ECR_OIDC_DEBUG": "1", "HTTPS_PROXY": j.world.Proxy(), "AWS_CONFIG_FILE": "/none", "ECR_OIDC_ROLE": "another"})
+	maps.Copy(j.env, map[string]string{"ECR_OIDC_SOURCE": "typo", "ECR_OIDC_DEBUG": "1", "HTTPS_PROXY": j.server.Proxy(), "AWS_CONFIG_FILE": "/none", "ECR_OIDC_ROLE": "another"})
 	before := lying(t, j.dir)
 	if got := j.doctor(t, "--claims", claims, "--trust-policy", policy, usual); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
-	if calls := j.world.Calls(); len(calls) != 0 || !maps.Equal(before, lying(t, j.dir)) {
+	if calls := j.server.Calls(); len(calls) != 0 || !maps.Equal(before, lying(t, j.dir)) {
 		t.Errorf("it called %v, or wrote", calls)
 	}
 }
@@ -405,14 +405,14 @@ func TestDoctorJSONIsDocumented(t *testing.T) {
 		func(j *job) []string { return []string{"--trust-policy", j.write(t, "p", odd)} },
 		func(j *job) []string { return []string{"--trust-policy", j.write(t, "p", mainOnly)} },
 		func(j *job) []string {
-			j.world.Federate(world.CircleRole, "https://oidc.circleci.com/org/"+world.CircleOrg, "another", "*")
-			j.onCircle(world.CircleJob{Ref: "refs/heads/dev"})
-			j.world.AddRole(world.Role{ARN: world.CircleRole, Trust: mainOnly})
-			j.world.AddProvider(world.Account, "https://oidc.circleci.com/org/"+world.CircleOrg, world.CircleOrg)
+			j.server.Federate(emulator.CircleRole, "https://oidc.circleci.com/org/"+emulator.CircleOrg, "another", "*")
+			j.onCircle(emulator.CircleJob{Ref: "refs/heads/dev"})
+			j.server.AddRole(emulator.Role{ARN: emulator.CircleRole, Trust: mainOnly})
+			j.server.AddProvider(emulator.Account, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg)
 			return nil
 		},
 	} {
-		j := patient(t, world.Options{})
+		j := patient(t, emulator.Options{})
 		maps.Copy(seen, keys([]byte(j.doctor(t, append([]string{"--json"}, arrange(j)...)...).stdout)))
 	}
 	for _, key := range slices.Sorted(maps.Keys(seen)) {
@@ -490,19 +490,19 @@ func TestDoctorLinesAreDocumented(t *testing.T) {
 func TestDoctorOutsideText(t *testing.T) {
 	t.Parallel()
 	const evil = "x\x1b[2J\r\n::error::y\u202e##[add-mask]z\u0000\u2028"
-	j := patient(t, world.Options{})
+	j := patient(t, emulator.Options{})
 	quoted, err := json.Marshal(evil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.onGitHub(world.GitHubJob{Sub: "repo:" + evil, Claims: map[string]any{"workflow": evil, "name " + evil: []any{evil, map[string]any{evil: evil}}}})
+	j.onGitHub(emulator.GitHubJob{Sub: "repo:" + evil, Claims: map[string]any{"workflow": evil, "name " + evil: []any{evil, map[string]any{evil: evil}}}})
 	j.config(t, `{"credHelpers": {"`+usual+`": `+string(quoted)+`}, "credsStore": `+string(quoted)+`}`)
 	j.env["AWS_PROFILE"] = "x\x1b[2J"
 	policy := j.write(t, "policy.json", `{"Version": "2012-10-17", "Statement": {"Sid": `+string(quoted)+`, "Effect": "Allow", "Principal": {"Federated": `+string(quoted)+`}, "Action": `+string(quoted)+
 		`, "Condition": {`+string(quoted)+`: {`+string(quoted)+`: `+string(quoted)+`}}}}`)
 	for _, message := range []string{"", evil} {
 		if message != "" {
-			j.world.Fail("sts", world.Fault{Body: fmt.Appendf(nil, `<ErrorResponse><Error><Code>ValidationError</Code><Message><![CDATA[%s]]></Message></Error></ErrorResponse>`,
+			j.server.Fail("sts", emulator.Fault{Body: fmt.Appendf(nil, `<ErrorResponse><Error><Code>ValidationError</Code><Message><![CDATA[%s]]></Message></Error></ErrorResponse>`,
 				strings.ReplaceAll(message, "\x1b", "\u009b")), Status: 400})
 		}
 		for _, args := range [][]string{{usual}, {"--json", usual}, {"--trust-policy", policy, usual}, {"--json", "--trust-policy", policy, usual}} {
@@ -531,10 +531,10 @@ func TestDoctorOutsideText(t *testing.T) {
 func back(j *job, service string) {
 	said := []string{j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"], j.env["AWS_SECRET_ACCESS_KEY"], j.env["AWS_SESSION_TOKEN"]}
 	if service == "sts" {
-		j.env["ECR_OIDC_TOKEN"] = j.world.Mint(world.GitHubIssuer, map[string]any{"sub": "repo:acme/app:pull_request", "aud": "sts.amazonaws.com", "exp": time.Now().Add(time.Hour).Unix()})
+		j.env["ECR_OIDC_TOKEN"] = j.server.Mint(emulator.GitHubIssuer, map[string]any{"sub": "repo:acme/app:pull_request", "aud": "sts.amazonaws.com", "exp": time.Now().Add(time.Hour).Unix()})
 		said = append(said, j.env["ECR_OIDC_TOKEN"])
 	}
-	j.world.Fail(service, world.Fault{Status: 400, Code: "ValidationException", Message: "bad: " + strings.Join(said, " ")})
+	j.server.Fail(service, emulator.Fault{Status: 400, Code: "ValidationException", Message: "bad: " + strings.Join(said, " ")})
 }
 
 // No secret is in a report or in what debug says beside it, whoever sends it back.
@@ -542,22 +542,22 @@ func TestDoctorSaysNoSecret(t *testing.T) {
 	t.Parallel()
 	for name, arrange := range map[string]func(t *testing.T, j *job){
 		"good":            func(*testing.T, *job) {},
-		"CircleCI's good": func(t *testing.T, j *job) { j.onCircle(world.CircleJob{}) },
+		"CircleCI's good": func(t *testing.T, j *job) { j.onCircle(emulator.CircleJob{}) },
 		"CircleCI's expired": func(t *testing.T, j *job) {
-			j.onCircle(world.CircleJob{Expired: true})
+			j.onCircle(emulator.CircleJob{Expired: true})
 		},
 		"a token in a variable, refused": func(t *testing.T, j *job) {
-			j.env["ECR_OIDC_TOKEN"] = j.world.Mint(world.GitHubIssuer, map[string]any{"sub": "repo:acme/app:pull_request", "aud": "sts.amazonaws.com", "exp": time.Now().Add(time.Hour).Unix()})
+			j.env["ECR_OIDC_TOKEN"] = j.server.Mint(emulator.GitHubIssuer, map[string]any{"sub": "repo:acme/app:pull_request", "aud": "sts.amazonaws.com", "exp": time.Now().Add(time.Hour).Unix()})
 		},
 		"a token that is none": func(t *testing.T, j *job) { j.env["ECR_OIDC_TOKEN"] = "marked-token.marked.marked" },
 		"STS sends it back":    func(t *testing.T, j *job) { back(j, "sts") },
 		"ECR sends it back":    func(t *testing.T, j *job) { back(j, "ecr") },
 		"GitHub sends it back": func(t *testing.T, j *job) { back(j, "oidc") },
 		"GitHub sends no token": func(t *testing.T, j *job) {
-			j.world.Fail("oidc", world.Fault{Body: []byte(`{"value": "marked-value"}`)})
+			j.server.Fail("oidc", emulator.Fault{Body: []byte(`{"value": "marked-value"}`)})
 		},
 		"a password in a URL": func(t *testing.T, j *job) {
-			j.env["AWS_ENDPOINT_URL_ECR"] = "https://user:marked-password@" + strings.TrimPrefix(j.world.URL("ecr"), "https://")
+			j.env["AWS_ENDPOINT_URL_ECR"] = "https://user:marked-password@" + strings.TrimPrefix(j.server.URL("ecr"), "https://")
 		},
 		"another's Docker login": func(t *testing.T, j *job) {
 			j.config(t, `{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:marked-login"))+`"}}}`)
@@ -574,11 +574,11 @@ func TestDoctorSaysNoSecret(t *testing.T) {
 			j.env["ECR_OIDC_CONFIG"] = j.write(t, "ecr-oidc.yaml", "default: {audience: x, secret: "+j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]+"}\n")
 		},
 		"in the wrong variable":       func(t *testing.T, j *job) { j.env["ECR_OIDC_SOURCE"] = j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] },
-		"a token, in the wrong place": func(t *testing.T, j *job) { j.env["ECR_OIDC_ROLE"] = j.world.CircleToken(world.CircleJob{}) },
+		"a token, in the wrong place": func(t *testing.T, j *job) { j.env["ECR_OIDC_ROLE"] = j.server.CircleToken(emulator.CircleJob{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := patient(t, world.Options{})
+			j := patient(t, emulator.Options{})
 			j.env["AWS_SECRET_ACCESS_KEY"], j.env["AWS_SESSION_TOKEN"] = "marked/secret+key", "marked/session+token="
 			j.env["ECR_OIDC_DEBUG"], j.env["AWS_MAX_ATTEMPTS"] = "1", "1"
 			arrange(t, j)
@@ -618,7 +618,7 @@ func (j *job) pipe(t *testing.T, name string) string {
 func TestDoctorHangsBesideAGet(t *testing.T) {
 	t.Parallel()
 	onUnix(t)
-	j := patient(t, world.Options{})
+	j := patient(t, emulator.Options{})
 	j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "odd")
 	if err := os.Mkdir(j.env["DOCKER_CONFIG"], 0o700); err != nil {
 		t.Fatal(err)
@@ -631,8 +631,8 @@ func TestDoctorHangsBesideAGet(t *testing.T) {
 		t.Errorf("Docker's file, and no registry: %+v", out)
 	}
 
-	j = patient(t, world.Options{})
-	j.onGitHub(world.GitHubJob{NoIDToken: true})
+	j = patient(t, emulator.Options{})
+	j.onGitHub(emulator.GitHubJob{NoIDToken: true})
 	j.env["GITHUB_EVENT_PATH"] = j.pipe(t, "event.json")
 	start := time.Now()
 	if out := j.doctor(t, usual); out.code != 1 || !strings.Contains(out.stdout, "the job has not the permission id-token: write") {
@@ -654,7 +654,7 @@ func TestDoctorHangs(t *testing.T) {
 	for variable, want := range map[string]string{
 		"ECR_OIDC_TOKEN_FILE": "✗ settings  answering get: not done within 28s\n            → something that it opens does not answer: ",
 	} {
-		j := patient(t, world.Options{})
+		j := patient(t, emulator.Options{})
 		j.env[variable] = j.pipe(t, "pipe")
 		all.Go(func() {
 			out := j.doctor(t, usual) // TestHangingServers has get itself say this
@@ -699,7 +699,7 @@ func TestDoctorRole(t *testing.T) {
 	if _, stderr, err := doctor("", "--role", "arn:aws:iam::210987654321:role/other", usual); err == nil || !strings.Contains(stderr, "--role goes with --claims") {
 		t.Errorf("%v: %s", err, stderr)
 	}
-	if n := len(j.world.Calls()); n != 0 {
+	if n := len(j.server.Calls()); n != 0 {
 		t.Errorf("%d calls", n)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // The user and the password in the URL of an endpoint or a proxy are in no line of doctor, whether the URL works, fails
@@ -28,7 +28,7 @@ func TestDoctorRedactsURLs(t *testing.T) {
 		},
 		"AWS_ENDPOINT_URL_ECR, which answers": func(t *testing.T, j *job, userinfo string) {
 			j.env["AWS_ENDPOINT_URL_ECR"] = "https://" + userinfo + "@" +
-				strings.TrimPrefix(j.world.URL("ecr"), "https://")
+				strings.TrimPrefix(j.server.URL("ecr"), "https://")
 		},
 		"the AWS configuration file": func(t *testing.T, j *job, userinfo string) {
 			j.machine()
@@ -62,7 +62,7 @@ func TestDoctorRedactsURLs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := patient(t, world.Options{})
+			j := patient(t, emulator.Options{})
 			j.env["AWS_MAX_ATTEMPTS"] = "1"
 			forms := []string{user + ":" + password, user + ":" + password + "@x", user}
 			if !strings.Contains(strings.ToLower(name), "proxy") { // Go ignores a proxy whose URL it cannot parse
@@ -90,7 +90,7 @@ func TestDoctorRedactsURLs(t *testing.T) {
 func TestDoctorRunsDockerWithoutTheJobsEnvironment(t *testing.T) {
 	t.Parallel()
 	onUnix(t)
-	j := patient(t, world.Options{})
+	j := patient(t, emulator.Options{})
 	j.keys()
 	maps.Copy(j.env, map[string]string{
 		"GITHUB_TOKEN": "marked-token", "ACTIONS_RUNTIME_TOKEN": "marked-token",

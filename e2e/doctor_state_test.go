@@ -13,21 +13,21 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 const (
-	spoke  = world.SpokeAccount + ".dkr.ecr." + world.Region + ".amazonaws.com"
+	spoke  = emulator.SpokeAccount + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 	public = "public.ecr.aws"
 	states = "testdata/doctor/state"
 )
 
 // mainOnly is the policy of role ci.
-var mainOnly = world.GitHubTrust("repo:acme/app:ref:refs/heads/main")
+var mainOnly = emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main")
 
 // distrust makes role ci trust somebody else from now on.
 func (j *job) distrust() {
-	j.world.AddRole(world.Role{ARN: world.CIRole, Trust: world.GitHubTrust("repo:acme/another:ref:refs/heads/main"), Push: []string{"*"}})
+	j.server.AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/another:ref:refs/heads/main"), Push: []string{"*"}})
 }
 
 // refused has a get refused, and makes role ci trust the job only then.
@@ -37,7 +37,7 @@ func (j *job) refused(t *testing.T) {
 	if _, _, err := j.get(usual); err == nil {
 		t.Fatal("it was not refused")
 	}
-	j.world.AddRole(world.Role{ARN: world.CIRole, Trust: mainOnly, Push: []string{"*"}})
+	j.server.AddRole(emulator.Role{ARN: emulator.CIRole, Trust: mainOnly, Push: []string{"*"}})
 }
 
 // got gets a password, which is then in the cache.
@@ -60,17 +60,17 @@ func TestDoctorRuns(t *testing.T) {
 			return []string{"--trust-policy", j.write(t, "policy.json", mainOnly), usual}
 		},
 		"chain": func(t *testing.T, j *job) []string {
-			j.env["ECR_OIDC_ROLE"] = world.CIRole + "," + world.PusherRole
+			j.env["ECR_OIDC_ROLE"] = emulator.CIRole + "," + emulator.PusherRole
 			return []string{"https://" + strings.ToUpper(usual) + "/v2/"}
 		},
 		"keys-only": func(t *testing.T, j *job) []string {
-			j.world.AddUser(world.User{ARN: world.CIUser, AccessKeyID: world.AccessKeyID, SecretAccessKey: world.SecretAccessKey})
+			j.server.AddUser(emulator.User{ARN: emulator.CIUser, AccessKeyID: emulator.AccessKeyID, SecretAccessKey: emulator.SecretAccessKey})
 			j.keys()
 			delete(j.env, "ECR_OIDC_ROLE")
 			return nil
 		},
-		"circleci":      func(t *testing.T, j *job) []string { j.onCircle(world.CircleJob{}); return nil },
-		"no-permission": func(t *testing.T, j *job) []string { j.onGitHub(world.GitHubJob{NoIDToken: true}); return nil },
+		"circleci":      func(t *testing.T, j *job) []string { j.onCircle(emulator.CircleJob{}); return nil },
+		"no-permission": func(t *testing.T, j *job) []string { j.onGitHub(emulator.GitHubJob{NoIDToken: true}); return nil },
 		"sudo": func(t *testing.T, j *job) []string {
 			j.machine()
 			j.env["SUDO_UID"] = "1000"
@@ -78,7 +78,7 @@ func TestDoctorRuns(t *testing.T) {
 		},
 		"profile": func(t *testing.T, j *job) []string {
 			j.machine()
-			j.profiles(t, "[profile dev]\naws_access_key_id = "+world.AccessKeyID+"\naws_secret_access_key = "+world.SecretAccessKey+"\n")
+			j.profiles(t, "[profile dev]\naws_access_key_id = "+emulator.AccessKeyID+"\naws_secret_access_key = "+emulator.SecretAccessKey+"\n")
 			j.env["AWS_PROFILE"], j.env["ECR_OIDC_ROLE"] = "dev", "pusher"
 			return nil
 		},
@@ -91,13 +91,13 @@ func TestDoctorRuns(t *testing.T) {
 		// The role is in the other account's variable, so only one of the two is refused; public.ecr.aws has none.
 		"several": func(t *testing.T, j *job) []string {
 			j.helpers(t, spoke, usual, public)
-			j.env["ECR_OIDC_ROLE_"+world.SpokeAccount] = "no-such-role"
+			j.env["ECR_OIDC_ROLE_"+emulator.SpokeAccount] = "no-such-role"
 			return nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := patient(t, world.Options{})
+			j := patient(t, emulator.Options{})
 			args := arrange(t, j)
 			golden(t, filepath.Join(states, name+".txt"), j.whole(args, j.doctor(t, args...)))
 		})
@@ -108,10 +108,10 @@ func TestDoctorRuns(t *testing.T) {
 type section struct {
 	name    string
 	arrange func(t *testing.T, j *job) (args []string)
-	in      world.Options
+	in      emulator.Options
 }
 
-// sections runs each in a world of its own and compares them with one golden, an archive of them all.
+// sections runs each in an emulator of its own and compares them with one golden, an archive of them all.
 func sections(t *testing.T, file string, names []string, all []section) {
 	t.Parallel()
 	onUnix(t)
@@ -147,8 +147,8 @@ func TestDoctorSignals(t *testing.T) {
 	}
 	fork := pullRequest
 	fork.NoIDToken = true
-	since := func(off time.Duration) world.Options {
-		return world.Options{Clock: func() time.Time { return time.Now().Add(off) }}
+	since := func(off time.Duration) emulator.Options {
+		return emulator.Options{Clock: func() time.Time { return time.Now().Add(off) }}
 	}
 	sections(t, "signals.txt", nil, []section{
 		{name: "a long-lived key beside a token", arrange: func(t *testing.T, j *job) []string { j.keys(); return nil }},
@@ -170,12 +170,12 @@ func TestDoctorSignals(t *testing.T) {
 			return nil
 		}},
 		{name: "pull_request_target", arrange: func(t *testing.T, j *job) []string {
-			j.onGitHub(world.GitHubJob{Event: "pull_request_target", NoIDToken: true})
+			j.onGitHub(emulator.GitHubJob{Event: "pull_request_target", NoIDToken: true})
 			event(j, t, `{"full_name": "mallory/app"}`)
 			return nil
 		}},
 		{name: "a fork on CircleCI", arrange: func(t *testing.T, j *job) []string {
-			j.onCircle(world.CircleJob{})
+			j.onCircle(emulator.CircleJob{})
 			delete(j.env, "ECR_OIDC_ROLE")
 			delete(j.env, "CIRCLE_OIDC_TOKEN")
 			delete(j.env, "CIRCLE_OIDC_TOKEN_V2")
@@ -184,7 +184,7 @@ func TestDoctorSignals(t *testing.T) {
 		}},
 		{name: "a container without the job's variables", arrange: func(t *testing.T, j *job) []string {
 			j.machine()
-			j.env["ECR_OIDC_ROLE"] = world.CIRole
+			j.env["ECR_OIDC_ROLE"] = emulator.CIRole
 			return nil
 		}},
 		{name: "a runner in EKS", arrange: func(t *testing.T, j *job) []string {
@@ -195,16 +195,16 @@ func TestDoctorSignals(t *testing.T) {
 		{name: "a clock that is ahead", in: since(-10 * time.Minute), arrange: func(t *testing.T, j *job) []string { return nil }},
 		{name: "a proxy that intercepts TLS, and a bundle without its CA", arrange: func(t *testing.T, j *job) []string {
 			other := newJob(t)
-			j.env["AWS_CA_BUNDLE"] = j.write(t, "corporate.pem", string(other.world.CAPEM()))
+			j.env["AWS_CA_BUNDLE"] = j.write(t, "corporate.pem", string(other.server.CAPEM()))
 			return nil
 		}},
 		{name: "a proxy that intercepts TLS, and no bundle", arrange: func(t *testing.T, j *job) []string {
-			maps.Copy(j.env, j.world.GitHubReal(world.GitHubJob{}))
+			maps.Copy(j.env, j.server.GitHubReal(emulator.GitHubJob{}))
 			for _, name := range []string{"AWS_CA_BUNDLE", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR"} {
 				delete(j.env, name)
 			}
-			j.env["HTTPS_PROXY"] = strings.Replace(j.world.Proxy(), "http://", "http://user:marked-password@", 1)
-			j.env["SSL_CERT_FILE"] = j.write(t, "roots.pem", string(newJob(t).world.CAPEM()))
+			j.env["HTTPS_PROXY"] = strings.Replace(j.server.Proxy(), "http://", "http://user:marked-password@", 1)
+			j.env["SSL_CERT_FILE"] = j.write(t, "roots.pem", string(newJob(t).server.CAPEM()))
 			return nil
 		}},
 	})
@@ -283,21 +283,21 @@ func TestDoctorCache(t *testing.T) {
 		}},
 		{name: "a password", arrange: func(t *testing.T, j *job) []string { j.got(t); return nil }},
 		{name: "a password, and AWS refuses by now", arrange: func(t *testing.T, j *job) []string { j.got(t); j.distrust(); return nil }},
-		{name: "a password whose role session is over, and AWS cannot be asked", in: world.Options{Sessions: time.Second},
+		{name: "a password whose role session is over, and AWS cannot be asked", in: emulator.Options{Sessions: time.Second},
 			arrange: func(t *testing.T, j *job) []string {
 				j.got(t)
-				j.world.Fail("sts", world.Fault{Status: 503})
+				j.server.Fail("sts", emulator.Fault{Status: 503})
 				j.env["AWS_MAX_ATTEMPTS"] = "1"
 				j.until(t, "while AWS cannot be asked")
 				return nil
 			}},
-		{name: "a password that has expired", in: world.Options{TokenLife: 15*time.Minute + 2*time.Second},
+		{name: "a password that has expired", in: emulator.Options{TokenLife: 15*time.Minute + 2*time.Second},
 			arrange: func(t *testing.T, j *job) []string { j.got(t); j.until(t, "serves no longer"); return nil }},
 		{name: "a failure, and AWS lets it pass by now", arrange: func(t *testing.T, j *job) []string { j.refused(t); return nil }},
 		{name: "a failure, and AWS says no more", arrange: func(t *testing.T, j *job) []string { j.refused(t); j.distrust(); return nil }},
 		{name: "a failure, and AWS says something else", arrange: func(t *testing.T, j *job) []string {
 			j.refused(t)
-			j.world.Fail("sts", world.Fault{Status: 403, Code: "RegionDisabledException", Message: "STS is not activated in this region"})
+			j.server.Fail("sts", emulator.Fault{Status: 403, Code: "RegionDisabledException", Message: "STS is not activated in this region"})
 			return nil
 		}},
 		{name: "a failure, and another tool's login", arrange: func(t *testing.T, j *job) []string { j.refused(t); store(t, j); return nil }},
@@ -325,7 +325,7 @@ func TestDoctorCache(t *testing.T) {
 			j.write(t, "home/Library/Caches/"+name, "")
 			return nil
 		}},
-		{name: "nothing to seal it with", arrange: func(t *testing.T, j *job) []string { j.onGitHub(world.GitHubJob{NoIDToken: true}); return nil }},
+		{name: "nothing to seal it with", arrange: func(t *testing.T, j *job) []string { j.onGitHub(emulator.GitHubJob{NoIDToken: true}); return nil }},
 		{name: "another tool's login", arrange: func(t *testing.T, j *job) []string { store(t, j); return nil }},
 		{name: "another tool's login, and AWS refuses", arrange: func(t *testing.T, j *job) []string { store(t, j); j.distrust(); return nil }},
 		{name: "another tool's login, ignored", arrange: func(t *testing.T, j *job) []string {
@@ -367,8 +367,8 @@ func TestDoctorErrors(t *testing.T) {
 			return nil
 		}
 	}
-	fault := func(service string, f world.Fault) func(*testing.T, *job) []string {
-		return func(t *testing.T, j *job) []string { j.world.Fail(service, f); return set()(t, j) }
+	fault := func(service string, f emulator.Fault) func(*testing.T, *job) []string {
+		return func(t *testing.T, j *job) []string { j.server.Fail(service, f); return set()(t, j) }
 	}
 	onMachine := func(profile string, pairs ...string) func(*testing.T, *job) []string {
 		return func(t *testing.T, j *job) []string {
@@ -389,13 +389,13 @@ func TestDoctorErrors(t *testing.T) {
 		}},
 		{name: "the public registry without a role", arrange: func(t *testing.T, j *job) []string { return []string{public} }},
 		{name: "the public registry with a role that may not", arrange: func(t *testing.T, j *job) []string {
-			j.world.AddRole(world.Role{ARN: world.CIRole, Trust: mainOnly})
-			j.env["ECR_OIDC_ROLE_PUBLIC"] = world.CIRole
+			j.server.AddRole(emulator.Role{ARN: emulator.CIRole, Trust: mainOnly})
+			j.env["ECR_OIDC_ROLE_PUBLIC"] = emulator.CIRole
 			return []string{public}
 		}},
 		{name: "no role", arrange: set("ECR_OIDC_ROLE=")},
 		{name: "no role and no token", arrange: func(t *testing.T, j *job) []string {
-			j.onGitHub(world.GitHubJob{NoIDToken: true})
+			j.onGitHub(emulator.GitHubJob{NoIDToken: true})
 			return set("ECR_OIDC_ROLE=", "AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token")(t, j)
 		}},
 		{name: "no role for a token file on a machine", arrange: func(t *testing.T, j *job) []string {
@@ -407,41 +407,41 @@ func TestDoctorErrors(t *testing.T) {
 			j.machine()
 			return set("ECR_OIDC_SOURCE=github", "ECR_OIDC_ROLE=ci")(t, j)
 		}},
-		{name: "GitHub refuses", arrange: fault("oidc", world.Fault{Status: 401})},
+		{name: "GitHub refuses", arrange: fault("oidc", emulator.Fault{Status: 401})},
 		{name: "a token that is none", arrange: set("ECR_OIDC_TOKEN=not-a-token")},
 		{name: "a token file that is not there", arrange: set("ECR_OIDC_TOKEN_FILE=/no/such/file")},
 		{name: "a token for another audience", arrange: func(t *testing.T, j *job) []string {
-			token := j.world.Mint(world.GitHubIssuer, map[string]any{"sub": "repo:acme/app:ref:refs/heads/main", "aud": "https://github.com/acme"})
+			token := j.server.Mint(emulator.GitHubIssuer, map[string]any{"sub": "repo:acme/app:ref:refs/heads/main", "aud": "https://github.com/acme"})
 			return set("ECR_OIDC_TOKEN="+token, "ECR_OIDC_AUDIENCE=sts.amazonaws.com")(t, j)
 		}},
 		{name: "an expired token on CircleCI", arrange: func(t *testing.T, j *job) []string {
-			j.onCircle(world.CircleJob{Expired: true})
+			j.onCircle(emulator.CircleJob{Expired: true})
 			return nil
 		}},
 		{name: "a CA bundle that is not there", arrange: set("AWS_CA_BUNDLE=/no/such/file")},
 		{name: "FIPS where there is none", arrange: set("AWS_USE_FIPS_ENDPOINT=true", "AWS_ENDPOINT_URL_STS=", "AWS_ENDPOINT_URL_ECR=")},
 		{name: "AWS's own variable is wrong", arrange: set("AWS_RETRY_MODE=often")},
-		{name: "no such provider", arrange: set("ECR_OIDC_ROLE=" + world.SpokeRole)},
+		{name: "no such provider", arrange: set("ECR_OIDC_ROLE=" + emulator.SpokeRole)},
 		{name: "an audience that the provider does not know", arrange: set("ECR_OIDC_AUDIENCE=acme")},
 		{name: "no such role", arrange: set("ECR_OIDC_ROLE=no-such-role")},
 		{name: "too long a session", arrange: set("ECR_OIDC_SESSION_DURATION=12h")},
-		{name: "STS throttles", arrange: fault("sts", world.Fault{Status: 400, Code: "Throttling", Message: "Rate exceeded"})},
-		{name: "STS is not in this region", arrange: fault("sts", world.Fault{Status: 403, Code: "RegionDisabledException", Message: "STS is not activated in this region"})},
+		{name: "STS throttles", arrange: fault("sts", emulator.Fault{Status: 400, Code: "Throttling", Message: "Rate exceeded"})},
+		{name: "STS is not in this region", arrange: fault("sts", emulator.Fault{Status: 403, Code: "RegionDisabledException", Message: "STS is not activated in this region"})},
 		{name: "STS cannot be reached", arrange: set("AWS_ENDPOINT_URL_STS=https://user:marked-password@127.0.0.1:1/sts?marked-password")},
-		{name: "something else answers for STS", arrange: fault("sts", world.Fault{Body: []byte("<html>log in to the wifi</html>")})},
-		{name: "STS says odd things", arrange: fault("sts", world.Fault{Status: 400, Code: "Odd\x1b[2J", Message: "x\x1b[2J\n::error::y\u202e##[add-mask]z"})},
+		{name: "something else answers for STS", arrange: fault("sts", emulator.Fault{Body: []byte("<html>log in to the wifi</html>")})},
+		{name: "STS says odd things", arrange: fault("sts", emulator.Fault{Status: 400, Code: "Odd\x1b[2J", Message: "x\x1b[2J\n::error::y\u202e##[add-mask]z"})},
 		{name: "ECR refuses the role", arrange: func(t *testing.T, j *job) []string {
-			j.world.AddRole(world.Role{ARN: world.CIRole, Trust: mainOnly, NoLogin: true})
+			j.server.AddRole(emulator.Role{ARN: emulator.CIRole, Trust: mainOnly, NoLogin: true})
 			return nil
 		}},
 		{name: "ECR refuses the keys", arrange: func(t *testing.T, j *job) []string { j.keys(); return set("ECR_OIDC_ROLE=")(t, j) }},
-		{name: "half of the keys", arrange: set("ECR_OIDC_ROLE=", "AWS_ACCESS_KEY_ID="+world.AccessKeyID)},
+		{name: "half of the keys", arrange: set("ECR_OIDC_ROLE=", "AWS_ACCESS_KEY_ID="+emulator.AccessKeyID)},
 		{name: "no credentials on a machine", arrange: func(t *testing.T, j *job) []string { j.machine(); return nil }},
 		{name: "a profile that is not there", arrange: onMachine("", "AWS_PROFILE=dev")},
 		{name: "a profile that wants a code", arrange: onMachine("[profile dev]\nrole_arn = arn:aws:iam::123456789012:role/pusher\nsource_profile = base\nmfa_serial = arn:aws:iam::123456789012:mfa/jane\n[profile base]\naws_access_key_id = x\naws_secret_access_key = y\n")},
 		{name: "a profile whose command fails", arrange: onMachine("[profile dev]\ncredential_process = sh -c 'echo no such user >&2; exit 3'\n", "PATH=/usr/bin:/bin")},
 		{name: "the instance has no credentials", arrange: onMachine("[profile dev]\ncredential_source = Ec2InstanceMetadata\nrole_arn = arn:aws:iam::123456789012:role/pusher\n")},
-		{name: "a role that the profile may not assume", arrange: onMachine("[profile dev]\naws_access_key_id = "+world.AccessKeyID+"\naws_secret_access_key = "+world.SecretAccessKey+"\n", "ECR_OIDC_ROLE=ci")},
+		{name: "a role that the profile may not assume", arrange: onMachine("[profile dev]\naws_access_key_id = "+emulator.AccessKeyID+"\naws_secret_access_key = "+emulator.SecretAccessKey+"\n", "ECR_OIDC_ROLE=ci")},
 	})
 }
 
@@ -455,11 +455,11 @@ func TestDoctorPolicyAndAWS(t *testing.T) {
 	sections(t, "policy.txt", nil, []section{
 		{name: "both admit", arrange: policy(mainOnly)},
 		{name: "the policy admits, AWS does not", arrange: func(t *testing.T, j *job) []string { j.distrust(); return policy(mainOnly)(t, j) }},
-		{name: "AWS admits, the policy does not", arrange: policy(world.GitHubTrust("repo:acme/app:pull_request"))},
-		{name: "another role's policy", arrange: policy(`{"Role": {"Arn": "` + world.PusherRole + `", "AssumeRolePolicyDocument": ` + mainOnly + `}}`)},
+		{name: "AWS admits, the policy does not", arrange: policy(emulator.GitHubTrust("repo:acme/app:pull_request"))},
+		{name: "another role's policy", arrange: policy(`{"Role": {"Arn": "` + emulator.PusherRole + `", "AssumeRolePolicyDocument": ` + mainOnly + `}}`)},
 		{name: "a condition on the session's name", arrange: policy(strings.Replace(mainOnly, `"StringEquals": {`, `"StringLike": {"sts:RoleSessionName": "github-*"}, "StringEquals": {`, 1))},
 		{name: "no token", arrange: func(t *testing.T, j *job) []string {
-			j.onGitHub(world.GitHubJob{NoIDToken: true})
+			j.onGitHub(emulator.GitHubJob{NoIDToken: true})
 			return policy(mainOnly)(t, j)
 		}},
 	})

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 var update = flag.Bool("update", false, "write testdata/doctor anew")
@@ -46,7 +46,7 @@ func golden(t *testing.T, path, got string) {
 }
 
 // patient is a job for doctor: it works, and Docker asks this helper for the usual registry.
-func patient(t *testing.T, o world.Options) *job {
+func patient(t *testing.T, o emulator.Options) *job {
 	t.Helper()
 	j := newJobIn(t, o)
 	j.env["USERPROFILE"], j.env["LocalAppData"], j.env["TMP"] = j.env["HOME"], filepath.Join(j.env["HOME"], "cache"), j.env["TMPDIR"] // Windows
@@ -105,26 +105,26 @@ func (j *job) machine() {
 }
 
 // onCircle makes the job one of CircleCI.
-func (j *job) onCircle(c world.CircleJob) {
+func (j *job) onCircle(c emulator.CircleJob) {
 	j.machine()
 	delete(j.env, "container")
-	maps.Copy(j.env, j.world.Circle(c))
-	j.env["ECR_OIDC_ROLE"] = world.CircleRole
+	maps.Copy(j.env, j.server.Circle(c))
+	j.env["ECR_OIDC_ROLE"] = emulator.CircleRole
 }
 
 // onGitHub makes the job another one of GitHub.
-func (j *job) onGitHub(g world.GitHubJob) {
+func (j *job) onGitHub(g emulator.GitHubJob) {
 	delete(j.env, "ACTIONS_ID_TOKEN_REQUEST_URL")
 	delete(j.env, "ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-	maps.Copy(j.env, j.world.GitHub(g))
+	maps.Copy(j.env, j.server.GitHub(g))
 }
 
 // pullRequest is a job that role ci does not trust.
-var pullRequest = world.GitHubJob{Event: "pull_request", Ref: "refs/pull/7/merge"}
+var pullRequest = emulator.GitHubJob{Event: "pull_request", Ref: "refs/pull/7/merge"}
 
 // keys puts the user's long-lived keys into the environment.
 func (j *job) keys() {
-	j.env["AWS_ACCESS_KEY_ID"], j.env["AWS_SECRET_ACCESS_KEY"] = world.AccessKeyID, world.SecretAccessKey
+	j.env["AWS_ACCESS_KEY_ID"], j.env["AWS_SECRET_ACCESS_KEY"] = emulator.AccessKeyID, emulator.SecretAccessKey
 }
 
 // profiles writes the AWS SDK's configuration file.

@@ -21,13 +21,13 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // trouble is something that goes wrong between the helper and those it asks, and what comes of it.
 type trouble struct {
 	name  string
-	fault world.Fault
+	fault emulator.Fault
 	goes  string            // what the body goes on with, for ever
 	leads func(*day) string // instead of a fault: where the service's URL leads
 
@@ -69,72 +69,72 @@ func troubles() []trouble {
 	return []trouble{
 		// There is no connection, or not for long enough.
 		{name: "connection refused", leads: (*day).nowhere, passes: true, oidc: refused, sts: refused, ecr: refused},
-		{name: "reset", fault: world.Fault{Reset: true}, passes: true, oidc: reset, sts: reset, ecr: reset},
-		{name: "cut off", fault: world.Fault{Truncate: 40}, passes: true, oidc: early, sts: early, ecr: early},
-		{name: "500, cut off", fault: world.Fault{Status: 500, Body: page, Truncate: 40}, passes: true, oidc: early, sts: early, ecr: early},
+		{name: "reset", fault: emulator.Fault{Reset: true}, passes: true, oidc: reset, sts: reset, ecr: reset},
+		{name: "cut off", fault: emulator.Fault{Truncate: 40}, passes: true, oidc: early, sts: early, ecr: early},
+		{name: "500, cut off", fault: emulator.Fault{Status: 500, Body: page, Truncate: 40}, passes: true, oidc: early, sts: early, ecr: early},
 		{name: "certificate of an unknown CA", leads: (*day).stranger, oidc: "certificate signed by unknown authority", sts: "certificate signed by unknown authority", ecr: "certificate signed by unknown authority"},
 		{name: "certificate for another name", leads: (*day).misnamed, oidc: "not localhost", sts: "not localhost", ecr: "not localhost"},
 
 		// There is no answer.
-		{name: "hangs", fault: world.Fault{Hang: true}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
-		{name: "hangs after its headers", fault: world.Fault{HangAfter: true}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
-		{name: "drips", fault: world.Fault{Drip: 100 * time.Millisecond}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
+		{name: "hangs", fault: emulator.Fault{Hang: true}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
+		{name: "hangs after its headers", fault: emulator.Fault{HangAfter: true}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
+		{name: "drips", fault: emulator.Fault{Drip: 100 * time.Millisecond}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
 
 		// It is no.
-		{name: "400", fault: world.Fault{Status: 400, Code: "ValidationError", Message: "1 validation error"}, oidc: "HTTP 400 Bad Request", sts: "ValidationError: 1 validation error", ecr: "ValidationError: 1 validation error"},
-		{name: "401", fault: world.Fault{Status: 401, Body: []byte(half)}, oidc: "HTTP 401 Unauthorized", sts: "HTTP 401", ecr: "HTTP 401"},
-		{name: "403, a proxy's page", fault: world.Fault{Status: 403, Body: page, ContentType: "text/html"}, oidc: "HTTP 403 Forbidden", sts: "HTTP 403", ecr: "HTTP 403"},
-		{name: "404", fault: world.Fault{Status: 404, Body: []byte(half)}, oidc: "HTTP 404 Not Found", sts: "HTTP 404", ecr: "HTTP 404"},
-		{name: "AccessDenied", fault: world.Fault{Status: 403, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}, sts: "AccessDenied"},
-		{name: "AccessDeniedException", fault: world.Fault{Code: "AccessDeniedException", Message: "User is not authorized"}, ecr: "AccessDeniedException: User is not authorized"},
-		{name: "InvalidIdentityToken", fault: world.Fault{Code: "InvalidIdentityToken", Message: "Incorrect token audience"}, sts: "InvalidIdentityToken: Incorrect token audience"},
-		{name: "IDPRejectedClaim", fault: world.Fault{Status: 403, Code: "IDPRejectedClaim", Message: "the issuer said no"}, sts: "IDPRejectedClaim: the issuer said no"},
-		{name: "RegionDisabledException", fault: world.Fault{Status: 403, Code: "RegionDisabledException", Message: "STS is not activated"}, sts: "RegionDisabledException: STS is not activated"},
-		{name: "UnrecognizedClientException", fault: world.Fault{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}, ecr: "UnrecognizedClientException: The security token"},
+		{name: "400", fault: emulator.Fault{Status: 400, Code: "ValidationError", Message: "1 validation error"}, oidc: "HTTP 400 Bad Request", sts: "ValidationError: 1 validation error", ecr: "ValidationError: 1 validation error"},
+		{name: "401", fault: emulator.Fault{Status: 401, Body: []byte(half)}, oidc: "HTTP 401 Unauthorized", sts: "HTTP 401", ecr: "HTTP 401"},
+		{name: "403, a proxy's page", fault: emulator.Fault{Status: 403, Body: page, ContentType: "text/html"}, oidc: "HTTP 403 Forbidden", sts: "HTTP 403", ecr: "HTTP 403"},
+		{name: "404", fault: emulator.Fault{Status: 404, Body: []byte(half)}, oidc: "HTTP 404 Not Found", sts: "HTTP 404", ecr: "HTTP 404"},
+		{name: "AccessDenied", fault: emulator.Fault{Status: 403, Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"}, sts: "AccessDenied"},
+		{name: "AccessDeniedException", fault: emulator.Fault{Code: "AccessDeniedException", Message: "User is not authorized"}, ecr: "AccessDeniedException: User is not authorized"},
+		{name: "InvalidIdentityToken", fault: emulator.Fault{Code: "InvalidIdentityToken", Message: "Incorrect token audience"}, sts: "InvalidIdentityToken: Incorrect token audience"},
+		{name: "IDPRejectedClaim", fault: emulator.Fault{Status: 403, Code: "IDPRejectedClaim", Message: "the issuer said no"}, sts: "IDPRejectedClaim: the issuer said no"},
+		{name: "RegionDisabledException", fault: emulator.Fault{Status: 403, Code: "RegionDisabledException", Message: "STS is not activated"}, sts: "RegionDisabledException: STS is not activated"},
+		{name: "UnrecognizedClientException", fault: emulator.Fault{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}, ecr: "UnrecognizedClientException: The security token"},
 
 		// It is not now.
-		{name: "500", fault: world.Fault{Status: 500, Body: []byte(half)}, passes: true, oidc: "HTTP 500 Internal Server Error", sts: "HTTP 500", ecr: "HTTP 500"},
-		{name: "502, a proxy's page", fault: world.Fault{Status: 502, Body: page, ContentType: "text/html"}, passes: true, oidc: "HTTP 502 Bad Gateway", sts: "HTTP 502", ecr: "HTTP 502"},
-		{name: "503", fault: world.Fault{Status: 503, Code: "ServiceUnavailable", Message: "try later"}, passes: true, oidc: "HTTP 503 Service Unavailable", sts: "ServiceUnavailable: try later", ecr: "ServiceUnavailable: try later"},
-		{name: "504, empty", fault: world.Fault{Status: 504, Body: []byte{}}, passes: true, oidc: "HTTP 504 Gateway Timeout", sts: "HTTP 504", ecr: "HTTP 504"},
-		{name: "429", fault: world.Fault{Status: 429, Body: []byte(half)}, passes: true, oidc: "HTTP 429 Too Many Requests"},
-		{name: "429, Retry-After 1", fault: world.Fault{Status: 429, Header: map[string]string{"Retry-After": "1"}}, passes: true, oidc: "HTTP 429 Too Many Requests: it wants to be asked again in 1s"},
-		{name: "429, Retry-After 60", fault: world.Fault{Status: 429, Header: map[string]string{"Retry-After": "60"}}, oidc: "HTTP 429 Too Many Requests: it wants to be asked again in 1m0s"},
-		{name: "403, the job is pending", fault: world.Fault{Status: 403, Body: []byte("Can't issue ID_TOKEN for job in Pending state " + half)}, passes: true, oidc: "HTTP 403: it does not see the job as running yet"},
-		{name: "Throttling", fault: world.Fault{Code: "Throttling", Message: "Rate exceeded"}, passes: true, calls: manyCalls, sts: "Throttling: Rate exceeded"},
-		{name: "ThrottlingException", fault: world.Fault{Code: "ThrottlingException", Message: "Rate exceeded"}, passes: true, calls: manyCalls, ecr: "ThrottlingException: Rate exceeded"},
-		{name: "IDPCommunicationError", fault: world.Fault{Code: "IDPCommunicationError", Message: "An error occurred communicating with the identity provider"}, passes: true, sts: "IDPCommunicationError: An error occurred"},
-		{name: "the issuer's keys cannot be had", fault: world.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"}, passes: true, sts: "InvalidIdentityToken: Couldn't retrieve verification key"},
-		{name: "the token is over", fault: world.Fault{Code: "ExpiredTokenException", Message: "Token expired"}, passes: true, times: 1, calls: 2, sts: "ExpiredTokenException: Token expired"},
+		{name: "500", fault: emulator.Fault{Status: 500, Body: []byte(half)}, passes: true, oidc: "HTTP 500 Internal Server Error", sts: "HTTP 500", ecr: "HTTP 500"},
+		{name: "502, a proxy's page", fault: emulator.Fault{Status: 502, Body: page, ContentType: "text/html"}, passes: true, oidc: "HTTP 502 Bad Gateway", sts: "HTTP 502", ecr: "HTTP 502"},
+		{name: "503", fault: emulator.Fault{Status: 503, Code: "ServiceUnavailable", Message: "try later"}, passes: true, oidc: "HTTP 503 Service Unavailable", sts: "ServiceUnavailable: try later", ecr: "ServiceUnavailable: try later"},
+		{name: "504, empty", fault: emulator.Fault{Status: 504, Body: []byte{}}, passes: true, oidc: "HTTP 504 Gateway Timeout", sts: "HTTP 504", ecr: "HTTP 504"},
+		{name: "429", fault: emulator.Fault{Status: 429, Body: []byte(half)}, passes: true, oidc: "HTTP 429 Too Many Requests"},
+		{name: "429, Retry-After 1", fault: emulator.Fault{Status: 429, Header: map[string]string{"Retry-After": "1"}}, passes: true, oidc: "HTTP 429 Too Many Requests: it wants to be asked again in 1s"},
+		{name: "429, Retry-After 60", fault: emulator.Fault{Status: 429, Header: map[string]string{"Retry-After": "60"}}, oidc: "HTTP 429 Too Many Requests: it wants to be asked again in 1m0s"},
+		{name: "403, the job is pending", fault: emulator.Fault{Status: 403, Body: []byte("Can't issue ID_TOKEN for job in Pending state " + half)}, passes: true, oidc: "HTTP 403: it does not see the job as running yet"},
+		{name: "Throttling", fault: emulator.Fault{Code: "Throttling", Message: "Rate exceeded"}, passes: true, calls: manyCalls, sts: "Throttling: Rate exceeded"},
+		{name: "ThrottlingException", fault: emulator.Fault{Code: "ThrottlingException", Message: "Rate exceeded"}, passes: true, calls: manyCalls, ecr: "ThrottlingException: Rate exceeded"},
+		{name: "IDPCommunicationError", fault: emulator.Fault{Code: "IDPCommunicationError", Message: "An error occurred communicating with the identity provider"}, passes: true, sts: "IDPCommunicationError: An error occurred"},
+		{name: "the issuer's keys cannot be had", fault: emulator.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"}, passes: true, sts: "InvalidIdentityToken: Couldn't retrieve verification key"},
+		{name: "the token is over", fault: emulator.Fault{Code: "ExpiredTokenException", Message: "Token expired"}, passes: true, times: 1, calls: 2, sts: "ExpiredTokenException: Token expired"},
 
 		// It is something else than an answer.
-		{name: "a portal's page", fault: world.Fault{Body: page, ContentType: "text/html"}, oidc: noJSON, sts: notAWS, ecr: notAWS},
-		{name: "nothing", fault: world.Fault{Body: []byte{}}, oidc: noJSON, sts: "STS's answer has no credentials in it", ecr: "ECR's " + empty},
-		{name: "204", fault: world.Fault{Status: 204, Body: []byte{}}, oidc: "HTTP 204 No Content", sts: "STS's answer has no credentials in it", ecr: "ECR's " + empty},
-		{name: "half of the text", fault: world.Fault{Body: []byte(`{"value": "` + half)}, oidc: noJSON, ecr: notAWS},
-		{name: "half of the text", fault: world.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>" + half)}, sts: notAWS},
-		{name: "a list for an object", fault: world.Fault{Body: []byte(`["` + half + `"]`)}, oidc: noJSON, sts: "STS's answer has no credentials in it", ecr: notAWS},
-		{name: "a number for a text", fault: world.Fault{Body: []byte(`{"value": 5, "x": "` + half + `"}`)}, oidc: `the answer has no "value" in it`},
-		{name: "a number for a text", fault: world.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": 5, "proxyEndpoint": "` + half + `"}]}`)}, ecr: notAWS},
-		{name: "a text for a list", fault: world.Fault{Body: []byte(`{"authorizationData": "` + half + `"}`)}, ecr: notAWS},
-		{name: "a text for a date", fault: world.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><Expiration>" + half + "</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")}, sts: notAWS},
-		{name: "something that is no token", fault: world.Fault{Body: []byte(`{"value": "` + half + `"}`)}, oidc: "it is not a JWT (from GitHub)"},
-		{name: "something that is no password", fault: world.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": "` + half + `", "expiresAt": 1e10}]}`)}, ecr: "ECR's " + empty},
-		{name: "redirect", fault: world.Fault{Status: 302, Header: map[string]string{"Location": "elsewhere"}}, oidc: "HTTP 302 Found" + bearer, sts: "HTTP 302", ecr: "HTTP 302"},
-		{name: "redirect that keeps the body", fault: world.Fault{Status: 307, Header: map[string]string{"Location": "elsewhere"}}, oidc: "HTTP 307 Temporary Redirect" + bearer, sts: "HTTP 307", ecr: "HTTP 307"},
+		{name: "a portal's page", fault: emulator.Fault{Body: page, ContentType: "text/html"}, oidc: noJSON, sts: notAWS, ecr: notAWS},
+		{name: "nothing", fault: emulator.Fault{Body: []byte{}}, oidc: noJSON, sts: "STS's answer has no credentials in it", ecr: "ECR's " + empty},
+		{name: "204", fault: emulator.Fault{Status: 204, Body: []byte{}}, oidc: "HTTP 204 No Content", sts: "STS's answer has no credentials in it", ecr: "ECR's " + empty},
+		{name: "half of the text", fault: emulator.Fault{Body: []byte(`{"value": "` + half)}, oidc: noJSON, ecr: notAWS},
+		{name: "half of the text", fault: emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>" + half)}, sts: notAWS},
+		{name: "a list for an object", fault: emulator.Fault{Body: []byte(`["` + half + `"]`)}, oidc: noJSON, sts: "STS's answer has no credentials in it", ecr: notAWS},
+		{name: "a number for a text", fault: emulator.Fault{Body: []byte(`{"value": 5, "x": "` + half + `"}`)}, oidc: `the answer has no "value" in it`},
+		{name: "a number for a text", fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": 5, "proxyEndpoint": "` + half + `"}]}`)}, ecr: notAWS},
+		{name: "a text for a list", fault: emulator.Fault{Body: []byte(`{"authorizationData": "` + half + `"}`)}, ecr: notAWS},
+		{name: "a text for a date", fault: emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><Expiration>" + half + "</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")}, sts: notAWS},
+		{name: "something that is no token", fault: emulator.Fault{Body: []byte(`{"value": "` + half + `"}`)}, oidc: "it is not a JWT (from GitHub)"},
+		{name: "something that is no password", fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": "` + half + `", "expiresAt": 1e10}]}`)}, ecr: "ECR's " + empty},
+		{name: "redirect", fault: emulator.Fault{Status: 302, Header: map[string]string{"Location": "elsewhere"}}, oidc: "HTTP 302 Found" + bearer, sts: "HTTP 302", ecr: "HTTP 302"},
+		{name: "redirect that keeps the body", fault: emulator.Fault{Status: 307, Header: map[string]string{"Location": "elsewhere"}}, oidc: "HTTP 307 Temporary Redirect" + bearer, sts: "HTTP 307", ecr: "HTTP 307"},
 
 		// It has no end.
-		{name: "endless answer", fault: world.Fault{Body: []byte(`{"value": "`)}, goes: half, oidc: long},
-		{name: "endless answer", fault: world.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": "`)}, goes: half, ecr: long},
-		{name: "endless answer", fault: world.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><X>")}, goes: half, sts: long},
+		{name: "endless answer", fault: emulator.Fault{Body: []byte(`{"value": "`)}, goes: half, oidc: long},
+		{name: "endless answer", fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": "`)}, goes: half, ecr: long},
+		{name: "endless answer", fault: emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><X>")}, goes: half, sts: long},
 		{name: "endless blanks", goes: " ", oidc: long, sts: long, ecr: long},
-		{name: "400, endless", fault: world.Fault{Status: 400}, goes: half, oidc: "HTTP 400 Bad Request", sts: long, ecr: long},
-		{name: "500, endless", fault: world.Fault{Status: 500}, goes: half, passes: true, oidc: "HTTP 500 Internal Server Error", sts: long, ecr: long},
+		{name: "400, endless", fault: emulator.Fault{Status: 400}, goes: half, oidc: "HTTP 400 Bad Request", sts: long, ecr: long},
+		{name: "500, endless", fault: emulator.Fault{Status: 500}, goes: half, passes: true, oidc: "HTTP 500 Internal Server Error", sts: long, ecr: long},
 
 		// It does things to who reads it.
-		{name: "hostile text", fault: world.Fault{Status: 400, Body: []byte(hostile + half)}, oidc: "HTTP 400 Bad Request", sts: "HTTP 400", ecr: "HTTP 400"},
-		{name: "hostile message", fault: world.Fault{Code: "ValidationError", Message: hostile + strings.Repeat("x", 5000)}, oidc: "HTTP 400 Bad Request", sts: "ValidationError: " + tamed, ecr: "ValidationError: " + tamed},
-		{name: "hostile code", fault: world.Fault{Code: hostile + strings.Repeat("x", 5000), Message: hostile}, sts: tamed, ecr: "one"},
+		{name: "hostile text", fault: emulator.Fault{Status: 400, Body: []byte(hostile + half)}, oidc: "HTTP 400 Bad Request", sts: "HTTP 400", ecr: "HTTP 400"},
+		{name: "hostile message", fault: emulator.Fault{Code: "ValidationError", Message: hostile + strings.Repeat("x", 5000)}, oidc: "HTTP 400 Bad Request", sts: "ValidationError: " + tamed, ecr: "ValidationError: " + tamed},
+		{name: "hostile code", fault: emulator.Fault{Code: hostile + strings.Repeat("x", 5000), Message: hostile}, sts: tamed, ecr: "one"},
 	}
 }
 
@@ -216,7 +216,7 @@ func (d *day) live() (wrong []error) {
 	errorf := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	defer d.begin()()
 	if d.leads == nil {
-		d.world.Fail(d.service, d.broken())
+		d.server.Fail(d.service, d.broken())
 	}
 	cmd, out, errs := d.command("get", usual)
 	start := time.Now()
@@ -228,7 +228,7 @@ func (d *day) live() (wrong []error) {
 		peak = watch(cmd.Process.Pid)
 	}
 	err := cmd.Wait()
-	d.took, d.peak, d.calls = time.Since(start), peak(), d.world.Count(d.service)
+	d.took, d.peak, d.calls = time.Since(start), peak(), d.server.Count(d.service)
 	a := answered{out.String(), errs.String(), err}
 
 	if d.took > 28*time.Second {
@@ -251,7 +251,7 @@ func (d *day) live() (wrong []error) {
 	}
 	wrong = append(wrong, d.backoff()...)
 	for _, later := range map[string][]string{"oidc": {"sts", "ecr"}, "sts": {"ecr"}}[d.service] {
-		if n := d.world.Count(later); d.lasts && n > 0 {
+		if n := d.server.Count(later); d.lasts && n > 0 {
 			errorf("%s was asked %d times", later, n)
 		}
 	}
@@ -315,7 +315,7 @@ func (d *day) begin() (end func()) {
 }
 
 // broken is the trouble's fault, for this day.
-func (d *day) broken() world.Fault {
+func (d *day) broken() emulator.Fault {
 	f := d.fault
 	if d.goes != "" {
 		d.body.text = d.goes
@@ -388,7 +388,7 @@ func (d *day) expected() (least, most int) {
 func (d *day) backoff() (wrong []error) {
 	pause := map[string]time.Duration{"oidc": 125 * time.Millisecond, "sts": 500 * time.Millisecond, "ecr": 500 * time.Millisecond}[d.service]
 	var last time.Time
-	for _, c := range d.world.Calls() {
+	for _, c := range d.server.Calls() {
 		if c.Service != d.service || d.name == "the token is over" { // which is answered by a new one, and not by waiting
 			continue
 		}
@@ -430,7 +430,7 @@ func (a answered) secret() string {
 
 // takes says whether the registry lets in who has this password.
 func (j *job) takes(password string) bool {
-	tr := j.world.Transport()
+	tr := j.server.Transport()
 	defer tr.CloseIdleConnections()
 	r, err := http.NewRequest(http.MethodGet, "https://"+usual+"/v2/", nil)
 	if err != nil {

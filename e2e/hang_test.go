@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // Servers that never answer, or drip: each get ends by itself, inside the 28 s that BuildKit's minute for two hosts
@@ -28,7 +28,7 @@ func TestHangingServers(t *testing.T) {
 		"ecr":  "ecr-oidc: asking AWS for a password for " + usual,
 	} {
 		j := newJob(t)
-		j.world.Fail(service, world.Fault{Hang: true})
+		j.server.Fail(service, emulator.Fault{Hang: true})
 		all.Go(func() {
 			start := time.Now()
 			stdout, stderr, err := j.get(usual)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // victim is a job, run by nobody in particular, on a machine where somebody else does things to its cache.
@@ -26,25 +26,25 @@ type victim struct {
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	j := newJobIn(t, world.Options{JobTokens: time.Minute}) // tokens that nobody keeps, so that the only entry is the password
+	j := newJobIn(t, emulator.Options{JobTokens: time.Minute}) // tokens that nobody keeps, so that the only entry is the password
 	return &victim{job: j, t: t, as: drop(t, j)}
 }
 
 // next is another job's on the same machine, under the same user.
-func (v *victim) next(gh world.GitHubJob) *victim {
+func (v *victim) next(gh emulator.GitHubJob) *victim {
 	env := map[string]string{}
 	for name, value := range v.env {
 		env[name] = value
 	}
-	for name, value := range v.world.GitHub(gh) {
+	for name, value := range v.server.GitHub(gh) {
 		env[name] = value
 	}
-	return &victim{job: &job{world: v.world, dir: v.dir, env: env}, t: v.t, as: v.as}
+	return &victim{job: &job{server: v.server, dir: v.dir, env: env}, t: v.t, as: v.as}
 }
 
 // with is the same job, asking for something else.
 func (v *victim) with(name, value string) *victim {
-	n := v.next(world.GitHubJob{})
+	n := v.next(emulator.GitHubJob{})
 	for _, bearer := range []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL"} {
 		n.env[bearer] = v.env[bearer]
 	}
@@ -64,14 +64,14 @@ func (v *victim) ask() answered {
 // AWS was asked for it; if so, for one token, one role, and one password.
 func (v *victim) get() (password string, filled bool) {
 	v.t.Helper()
-	before := [3]int{v.world.Count("oidc"), v.world.Count("sts"), v.world.Count("ecr")}
+	before := [3]int{v.server.Count("oidc"), v.server.Count("sts"), v.server.Count("ecr")}
 	a := v.ask()
 	if err := v.good(a); err != nil {
 		v.t.Errorf("get: %v", err)
 	}
 	var calls [3]int
 	for i, service := range []string{"oidc", "sts", "ecr"} {
-		calls[i] = v.world.Count(service) - before[i]
+		calls[i] = v.server.Count(service) - before[i]
 	}
 	if calls != [3]int{} && calls != [3]int{1, 1, 1} {
 		v.t.Errorf("get made %v calls", calls)
@@ -176,7 +176,7 @@ func TestAnotherJobsCache(t *testing.T) {
 		t.Errorf("an entry and a failure have %v bytes", sizes)
 	}
 
-	next := v.next(world.GitHubJob{Ref: "refs/heads/main"})
+	next := v.next(emulator.GitHubJob{Ref: "refs/heads/main"})
 	if next.misses("the next job") == password {
 		t.Error("the next job got the first one's password")
 	}

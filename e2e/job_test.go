@@ -10,40 +10,40 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // job is one CI job on a machine of its own, for tests that a script cannot express.
 type job struct {
-	world *world.World
-	dir   string
-	env   map[string]string
+	server *emulator.Server
+	dir    string
+	env    map[string]string
 }
 
-// newJob starts a world with its usual company and a GitHub job of acme/app on main in it.
+// newJob starts an emulator with its usual company and a GitHub job of acme/app on main in it.
 func newJob(t *testing.T) *job {
 	t.Helper()
-	return newJobIn(t, world.Options{})
+	return newJobIn(t, emulator.Options{})
 }
 
-// newJobIn is newJob in a world of one's own making.
-func newJobIn(t *testing.T, o world.Options) *job {
+// newJobIn is newJob in an emulator of one's own making.
+func newJobIn(t *testing.T, o emulator.Options) *job {
 	t.Helper()
-	w, err := world.Start(o)
+	w, err := emulator.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
 	w.Default()
 	dir := t.TempDir()
-	j := &job{world: w, dir: dir, env: w.GitHub(world.GitHubJob{})}
+	j := &job{server: w, dir: dir, env: w.GitHub(emulator.GitHubJob{})}
 	ca := filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(ca, w.CAPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	maps.Copy(j.env, map[string]string{
 		"PATH": built + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": filepath.Join(dir, "home"), "SystemRoot": os.Getenv("SystemRoot"),
-		"RUNNER_TEMP": filepath.Join(dir, "runner"), "ECR_OIDC_ROLE": world.CIRole, "GOCOVERDIR": os.Getenv("GOCOVERDIR"), "TMPDIR": filepath.Join(dir, "tmp"),
+		"RUNNER_TEMP": filepath.Join(dir, "runner"), "ECR_OIDC_ROLE": emulator.CIRole, "GOCOVERDIR": os.Getenv("GOCOVERDIR"), "TMPDIR": filepath.Join(dir, "tmp"),
 		"AWS_CA_BUNDLE": ca, "AWS_ENDPOINT_URL_STS": w.URL("sts"), "AWS_ENDPOINT_URL_ECR": w.URL("ecr"), "AWS_ENDPOINT_URL_ECR_PUBLIC": w.URL("ecr-public"),
 	})
 	for _, d := range []string{"home", "runner", "tmp"} {

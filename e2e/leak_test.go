@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // marked is a job whose every secret is known, with all that came of it: what was printed, with debug on, what was
@@ -27,11 +27,11 @@ import (
 type marked struct {
 	*job
 	t       *testing.T
-	token   string            // that GitHub gives
-	session world.Credentials // that STS gives for it
-	life    time.Duration     // of that
-	bin     string            // first on PATH
-	called  string            // where the programs there note how they were called
+	token   string               // that GitHub gives
+	session emulator.Credentials // that STS gives for it
+	life    time.Duration        // of that
+	bin     string               // first on PATH
+	called  string               // where the programs there note how they were called
 
 	mu      sync.Mutex
 	secrets []string          // that may be seen nowhere
@@ -58,8 +58,8 @@ func mark(t *testing.T) *marked {
 		"AWS_SECRET_ACCESS_KEY": markedKey, "AWS_SESSION_TOKEN": markedKeyToken, "DOCKER_CONFIG": filepath.Join(m.dir, "docker"),
 		"AWS_EC2_METADATA_DISABLED": "true",
 	})
-	m.token = m.world.Mint(world.GitHubIssuer, map[string]any{"aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main", "exp": time.Now().Add(time.Hour).Unix()})
-	m.session = m.world.RoleSession(world.CIRole, "marked", time.Hour)
+	m.token = m.server.Mint(emulator.GitHubIssuer, map[string]any{"aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main", "exp": time.Now().Add(time.Hour).Unix()})
+	m.session = m.server.RoleSession(emulator.CIRole, "marked", time.Hour)
 	m.hide(m.token, m.session.SecretAccessKey, m.session.SessionToken, markedPassword, markedLogin, markedForeign)
 	return m
 }
@@ -121,15 +121,15 @@ func (m *marked) environment() (secrets []string) {
 
 // echo makes a service answer with what it knows.
 func (m *marked) echo(service string, status int) {
-	m.fail(service, world.Fault{Status: status, Code: "ValidationException", Message: "bad: " + m.known(service)})
+	m.fail(service, emulator.Fault{Status: status, Code: "ValidationException", Message: "bad: " + m.known(service)})
 }
 
-// fail is World.Fail, which goes before the answers that settle gives.
-func (m *marked) fail(service string, f world.Fault) {
+// fail is Server.Fail, which goes before the answers that settle gives.
+func (m *marked) fail(service string, f emulator.Fault) {
 	if service == "sts" {
 		service = "sts.AssumeRoleWithWebIdentity"
 	}
-	m.world.Fail(service, f)
+	m.server.Fail(service, f)
 }
 
 // settle has every service that is still well give marked answers from now on.
@@ -139,14 +139,14 @@ func (m *marked) settle() {
 	answer := func(service string, value any) {
 		body, err := json.Marshal(value)
 		m.must(err)
-		m.world.Fail(service, world.Fault{Body: body, ContentType: "application/json"})
+		m.server.Fail(service, emulator.Fault{Body: body, ContentType: "application/json"})
 	}
 	answer("oidc", map[string]any{"value": m.token, "token": m.token, "oidcToken": m.token})
 	answer("ecr", map[string]any{"authorizationData": []any{map[string]any{
 		"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + markedPassword)), "expiresAt": time.Now().Add(12 * time.Hour).Unix(),
 	}}})
 	for _, op := range []string{"AssumeRoleWithWebIdentity", "AssumeRole"} {
-		m.world.Fail("sts."+op, world.Fault{ContentType: "text/xml", Body: fmt.Appendf(nil,
+		m.server.Fail("sts."+op, emulator.Fault{ContentType: "text/xml", Body: fmt.Appendf(nil,
 			"<%[1]sResponse><%[1]sResult><Credentials><AccessKeyId>%[2]s</AccessKeyId><SecretAccessKey>%[3]s</SecretAccessKey><SessionToken>%[4]s</SessionToken><Expiration>%[5]s</Expiration></Credentials></%[1]sResult></%[1]sResponse>",
 			op, m.session.AccessKeyID, m.session.SecretAccessKey, m.session.SessionToken, time.Now().Add(m.life).UTC().Format(time.RFC3339))})
 	}
@@ -291,7 +291,7 @@ func (m *marked) machine() {
 func (m *marked) ci(env map[string]string) {
 	m.machine()
 	maps.Copy(m.env, env)
-	m.env["ECR_OIDC_ROLE"] = world.CIRole
+	m.env["ECR_OIDC_ROLE"] = emulator.CIRole
 }
 
 // No secret reaches a stream, a file, an argument or another program's environment on any path, debug output included;
@@ -327,7 +327,7 @@ func TestNothingLeaks(t *testing.T) {
 		}},
 		"the runner's debug log": {first: func(m *marked) {
 			m.env["ECR_OIDC_DEBUG"], m.env["RUNNER_DEBUG"] = "", "1"
-			m.fail("ecr", world.Fault{Status: 400, Code: "ValidationException", Message: "bad: " + m.known("ecr"), Times: 1})
+			m.fail("ecr", emulator.Fault{Status: 400, Code: "ValidationException", Message: "bad: " + m.known("ecr"), Times: 1})
 		}, then: func(m *marked) {
 			m.bad(usual, "get")
 			m.good(usual, "erase")
@@ -345,26 +345,26 @@ func TestNothingLeaks(t *testing.T) {
 		"GitHub echoes for a token": {first: func(m *marked) {
 			b, err := json.Marshal(map[string]string{"value": "not a token " + m.known("oidc")})
 			m.must(err)
-			m.fail("oidc", world.Fault{Body: b})
+			m.fail("oidc", emulator.Fault{Body: b})
 		}, then: func(m *marked) { m.bad(usual, "get") }},
 		"ECR echoes": {first: func(m *marked) { m.echo("ecr", 400) }, then: func(m *marked) {
 			m.bad(usual, "get")
 			m.bad(usual, "get")
 		}},
 		"ECR quotes a signature": {first: func(m *marked) {
-			m.fail("ecr", world.Fault{Status: 403, Code: "InvalidSignatureException", Message: "The Canonical String for this request should have been 'POST\n/\n\nx-amz-security-token:" + m.session.SessionToken + "'"})
+			m.fail("ecr", emulator.Fault{Status: 403, Code: "InvalidSignatureException", Message: "The Canonical String for this request should have been 'POST\n/\n\nx-amz-security-token:" + m.session.SessionToken + "'"})
 		}, then: func(m *marked) { m.bad(usual, "get") }},
 		"the keys alone": {first: func(m *marked) {
 			m.env["ECR_OIDC_ROLE"], m.env["AWS_ACCESS_KEY_ID"] = "", "AKIAIOSFODNN7EXAMPLE"
-			m.fail("ecr", world.Fault{Code: "ValidationException", Message: m.known("oidc"), Times: 1})
+			m.fail("ecr", emulator.Fault{Code: "ValidationException", Message: m.known("oidc"), Times: 1})
 		}, then: func(m *marked) {
 			m.bad(usual, "get")
 			m.good(usual, "erase")
 			m.good("", "password", usual)
 		}},
 		"a chain of roles": {first: func(m *marked) {
-			m.env["ECR_OIDC_ROLE"] = world.CIRole + "," + world.SpokeRole
-			m.world.Fail("sts.AssumeRole", world.Fault{Code: "ValidationError", Message: m.known("sts.AssumeRole"), Times: 1})
+			m.env["ECR_OIDC_ROLE"] = emulator.CIRole + "," + emulator.SpokeRole
+			m.server.Fail("sts.AssumeRole", emulator.Fault{Code: "ValidationError", Message: m.known("sts.AssumeRole"), Times: 1})
 		}, then: func(m *marked) {
 			m.bad(usual, "get")
 			m.good(usual, "erase")
@@ -372,12 +372,12 @@ func TestNothingLeaks(t *testing.T) {
 		}},
 		"a refresh": {first: func(m *marked) { m.life = time.Second }, then: func(m *marked) { m.refresh(func() {}) }},
 		"a refresh that fails": {first: func(m *marked) { m.life = time.Second }, then: func(m *marked) {
-			m.refresh(func() { m.world.Heal(); m.echo("oidc", 503) })
+			m.refresh(func() { m.server.Heal(); m.echo("oidc", 503) })
 		}},
 		"a refresh that is refused": {first: func(m *marked) { m.life = time.Second }, then: func(m *marked) {
 			m.refresh(func() {
-				m.world.Heal()
-				m.fail("sts", world.Fault{Status: 403, Code: "AccessDenied", Message: m.known("sts")})
+				m.server.Heal()
+				m.fail("sts", emulator.Fault{Status: 403, Code: "AccessDenied", Message: m.known("sts")})
 			})
 			m.bad(usual, "get")
 		}},
@@ -430,8 +430,8 @@ esac`)
 			m.do("", "doctor", "--json", usual)
 		}},
 		"circleci": {first: func(m *marked) {
-			m.ci(m.world.Circle(world.CircleJob{Expired: true}))
-			token := m.world.CircleToken(world.CircleJob{})
+			m.ci(m.server.Circle(emulator.CircleJob{Expired: true}))
+			token := m.server.CircleToken(emulator.CircleJob{})
 			m.hide(token)
 			m.program("circleci", "echo '"+token+"'")
 		}, then: func(m *marked) {
@@ -439,25 +439,25 @@ esac`)
 			m.wasCalled("circleci")
 		}},
 		"circleci that fails": {first: func(m *marked) {
-			m.ci(m.world.Circle(world.CircleJob{}))
+			m.ci(m.server.Circle(emulator.CircleJob{}))
 			m.env["ECR_OIDC_AUDIENCE"] = "another"
-			m.program("circleci", "echo '"+m.world.CircleToken(world.CircleJob{})+"'; echo \"no $CIRCLE_OIDC_TOKEN_V2\" >&2; exit 1")
+			m.program("circleci", "echo '"+m.server.CircleToken(emulator.CircleJob{})+"'; echo \"no $CIRCLE_OIDC_TOKEN_V2\" >&2; exit 1")
 		}, then: func(m *marked) {
 			m.bad(usual, "get")
 			m.wasCalled("circleci")
 		}},
-		"gitlab": {first: func(m *marked) { m.ci(m.world.GitLab(world.GitLabJob{})); m.echo("ecr", 400) }, then: func(m *marked) { m.bad(usual, "get") }},
+		"gitlab": {first: func(m *marked) { m.ci(m.server.GitLab(emulator.GitLabJob{})); m.echo("ecr", 400) }, then: func(m *marked) { m.bad(usual, "get") }},
 		"buildkite": {first: func(m *marked) {
-			m.ci(m.world.Buildkite(world.BuildkiteJob{}))
-			m.fail("oidc", world.Fault{Status: 422, Code: "x", Message: m.env["BUILDKITE_AGENT_ACCESS_TOKEN"], Times: 1})
+			m.ci(m.server.Buildkite(emulator.BuildkiteJob{}))
+			m.fail("oidc", emulator.Fault{Status: 422, Code: "x", Message: m.env["BUILDKITE_AGENT_ACCESS_TOKEN"], Times: 1})
 		}, then: func(m *marked) {
 			m.bad(usual, "get")
 			m.good(usual, "erase")
 			m.good("", "password", usual)
 		}},
 		"azure": {first: func(m *marked) {
-			m.ci(m.world.Azure(world.AzureJob{Connection: "ecr-push"}))
-			m.fail("oidc", world.Fault{Status: 404, Code: "x", Message: m.env["SYSTEM_ACCESSTOKEN"], Times: 1})
+			m.ci(m.server.Azure(emulator.AzureJob{Connection: "ecr-push"}))
+			m.fail("oidc", emulator.Fault{Status: 404, Code: "x", Message: m.env["SYSTEM_ACCESSTOKEN"], Times: 1})
 		}, then: func(m *marked) {
 			m.bad(usual, "get")
 			m.good(usual, "erase")
@@ -465,12 +465,12 @@ esac`)
 			m.do("", "doctor", "--json", usual)
 		}},
 		"azure, whose URL has a password": {first: func(m *marked) {
-			m.ci(m.world.Azure(world.AzureJob{}))
+			m.ci(m.server.Azure(emulator.AzureJob{}))
 			m.hide("marked-password")
 			m.env["SYSTEM_OIDCREQUESTURI"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
 		}, then: func(m *marked) { m.bad(usual, "get") }},
 		"a token in a file": {first: func(m *marked) {
-			m.env["ECR_OIDC_TOKEN_FILE"] = m.write("token", m.world.CircleToken(world.CircleJob{}), 0o600)
+			m.env["ECR_OIDC_TOKEN_FILE"] = m.write("token", m.server.CircleToken(emulator.CircleJob{}), 0o600)
 			m.echo("sts", 400)
 		}, then: func(m *marked) { m.bad(usual, "get") }},
 		"a token that is none": {first: func(m *marked) { m.env["ECR_OIDC_TOKEN"] = "marked-and-no-token" }, then: func(m *marked) { m.bad(usual, "get") }},
@@ -479,7 +479,7 @@ esac`)
 			m.hide("marked+key/of=the-process")
 			m.program("give-keys", `echo '{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "marked+key/of=the-process"}'`)
 			m.env["AWS_CONFIG_FILE"] = m.write("aws-config", "[default]\ncredential_process = give-keys\n", 0o600)
-			m.fail("ecr", world.Fault{Code: "ValidationException", Message: "marked+key/of=the-process", Times: 1})
+			m.fail("ecr", emulator.Fault{Code: "ValidationException", Message: "marked+key/of=the-process", Times: 1})
 		}, then: func(m *marked) {
 			m.bad(usual, "get")
 			m.good(usual, "erase")
@@ -500,13 +500,13 @@ esac`)
 		"sso": {first: func(m *marked) { m.sso(time.Hour) }, then: func(m *marked) { m.good(usual, "get") }},
 		"sso that is renewed": {first: func(m *marked) { m.sso(-time.Hour) }, then: func(m *marked) {
 			m.good(usual, "get")
-			if m.world.Count("sso.CreateToken") != 1 {
+			if m.server.Count("sso.CreateToken") != 1 {
 				m.t.Error("it was not renewed")
 			}
 		}},
 		"sso that is refused": {first: func(m *marked) {
 			m.sso(-time.Hour)
-			m.world.Fail("sso", world.Fault{Status: 400, Code: "InvalidGrantException", Message: "no"})
+			m.server.Fail("sso", emulator.Fault{Status: 400, Code: "InvalidGrantException", Message: "no"})
 		}, then: func(m *marked) { m.bad(usual, "get") }},
 		"a URL with a password": {first: func(m *marked) {
 			m.hide("marked-password")
@@ -519,7 +519,7 @@ esac`)
 		"a proxy with a password": {first: func(m *marked) {
 			m.hide("marked-password")
 			m.env["HTTPS_PROXY"] = "http://user:marked-password@127.0.0.1:1"
-			maps.Copy(m.env, m.world.GitHubReal(world.GitHubJob{})) // nobody asks a proxy for loopback
+			maps.Copy(m.env, m.server.GitHubReal(emulator.GitHubJob{})) // nobody asks a proxy for loopback
 		}, then: func(m *marked) { m.bad(usual, "get") }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -572,7 +572,7 @@ func (m *marked) refresh(change func()) {
 	m.t.Helper()
 	m.good(usual, "get")
 	change()
-	for start, before := time.Now(), len(m.world.Calls()); len(m.world.Calls()) == before; m.do(usual, "get") {
+	for start, before := time.Now(), len(m.server.Calls()); len(m.server.Calls()) == before; m.do(usual, "get") {
 		if time.Since(start) > time.Minute {
 			m.t.Fatal("AWS was never asked again")
 		}
@@ -593,17 +593,17 @@ func (m *marked) sso(life time.Duration) {
 	m.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", string(token), 0o600)
 	m.env["AWS_CONFIG_FILE"] = m.write("aws-config", `[default]
 sso_session = acme
-sso_account_id = `+world.Account+`
+sso_account_id = `+emulator.Account+`
 sso_role_name = Developer
 [sso-session acme]
 sso_region = eu-west-2
 sso_start_url = https://acme.awsapps.com/start
 `, 0o600)
 	m.env["USERPROFILE"] = m.env["HOME"]
-	m.env["AWS_ENDPOINT_URL_SSO"], m.env["AWS_ENDPOINT_URL_SSO_OIDC"] = m.world.URL("sso"), m.world.URL("sso-oidc")
-	m.world.AddRole(world.Role{ARN: developer, Pull: []string{"app*"}})
-	m.world.AddSSO(access, world.Account, "Developer", developer)
-	m.world.AddSSORefresh(refresh, access)
+	m.env["AWS_ENDPOINT_URL_SSO"], m.env["AWS_ENDPOINT_URL_SSO_OIDC"] = m.server.URL("sso"), m.server.URL("sso-oidc")
+	m.server.AddRole(emulator.Role{ARN: developer, Pull: []string{"app*"}})
+	m.server.AddSSO(access, emulator.Account, "Developer", developer)
+	m.server.AddSSORefresh(refresh, access)
 	for _, secret := range []string{access, refresh, client} {
 		m.hide(secret)
 		m.kept[secret] = filepath.Join(m.env["HOME"], ".aws", "sso", "cache")

@@ -8,7 +8,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // A process of the same user that holds every lock, and keeps the lock files looking new, delays a get and never makes
@@ -77,32 +77,32 @@ func TestHeldLocks(t *testing.T) {
 		}
 	}()
 
-	j.world.Reset()
+	j.server.Reset()
 	password, took := get()
-	counted(t, j.world, 1, 1, 1)
+	counted(t, j.server, 1, 1, 1)
 	if took > 28*time.Second { // a guard against hangs
 		t.Errorf("it took %v", took)
 	}
 	if again, _ := get(); again != password {
 		t.Error("the login was not cached")
 	}
-	counted(t, j.world, 1, 1, 1)
+	counted(t, j.server, 1, 1, 1)
 }
 
 // A role session that is over when STS returns it makes no entry that is returned without asking AWS again.
 func TestSessionWithoutLength(t *testing.T) {
 	t.Parallel()
-	j := newJobIn(t, world.Options{Sessions: -time.Second})
+	j := newJobIn(t, emulator.Options{Sessions: -time.Second})
 	for n := 1; n <= 2; n++ {
 		var a answered
 		a.stdout, a.stderr, a.err = j.get(usual)
 		a.password(t)
-		if got := j.world.Count("ecr"); got != n {
+		if got := j.server.Count("ecr"); got != n {
 			t.Errorf("after %d gets ECR was asked %d times", n, got)
 		}
 	}
 	// While AWS cannot be reached, the password is still good.
-	j.world.Fail("sts", world.Fault{Status: 500})
+	j.server.Fail("sts", emulator.Fault{Status: 500})
 	var a answered
 	a.stdout, a.stderr, a.err = j.get(usual)
 	a.password(t)
@@ -121,14 +121,14 @@ func TestPublicPasswordLifetime(t *testing.T) {
 		{"public.ecr.aws", 20 * time.Minute, 1},
 		{usual, 14 * time.Minute, 1},
 	} {
-		j := newJobIn(t, world.Options{Sessions: tt.session})
-		j.env["ECR_OIDC_ROLE_PUBLIC"] = world.CIRole
+		j := newJobIn(t, emulator.Options{Sessions: tt.session})
+		j.env["ECR_OIDC_ROLE_PUBLIC"] = emulator.CIRole
 		for range 2 {
 			var a answered
 			a.stdout, a.stderr, a.err = j.get(tt.host)
 			a.password(t)
 		}
-		if n := j.world.Count("ecr") + j.world.Count("ecr-public"); n != tt.calls {
+		if n := j.server.Count("ecr") + j.server.Count("ecr-public"); n != tt.calls {
 			t.Errorf("%s with a session of %v: asked %d times, want %d", tt.host, tt.session, n, tt.calls)
 		}
 	}

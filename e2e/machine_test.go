@@ -21,7 +21,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // metadata starts an instance's metadata service and a container's credentials endpoint, and points the SDK at both.
@@ -59,14 +59,14 @@ func metadata(ts *testscript.TestScript, neg bool, args []string) {
 
 // developer is the role that Jane has by either login, and deployer one that it may assume.
 const (
-	developer = "arn:aws:iam::" + world.Account + ":role/aws-reserved/sso.amazonaws.com/Developer"
-	deployer  = "arn:aws:iam::" + world.Account + ":role/deployer"
+	developer = "arn:aws:iam::" + emulator.Account + ":role/aws-reserved/sso.amazonaws.com/Developer"
+	deployer  = "arn:aws:iam::" + emulator.Account + ":role/deployer"
 )
 
 // sso writes what "aws sso login" leaves behind for the session or start URL named, and puts the file's path into
 // SSO_FILE. "refreshable" comes with a refresh token that is good once, "spent" with one that was.
 func sso(ts *testscript.TestScript, _ bool, args []string) {
-	the(ts).AddRole(world.Role{ARN: deployer, Trust: world.AWSTrust(developer), Push: []string{"app*"}})
+	the(ts).AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
 	sum := sha1.Sum([]byte(args[0]))
 	token := map[string]string{
 		"accessToken": "sso-access-token-of-jane", "expiresAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
@@ -92,12 +92,12 @@ func sso(ts *testscript.TestScript, _ bool, args []string) {
 // nobody's; region= is where the login was made.
 func login(ts *testscript.TestScript, _ bool, args []string) {
 	w := the(ts)
-	w.AddRole(world.Role{ARN: deployer, Trust: world.AWSTrust(developer), Push: []string{"app*"}})
+	w.AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ts.Check(err)
 	der, err := x509.MarshalECPrivateKey(key)
 	ts.Check(err)
-	refresh, region, life := fmt.Sprintf("login-refresh-token-%d", time.Now().UnixNano()), world.Region, 10*time.Minute
+	refresh, region, life := fmt.Sprintf("login-refresh-token-%d", time.Now().UnixNano()), emulator.Region, 10*time.Minute
 	for _, arg := range args[1:] {
 		if r, ok := strings.CutPrefix(arg, "region="); ok {
 			region = r
@@ -115,9 +115,9 @@ func login(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("LOGIN_FILE", keep(ts, map[string]any{
 		"accessToken": map[string]string{
 			"accessKeyId": c.AccessKeyID, "secretAccessKey": c.SecretAccessKey, "sessionToken": c.SessionToken,
-			"accountId": world.Account, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
+			"accountId": emulator.Account, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
 		},
-		"tokenType": "aws_sigv4", "clientId": world.ConsoleClient, "refreshToken": refresh, "idToken": "id-token",
+		"tokenType": "aws_sigv4", "clientId": emulator.ConsoleClient, "refreshToken": refresh, "idToken": "id-token",
 		"dpopKey": string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})),
 	}, "login", hex.EncodeToString(sum[:])))
 }

@@ -100,7 +100,7 @@ func TestOrbAlpine(t *testing.T) {
 	t.Parallel()
 	root, step := alpine(t)
 	j := newOrbJob(t, []string{"/bin/sh"}, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") // docker:29-cli's
-	if err := os.WriteFile(filepath.Join(root, "ca.pem"), j.world.CAPEM(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(root, "ca.pem"), j.server.CAPEM(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	maps.Copy(j.env, map[string]string{"HOME": "/root", "TMPDIR": "/tmp", "BASH_ENV": "/tmp/.bash_env-42", "AWS_CA_BUNDLE": "/ca.pem"})
@@ -130,7 +130,7 @@ func TestOrbAlpine(t *testing.T) {
 	if err != nil || !strings.Contains(out, `"Username":"AWS"`) {
 		t.Errorf("a later step: %v\n%s%s", err, out, errs)
 	}
-	if n := j.world.Count("sts"); n != 1 {
+	if n := j.server.Count("sts"); n != 1 {
 		t.Errorf("%d calls of STS, want 1", n)
 	}
 	if _, err := os.Stat(filepath.Join(root, "tmp/.bash_env-42")); err == nil {

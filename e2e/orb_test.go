@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // orbStep is a run step of our orb, as CircleCI's compiler leaves it.
@@ -68,16 +68,16 @@ func shown(given map[string]any) string {
 // An orbJob is a job of acme/app on CircleCI, whose steps each get a new shell, as CircleCI starts it: with -eo pipefail,
 // and BASH_ENV, which bash alone reads.
 type orbJob struct {
-	t     *testing.T
-	world *world.World
-	shell []string
-	env   map[string]string
-	home  string
+	t      *testing.T
+	server *emulator.Server
+	shell  []string
+	env    map[string]string
+	home   string
 }
 
 func newOrbJob(t *testing.T, shell []string, path string) *orbJob {
 	t.Helper()
-	w, err := world.Start(world.Options{})
+	w, err := emulator.Start(emulator.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +89,14 @@ func newOrbJob(t *testing.T, shell []string, path string) *orbJob {
 	if err := os.WriteFile(ca, w.CAPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j := &orbJob{t: t, world: w, shell: append(slices.Clone(shell), "-e"), env: w.Circle(world.CircleJob{}), home: home}
+	j := &orbJob{t: t, server: w, shell: append(slices.Clone(shell), "-e"), env: w.Circle(emulator.CircleJob{}), home: home}
 	if exec.Command(shell[0], slices.Concat(shell[1:], []string{"-o", "pipefail", "-c", ":"})...).Run() == nil { // Debian's dash has none
 		j.shell = append(j.shell, "-o", "pipefail")
 	}
 	maps.Copy(j.env, map[string]string{
 		"PATH": path, "HOME": home, "TMPDIR": t.TempDir(), "BASH_ENV": filepath.Join(home, ".bash_env-42"),
 		"AWS_CA_BUNDLE": ca, "AWS_ENDPOINT_URL_STS": w.URL("sts"), "AWS_ENDPOINT_URL_ECR": w.URL("ecr"),
-		"ECR_ROLE_TO_ASSUME": world.CircleRole, "ECR_OIDC_MIRROR": newShelf(t, r).URL,
+		"ECR_ROLE_TO_ASSUME": emulator.CircleRole, "ECR_OIDC_MIRROR": newShelf(t, r).URL,
 	})
 	if dir := os.Getenv("GOCOVERDIR"); dir != "" {
 		j.env["GOCOVERDIR"] = dir
@@ -148,12 +148,12 @@ func (j *orbJob) refused(name string, given map[string]any, want string) {
 // get is a later step, in which a client asks for a registry, and as whom it was let in.
 func (j *orbJob) get(host string) (role string) {
 	j.t.Helper()
-	j.world.Reset()
+	j.server.Reset()
 	out, errs, err := j.step(map[string]string{"ECR_OIDC_CACHE": "off", "ASKED": host}, `printf %s "$ASKED" | docker-credential-ecr-oidc get`)
 	if err != nil || !strings.Contains(out, `"Username":"AWS"`) {
 		j.t.Fatalf("a later step asked for %s: %v\n%s%s", host, err, out, errs)
 	}
-	for _, call := range j.world.Calls() {
+	for _, call := range j.server.Calls() {
 		if call.Op == "AssumeRoleWithWebIdentity" {
 			role = call.Detail
 		}
@@ -161,7 +161,7 @@ func (j *orbJob) get(host string) (role string) {
 	return role
 }
 
-const otherHost = world.SpokeAccount + ".dkr.ecr." + world.Region + ".amazonaws.com"
+const otherHost = emulator.SpokeAccount + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 
 // pathHas puts a directory before those of PATH, as a job's image does.
 func (j *orbJob) pathHas(dir string) {
@@ -191,7 +191,7 @@ func TestOrb(t *testing.T) {
 		if stderr != "" || strings.Contains(stdout, "role") {
 			t.Errorf("configure says\n%s%s", stdout, stderr)
 		}
-		if role := j.get(usual); role != world.CircleRole {
+		if role := j.get(usual); role != emulator.CircleRole {
 			t.Errorf("a later step was %s", role)
 		}
 
@@ -201,12 +201,12 @@ func TestOrb(t *testing.T) {
 		if after, _ := os.ReadFile(j.env["BASH_ENV"]); !bytes.Equal(before, after) {
 			t.Errorf("BASH_ENV has it twice: %s", after)
 		}
-		other := "arn:aws:iam::" + world.SpokeAccount + ":role/circle-pull"
-		j.world.Federate(other, "https://oidc.circleci.com/org/"+world.CircleOrg, world.CircleOrg, "org/"+world.CircleOrg+"/*")
+		other := "arn:aws:iam::" + emulator.SpokeAccount + ":role/circle-pull"
+		j.server.Federate(other, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg, "org/"+emulator.CircleOrg+"/*")
 		j.env["PULL_ROLE"] = other
 		stdout, _ = j.command("configure", map[string]any{"registries": otherHost + "/base/image", "role_arn": "$PULL_ROLE"})
-		contains(t, "configure", stdout, "Docker asks ecr-oidc for "+otherHost, "account "+world.SpokeAccount+" has role "+other)
-		for host, want := range map[string]string{usual: world.CircleRole, otherHost: other} {
+		contains(t, "configure", stdout, "Docker asks ecr-oidc for "+otherHost, "account "+emulator.SpokeAccount+" has role "+other)
+		for host, want := range map[string]string{usual: emulator.CircleRole, otherHost: other} {
 			if role := j.get(host); role != want {
 				t.Errorf("for %s a later step was %s, want %s", host, role, want)
 			}
@@ -227,7 +227,7 @@ func TestOrbBusyBox(t *testing.T) {
 		j.pathHas(filepath.Join(j.home, "bin"))
 		j.command("install", map[string]any{"version": released})
 		j.command("configure", map[string]any{"registries": usual})
-		if role := j.get(usual); role != world.CircleRole {
+		if role := j.get(usual); role != emulator.CircleRole {
 			t.Errorf("a later step was %s", role)
 		}
 	})
@@ -242,7 +242,7 @@ func TestOrbConfigure(t *testing.T) {
 		stub(t, box, program, `shift; for a; do printf '%s\n' "$a"; done >>"$HOME/asked"; echo . >>"$HOME/asked"`)
 		j := newOrbJob(t, shell, box)
 		maps.Copy(j.env, map[string]string{
-			"AWS_ECR_REGISTRY_ID": world.Account, "ECR_REGION": "eu-west-2",
+			"AWS_ECR_REGISTRY_ID": emulator.Account, "ECR_REGION": "eu-west-2",
 			"EVIL": "$(touch${IFS}$HOME/evil)`touch${IFS}$HOME/evil`;touch${IFS}$HOME/evil",
 			"name": "shadow", "entry": "a.example", "host": "repo", "HOSTS": "a.example b.example",
 		})
@@ -315,12 +315,12 @@ func TestOrbAudience(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
 		box := toolbox(t, "curl", sums)
 		j := newOrbJob(t, shell, box)
-		stub(t, box, "circleci", fmt.Sprintf("echo '%s'", j.world.CircleToken(world.CircleJob{Audience: "sts.amazonaws.com"})))
+		stub(t, box, "circleci", fmt.Sprintf("echo '%s'", j.server.CircleToken(emulator.CircleJob{Audience: "sts.amazonaws.com"})))
 		j.pathHas(filepath.Join(j.home, "bin"))
 		j.command("install", map[string]any{"version": released})
-		j.command("configure", map[string]any{"registries": usual, "audience": "sts.amazonaws.com", "session_name": "from-the-orb", "session_duration": "15m", "allowed_account_ids": world.Account})
+		j.command("configure", map[string]any{"registries": usual, "audience": "sts.amazonaws.com", "session_name": "from-the-orb", "session_duration": "15m", "allowed_account_ids": emulator.Account})
 		j.get(usual)
-		for _, call := range j.world.Calls() {
+		for _, call := range j.server.Calls() {
 			if call.Op == "AssumeRoleWithWebIdentity" && (call.Form.Get("RoleSessionName") != "from-the-orb" || call.Form.Get("DurationSeconds") != "900") {
 				t.Errorf("STS was asked %s", call.Form.Encode())
 			}
@@ -342,7 +342,7 @@ func TestOrbDockerConfig(t *testing.T) {
 		j.command("install", map[string]any{"version": released})
 		j.env["CIRCLE_WORKFLOW_JOB_ID"] = "0c0ffee0"
 		dir := filepath.Join(j.home, "docker-0c0ffee0")
-		given := map[string]any{"registries": usual, "role_arn": world.CircleRole, "docker_config": j.home + "/docker-$CIRCLE_WORKFLOW_JOB_ID"}
+		given := map[string]any{"registries": usual, "role_arn": emulator.CircleRole, "docker_config": j.home + "/docker-$CIRCLE_WORKFLOW_JOB_ID"}
 		if filepath.Base(shell[0]) != "bash" {
 			j.refused("configure", given, "docker_config cannot reach later steps without bash; set DOCKER_CONFIG in the environment of the job or executor")
 			j.env["DOCKER_CONFIG"] = dir
@@ -354,7 +354,7 @@ func TestOrbDockerConfig(t *testing.T) {
 		}
 		// The role is in that directory alone, so it comes from there.
 		j.env["ECR_ROLE_TO_ASSUME"] = ""
-		if role := j.get(usual); role != world.CircleRole {
+		if role := j.get(usual); role != emulator.CircleRole {
 			t.Errorf("a later step was %s", role)
 		}
 		if fi, err := os.Stat(dir); err != nil || fi.Mode().Perm() != 0o700 {
@@ -425,7 +425,7 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 		j := newOrbJob(t, shell, box)
 		j.pathHas(filepath.Join(j.home, "bin"))
 		j.env["CIRCLE_TAG"], j.env["TITLE"], j.env["REGION"] = "v1.2", "two words", "eu-west-2"
-		const image = world.Account + ".dkr.ecr.${REGION}.amazonaws.com/app"
+		const image = emulator.Account + ".dkr.ecr.${REGION}.amazonaws.com/app"
 		run := func(given map[string]any) (names []string, docker string) {
 			t.Helper()
 			os.Remove(filepath.Join(j.home, "docker"))
@@ -458,7 +458,7 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 		names, docker = run(map[string]any{
 			"image": image, "version": released, "tag": "$CIRCLE_TAG, latest", "path": "./image", "dockerfile": "image/Dockerfile.${CIRCLE_TAG}",
 			"extra_build_args": `--build-arg "TITLE=$TITLE" --label 'a b'` + "\n  " + `--label=$(id) --build-arg C="x"\ y *`, "docker_layer_caching": true, "checkout": false,
-			"registries": otherHost + "=circle", "role_arn": world.CircleRole,
+			"registries": otherHost + "=circle", "role_arn": emulator.CircleRole,
 		})
 		if want := "build|--file|image/Dockerfile.v1.2|--build-arg|TITLE=two words|--label|a b|--label=$(id)|--build-arg|C=x y|*|--tag|" + usual + "/app:v1.2|--tag|" + usual + "/app:latest|--|./image\n" +
 			"push|--|" + usual + "/app:v1.2\npush|--|" + usual + "/app:latest\n"; docker != want {

@@ -47,7 +47,7 @@ func TestDockersClient(t *testing.T) {
 	if got, err := client.Get(helper, server); err != nil || got.Secret == other.Secret || got.Secret == first.Secret {
 		t.Errorf("get after erase: %v, %v, want a new password", got, err)
 	}
-	if n := j.world.Count("ecr"); n != 2 {
+	if n := j.server.Count("ecr"); n != 2 {
 		t.Errorf("asked ECR %d times, want 2", n)
 	}
 	if _, err := client.Get(helper, "https://index.docker.io/v1/"); !credentials.IsErrCredentialsNotFound(err) {
@@ -80,7 +80,7 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%q with %q: exit code %d, want %d", tt.verb, tt.stdin, cmd.ProcessState.ExitCode(), tt.want)
 		}
 	}
-	if n := j.world.Count("oidc"); n != 1 {
+	if n := j.server.Count("oidc"); n != 1 {
 		t.Errorf("asked GitHub %d times, want once, for the one get of an ECR host", n)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // What README shows is what the program does: the refusal is the one that it prints, and the trust policy the one that
@@ -23,10 +23,10 @@ func TestReadme(t *testing.T) {
 	readme := strings.ReplaceAll(string(b), "\r\n", "\n")
 
 	j := newJob(t)
-	for name, value := range j.world.GitHub(world.GitHubJob{Event: "pull_request"}) {
+	for name, value := range j.server.GitHub(emulator.GitHubJob{Event: "pull_request"}) {
 		j.env[name] = value
 	}
-	j.env["ECR_OIDC_ROLE"], j.env["ECR_ROLE_TO_ASSUME"] = "", world.CIRole
+	j.env["ECR_OIDC_ROLE"], j.env["ECR_ROLE_TO_ASSUME"] = "", emulator.CIRole
 	if line, _, err := j.get(usual); err == nil || !strings.Contains(readme, "```\n"+line+"```\n") {
 		t.Errorf("README does not show this refusal:\n%s", line)
 	}
@@ -35,8 +35,8 @@ func TestReadme(t *testing.T) {
 	if policy == nil {
 		t.Fatal("README shows no trust policy")
 	}
-	j.world.AddRole(world.Role{ARN: world.CIRole, Trust: policy[1]})
-	for name, value := range j.world.GitHub(world.GitHubJob{}) {
+	j.server.AddRole(emulator.Role{ARN: emulator.CIRole, Trust: policy[1]})
+	for name, value := range j.server.GitHub(emulator.GitHubJob{}) {
 		j.env[name] = value
 	}
 	if out, _, err := j.get(usual); err != nil {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // When the role session behind a password is over, AWS is asked again: once, not by every get, and the password at hand
@@ -20,38 +20,38 @@ func TestRefresh(t *testing.T) {
 		service string     // what is asked again, to begin with
 	}{
 		{"all is well", func(*job) {}, true, "", "ecr"},
-		{"STS has a bad day", func(j *job) { j.world.Fail("sts", world.Fault{Status: 500}) }, false, "", "sts"},
-		{"STS hangs", func(j *job) { j.world.Fail("sts", world.Fault{Hang: true}) }, false, "", "sts"},
-		{"ECR has a bad day", func(j *job) { j.world.Fail("ecr", world.Fault{Status: 503}) }, false, "", "ecr"},
-		{"GitHub has a bad day", func(j *job) { j.world.Fail("oidc", world.Fault{Status: 503}) }, false, "", "oidc"},
-		{"the job's token cannot be had any more", func(j *job) { j.world.Fail("oidc", world.Fault{Status: 401}) }, false, "", "oidc"},
-		{"the token has expired", func(j *job) { j.world.Fail("sts", world.Fault{Code: "ExpiredTokenException"}) }, false, "", "sts"},
+		{"STS has a bad day", func(j *job) { j.server.Fail("sts", emulator.Fault{Status: 500}) }, false, "", "sts"},
+		{"STS hangs", func(j *job) { j.server.Fail("sts", emulator.Fault{Hang: true}) }, false, "", "sts"},
+		{"ECR has a bad day", func(j *job) { j.server.Fail("ecr", emulator.Fault{Status: 503}) }, false, "", "ecr"},
+		{"GitHub has a bad day", func(j *job) { j.server.Fail("oidc", emulator.Fault{Status: 503}) }, false, "", "oidc"},
+		{"the job's token cannot be had any more", func(j *job) { j.server.Fail("oidc", emulator.Fault{Status: 401}) }, false, "", "oidc"},
+		{"the token has expired", func(j *job) { j.server.Fail("sts", emulator.Fault{Code: "ExpiredTokenException"}) }, false, "", "sts"},
 		{"AWS cannot fetch the issuer's keys", func(j *job) {
-			j.world.Fail("sts", world.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"})
+			j.server.Fail("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"})
 		}, false, "", "sts"},
 		{"the trust policy was changed", func(j *job) {
-			j.world.Fail("sts", world.Fault{Status: 403, Code: "AccessDenied"})
+			j.server.Fail("sts", emulator.Fault{Status: 403, Code: "AccessDenied"})
 		}, false, "AccessDenied", "sts"},
 		{"the role may not use ECR any more", func(j *job) {
-			j.world.Fail("ecr", world.Fault{Code: "AccessDeniedException"})
+			j.server.Fail("ecr", emulator.Fault{Code: "AccessDeniedException"})
 		}, false, "AccessDeniedException", "ecr"},
 		{"the provider is gone", func(j *job) {
-			j.world.Fail("sts", world.Fault{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account"})
+			j.server.Fail("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account"})
 		}, false, "InvalidIdentityToken", "sts"},
-		{"the issuer rejects the claim", func(j *job) { j.world.Fail("sts", world.Fault{Status: 403, Code: "IDPRejectedClaim"}) }, false, "IDPRejectedClaim", "sts"},
+		{"the issuer rejects the claim", func(j *job) { j.server.Fail("sts", emulator.Fault{Status: 403, Code: "IDPRejectedClaim"}) }, false, "IDPRejectedClaim", "sts"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			j := newJobIn(t, world.Options{Sessions: time.Second, JobTokens: time.Minute})
+			j := newJobIn(t, emulator.Options{Sessions: time.Second, JobTokens: time.Minute})
 			get := func() answered {
 				stdout, stderr, err := j.get(usual)
 				return answered{stdout, stderr, err}
 			}
 			old := get().password(t)
 			tt.change(j)
-			before := j.world.Count(tt.service)
+			before := j.server.Count(tt.service)
 			last, start := get(), time.Now()
-			for j.world.Count(tt.service) == before { // the session is not over yet
+			for j.server.Count(tt.service) == before { // the session is not over yet
 				if last.password(t) != old {
 					t.Fatal("another password without a call")
 				}
@@ -60,14 +60,14 @@ func TestRefresh(t *testing.T) {
 				}
 				last = get()
 			}
-			calls := len(j.world.Calls())
+			calls := len(j.server.Calls())
 			again := get()
 			switch {
 			case tt.refused != "":
 				if last.err == nil || !strings.Contains(last.stdout, tt.refused) || last.stdout != last.stderr || again.stdout != last.stdout {
 					t.Errorf("%v: %s%s", last.err, last.stdout, last.stderr)
 				}
-				j.world.Heal()
+				j.server.Heal()
 				if stdout, stderr, err := j.run("erase", usual); err != nil {
 					t.Fatal(err, stdout, stderr)
 				}
@@ -85,7 +85,7 @@ func TestRefresh(t *testing.T) {
 					t.Errorf("%v, then %v", last, again)
 				}
 			}
-			if n := len(j.world.Calls()); n != calls {
+			if n := len(j.server.Calls()); n != calls {
 				t.Errorf("%d more calls by the next get", n-calls)
 			}
 		})

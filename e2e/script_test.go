@@ -16,14 +16,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // usual is the registry that scripts ask for unless they say otherwise.
-const usual = world.Account + ".dkr.ecr." + world.Region + ".amazonaws.com"
+const usual = emulator.Account + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 
-// TestScripts runs each script in testdata against a world of its own. In a script's environment there is nothing but
-// a HOME, the world's endpoints and its CA; "github" or "circleci" make it a job.
+// TestScripts runs each script in testdata against an emulator of its own. In a script's environment there is nothing but
+// a HOME, the emulator's endpoints and its CA; "github" or "circleci" make it a job.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -67,14 +67,14 @@ func TestScripts(t *testing.T) {
 type key struct{}
 
 func setup(env *testscript.Env) error {
-	w, err := world.Start(world.Options{})
+	w, err := emulator.Start(emulator.Options{})
 	if err != nil {
 		return err
 	}
 	env.Defer(w.Close)
 	w.Default()
-	w.AddSSO("sso-access-token-of-jane", world.Account, "Developer", "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer")
-	w.AddRole(world.Role{ARN: "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer", Pull: []string{"app*"}})
+	w.AddSSO("sso-access-token-of-jane", emulator.Account, "Developer", "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer")
+	w.AddRole(emulator.Role{ARN: "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer", Pull: []string{"app*"}})
 	env.Values[key{}] = w
 	ca := filepath.Join(env.WorkDir, "ca.pem")
 	if err := os.WriteFile(ca, w.CAPEM(), 0o600); err != nil {
@@ -91,8 +91,8 @@ func setup(env *testscript.Env) error {
 		{"AWS_ENDPOINT_URL_STS", w.URL("sts")}, {"AWS_ENDPOINT_URL_ECR", w.URL("ecr")}, {"AWS_ENDPOINT_URL_ECR_PUBLIC", w.URL("ecr-public")},
 		{"AWS_ENDPOINT_URL_SSO", w.URL("sso")}, {"AWS_ENDPOINT_URL_SSO_OIDC", w.URL("sso-oidc")},
 		{"WORLD", strings.TrimSuffix(w.URL(""), "/")}, {"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")}, {"PROXY", w.Proxy()},
-		{"HOST", usual}, {"ROLE", world.CIRole}, {"CIRCLE_ROLE", world.CircleRole}, {"SPOKE", world.SpokeRole}, {"PUSHER", world.PusherRole},
-		{"KEY_ID", world.AccessKeyID}, {"KEY_SECRET", world.SecretAccessKey},
+		{"HOST", usual}, {"ROLE", emulator.CIRole}, {"CIRCLE_ROLE", emulator.CircleRole}, {"SPOKE", emulator.SpokeRole}, {"PUSHER", emulator.PusherRole},
+		{"KEY_ID", emulator.AccessKeyID}, {"KEY_SECRET", emulator.SecretAccessKey},
 		{"GOCOVERDIR", os.Getenv("GOCOVERDIR")},
 	} {
 		env.Setenv(v[0], v[1])
@@ -100,7 +100,7 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-func the(ts *testscript.TestScript) *world.World { return ts.Value(key{}).(*world.World) }
+func the(ts *testscript.TestScript) *emulator.Server { return ts.Value(key{}).(*emulator.Server) }
 
 func setAll(ts *testscript.TestScript, env map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -129,7 +129,7 @@ func options(ts *testscript.TestScript, args []string, into any) {
 }
 
 func githubJob(ts *testscript.TestScript, _ bool, args []string) {
-	var j world.GitHubJob
+	var j emulator.GitHubJob
 	real := slices.Contains(args, "real")
 	options(ts, slices.DeleteFunc(args, func(a string) bool { return a == "real" }), &j)
 	if real {
@@ -143,13 +143,13 @@ func githubJob(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func circleJob(ts *testscript.TestScript, _ bool, args []string) {
-	var j world.CircleJob
+	var j emulator.CircleJob
 	options(ts, args, &j)
 	setAll(ts, the(ts).Circle(j))
 }
 
 func forgejoJob(ts *testscript.TestScript, _ bool, args []string) {
-	var j world.ForgejoJob
+	var j emulator.ForgejoJob
 	options(ts, args, &j)
 	setAll(ts, the(ts).Forgejo(j))
 	temp := filepath.Join(ts.Getenv("WORK"), "runner")
@@ -158,19 +158,19 @@ func forgejoJob(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func gitlabJob(ts *testscript.TestScript, _ bool, args []string) {
-	var j world.GitLabJob
+	var j emulator.GitLabJob
 	options(ts, args, &j)
 	setAll(ts, the(ts).GitLab(j))
 }
 
 func buildkiteJob(ts *testscript.TestScript, _ bool, args []string) {
-	var j world.BuildkiteJob
+	var j emulator.BuildkiteJob
 	options(ts, args, &j)
 	setAll(ts, the(ts).Buildkite(j))
 }
 
 func azureJob(ts *testscript.TestScript, _ bool, args []string) {
-	var j world.AzureJob
+	var j emulator.AzureJob
 	options(ts, args, &j)
 	setAll(ts, the(ts).Azure(j))
 }
@@ -179,7 +179,7 @@ func federate(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 4 {
 		ts.Fatalf("usage: federate ROLE ISSUER AUDIENCE SUBJECT")
 	}
-	the(ts).Federate("arn:aws:iam::"+world.Account+":role/"+args[0], args[1], args[2], args[3])
+	the(ts).Federate("arn:aws:iam::"+emulator.Account+":role/"+args[0], args[1], args[2], args[3])
 }
 
 func asked(ts *testscript.TestScript, _ bool, args []string) {
@@ -193,7 +193,7 @@ func asked(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // lines writes each call as "SERVICE HOST OP DETAIL STATUS FORM".
-func lines(w *world.World) (out []string) {
+func lines(w *emulator.Server) (out []string) {
 	for _, c := range w.Calls() {
 		out = append(out, fmt.Sprintf("%s %s %s %s %d %s %s", c.Service, c.Host, c.Op, c.Detail, c.Status, c.Form.Encode(), c.Header.Get("User-Agent")))
 	}
@@ -210,7 +210,7 @@ func saw(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func fail(ts *testscript.TestScript, _ bool, args []string) {
-	var f world.Fault
+	var f emulator.Fault
 	rest := args[1:]
 	for i, a := range rest {
 		if d, ok := strings.CutPrefix(a, "Delay="); ok {
@@ -236,11 +236,11 @@ func heal(ts *testscript.TestScript, _ bool, _ []string) { the(ts).Heal() }
 func down(ts *testscript.TestScript, _ bool, _ []string) { the(ts).Close() }
 
 func trust(ts *testscript.TestScript, _ bool, args []string) {
-	the(ts).AddRole(world.Role{ARN: world.CIRole, Trust: world.GitHubTrust(args[0]), Push: []string{"*"}, Pull: []string{"*"}, Public: true})
+	the(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust(args[0]), Push: []string{"*"}, Pull: []string{"*"}, Public: true})
 }
 
 func forbid(ts *testscript.TestScript, _ bool, _ []string) {
-	the(ts).AddRole(world.Role{ARN: world.CIRole, Trust: world.GitHubTrust("repo:acme/app:ref:refs/heads/main"), NoLogin: true})
+	the(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), NoLogin: true})
 }
 
 // mint makes a token as an issuer would, or as it would not: issuer=, wrong-key, and any claim.
@@ -252,7 +252,7 @@ func mint(ts *testscript.TestScript, _ bool, args []string) {
 			claims[name] = time.Now().Unix() + int64(n)
 		}
 	}
-	issuer, sign := world.GitHubIssuer, the(ts).Mint
+	issuer, sign := emulator.GitHubIssuer, the(ts).Mint
 	if s, ok := claims["issuer"].(string); ok {
 		issuer = s
 	}
@@ -268,7 +268,7 @@ func circleCommand(ts *testscript.TestScript, _ bool, args []string) {
 	if runtime.GOOS == "windows" {
 		ts.Fatalf("the emulated circleci command is a shell script")
 	}
-	var j world.CircleJob
+	var j emulator.CircleJob
 	options(ts, args, &j)
 	bin := filepath.Join(ts.Getenv("WORK"), "orb")
 	ts.Check(os.MkdirAll(bin, 0o755))

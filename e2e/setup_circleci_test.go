@@ -13,7 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // circleConfig is as much of a CircleCI configuration as the examples use.
@@ -230,14 +230,14 @@ func holds(t *testing.T, condition any, values map[string]any) bool {
 
 // command puts a "circleci" on the job's PATH that mints tokens, as CircleCI's own does in a job, and notes what it was
 // asked.
-func (r *exampleJob) command(job world.CircleJob) {
+func (r *exampleJob) command(job emulator.CircleJob) {
 	r.t.Helper()
 	bin := filepath.Join(r.home, "bin")
 	note := filepath.Join(bin, "asked")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		r.t.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>'%s'\nprintf '%%s\\n' '%s'\n", note, r.world.CircleToken(job))
+	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>'%s'\nprintf '%%s\\n' '%s'\n", note, r.server.CircleToken(job))
 	if err := os.WriteFile(filepath.Join(bin, "circleci"), []byte(script), 0o755); err != nil {
 		r.t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ import (
 
 // standIn is as much of Docker's command line as the examples use, made of the library behind crane: like Docker it reads
 // config.json and asks the helper that it names, by host. There is no daemon. What was built is remembered by its name, and
-// an image has the same digest whenever it is made of the same Dockerfile. Docker and BuildKit themselves are e2e/lab's.
+// an image has the same digest whenever it is made of the same Dockerfile. Docker and BuildKit themselves are e2e/clients's.
 func standIn() {
 	if err := dockerCommand(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -240,7 +240,7 @@ func dockerPull(tag string) error {
 	return nil
 }
 
-// registryClient is what a client does by default, with the world's certificate; HTTPS_PROXY leads it there.
+// registryClient is what a client does by default, with the emulator's certificate; HTTPS_PROXY leads it there.
 func registryClient() ([]remote.Option, error) {
 	pem, err := os.ReadFile(os.Getenv("AWS_CA_BUNDLE"))
 	if err != nil {

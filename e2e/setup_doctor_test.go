@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // A job that calls the reusable workflow from a branch of its repository is refused, and doctor with the example's own
 // trust policies names the condition that fails, and why: nobody needs CloudTrail.
 func TestSetupReusableWorkflowDoctor(t *testing.T) {
 	t.Parallel()
-	for policy, job := range map[string]world.GitHubJob{
+	for policy, job := range map[string]emulator.GitHubJob{
 		"trust-policy.json":       {SubjectOf: []string{"repo", "context", "job_workflow_ref"}},
 		"trust-policy.claim.json": {},
 	} {
@@ -26,11 +26,11 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 			}
 			j := newJob(t)
 			const role = "arn:aws:iam::123456789012:role/gha-build-and-push"
-			j.world.AddRole(world.Role{ARN: role, Trust: string(text)})
+			j.server.AddRole(emulator.Role{ARN: role, Trust: string(text)})
 			const workflow = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/"
 			doctor := func(ref string) (string, error) {
 				job.CalledFrom = workflow + ref
-				j.env = withJob(j.env, j.world.GitHub(job))
+				j.env = withJob(j.env, j.server.GitHub(job))
 				j.env["ECR_OIDC_ROLE"] = role
 				cmd, stdout, _ := j.command("doctor", "")
 				cmd.Args = append(cmd.Args, "--trust-policy", path, usual)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // workflow is as much of a GitHub workflow as the examples use.
@@ -51,7 +51,7 @@ func (w workflow) only(t *testing.T) workflowJob {
 
 // github runs the one job of a workflow; a reusable workflow that it calls lies beside it. The error is that of the step
 // that failed.
-func (e *example) github(file string, j world.GitHubJob) (*exampleJob, error) {
+func (e *example) github(file string, j emulator.GitHubJob) (*exampleJob, error) {
 	e.t.Helper()
 	var w workflow
 	loadYAML(e.t, filepath.Join(e.dir, file), &w)
@@ -82,7 +82,7 @@ func (e *example) github(file string, j world.GitHubJob) (*exampleJob, error) {
 		job = inner
 	}
 	j.NoIDToken = job.Permissions["id-token"] != "write"
-	r := e.job(e.world.GitHubReal(j))
+	r := e.job(e.server.GitHubReal(j))
 	r.env["GITHUB_ENV"] = filepath.Join(r.home, "github-env")
 	for name, value := range job.Env {
 		r.env[name] = r.expand(value, inputs, r.env)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // An example is one folder of examples/, run as it stands: the AWS commands of its README make the roles, with the
@@ -25,10 +25,10 @@ import (
 type example struct {
 	t        *testing.T
 	dir      string
-	world    *world.World
+	server   *emulator.Server
 	readme   string
-	settings map[string]string     // "secret NAME", "variable NAME"
-	roles    map[string]world.Role // by ARN
+	settings map[string]string        // "secret NAME", "variable NAME"
+	roles    map[string]emulator.Role // by ARN
 }
 
 const examples = "../examples"
@@ -36,12 +36,12 @@ const examples = "../examples"
 func newExample(t *testing.T, name string) *example {
 	t.Helper()
 	needBash(t)
-	w, err := world.Start(world.Options{})
+	w, err := emulator.Start(emulator.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	e := &example{t: t, dir: filepath.Join(examples, name), world: w, settings: map[string]string{}, roles: map[string]world.Role{}}
+	e := &example{t: t, dir: filepath.Join(examples, name), server: w, settings: map[string]string{}, roles: map[string]emulator.Role{}}
 	e.readme = e.read("README.md")
 	for _, m := range regexp.MustCompile("(?m)^\\| (secret|variable) `(\\w+)` \\| `([^`]*)` \\|").FindAllStringSubmatch(e.readme, -1) {
 		e.settings[m[1]+" "+m[2]] = m[3]
@@ -135,7 +135,7 @@ func (e *example) awsCommand(command string) {
 	case "iam create-open-id-connect-provider":
 		// In the account of each role that trusts it.
 		for _, account := range e.accounts() {
-			e.world.AddProvider(account, one("--url"), one("--client-id-list"))
+			e.server.AddProvider(account, one("--url"), one("--client-id-list"))
 		}
 	case "iam create-role":
 		trust := file("--assume-role-policy-document")
@@ -143,7 +143,7 @@ func (e *example) awsCommand(command string) {
 		if _, ok := e.roles[arn]; ok {
 			e.t.Fatalf("%s is made twice", arn)
 		}
-		e.setRole(world.Role{ARN: arn, Trust: trust})
+		e.setRole(emulator.Role{ARN: arn, Trust: trust})
 	case "iam update-assume-role-policy":
 		r := e.role(one("--role-name"))
 		r.Trust = file("--policy-document")
@@ -153,8 +153,8 @@ func (e *example) awsCommand(command string) {
 		r.Policy = file("--policy-document")
 		e.setRole(r)
 	case "iam create-user":
-		e.world.AddUser(world.User{ARN: "arn:aws:iam::" + world.Account + ":user/" + one("--user-name"),
-			AccessKeyID: world.AccessKeyID, SecretAccessKey: world.SecretAccessKey, NoLogin: true})
+		e.server.AddUser(emulator.User{ARN: "arn:aws:iam::" + emulator.Account + ":user/" + one("--user-name"),
+			AccessKeyID: emulator.AccessKeyID, SecretAccessKey: emulator.SecretAccessKey, NoLogin: true})
 	case "iam create-access-key", "iam delete-access-key", "ecr create-repository":
 	default:
 		e.t.Fatalf("README types %q, which these tests do not know", command)
@@ -176,13 +176,13 @@ func (e *example) accounts() (all []string) {
 	return all
 }
 
-func (e *example) setRole(r world.Role) {
+func (e *example) setRole(r emulator.Role) {
 	e.roles[r.ARN] = r
-	e.world.AddRole(r)
+	e.server.AddRole(r)
 }
 
 // role finds a role by its name; those of one example have different ones.
-func (e *example) role(name string) world.Role {
+func (e *example) role(name string) emulator.Role {
 	e.t.Helper()
 	for arn, r := range e.roles {
 		if strings.HasSuffix(arn, ":role/"+name) {
@@ -190,7 +190,7 @@ func (e *example) role(name string) world.Role {
 		}
 	}
 	e.t.Fatalf("there is no role %s", name)
-	return world.Role{}
+	return emulator.Role{}
 }
 
 // terraform is aws for an example whose AWS is Terraform's: the names are in main.tf, and the policies are those that it
@@ -210,11 +210,11 @@ func (e *example) terraform(clientID string) {
 	if mutability == nil {
 		e.t.Fatal("nobody says whether the tags are immutable")
 	}
-	e.world.SetImmutable(world.Account, world.Region, repository[1], mutability[1] == "IMMUTABLE")
+	e.server.SetImmutable(emulator.Account, emulator.Region, repository[1], mutability[1] == "IMMUTABLE")
 	trust := e.read("trust-policy.json")
 	a := trustAccount(e.t, trust)
-	e.world.AddProvider(a, world.GitHubIssuer, clientID)
-	e.setRole(world.Role{ARN: "arn:aws:iam::" + a + ":role/" + m[1], Trust: trust, Policy: e.read("push-policy.json")})
+	e.server.AddProvider(a, emulator.GitHubIssuer, clientID)
+	e.setRole(emulator.Role{ARN: "arn:aws:iam::" + a + ":role/" + m[1], Trust: trust, Policy: e.read("push-policy.json")})
 }
 
 // --- the CI -------------------------------------------------------------------------------------------------------------
@@ -238,12 +238,12 @@ func (e *example) job(ci map[string]string) *exampleJob {
 			e.t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(ca, e.world.CAPEM(), 0o600); err != nil {
+	if err := os.WriteFile(ca, e.server.CAPEM(), 0o600); err != nil {
 		e.t.Fatal(err)
 	}
 	r.env = map[string]string{
 		"PATH": built + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": r.home, "TMPDIR": temp,
-		"AWS_CA_BUNDLE": ca, "HTTPS_PROXY": e.world.Proxy(), "GOCOVERDIR": os.Getenv("GOCOVERDIR"),
+		"AWS_CA_BUNDLE": ca, "HTTPS_PROXY": e.server.Proxy(), "GOCOVERDIR": os.Getenv("GOCOVERDIR"),
 	}
 	maps.Copy(r.env, ci)
 	if ci["GITHUB_ACTIONS"] != "" {
@@ -358,7 +358,7 @@ func (e *example) refusedFor(err error, parts ...string) {
 // callers are the roles that used each repository, as ACCOUNT/ROLE by ACCOUNT/REPOSITORY.
 func (e *example) callers() map[string]string {
 	all := map[string]string{}
-	for _, c := range e.world.Calls() {
+	for _, c := range e.server.Calls() {
 		m := regexp.MustCompile(`^/v2/(.+)/(?:blobs|manifests)/`).FindStringSubmatch(c.Detail)
 		if m == nil || c.Caller == "" {
 			continue
@@ -376,7 +376,7 @@ func (e *example) callers() map[string]string {
 
 // assumed lists the roles that STS gave out, and how.
 func (e *example) assumed() (all []string) {
-	for _, c := range e.world.Calls() {
+	for _, c := range e.server.Calls() {
 		if c.Service == "sts" && c.Status == 200 {
 			all = append(all, c.Op+" "+c.Form.Get("RoleArn"))
 		}

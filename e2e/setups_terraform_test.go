@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // In all of these but the last Terraform renders documents from examples/terraform/policies, which has no provider: nothing
@@ -23,7 +23,7 @@ import (
 
 const (
 	githubProvider    = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
-	circleProvider    = "arn:aws:iam::123456789012:oidc-provider/oidc.circleci.com/org/" + world.CircleOrg
+	circleProvider    = "arn:aws:iam::123456789012:oidc-provider/oidc.circleci.com/org/" + emulator.CircleOrg
 	gitlabProvider    = "arn:aws:iam::123456789012:oidc-provider/gitlab.com"
 	buildkiteProvider = "arn:aws:iam::123456789012:oidc-provider/agent.buildkite.com"
 	appRepository     = "arn:aws:ecr:eu-west-2:123456789012:repository/app"
@@ -127,7 +127,7 @@ func trustsGitHub(repository ...map[string]any) inputs {
 }
 
 func trustsCircle(project map[string]any) inputs {
-	all := map[string]any{"organization_id": world.CircleOrg, "project_id": world.CircleProject, "repository": "github.com/acme/app"}
+	all := map[string]any{"organization_id": emulator.CircleOrg, "project_id": emulator.CircleProject, "repository": "github.com/acme/app"}
 	maps.Copy(all, project)
 	return inputs{"circleci": []any{all}, "circleci_provider_arn": circleProvider}
 }
@@ -265,15 +265,15 @@ func sameJSON(t *testing.T, file, document string) {
 // An identity is a job that asks for the role, and its subject, or a part of it.
 type identity struct {
 	sub string
-	env func(*world.World) map[string]string
+	env func(*emulator.Server) map[string]string
 }
 
-func gh(sub string, j world.GitHubJob) identity {
-	return identity{sub, func(w *world.World) map[string]string { return w.GitHubReal(j) }}
+func gh(sub string, j emulator.GitHubJob) identity {
+	return identity{sub, func(w *emulator.Server) map[string]string { return w.GitHubReal(j) }}
 }
 
-func cc(sub string, j world.CircleJob) identity {
-	return identity{sub, func(w *world.World) map[string]string { return w.Circle(j) }}
+func cc(sub string, j emulator.CircleJob) identity {
+	return identity{sub, func(w *emulator.Server) map[string]string { return w.Circle(j) }}
 }
 
 // What the module renders is whom it says: STS evaluates it, the right jobs push and pull with the built binary, and the
@@ -283,14 +283,14 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 	needBash(t)
 	r := newRenderer(t)
 	called := func(ref string) string { return "acme/gh-actions/.github/workflows/build-and-push.yaml@" + ref }
-	main := gh("repo:acme/app:ref:refs/heads/main", world.GitHubJob{})
-	feature := gh("repo:acme/app:ref:refs/heads/feature", world.GitHubJob{Ref: "refs/heads/feature"})
-	pull := gh("repo:acme/app:pull_request", world.GitHubJob{Event: "pull_request"})
-	tag := gh("repo:acme/app:ref:refs/tags/v1", world.GitHubJob{Ref: "refs/tags/v1"})
-	production := gh("repo:acme/app:environment:production", world.GitHubJob{Environment: "production"})
-	evil := gh("repo:acme-evil/app:ref:refs/heads/main", world.GitHubJob{Repository: "acme-evil/app"})
-	immutable := gh("repo:acme@123456/app@456789:ref:refs/heads/main", world.GitHubJob{Immutable: true})
-	web := gh("repo:acme/web:ref:refs/heads/main", world.GitHubJob{Repository: "acme/web"})
+	main := gh("repo:acme/app:ref:refs/heads/main", emulator.GitHubJob{})
+	feature := gh("repo:acme/app:ref:refs/heads/feature", emulator.GitHubJob{Ref: "refs/heads/feature"})
+	pull := gh("repo:acme/app:pull_request", emulator.GitHubJob{Event: "pull_request"})
+	tag := gh("repo:acme/app:ref:refs/tags/v1", emulator.GitHubJob{Ref: "refs/tags/v1"})
+	production := gh("repo:acme/app:environment:production", emulator.GitHubJob{Environment: "production"})
+	evil := gh("repo:acme-evil/app:ref:refs/heads/main", emulator.GitHubJob{Repository: "acme-evil/app"})
+	immutable := gh("repo:acme@123456/app@456789:ref:refs/heads/main", emulator.GitHubJob{Immutable: true})
+	web := gh("repo:acme/web:ref:refs/heads/main", emulator.GitHubJob{Repository: "acme/web"})
 	cases := []struct {
 		name     string
 		in       inputs
@@ -300,42 +300,42 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 		{"branch", trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}),
 			[]identity{main}, []identity{feature, pull, tag, production, evil, immutable, web}},
 		{"branches by a pattern", trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main", "release/*"}}),
-			[]identity{main, gh("", world.GitHubJob{Ref: "refs/heads/release/1"})}, []identity{feature, tag, pull}},
+			[]identity{main, gh("", emulator.GitHubJob{Ref: "refs/heads/release/1"})}, []identity{feature, tag, pull}},
 		{"tags", trustsGitHub(map[string]any{"repository": "acme/app", "tags": []string{"v*"}}),
-			[]identity{tag}, []identity{main, gh("repo:acme/app:ref:refs/heads/v1", world.GitHubJob{Ref: "refs/heads/v1"})}},
+			[]identity{tag}, []identity{main, gh("repo:acme/app:ref:refs/heads/v1", emulator.GitHubJob{Ref: "refs/heads/v1"})}},
 		{"environment", trustsGitHub(map[string]any{"repository": "acme/app", "environments": []string{"production", "a:b"}}),
-			[]identity{production, gh("", world.GitHubJob{Environment: "a:b"})}, []identity{main, gh("repo:acme/app:environment:a", world.GitHubJob{Environment: "a"})}},
+			[]identity{production, gh("", emulator.GitHubJob{Environment: "a:b"})}, []identity{main, gh("repo:acme/app:environment:a", emulator.GitHubJob{Environment: "a"})}},
 		{"pull requests", merged(trustsGitHub(map[string]any{"repository": "acme/app", "pull_requests": true}), inputs{"permissions": "pull"}),
-			[]identity{pull}, []identity{main, gh("repo:acme-evil/app:pull_request", world.GitHubJob{Repository: "acme-evil/app", Event: "pull_request"})}},
+			[]identity{pull}, []identity{main, gh("repo:acme-evil/app:pull_request", emulator.GitHubJob{Repository: "acme-evil/app", Event: "pull_request"})}},
 		{"several repositories", trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}, map[string]any{"repository": "acme/web", "tags": []string{"v*"}}),
-			[]identity{main, gh("", world.GitHubJob{Repository: "acme/web", Ref: "refs/tags/v1"})}, []identity{web, tag}},
+			[]identity{main, gh("", emulator.GitHubJob{Repository: "acme/web", Ref: "refs/tags/v1"})}, []identity{web, tag}},
 		{"immutable", trustsGitHub(map[string]any{"repository": "acme/app", "owner_id": "123456", "repository_id": "456789", "branches": []string{"main"}}),
-			[]identity{immutable}, []identity{main, gh("repo:acme@123456/app@1:", world.GitHubJob{Immutable: true, Claims: map[string]any{"repository_id": "1"}})}},
+			[]identity{immutable}, []identity{main, gh("repo:acme@123456/app@1:", emulator.GitHubJob{Immutable: true, Claims: map[string]any{"repository_id": "1"}})}},
 		{"everything of a repository", inputs{"github_provider_arn": githubProvider, "github_subjects": []string{"repo:acme/app:*"}},
 			[]identity{main, feature, pull, tag, production}, []identity{evil, web, immutable}},
 		{"customised", inputs{"github_provider_arn": githubProvider, "github_subjects": []string{"repository_owner:acme:environment:production"}},
-			[]identity{gh("", world.GitHubJob{Environment: "production", SubjectOf: []string{"repository_owner", "environment"}})},
-			[]identity{production, gh("repository_owner:acme-evil:environment:production", world.GitHubJob{Repository: "acme-evil/app", Environment: "production", SubjectOf: []string{"repository_owner", "environment"}})}},
+			[]identity{gh("", emulator.GitHubJob{Environment: "production", SubjectOf: []string{"repository_owner", "environment"}})},
+			[]identity{production, gh("repository_owner:acme-evil:environment:production", emulator.GitHubJob{Repository: "acme-evil/app", Environment: "production", SubjectOf: []string{"repository_owner", "environment"}})}},
 		{"reusable workflow of one repository and branch", trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}, "reusable_workflows": []string{called("refs/tags/v*")}}),
-			[]identity{gh("", world.GitHubJob{CalledFrom: called("refs/tags/v1")})},
-			[]identity{main, gh("repo:acme/app:ref:refs/heads/main", world.GitHubJob{CalledFrom: called("refs/heads/v1")}),
-				gh("repo:acme/app:ref:refs/heads/feature", world.GitHubJob{Ref: "refs/heads/feature", CalledFrom: called("refs/tags/v1")})}},
+			[]identity{gh("", emulator.GitHubJob{CalledFrom: called("refs/tags/v1")})},
+			[]identity{main, gh("repo:acme/app:ref:refs/heads/main", emulator.GitHubJob{CalledFrom: called("refs/heads/v1")}),
+				gh("repo:acme/app:ref:refs/heads/feature", emulator.GitHubJob{Ref: "refs/heads/feature", CalledFrom: called("refs/tags/v1")})}},
 		{"reusable workflow at a commit", trustsGitHub(map[string]any{"repository": "acme/*", "reusable_workflows": []string{called(commit)}}),
-			[]identity{gh("", world.GitHubJob{Ref: "refs/heads/any", CalledFrom: called(commit)})},
-			[]identity{main, gh("repo:acme/app:ref:refs/heads/main", world.GitHubJob{CalledFrom: called(strings.Repeat("0", 40))})}},
+			[]identity{gh("", emulator.GitHubJob{Ref: "refs/heads/any", CalledFrom: called(commit)})},
+			[]identity{main, gh("repo:acme/app:ref:refs/heads/main", emulator.GitHubJob{CalledFrom: called(strings.Repeat("0", 40))})}},
 		{"circleci branch and tag", trustsCircle(map[string]any{"branches": []string{"main"}, "tags": []string{"v*"}}),
-			[]identity{cc("", world.CircleJob{}), cc("", world.CircleJob{Ref: "refs/tags/v1", User: "00000000-0000-0000-0000-000000000000"})},
-			[]identity{cc("/vcs-ref/refs/heads/feature", world.CircleJob{Ref: "refs/heads/feature"}),
-				cc("/vcs-origin/github.com/acme/web/", world.CircleJob{Repo: "acme/web"}),
-				cc("/vcs-ref/refs/heads/x/vcs-origin/", world.CircleJob{Ref: "refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"})}},
+			[]identity{cc("", emulator.CircleJob{}), cc("", emulator.CircleJob{Ref: "refs/tags/v1", User: "00000000-0000-0000-0000-000000000000"})},
+			[]identity{cc("/vcs-ref/refs/heads/feature", emulator.CircleJob{Ref: "refs/heads/feature"}),
+				cc("/vcs-origin/github.com/acme/web/", emulator.CircleJob{Repo: "acme/web"}),
+				cc("/vcs-ref/refs/heads/x/vcs-origin/", emulator.CircleJob{Ref: "refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"})}},
 		{"another audience", merged(trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}), inputs{"github_audience": "sts.amazonaws.com.cn"}),
-			[]identity{{env: func(w *world.World) map[string]string {
-				env := w.GitHubReal(world.GitHubJob{})
+			[]identity{{env: func(w *emulator.Server) map[string]string {
+				env := w.GitHubReal(emulator.GitHubJob{})
 				env["ECR_OIDC_AUDIENCE"] = "sts.amazonaws.com.cn"
 				return env
 			}}}, []identity{main}},
 		{"both, while moving", merged(trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}), trustsCircle(map[string]any{"branches": []string{"main"}})),
-			[]identity{main, cc("", world.CircleJob{})}, []identity{feature, cc("/refs/heads/feature", world.CircleJob{Ref: "refs/heads/feature"})}},
+			[]identity{main, cc("", emulator.CircleJob{})}, []identity{feature, cc("/refs/heads/feature", emulator.CircleJob{Ref: "refs/heads/feature"})}},
 	}
 	calls := map[string]inputs{}
 	for i, c := range cases {
@@ -345,17 +345,17 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w, err := world.Start(world.Options{})
+			w, err := emulator.Start(emulator.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(w.Close)
 			policies := all[fmt.Sprintf("case%d", i)]
 			for _, m := range regexp.MustCompile(`arn:aws:iam::(\d+):oidc-provider/([^"]+)`).FindAllStringSubmatch(policies.Trust, -1) {
-				w.AddProvider(m[1], m[2], "sts.amazonaws.com", "sts.amazonaws.com.cn", world.CircleOrg)
+				w.AddProvider(m[1], m[2], "sts.amazonaws.com", "sts.amazonaws.com.cn", emulator.CircleOrg)
 			}
 			const arn, image = "arn:aws:iam::123456789012:role/rendered", registry + "/app:1"
-			e := &example{t: t, world: w, roles: map[string]world.Role{}}
+			e := &example{t: t, server: w, roles: map[string]emulator.Role{}}
 			as := func(id identity) *exampleJob {
 				j := e.job(id.env(w))
 				j.env["ECR_OIDC_ROLE"] = arn
@@ -367,7 +367,7 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 				}
 				return j
 			}
-			e.setRole(world.Role{ARN: arn, Trust: policies.Trust, Policy: policies.Push})
+			e.setRole(emulator.Role{ARN: arn, Trust: policies.Trust, Policy: policies.Push})
 			for _, id := range c.admitted {
 				j := as(id)
 				if err := j.shell(nil, "docker build --push -t "+image+" ."); err != nil {
@@ -380,7 +380,7 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 				e.refusedFor(as(id).exec(nil, "docker", "pull", image), "AWS refused role rendered in 123456789012", id.sub, "AccessDenied")
 			}
 			// With the other policy the role pulls, and pushes nothing.
-			e.setRole(world.Role{ARN: arn, Trust: policies.Trust, Policy: policies.Pull})
+			e.setRole(emulator.Role{ARN: arn, Trust: policies.Trust, Policy: policies.Pull})
 			j := as(c.admitted[0])
 			if err := j.exec(nil, "docker", "pull", image); err != nil {
 				t.Error(err)

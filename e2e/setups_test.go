@@ -12,7 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // The setups of examples/, each run as it stands there, by its own name. A job's image is pushed and pulled back with the
@@ -29,17 +29,17 @@ func TestSetupGitHubActions(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
 	e.aws("What to set")
-	r, err := e.github("push.yml", world.GitHubJob{})
+	r, err := e.github("push.yml", emulator.GitHubJob{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.ContainsFunc(e.world.Calls(), func(c world.Call) bool { return c.Service == "oidc" && c.Detail == "sts.amazonaws.com" }) {
-		t.Errorf("no token was asked for with the audience sts.amazonaws.com:\n%s", strings.Join(lines(e.world), "\n"))
+	if !slices.ContainsFunc(e.server.Calls(), func(c emulator.Call) bool { return c.Service == "oidc" && c.Detail == "sts.amazonaws.com" }) {
+		t.Errorf("no token was asked for with the audience sts.amazonaws.com:\n%s", strings.Join(lines(e.server), "\n"))
 	}
 	r.pullBack(nil, registry+"/app:"+commit)
 	r.onlyHelpers(registry)
 	r.keyless()
-	for subject, job := range map[string]world.GitHubJob{
+	for subject, job := range map[string]emulator.GitHubJob{
 		"repo:acme/app:ref:refs/heads/feature":            {Ref: "refs/heads/feature"},
 		"repo:acme/app:pull_request":                      {Event: "pull_request", Ref: "refs/pull/7/merge"},
 		"repo:acme/app:environment:production":            {Environment: "production"},
@@ -57,7 +57,7 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	e := newExample(t, "github-actions")
 	e.aws("What to set")
 	const file, staging, production = "several-repositories.yml", registry + "/app-staging:" + commit, registry + "/app-production:" + commit
-	r, err := e.github(file, world.GitHubJob{})
+	r, err := e.github(file, emulator.GitHubJob{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	r.keyless()
 
 	// Back and forth, from the cache: each is answered with its own password, and the registry would refuse the other's.
-	e.world.Reset()
+	e.server.Reset()
 	for range 2 {
 		for tag, env := range map[string]map[string]string{staging: asStaging, production: asProduction} {
 			if err := r.exec(env, "docker", "push", tag); err != nil {
@@ -108,7 +108,7 @@ func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
 	e.aws("What to set")
-	r, err := e.github("several-accounts.yml", world.GitHubJob{})
+	r, err := e.github("several-accounts.yml", emulator.GitHubJob{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	}
 	r.onlyHelpers(registry, second)
 	r.keyless()
-	_, err = e.github("several-accounts.yml", world.GitHubJob{Ref: "refs/heads/feature"})
+	_, err = e.github("several-accounts.yml", emulator.GitHubJob{Ref: "refs/heads/feature"})
 	e.refusedFor(err, "AWS refused role app-push in 123456789012", `for "repo:acme/app:ref:refs/heads/feature"`)
 }
 
@@ -136,7 +136,7 @@ func TestSetupCircleCI(t *testing.T) {
 	command := func(r *exampleJob) { r.command(job) }
 	good := func(what string, env map[string]string, before ...func(*exampleJob)) (r *exampleJob, asked string) {
 		t.Helper()
-		e.world.Reset()
+		e.server.Reset()
 		r, err := e.circleci("config.yml", env, before...)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -154,40 +154,40 @@ func TestSetupCircleCI(t *testing.T) {
 		return env
 	}
 
-	r, asked := good("the job's token", e.world.Circle(job), command)
+	r, asked := good("the job's token", e.server.Circle(job), command)
 	r.keyless()
 	if asked != "" {
 		t.Errorf("a good token was renewed: %s", asked)
 	}
 	// The keys that the migration ends by deleting are not used while they are there.
-	good("leftover keys", with(with(e.world.Circle(job), "AWS_ACCESS_KEY_ID", world.AccessKeyID), "AWS_SECRET_ACCESS_KEY", world.SecretAccessKey))
+	good("leftover keys", with(with(e.server.Circle(job), "AWS_ACCESS_KEY_ID", emulator.AccessKeyID), "AWS_SECRET_ACCESS_KEY", emulator.SecretAccessKey))
 
 	old := job
 	old.Expired = true
-	for what, env := range map[string]map[string]string{"expired": e.world.Circle(old), "empty": with(e.world.Circle(job), "CIRCLE_OIDC_TOKEN_V2", "")} {
+	for what, env := range map[string]map[string]string{"expired": e.server.Circle(old), "empty": with(e.server.Circle(job), "CIRCLE_OIDC_TOKEN_V2", "")} {
 		if _, got := good(what, env, command); got != `run oidc get --claims {"aud":"`+job.Org+`"}` {
 			t.Errorf("%s: the circleci command was asked %q", what, got)
 		}
 	}
-	_, err := e.circleci("config.yml", e.world.Circle(old))
+	_, err := e.circleci("config.yml", e.server.Circle(old))
 	e.refusedFor(err, "AWS refused role app-push", "ExpiredTokenException", "`circleci run oidc get`")
-	_, err = e.circleci("config.yml", with(e.world.Circle(job), "CIRCLE_OIDC_TOKEN_V2", ""))
+	_, err = e.circleci("config.yml", with(e.server.Circle(job), "CIRCLE_OIDC_TOKEN_V2", ""))
 	e.refusedFor(err, "finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is set but empty")
-	_, err = e.circleci("config.yml", with(e.world.Circle(job), "ECR_ROLE_TO_ASSUME", ""))
+	_, err = e.circleci("config.yml", with(e.server.Circle(job), "ECR_ROLE_TO_ASSUME", ""))
 	e.refusedFor(err, "no role is configured; set ECR_OIDC_ROLE")
 
 	sub := "org/" + job.Org + "/project/" + job.Project + "/user/"
-	for end, other := range map[string]world.CircleJob{
+	for end, other := range map[string]emulator.CircleJob{
 		"/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/feature": {Org: job.Org, Project: job.Project, Ref: "refs/heads/feature"},
 		"/vcs-origin/github.com/acme/web/vcs-ref/refs/heads/main":    {Org: job.Org, Project: job.Project, Repo: "acme/web"},
 		// A branch whose name ends in the subject of main.
 		"/vcs-ref/refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main": {Org: job.Org, Project: job.Project,
 			Ref: "refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"},
 	} {
-		_, err := e.circleci("config.yml", e.world.Circle(other))
+		_, err := e.circleci("config.yml", e.server.Circle(other))
 		e.refusedFor(err, "AWS refused role app-push in 123456789012 (from ECR_ROLE_TO_ASSUME)", `for "`+sub, end+`"`, "AccessDenied")
 	}
-	_, err = e.circleci("config.yml", e.world.Circle(world.CircleJob{Org: job.Org, Project: "11111111-2222-4333-8444-555555555555"}))
+	_, err = e.circleci("config.yml", e.server.Circle(emulator.CircleJob{Org: job.Org, Project: "11111111-2222-4333-8444-555555555555"}))
 	e.refusedFor(err, "/project/11111111-2222-4333-8444-555555555555/", "AccessDenied")
 }
 
@@ -207,9 +207,9 @@ func TestSetupOrbExample(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(e.dir, "config.yml"), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e.world.SetImmutable(world.Account, world.Region, "app", true)
+	e.server.SetImmutable(emulator.Account, emulator.Region, "app", true)
 	for _, sha := range []string{commit, strings.Repeat("1", 40)} {
-		r, err := e.circleci("config.yml", e.world.Circle(job), func(r *exampleJob) { r.env["CIRCLE_SHA1"] = sha })
+		r, err := e.circleci("config.yml", e.server.Circle(job), func(r *exampleJob) { r.env["CIRCLE_SHA1"] = sha })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -218,13 +218,13 @@ func TestSetupOrbExample(t *testing.T) {
 }
 
 // circleIDs are the organisation and the project that a trust policy lets in.
-func circleIDs(t *testing.T, trust string) world.CircleJob {
+func circleIDs(t *testing.T, trust string) emulator.CircleJob {
 	t.Helper()
 	m := regexp.MustCompile(`"org/([0-9a-f-]{36})/project/([0-9a-f-]{36})/`).FindStringSubmatch(trust)
 	if m == nil {
 		t.Fatalf("no subject of CircleCI in\n%s", trust)
 	}
-	return world.CircleJob{Org: m[1], Project: m[2]}
+	return emulator.CircleJob{Org: m[1], Project: m[2]}
 }
 
 // examples/github-terraform: what the Terraform module makes, and the workflow of its README.
@@ -234,16 +234,16 @@ func TestSetupGitHubTerraform(t *testing.T) {
 	e.terraform("sts.amazonaws.com")
 	// A commit is pushed from main, and released afterwards: the tags are immutable, so it needs two.
 	for _, tt := range []struct{ ref, tag string }{{"refs/heads/main", commit}, {"refs/tags/v1.2.3", "v1.2.3"}} {
-		r, err := e.github("push.yml", world.GitHubJob{Ref: tt.ref})
+		r, err := e.github("push.yml", emulator.GitHubJob{Ref: tt.ref})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.pullBack(nil, registry+"/app:"+tt.tag)
 		r.onlyHelpers(registry)
 		r.keyless()
-		e.rerun("push.yml", world.GitHubJob{Ref: tt.ref}, tt.tag)
+		e.rerun("push.yml", emulator.GitHubJob{Ref: tt.ref}, tt.tag)
 	}
-	for subject, job := range map[string]world.GitHubJob{
+	for subject, job := range map[string]emulator.GitHubJob{
 		"repo:acme/app:ref:refs/heads/v1":               {Ref: "refs/heads/v1"},
 		"repo:acme/app:ref:refs/tags/nightly":           {Ref: "refs/tags/nightly"},
 		"repo:acme/app:pull_request":                    {Event: "pull_request"},
@@ -258,7 +258,7 @@ func TestSetupGitHubTerraform(t *testing.T) {
 }
 
 // rerun is "Re-run jobs" of one that has pushed: refused, in the words of terraform/README.md, unless the tags are mutable.
-func (e *example) rerun(file string, job world.GitHubJob, tag string) {
+func (e *example) rerun(file string, job emulator.GitHubJob, tag string) {
 	e.t.Helper()
 	said := regexp.MustCompile("`tag invalid: ([^`]*)…([^`]*)`").FindStringSubmatch(strings.ReplaceAll(e.read("../terraform/README.md"), "\n", " "))
 	if said == nil {
@@ -266,11 +266,11 @@ func (e *example) rerun(file string, job world.GitHubJob, tag string) {
 	}
 	_, err := e.github(file, job)
 	e.refusedFor(err, "TAG_INVALID", said[1]+tag+said[2])
-	e.world.SetImmutable(world.Account, world.Region, "app", false)
+	e.server.SetImmutable(emulator.Account, emulator.Region, "app", false)
 	if _, err := e.github(file, job); err != nil {
 		e.t.Errorf("with mutable tags: %v", err)
 	}
-	e.world.SetImmutable(world.Account, world.Region, "app", true)
+	e.server.SetImmutable(emulator.Account, emulator.Region, "app", true)
 }
 
 // examples/circleci-access-keys: a user's keys are the first link to the role; then the same role without them.
@@ -280,14 +280,14 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 	e.aws("With the keys")
 	job := circleIDs(t, e.read("trust-policy.oidc.json"))
 	keys := func(id, secret string) map[string]string {
-		env := e.world.Circle(job)
+		env := e.server.Circle(job)
 		env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = id, secret
 		return env
 	}
 	const tag, role = registry + "/app:" + commit, " arn:aws:iam::123456789012:role/app-push"
 	push := func(file string, env map[string]string, assumed string) {
 		t.Helper()
-		e.world.Reset()
+		e.server.Reset()
 		r, err := e.circleci(file, env)
 		if err != nil {
 			t.Fatal(err)
@@ -301,17 +301,17 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 		r.pullBack(nil, tag)
 		r.onlyHelpers(registry)
 	}
-	withKeys := keys(world.AccessKeyID, world.SecretAccessKey)
+	withKeys := keys(emulator.AccessKeyID, emulator.SecretAccessKey)
 	push("config.yml", withKeys, "AssumeRole")
 
 	// The user by itself may do nothing; without the role it would not even log in.
 	_, err := e.circleci("config.yml", withKeys, func(r *exampleJob) { r.env["ECR_ROLE_TO_ASSUME"] = "" })
 	e.refusedFor(err, "arn:aws:iam::123456789012:user/circleci is not authorized to perform: ecr:GetAuthorizationToken")
-	e.world.AddUser(world.User{ARN: "arn:aws:iam::123456789012:user/other", AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"})
+	e.server.AddUser(emulator.User{ARN: "arn:aws:iam::123456789012:user/other", AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"})
 	_, err = e.circleci("config.yml", keys("AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"))
 	e.refusedFor(err, "AWS refused role app-push in 123456789012", "User: arn:aws:iam::123456789012:user/other is not authorized to perform: sts:AssumeRole")
 	// Before the way out is taken, the token alone is not let in.
-	_, err = e.circleci("config.oidc.yml", e.world.Circle(job))
+	_, err = e.circleci("config.oidc.yml", e.server.Circle(job))
 	e.refusedFor(err, "AWS refused role app-push", "vcs-ref/refs/heads/main", "No OpenIDConnect provider found")
 
 	steps := e.commands("The way out")
@@ -322,15 +322,15 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 	e.awsCommand(steps[1]) // both
 	push("config.yml", withKeys, "AssumeRole")
 	push("config.oidc.yml", withKeys, "AssumeRoleWithWebIdentity") // the keys are still in the project, and not used
-	push("config.oidc.yml", e.world.Circle(job), "AssumeRoleWithWebIdentity")
+	push("config.oidc.yml", e.server.Circle(job), "AssumeRoleWithWebIdentity")
 	e.awsCommand(steps[2]) // OIDC alone
 	e.awsCommand(steps[3])
-	push("config.oidc.yml", e.world.Circle(job), "AssumeRoleWithWebIdentity")
+	push("config.oidc.yml", e.server.Circle(job), "AssumeRoleWithWebIdentity")
 	_, err = e.circleci("config.yml", withKeys)
 	e.refusedFor(err, "User: arn:aws:iam::123456789012:user/circleci is not authorized to perform: sts:AssumeRole")
 	other := job
 	other.Ref = "refs/heads/feature"
-	_, err = e.circleci("config.oidc.yml", e.world.Circle(other))
+	_, err = e.circleci("config.oidc.yml", e.server.Circle(other))
 	e.refusedFor(err, "vcs-ref/refs/heads/feature", "AccessDenied")
 }
 
@@ -344,7 +344,7 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 			t.Errorf("main.tf has no output %s", name)
 		}
 	}
-	r, err := e.github("build.yml", world.GitHubJob{Immutable: true})
+	r, err := e.github("build.yml", emulator.GitHubJob{Immutable: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,8 +356,8 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 	}
 	r.onlyHelpers(registry)
 	r.keyless()
-	e.rerun("build.yml", world.GitHubJob{Immutable: true}, "sha-"+commit)
-	for subject, job := range map[string]world.GitHubJob{
+	e.rerun("build.yml", emulator.GitHubJob{Immutable: true}, "sha-"+commit)
+	for subject, job := range map[string]emulator.GitHubJob{
 		"repo:acme@123456/app@456789:ref:refs/heads/feature": {Ref: "refs/heads/feature", Immutable: true},
 		"repo:acme@123456/app@456789:pull_request":           {Event: "pull_request", Immutable: true},
 		"repo:acme/app:ref:refs/heads/main":                  {}, // somebody else's, of the same name: that has no ids, or others
@@ -385,7 +385,7 @@ func TestSetupReusableWorkflow(t *testing.T) {
 	const feature = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/feature"
 	try := func(keys []string) {
 		t.Helper()
-		for _, job := range []world.GitHubJob{
+		for _, job := range []emulator.GitHubJob{
 			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {Immutable: true}, {Environment: "production"},
 		} {
 			job.SubjectOf = keys
@@ -399,14 +399,14 @@ func TestSetupReusableWorkflow(t *testing.T) {
 			r.keyless()
 		}
 		for _, tt := range []struct {
-			job  world.GitHubJob
+			job  emulator.GitHubJob
 			want string // in the subject
 		}{
-			{world.GitHubJob{CalledFrom: feature}, "repo:acme/app:ref:refs/heads/main"},
-			{world.GitHubJob{CalledFrom: feature, Immutable: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
-			{world.GitHubJob{CalledFrom: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
-			{world.GitHubJob{Repository: "acme-evil/app"}, "repo:acme-evil/app:ref:refs/heads/main"},
-			{world.GitHubJob{Immutable: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
+			{emulator.GitHubJob{CalledFrom: feature}, "repo:acme/app:ref:refs/heads/main"},
+			{emulator.GitHubJob{CalledFrom: feature, Immutable: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
+			{emulator.GitHubJob{CalledFrom: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
+			{emulator.GitHubJob{Repository: "acme-evil/app"}, "repo:acme-evil/app:ref:refs/heads/main"},
+			{emulator.GitHubJob{Immutable: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
 		} {
 			tt.job.SubjectOf = keys
 			want := `for "` + tt.want
@@ -423,7 +423,7 @@ func TestSetupReusableWorkflow(t *testing.T) {
 	}
 	try(subject.Keys)
 	// A repository whose subject nobody customised.
-	_, err := e.github("caller.yml", world.GitHubJob{})
+	_, err := e.github("caller.yml", emulator.GitHubJob{})
 	e.refusedFor(err, `for "repo:acme/app:ref:refs/heads/main"`, "AccessDenied")
 
 	// The claim in place of the customised subject: with and without that.
@@ -451,11 +451,11 @@ func TestSetupOtherCIs(t *testing.T) {
 		if len(job.IDTokens) != 1 {
 			t.Fatalf("id_tokens: %v", job.IDTokens)
 		}
-		push := func(j world.GitLabJob) (*exampleJob, error) {
+		push := func(j emulator.GitLabJob) (*exampleJob, error) {
 			for name, token := range job.IDTokens {
 				j.Variable, j.Audience = name, token.Aud
 			}
-			r := e.job(e.world.GitLab(j))
+			r := e.job(e.server.GitLab(j))
 			maps.Copy(r.env, job.Variables)
 			if err := r.checkout(); err != nil {
 				t.Fatal(err)
@@ -470,15 +470,15 @@ func TestSetupOtherCIs(t *testing.T) {
 			}
 			return r, r.shell(nil, strings.Join(job.Script, "\n"))
 		}
-		r, err := push(world.GitLabJob{})
+		r, err := push(emulator.GitLabJob{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.pullBack(nil, tag)
 		r.onlyHelpers(registry)
-		_, err = push(world.GitLabJob{Ref: "refs/heads/feature"})
+		_, err = push(emulator.GitLabJob{Ref: "refs/heads/feature"})
 		e.refusedFor(err, `for "project_path:acme/app:ref_type:branch:ref:feature"`, "AccessDenied")
-		_, err = push(world.GitLabJob{Project: "acme-evil/app"})
+		_, err = push(emulator.GitLabJob{Project: "acme-evil/app"})
 		e.refusedFor(err, `for "project_path:acme-evil/app:ref_type:branch:ref:main"`, "AccessDenied")
 	})
 	t.Run("buildkite", func(t *testing.T) {
@@ -492,23 +492,23 @@ func TestSetupOtherCIs(t *testing.T) {
 			}
 		}
 		loadYAML(t, filepath.Join(e.dir, "pipeline.yml"), &pipeline)
-		push := func(j world.BuildkiteJob) (*exampleJob, error) {
-			r := e.job(e.world.BuildkiteReal(j))
+		push := func(j emulator.BuildkiteJob) (*exampleJob, error) {
+			r := e.job(e.server.BuildkiteReal(j))
 			maps.Copy(r.env, pipeline.Steps[0].Env)
 			if err := r.checkout(); err != nil {
 				t.Fatal(err)
 			}
 			return r, r.shell(nil, strings.ReplaceAll(pipeline.Steps[0].Command, "$$", "$")) // "pipeline upload" makes one of two
 		}
-		r, err := push(world.BuildkiteJob{Step: "image"})
+		r, err := push(emulator.BuildkiteJob{Step: "image"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.pullBack(nil, tag)
 		r.onlyHelpers(registry)
-		_, err = push(world.BuildkiteJob{Ref: "refs/heads/feature"})
+		_, err = push(emulator.BuildkiteJob{Ref: "refs/heads/feature"})
 		e.refusedFor(err, `for "organization:acme:pipeline:app:ref:refs/heads/feature:commit:`, "AccessDenied")
-		_, err = push(world.BuildkiteJob{Organization: "acme-evil"})
+		_, err = push(emulator.BuildkiteJob{Organization: "acme-evil"})
 		e.refusedFor(err, `for "organization:acme-evil:pipeline:app:`, "AccessDenied")
 	})
 }
@@ -549,7 +549,7 @@ func TestPushPolicyIsTheLeast(t *testing.T) {
 		role := e.role("app-push")
 		role.Policy = strings.Replace(role.Policy, m[1], "ecr:DescribeImages", 1)
 		e.setRole(role)
-		r, err := e.github("push.yml", world.GitHubJob{})
+		r, err := e.github("push.yml", emulator.GitHubJob{})
 		if err == nil {
 			err = r.exec(nil, "docker", "pull", registry+"/app:"+commit)
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // many is how many processes ask at once: what "docker compose pull" and "buildx bake" start.
@@ -67,8 +67,8 @@ func (s *said) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// counted fails the test unless the world was asked so often.
-func counted(t *testing.T, w *world.World, oidc, sts, ecr int) {
+// counted fails the test unless the emulator was asked so often.
+func counted(t *testing.T, w *emulator.Server, oidc, sts, ecr int) {
 	t.Helper()
 	if a, b, c := w.Count("oidc"), w.Count("sts"), w.Count("ecr"); a != oidc || b != sts || c != ecr {
 		t.Errorf("asked OIDC %d, STS %d, ECR %d times; want %d, %d, %d", a, b, c, oidc, sts, ecr)
@@ -94,7 +94,7 @@ func TestStorm(t *testing.T) {
 		release := func() {}
 		if held { // STS answers when all are waiting
 			j.env["ECR_OIDC_DEBUG"] = "1"
-			j.world.Fail("sts", world.Fault{Until: gate})
+			j.server.Fail("sts", emulator.Fault{Until: gate})
 			release = sync.OnceFunc(func() { close(gate) })
 		}
 		answers := storm(t, j, release)
@@ -107,7 +107,7 @@ func TestStorm(t *testing.T) {
 				t.Errorf("stderr of a good get: %s", a.stderr)
 			}
 		}
-		counted(t, j.world, 1, 1, 1)
+		counted(t, j.server, 1, 1, 1)
 	}
 }
 
@@ -116,12 +116,12 @@ func TestStormRefused(t *testing.T) {
 	t.Parallel()
 	for _, held := range []bool{true, false} {
 		j := newJob(t)
-		j.env = withJob(j.env, j.world.GitHub(world.GitHubJob{Event: "pull_request"}))
+		j.env = withJob(j.env, j.server.GitHub(emulator.GitHubJob{Event: "pull_request"}))
 		gate := make(chan struct{})
 		release := func() {}
 		if held {
 			j.env["ECR_OIDC_DEBUG"] = "1"
-			j.world.Fail("sts", world.Fault{Until: gate})
+			j.server.Fail("sts", emulator.Fault{Until: gate})
 			release = sync.OnceFunc(func() { close(gate) })
 		}
 		want := `ecr-oidc: AWS refused role ci in 123456789012 (from ECR_OIDC_ROLE) for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`
@@ -131,7 +131,7 @@ func TestStormRefused(t *testing.T) {
 				t.Errorf("%v\nstdout %s\nstderr %s", a.err, a.stdout, a.stderr)
 			}
 		}
-		counted(t, j.world, 1, 1, 0)
+		counted(t, j.server, 1, 1, 0)
 		// The six forms in which nerdctl asks for one host.
 		for _, form := range []string{usual + ":443", "https://" + usual + ":443", "http://" + usual + ":443", usual, "https://" + usual, "http://" + usual} {
 			if stdout, _, err := j.get(form); err == nil || stdout != answers[0].stdout {
@@ -139,11 +139,11 @@ func TestStormRefused(t *testing.T) {
 			}
 		}
 		// Another account's registry there shares the password, so it shares the refusal, under its own name.
-		other := "210987654321" + strings.TrimPrefix(usual, world.Account)
+		other := "210987654321" + strings.TrimPrefix(usual, emulator.Account)
 		if stdout, _, err := j.get(other); err == nil || !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s: %s", other, stdout)
 		}
-		counted(t, j.world, 1, 1, 0)
+		counted(t, j.server, 1, 1, 0)
 	}
 }
 
@@ -172,7 +172,7 @@ func TestStormLosesItsHolder(t *testing.T) {
 			reached := make(chan struct{})
 			gate := make(chan struct{})
 			defer close(gate)
-			j.world.Fail("sts", world.Fault{Until: gate, Times: 1})
+			j.server.Fail("sts", emulator.Fault{Until: gate, Times: 1})
 			holder, _, _ := j.command("get", usual)
 			holder.Stderr = whenSaid("by web identity", func() { close(reached) })
 			if err := holder.Start(); err != nil {
@@ -180,7 +180,7 @@ func TestStormLosesItsHolder(t *testing.T) {
 			}
 			defer func() { holder.Process.Kill(); holder.Wait() }()
 			<-reached
-			for j.world.Count("sts") == 0 {
+			for j.server.Count("sts") == 0 {
 				time.Sleep(time.Millisecond)
 			}
 			start := time.Now()
@@ -206,7 +206,7 @@ func TestStormLosesItsHolder(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 			if tt.name == "killed" {
-				counted(t, j.world, 2, 2, 1)
+				counted(t, j.server, 2, 2, 1)
 			}
 		})
 	}

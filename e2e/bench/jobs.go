@@ -21,42 +21,42 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 const (
 	otherRegion = "us-east-1"
-	otherRole   = "arn:aws:iam::" + world.SpokeAccount + ":role/ci"
+	otherRole   = "arn:aws:iam::" + emulator.SpokeAccount + ":role/ci"
 	subject     = "repo:acme/app:ref:refs/heads/main"
 	userID      = "AKIDEXAMPLE" // AWS's own example, like those of package world
 
-	usual         = world.Account + ".dkr.ecr." + world.Region + ".amazonaws.com"
-	secondRegion  = world.Account + ".dkr.ecr." + otherRegion + ".amazonaws.com"
-	secondAccount = world.SpokeAccount + ".dkr.ecr." + world.Region + ".amazonaws.com"
+	usual         = emulator.Account + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
+	secondRegion  = emulator.Account + ".dkr.ecr." + otherRegion + ".amazonaws.com"
+	secondAccount = emulator.SpokeAccount + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 )
 
 // hosts are the names that lead over the wire. Each service has its own, so that no connection serves two of them.
 var hosts = []string{
 	"run-actions-1-azure-eastus.actions.githubusercontent.com",
-	"sts." + world.Region + ".amazonaws.com", "api.ecr." + world.Region + ".amazonaws.com",
+	"sts." + emulator.Region + ".amazonaws.com", "api.ecr." + emulator.Region + ".amazonaws.com",
 	"sts." + otherRegion + ".amazonaws.com", "api.ecr." + otherRegion + ".amazonaws.com",
 }
 
 // userSecret is made anew each time, so that nobody takes it for a key that has leaked.
 var userSecret = rand.Text()
 
-// startWorld starts the usual world, with a role in the second account that trusts the same job, and a user that may log
+// startEmulator starts the usual world, with a role in the second account that trusts the same job, and a user that may log
 // in. It writes the files that all jobs share to dir: the CA, and the peer's token.
-func startWorld(addr, dir string) (*world.World, error) {
-	w, err := world.Start(world.Options{Addr: addr})
+func startEmulator(addr, dir string) (*emulator.Server, error) {
+	w, err := emulator.Start(emulator.Options{Addr: addr})
 	if err != nil {
 		return nil, err
 	}
 	w.Default()
-	w.Federate(otherRole, world.GitHubIssuer, "sts.amazonaws.com", subject)
-	w.AddUser(world.User{ARN: "arn:aws:iam::" + world.Account + ":user/puller", AccessKeyID: userID, SecretAccessKey: userSecret})
-	w.Circle(world.CircleJob{}) // makes its issuer's key now, so that nothing that is measured waits for it
-	token := w.Mint(world.GitHubIssuer, map[string]any{"sub": subject, "aud": "sts.amazonaws.com", "exp": time.Now().Add(12 * time.Hour).Unix()})
+	w.Federate(otherRole, emulator.GitHubIssuer, "sts.amazonaws.com", subject)
+	w.AddUser(emulator.User{ARN: "arn:aws:iam::" + emulator.Account + ":user/puller", AccessKeyID: userID, SecretAccessKey: userSecret})
+	w.Circle(emulator.CircleJob{}) // makes its issuer's key now, so that nothing that is measured waits for it
+	token := w.Mint(emulator.GitHubIssuer, map[string]any{"sub": subject, "aud": "sts.amazonaws.com", "exp": time.Now().Add(12 * time.Hour).Unix()})
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "ca.pem"), w.CAPEM(), 0o600), os.WriteFile(filepath.Join(dir, "token"), []byte(token), 0o600)); err != nil {
 		w.Close()
 		return nil, fmt.Errorf("writing what jobs share: %w", err)
@@ -80,7 +80,7 @@ func (b *bench) job(name string, ci, more map[string]string) job {
 		"AWS_CA_BUNDLE": filepath.Join(b.dir, "ca.pem"), "SystemRoot": os.Getenv("SystemRoot"),
 	}
 	if !b.wired {
-		all["HTTPS_PROXY"] = b.world.Proxy()
+		all["HTTPS_PROXY"] = b.server.Proxy()
 	}
 	maps.Copy(all, ci)
 	maps.Copy(all, more)
@@ -105,24 +105,24 @@ func (j job) start(ctx context.Context, hosts ...string) error {
 
 // github is this program in a job of GitHub Actions. All other jobs but CircleCI's have that job's variables too.
 func (b *bench) github() job {
-	return b.job(program, b.world.GitHubReal(world.GitHubJob{}), map[string]string{"ECR_ROLE_TO_ASSUME": world.CIRole})
+	return b.job(program, b.server.GitHubReal(emulator.GitHubJob{}), map[string]string{"ECR_ROLE_TO_ASSUME": emulator.CIRole})
 }
 
 // githubRoles is github with another role in the second account.
 func (b *bench) githubRoles() job {
-	return b.job(program, b.world.GitHubReal(world.GitHubJob{}), map[string]string{
-		"ECR_ROLE_TO_ASSUME": world.CIRole, "ECR_OIDC_ROLE_" + world.SpokeAccount: otherRole,
+	return b.job(program, b.server.GitHubReal(emulator.GitHubJob{}), map[string]string{
+		"ECR_ROLE_TO_ASSUME": emulator.CIRole, "ECR_OIDC_ROLE_" + emulator.SpokeAccount: otherRole,
 	})
 }
 
 // circleci is this program in a job of CircleCI.
 func (b *bench) circleci() job {
-	return b.job(program, b.world.Circle(world.CircleJob{}), map[string]string{"ECR_ROLE_TO_ASSUME": world.CircleRole})
+	return b.job(program, b.server.Circle(emulator.CircleJob{}), map[string]string{"ECR_ROLE_TO_ASSUME": emulator.CircleRole})
 }
 
 // keys is this program in a job that has AWS keys, and neither role nor token: it asks ECR alone.
 func (b *bench) keys() job {
-	return b.job(program, b.world.GitHubReal(world.GitHubJob{NoIDToken: true}), map[string]string{
+	return b.job(program, b.server.GitHubReal(emulator.GitHubJob{NoIDToken: true}), map[string]string{
 		"AWS_ACCESS_KEY_ID": userID, "AWS_SECRET_ACCESS_KEY": userSecret,
 	})
 }
@@ -130,9 +130,9 @@ func (b *bench) keys() job {
 // peerOIDC is the peer with a job's token in a file. That flatters it: it cannot fetch the token, so that a step of the job
 // must have done so before, in a time that is in no figure here, and on GitHub the file is good for five minutes only.
 func (b *bench) peerOIDC() job {
-	return b.job(peer, b.world.GitHubReal(world.GitHubJob{}), map[string]string{
+	return b.job(peer, b.server.GitHubReal(emulator.GitHubJob{}), map[string]string{
 		"AWS_WEB_IDENTITY_TOKEN_FILE": filepath.Join(b.dir, "token"),
-		"AWS_ROLE_ARN":                world.CIRole, "AWS_ROLE_SESSION_NAME": "ci", "AWS_REGION": world.Region,
+		"AWS_ROLE_ARN":                emulator.CIRole, "AWS_ROLE_SESSION_NAME": "ci", "AWS_REGION": emulator.Region,
 	})
 }
 
@@ -140,13 +140,13 @@ func (b *bench) peerOIDC() job {
 // It hits when the keys are in the job's environment, whether a user's or those of a session that an
 // earlier step has made. It never hits when the peer itself assumes the role.
 func (b *bench) peerKeys(name string) job {
-	return b.job(name, b.world.GitHubReal(world.GitHubJob{}), map[string]string{
-		"AWS_ACCESS_KEY_ID": userID, "AWS_SECRET_ACCESS_KEY": userSecret, "AWS_REGION": world.Region,
+	return b.job(name, b.server.GitHubReal(emulator.GitHubJob{}), map[string]string{
+		"AWS_ACCESS_KEY_ID": userID, "AWS_SECRET_ACCESS_KEY": userSecret, "AWS_REGION": emulator.Region,
 	})
 }
 
 // idle is the program that does nothing.
-func (b *bench) idle() job { return b.job(nothing, b.world.GitHubReal(world.GitHubJob{}), nil) }
+func (b *bench) idle() job { return b.job(nothing, b.server.GitHubReal(emulator.GitHubJob{}), nil) }
 
 // login is a helper's answer.
 type login struct {
@@ -186,7 +186,7 @@ func (b *bench) login(ctx context.Context, j job, host string) error {
 		return err
 	}
 	r.SetBasicAuth(l.Username, l.Secret)
-	transport := b.world.Transport()
+	transport := b.server.Transport()
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(r)
 	if err != nil {

@@ -77,12 +77,12 @@ func TestMeter(t *testing.T) {
 func TestJobsAreApart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w, err := startWorld("", dir)
+	w, err := startEmulator("", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	b := &bench{dir: dir, world: w}
+	b := &bench{dir: dir, server: w}
 	homes := map[string]bool{}
 	for _, j := range []job{b.github(), b.github(), b.githubRoles(), b.circleci(), b.keys(), b.peerOIDC(), b.peerKeys(peer)} {
 		proxied := false
@@ -96,7 +96,7 @@ func TestJobsAreApart(t *testing.T) {
 			}
 		}
 		if !proxied {
-			t.Error("without a wire a job needs the world's proxy")
+			t.Error("without a wire a job needs the emulator's proxy")
 		}
 	}
 	if len(homes) != 7 {

@@ -97,7 +97,7 @@ func run(ctx context.Context, p plan) (err error) {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errNoWire, err)
 		}
-		return report(ctx, &bench{table: table{plan: p}, dir: dir, world: w, wired: true})
+		return report(ctx, &bench{table: table{plan: p}, dir: dir, server: w, wired: true})
 	}
 	if _, err := os.Stat(p.out); p.out != "" && err != nil { // said now, and not when all is measured
 		return fmt.Errorf("looking for the chart's folder: %w", err)
@@ -115,12 +115,12 @@ func run(ctx context.Context, p plan) (err error) {
 	} else {
 		fmt.Fprintf(os.Stderr, "bench: %v\nbench: measuring what needs no wire\n", err)
 	}
-	w, err := startWorld("", dir)
+	w, err := startEmulator("", dir)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	return report(ctx, &bench{table: table{plan: p}, dir: dir, world: w})
+	return report(ctx, &bench{table: table{plan: p}, dir: dir, server: w})
 }
 
 // report measures, prints the table, draws the chart and judges.

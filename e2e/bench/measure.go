@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // The bounds: ours may take no more. Those in round trips are for a wire that is long enough, see inTrips.
@@ -29,14 +29,14 @@ var githubCalls, circleCalls = calls{oidc: 1, sts: 1, ecr: 1}, calls{sts: 1, ecr
 
 const pulls, atOnce = 10, 64
 
-// bench is a world, what is measured in it, and the table of that.
+// bench is an emulator, what is measured in it, and the table of that.
 type bench struct {
 	table
-	ctx   context.Context
-	dir   string
-	world *world.World
-	wired bool // the world is at the far end of a wire, and answers to its real names
-	jobs  int
+	ctx    context.Context
+	dir    string
+	server *emulator.Server
+	wired  bool // the emulator is at the far end of a wire, and answers to its real names
+	jobs   int
 }
 
 // once is one run of what is measured.
@@ -94,11 +94,11 @@ func inTurn(runs int, all ...once) ([]series, error) {
 
 // timed measures what f takes in a job, from before its first process starts until its last has ended, and what it asks.
 func (b *bench) timed(j job, f gets) (s sample, err error) {
-	b.world.Reset()
+	b.server.Reset()
 	start := time.Now()
 	ended, err := f(j)
 	s.took = ended.Sub(start)
-	s.calls = calls{b.world.Count("oidc"), b.world.Count("sts"), b.world.Count("ecr")}
+	s.calls = calls{b.server.Count("oidc"), b.server.Count("sts"), b.server.Count("ecr")}
 	return s, err
 }
 
@@ -149,7 +149,7 @@ func (b *bench) allAtOnce(j job) (last time.Time, err error) {
 func (b *bench) itself() error {
 	var plain net.Conn
 	var conn *tls.Conn
-	config := b.world.Transport().TLSClientConfig
+	config := b.server.Transport().TLSClientConfig
 	config.ServerName = hosts[0]
 	steps := []struct {
 		name string

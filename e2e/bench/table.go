@@ -22,7 +22,7 @@ type sample struct {
 	peak  int64 // bytes of memory, where that was measured
 }
 
-// calls are those that reached the world.
+// calls are those that reached the emulator.
 type calls struct{ oidc, sts, ecr int }
 
 func (c calls) String() string {

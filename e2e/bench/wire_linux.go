@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // The wire's two ends, in a network that is for documents alone.
@@ -58,17 +58,17 @@ func enter(ctx context.Context, dir string) error {
 	}
 }
 
-// layWire lays a wire from this process's network namespace to a second one, and returns the world at its far end. There
+// layWire lays a wire from this process's network namespace to a second one, and returns the emulator at its far end. There
 // is no other network in either, and real host names lead over the wire, so that programs need not know of any of it.
-func layWire(rtt time.Duration, dir string) (*world.World, error) {
+func layWire(rtt time.Duration, dir string) (*emulator.Server, error) {
 	near, err := openEnd(nearEnd)
 	if err != nil {
 		return nil, err
 	}
 	type end struct {
-		tun   *os.File
-		world *world.World
-		err   error
+		tun    *os.File
+		server *emulator.Server
+		err    error
 	}
 	there := make(chan end)
 	go func() {
@@ -78,7 +78,7 @@ func layWire(rtt time.Duration, dir string) (*world.World, error) {
 		var far end
 		if far.err = unix.Unshare(unix.CLONE_NEWNET); far.err == nil {
 			if far.tun, far.err = openEnd(farEnd); far.err == nil {
-				far.world, far.err = startWorld(netip.AddrPortFrom(farEnd, 443).String(), dir)
+				far.server, far.err = startEmulator(netip.AddrPortFrom(farEnd, 443).String(), dir)
 			}
 		}
 		there <- far
@@ -90,7 +90,7 @@ func layWire(rtt time.Duration, dir string) (*world.World, error) {
 	}
 	go relayExactly(near, far.tun, rtt/2)
 	go relayExactly(far.tun, near, rtt/2)
-	return far.world, mountHosts(filepath.Join(dir, "hosts"))
+	return far.server, mountHosts(filepath.Join(dir, "hosts"))
 }
 
 // packet is one that is on its way.

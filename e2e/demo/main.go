@@ -15,12 +15,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 const (
 	helper = "docker-credential-ecr-oidc"
-	host   = world.Account + ".dkr.ecr." + world.Region + ".amazonaws.com"
+	host   = emulator.Account + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 )
 
 func main() {
@@ -42,12 +42,12 @@ func demo(out io.Writer) (err error) {
 	if err := s.build(); err != nil {
 		return err
 	}
-	if s.world, err = world.Start(world.Options{}); err != nil {
+	if s.server, err = emulator.Start(emulator.Options{}); err != nil {
 		return err
 	}
-	defer s.world.Close()
-	s.world.Default()
-	s.world.Mint(world.GitHubIssuer, nil) // makes the issuer's key now, so that it does not count as GitHub's time
+	defer s.server.Close()
+	s.server.Default()
+	s.server.Mint(emulator.GitHubIssuer, nil) // makes the issuer's key now, so that it does not count as GitHub's time
 	for _, scene := range []func() error{s.configure, s.push, s.pull, s.stored, s.refusal} {
 		if err := scene(); err != nil {
 			return err
@@ -59,10 +59,10 @@ func demo(out io.Writer) (err error) {
 
 // stage is one run of the demo.
 type stage struct {
-	out   io.Writer
-	dir   string
-	world *world.World
-	job   map[string]string // the environment of the job on stage
+	out    io.Writer
+	dir    string
+	server *emulator.Server
+	job    map[string]string // the environment of the job on stage
 }
 
 func (s *stage) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
@@ -85,7 +85,7 @@ func (s *stage) build() error {
 func (s *stage) enter(job map[string]string) error {
 	ca := filepath.Join(s.dir, "ca.pem")
 	temp := filepath.Join(s.dir, "runner")
-	if err := errors.Join(os.WriteFile(ca, s.world.CAPEM(), 0o600), os.MkdirAll(temp, 0o755)); err != nil {
+	if err := errors.Join(os.WriteFile(ca, s.server.CAPEM(), 0o600), os.MkdirAll(temp, 0o755)); err != nil {
 		return err
 	}
 	env := map[string]string{
@@ -93,9 +93,9 @@ func (s *stage) enter(job map[string]string) error {
 		"HOME":               s.dir,
 		"DOCKER_CONFIG":      filepath.Join(s.dir, "docker"),
 		"RUNNER_TEMP":        temp,
-		"ECR_ROLE_TO_ASSUME": world.CIRole,
-		"AWS_CA_BUNDLE":      ca,              // the emulated AWS's and GitHub's certificates
-		"HTTPS_PROXY":        s.world.Proxy(), // leads their real names to this process
+		"ECR_ROLE_TO_ASSUME": emulator.CIRole,
+		"AWS_CA_BUNDLE":      ca,               // the emulated AWS's and GitHub's certificates
+		"HTTPS_PROXY":        s.server.Proxy(), // leads their real names to this process
 		"SystemRoot":         os.Getenv("SystemRoot"),
 	}
 	maps.Copy(env, job)
@@ -111,10 +111,10 @@ func (s *stage) enter(job map[string]string) error {
 
 func (s *stage) configure() error {
 	s.say("\n1. A GitHub job of acme/app on main, with `permissions: {id-token: write}` and one variable.\n")
-	if err := s.enter(s.world.GitHubReal(world.GitHubJob{})); err != nil {
+	if err := s.enter(s.server.GitHubReal(emulator.GitHubJob{})); err != nil {
 		return err
 	}
-	s.say("$ export ECR_ROLE_TO_ASSUME=%s", world.CIRole)
+	s.say("$ export ECR_ROLE_TO_ASSUME=%s", emulator.CIRole)
 	s.say("$ %s configure %s", helper, host)
 	text, err := exec.Command(helper, "configure", host).CombinedOutput()
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 const image = host + "/app:v1"
@@ -62,7 +62,7 @@ func (s *stage) pull() error {
 	if err != nil {
 		return err
 	}
-	if s.world.Count("oidc")+s.world.Count("sts")+s.world.Count("ecr") > 0 {
+	if s.server.Count("oidc")+s.server.Count("sts")+s.server.Count("ecr") > 0 {
 		return errors.New("the pull asked for a new password")
 	}
 	s.calls()
@@ -70,16 +70,16 @@ func (s *stage) pull() error {
 	return nil
 }
 
-// client is what a registry client does by default, but for the way to this world's registry.
+// client is what a registry client does by default, but for the way to the emulator's registry.
 func (s *stage) client() []remote.Option {
-	return []remote.Option{remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(s.world.Transport())}
+	return []remote.Option{remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(s.server.Transport())}
 }
 
-// calls tells what has reached the world since it was last told, each with its time; the registry's in one line.
+// calls tells what has reached the emulator since it was last told, each with its time; the registry's in one line.
 func (s *stage) calls() {
 	services := map[string]string{"oidc": "GitHub", "sts": "STS", "ecr": "ECR"}
 	requests, took := 0, time.Duration(0)
-	for _, c := range s.world.Calls() {
+	for _, c := range s.server.Calls() {
 		if c.Service == "registry" {
 			requests, took = requests+1, took+c.Took
 		} else if service, ok := services[c.Service]; ok {
@@ -89,7 +89,7 @@ func (s *stage) calls() {
 	if requests > 0 {
 		s.say("  %6.2f ms  registry  %d requests", milliseconds(took), requests)
 	}
-	s.world.Reset()
+	s.server.Reset()
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -142,10 +142,10 @@ func (s *stage) password() (string, error) {
 
 func (s *stage) refusal() error {
 	s.say("\n5. The same for a pull request, whose jobs the role's trust policy does not admit.\n")
-	if err := s.enter(s.world.GitHubReal(world.GitHubJob{Event: "pull_request"})); err != nil {
+	if err := s.enter(s.server.GitHubReal(emulator.GitHubJob{Event: "pull_request"})); err != nil {
 		return err
 	}
-	s.world.Reset()
+	s.server.Reset()
 	s.say("$ echo %s | %s get", host, helper)
 	cmd := exec.Command(helper, "get")
 	cmd.Stdin = strings.NewReader(host)

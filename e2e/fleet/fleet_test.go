@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 var tiny = plan{jobs: 5, pulls: 7, regions: []string{"eu-west-2", "us-east-1", "ap-southeast-2"}, atOnce: 3, wave: 4, over: 100 * time.Millisecond}
@@ -72,20 +72,20 @@ func TestStartOf(t *testing.T) {
 func TestCallOfNobody(t *testing.T) {
 	f := &fleet{plan: tiny, jobOf: map[string]int{"/mine": 2}}
 	for _, tt := range []struct {
-		call world.Call
+		call emulator.Call
 		want asked
 	}{
-		{world.Call{Service: "oidc", Path: "/mine"}, asked{2, "oidc", ""}},
-		{world.Call{Service: "oidc", Path: "/another"}, asked{-1, "oidc", ""}},
-		{world.Call{Service: "sts", Host: "sts.us-east-1.amazonaws.com", Form: map[string][]string{"RoleSessionName": {"github-acme-app-1000000003"}}}, asked{3, "sts", "us-east-1"}},
-		{world.Call{Service: "ecr", Host: "api.ecr.eu-west-2.amazonaws.com", Caller: "arn:aws:sts::123456789012:assumed-role/ci/github-acme-app-1000000004"}, asked{4, "ecr", "eu-west-2"}},
-		{world.Call{Service: "ecr", Host: "api.ecr.eu-west-9.amazonaws.com"}, asked{-1, "ecr", ""}},
+		{emulator.Call{Service: "oidc", Path: "/mine"}, asked{2, "oidc", ""}},
+		{emulator.Call{Service: "oidc", Path: "/another"}, asked{-1, "oidc", ""}},
+		{emulator.Call{Service: "sts", Host: "sts.us-east-1.amazonaws.com", Form: map[string][]string{"RoleSessionName": {"github-acme-app-1000000003"}}}, asked{3, "sts", "us-east-1"}},
+		{emulator.Call{Service: "ecr", Host: "api.ecr.eu-west-2.amazonaws.com", Caller: "arn:aws:sts::123456789012:assumed-role/ci/github-acme-app-1000000004"}, asked{4, "ecr", "eu-west-2"}},
+		{emulator.Call{Service: "ecr", Host: "api.ecr.eu-west-9.amazonaws.com"}, asked{-1, "ecr", ""}},
 	} {
 		if got := f.askedBy(tt.call); got != tt.want {
 			t.Errorf("%+v: %+v, want %+v", tt.call, got, tt.want)
 		}
 	}
-	tl := f.tally(make([]pull, 35), []world.Call{{Service: "oidc", Path: "/another"}})
+	tl := f.tally(make([]pull, 35), []emulator.Call{{Service: "oidc", Path: "/another"}})
 	if err := tl.verdict(); err == nil || !strings.Contains(err.Error(), "job -1 was answered by oidc 1 times, of which it needs 0") {
 		t.Error(err)
 	}

@@ -19,7 +19,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 const (
@@ -35,7 +35,7 @@ const (
 // fleet is a plan at work.
 type fleet struct {
 	plan
-	world    *world.World
+	server   *emulator.Server
 	dir      string
 	binary   string
 	ca       string
@@ -118,7 +118,7 @@ func (f *fleet) environment(n int) ([]string, error) {
 	if err := os.MkdirAll(temp, 0o755); err != nil {
 		return nil, err
 	}
-	env := f.world.GitHubReal(world.GitHubJob{})
+	env := f.server.GitHubReal(emulator.GitHubJob{})
 	endpoint, err := url.Parse(env["ACTIONS_ID_TOKEN_REQUEST_URL"])
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (f *fleet) environment(n int) ([]string, error) {
 	f.mu.Unlock()
 	maps.Copy(env, map[string]string{
 		"GITHUB_RUN_ID": strconv.Itoa(firstRun + n), "HOME": home, "RUNNER_TEMP": temp, "SystemRoot": os.Getenv("SystemRoot"),
-		"ECR_ROLE_TO_ASSUME": world.CIRole, "AWS_CA_BUNDLE": f.ca, "HTTPS_PROXY": f.world.Proxy(),
+		"ECR_ROLE_TO_ASSUME": emulator.CIRole, "AWS_CA_BUNDLE": f.ca, "HTTPS_PROXY": f.server.Proxy(),
 	})
 	if n%sharing == sharing-1 {
 		env["ECR_OIDC_CACHE_DIR"] = filepath.Join(f.dir, "shared")
@@ -172,7 +172,9 @@ func (f *fleet) pull(ctx context.Context, n int, env []string, region string) (p
 	return p
 }
 
-func registryOf(region string) string { return world.Account + ".dkr.ecr." + region + ".amazonaws.com" }
+func registryOf(region string) string {
+	return emulator.Account + ".dkr.ecr." + region + ".amazonaws.com"
+}
 
 // login asks a registry whether it takes a login, and says why not. The job's number goes along, so that the registry's
 // record says who came with whose password.

@@ -22,12 +22,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 const program = "docker-credential-ecr-oidc"
 
-// services are those that a pull may ask, as world.Call names them, and as people do.
+// services are those that a pull may ask, as emulator.Call names them, and as people do.
 var services = []struct{ name, label string }{{"oidc", "GitHub"}, {"sts", "STS"}, {"ecr", "ECR"}}
 
 // plan says how large the fleet is, and how patient AWS.
@@ -76,18 +76,18 @@ func run(ctx context.Context, p plan, out, progress io.Writer) (t tally, err err
 		return t, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	w, err := world.Start(world.Options{})
+	w, err := emulator.Start(emulator.Options{})
 	if err != nil {
 		return t, err
 	}
 	defer w.Close()
 	w.Default()
-	w.Mint(world.GitHubIssuer, nil) // makes the issuer's key now, so that the first job need not wait for it
+	w.Mint(emulator.GitHubIssuer, nil) // makes the issuer's key now, so that the first job need not wait for it
 	transport := w.Transport()
 	transport.MaxIdleConnsPerHost = most
 	defer transport.CloseIdleConnections()
 	f := &fleet{
-		plan: p, world: w, dir: dir, binary: filepath.Join(dir, program), ca: filepath.Join(dir, "ca.pem"),
+		plan: p, server: w, dir: dir, binary: filepath.Join(dir, program), ca: filepath.Join(dir, "ca.pem"),
 		registry: &http.Client{Transport: transport},
 		asking:   make(chan struct{}, most), reading: make(chan struct{}, runtime.NumCPU()),
 		jobOf: map[string]int{},

@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 // asked is whose call it was, and where to. A token is for no region.
@@ -36,7 +36,7 @@ type tally struct {
 	answered map[asked]int // calls that were not throttled
 }
 
-func (f *fleet) tally(pulls []pull, calls []world.Call) tally {
+func (f *fleet) tally(pulls []pull, calls []emulator.Call) tally {
 	t := tally{plan: f.plan, peak: f.peak.Load(), right: map[string]int{}, counts: map[string]count{}, answered: map[asked]int{}}
 	for _, p := range pulls {
 		t.took = append(t.took, p.took)
@@ -70,7 +70,7 @@ func (f *fleet) tally(pulls []pull, calls []world.Call) tally {
 }
 
 // askedBy says whose call it was; the job is -1 for nobody's.
-func (f *fleet) askedBy(c world.Call) asked {
+func (f *fleet) askedBy(c emulator.Call) asked {
 	switch c.Service {
 	case "oidc":
 		job, ok := f.jobOf[c.Path]

@@ -367,7 +367,7 @@ func TestFetchWithoutStorage(t *testing.T) {
 // A process that cannot create its file unlocks before it fetches: the others need not wait for what cannot be stored.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere; e2e/lab fills a disk")
+		t.Skip("root may write everywhere; e2e/clients fills a disk")
 	}
 	const many = 8
 	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)

@@ -153,7 +153,7 @@ func TestHints(t *testing.T) {
 
 		{name: "TLS", env: []string{gitHub, url, bearer}, err: untrusted, want: "TLS"},
 		{name: "TLS, macOS's words", env: []string{gitHub, url, bearer},
-			err: errors.New("x509: “world” certificate is not trusted"), want: "TLS"},
+			err: errors.New("x509: “emulator” certificate is not trusted"), want: "TLS"},
 		{name: "TLS behind a proxy",
 			env: []string{gitHub, url, bearer, "https_proxy=http://user:password@proxy"},
 			err: untrusted, want: "TLS", says: "(https_proxy is set)"},

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/world"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
@@ -39,13 +39,13 @@ func TestAgreesWithWorld(t *testing.T) {
 	for seed := range uint64(3000) {
 		q := generator{Rand: rand.New(rand.NewPCG(seed, 0))}.question(operators)
 		v := admits(t, q.policy(), q.Claims)
-		want, err := world.Admits(q.policy(), role, q.Claims)
+		want, err := emulator.Admits(q.policy(), role, q.Claims)
 		if err != nil {
 			t.Fatal(err)
 		}
 		count[v.Admits]++
 		if v.Admits != trust.Unknown && (v.Admits == trust.Yes) != want {
-			t.Fatalf("seed %d: the world admits: %v\n%s\n%v\n%s", seed, want, q.policy(), q.Claims, v)
+			t.Fatalf("seed %d: the emulator admits: %v\n%s\n%v\n%s", seed, want, q.policy(), q.Claims, v)
 		}
 	}
 	if count[trust.Yes] < 500 || count[trust.No] < 500 || count[trust.Unknown] > 300 {
@@ -53,13 +53,13 @@ func TestAgreesWithWorld(t *testing.T) {
 	}
 	compared := 0
 	trust.EachCase(func(name, policy string, claims map[string]any) {
-		want, err := world.Admits(policy, role, claims)
+		want, err := emulator.Admits(policy, role, claims)
 		v := admits(t, policy, claims)
 		if err != nil || v.Admits == trust.Unknown || worldLacks[name] {
 			return // the world refuses what it would not evaluate
 		}
 		if compared++; (v.Admits == trust.Yes) != want {
-			t.Errorf("%s: the world admits: %v\n%s", name, want, v)
+			t.Errorf("%s: the emulator admits: %v\n%s", name, want, v)
 		}
 	})
 	if compared < 100 {

@@ -1,0 +1,34 @@
+package emulator
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+)
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails since Go 1.24
+	return b
+}
+
+func guid() string {
+	b := random(16)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80 // RFC 9562, version 4
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func randomHex(n int) string { return hex.EncodeToString(random(n)) }
+
+func randomBase64(n int) string { return base64.StdEncoding.EncodeToString(random(n)) }
+
+// randomKeyID makes an access key id's last 16 characters.
+func randomKeyID() string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" // 32 of them, so that % is fair
+	b := random(16)
+	for i := range b {
+		b[i] = letters[b[i]%32]
+	}
+	return string(b)
+}
