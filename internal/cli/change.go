@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // change makes every change, to Docker's file in memory and to ecr-oidc.yaml.
@@ -95,8 +95,8 @@ func (c *configuration) warn(format string, args ...any) {
 func (c *configuration) clean(format string, args []any) string {
 	for i, arg := range args {
 		if text, ok := arg.(string); ok {
-			args[i] = oneline.Clean(text)
+			args[i] = safetext.Sanitize(text)
 		}
 	}
-	return oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), c.Env.Secrets()...))
+	return safetext.SingleLine(safetext.Redact(fmt.Sprintf(format, args...), c.Env.Secrets()...))
 }

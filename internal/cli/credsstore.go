@@ -11,8 +11,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // isSelf reports whether docker-credential-STORE is this program, by name or by executable.
@@ -59,7 +59,7 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 			"--creds-store=NAME")
 	case next == "" && !config.IsHelperName(was):
 		return fmt.Errorf("becoming credsStore: the one there is %q, which is no helper's name",
-			oneline.Clean(was))
+			safetext.Sanitize(was))
 	default:
 		c.becomeCredsStore(file, was)
 		if next == "" {
@@ -91,7 +91,7 @@ func (c *configuration) requireAccounts(ours string) error {
 	return usageErrorf("configure: with --creds-store this helper is asked for the registries of "+
 		"every account, "+
 		"and the role %q from %s is a name without an account, which can exist in any of them; "+
-		"limit the accounts: --allowed-account-ids %s", oneline.Clean(role), from,
+		"limit the accounts: --allowed-account-ids %s", safetext.Sanitize(role), from,
 		strings.Join(accounts, ","))
 }
 

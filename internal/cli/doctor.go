@@ -14,8 +14,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/debuglog"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/doctor"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
@@ -201,7 +201,7 @@ func (d *doctorCommand) read(path string) ([]byte, error) {
 	}
 	text, err := io.ReadAll(io.LimitReader(from, maxInput+1))
 	if err == nil && len(text) > maxInput {
-		err = fmt.Errorf("%s is longer than 1 MiB", oneline.Clean(name))
+		err = fmt.Errorf("%s is longer than 1 MiB", safetext.Sanitize(name))
 	}
 	return text, err
 }
@@ -216,7 +216,7 @@ func (d *doctorCommand) print(r doctor.Report) error {
 		}
 	}
 	io.WriteString(d.Stdout,
-		oneline.Strike(text, d.Env.Secrets()...)) // d.Stdout remembers a failure
+		safetext.Redact(text, d.Env.Secrets()...)) // d.Stdout remembers a failure
 	if !r.Ready {
 		return errUnhealthy
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/debuglog"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 func (p Program) passwordCommand() *cobra.Command {
@@ -86,6 +86,6 @@ func (p Program) mask(secret string) {
 
 // notECR reports that an argument is not a registry, and shows one.
 func notECR(arg string) string {
-	return fmt.Sprintf("%q is not an ECR registry; one looks like %s", oneline.Clean(arg),
+	return fmt.Sprintf("%q is not an ECR registry; one looks like %s", safetext.Sanitize(arg),
 		exampleHost)
 }

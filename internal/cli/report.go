@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/doctor"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
@@ -118,11 +118,11 @@ func (t *reportText) policy(p doctor.Policy) {
 		title := t.bold("The smallest trust policy that would admit this token:")
 		fmt.Fprintf(t, "\n%s\n%s\n", title, harmless(p.Smallest.Policy))
 		if p.Smallest.Open != "" {
-			fmt.Fprintf(t, "  %s\n", oneline.Clean(p.Smallest.Open))
+			fmt.Fprintf(t, "  %s\n", safetext.Sanitize(p.Smallest.Open))
 		}
 		for _, w := range p.Smallest.Wider {
-			fmt.Fprintf(t, "  with StringLike on sub, %s admits %s\n", oneline.Clean(w.Subject),
-				oneline.Clean(w.Who))
+			fmt.Fprintf(t, "  with StringLike on sub, %s admits %s\n", safetext.Sanitize(w.Subject),
+				safetext.Sanitize(w.Who))
 		}
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -23,7 +23,7 @@ const (
 type quoting func(text, others string, longest int, instead string) string
 
 // quoted quotes the value of a variable or a flag.
-func quoted(text, _ string, _ int, _ string) string { return strconv.Quote(oneline.Clean(text)) }
+func quoted(text, _ string, _ int, _ string) string { return strconv.Quote(safetext.Sanitize(text)) }
 
 // quotedIfLike quotes a value of the file only if it has at most longest bytes, and consists of letters,
 // digits and others. ECR_OIDC_CONFIG may name another file by mistake.

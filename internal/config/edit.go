@@ -16,7 +16,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // AccountSettings are what configure writes for an account. Empty fields are left as they are.
@@ -67,7 +67,7 @@ func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	for _, number := range s.Allowed {
 		if !isAccount(number) {
 			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; one has "+
-				"twelve digits", oneline.Clean(number))
+				"twelve digits", safetext.Sanitize(number))
 		}
 	}
 	if len(lines) == 0 && len(s.Allowed) == 0 {

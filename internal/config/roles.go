@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -92,7 +92,7 @@ func (c Config) standardRole(reg registry.Registry, pair pairUse) Roles {
 	}
 	if ours != "" && aws != "" && ours != aws {
 		return Roles{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of "+
-			"them, or say which one with ECR_OIDC_ROLE", oneline.Clean(ours), oneline.Clean(aws))}
+			"them, or say which one with ECR_OIDC_ROLE", safetext.Sanitize(ours), safetext.Sanitize(aws))}
 	}
 	name, text := "ECR_ROLE_TO_ASSUME", ours
 	if ours == "" {
@@ -103,7 +103,7 @@ func (c Config) standardRole(reg registry.Registry, pair pairUse) Roles {
 		return Roles{}
 	case !isRoleARN(text):
 		return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", name,
-			oneline.Clean(text),
+			safetext.Sanitize(text),
 			wantARN)}
 	}
 	return chain(Value{Texts: []string{text}, From: name}, reg)
@@ -170,7 +170,7 @@ func chain(value Value, reg registry.Registry) Roles {
 			r.ARNs = append(r.ARNs, text)
 		case reg.Public:
 			return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From,
-				oneline.Clean(text), wantARN)}
+				safetext.Sanitize(text), wantARN)}
 		case isRoleName(text):
 			r.ARNs = append(r.ARNs, fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text))
 		default:

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -49,7 +49,7 @@ func ToStderr(env token.Env, stderr io.Writer) Func {
 func steps(env token.Env, w io.Writer, prefix string) Func {
 	start := time.Now()
 	return func(format string, args ...any) {
-		text := oneline.Line(oneline.Strike(fmt.Sprintf(format, args...), env.Secrets()...))
+		text := safetext.SingleLine(safetext.Redact(fmt.Sprintf(format, args...), env.Secrets()...))
 		fmt.Fprintf(w, "%s%4d ms: %s\n", prefix, time.Since(start).Milliseconds(), text)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 func (d *Diagnosis) cache(x helper.Examination) {
@@ -19,7 +19,7 @@ func (d *Diagnosis) cache(x helper.Examination) {
 	case x.CacheErr != nil:
 		why := strings.ReplaceAll(strings.TrimPrefix(x.CacheErr.Error(), "opening the cache: "),
 			"\n", "; ")
-		d.add("cache", Note, "none: %s", oneline.Clean(why))
+		d.add("cache", Note, "none: %s", safetext.Sanitize(why))
 	case x.Cached == nil:
 		d.add("cache", OK, "%s: nothing for this registry", x.CacheDir)
 	default:

@@ -15,8 +15,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -52,7 +52,7 @@ func InspectDocker(env token.Env) (e DockerEnvironment) {
 // are none.
 func (e DockerEnvironment) Registries() (regs []registry.Registry, err error) {
 	if e.err != nil {
-		return nil, errors.New(oneline.Clean(e.err.Error()))
+		return nil, errors.New(safetext.Sanitize(e.err.Error()))
 	}
 	helpers := e.file.Helpers()
 	for _, host := range slices.Sorted(maps.Keys(helpers)) {
@@ -90,10 +90,10 @@ func (d *Diagnosis) docker(x helper.Examination, e DockerEnvironment) {
 	switch {
 	case e.file == nil && errors.Is(e.err, fs.ErrNotExist):
 		d.add("docker", Note, "it does not ask this helper: %s",
-			oneline.Clean(e.err.Error())).Next = configure
+			safetext.Sanitize(e.err.Error())).Next = configure
 	case e.file == nil: // which configure could not write to either
 		d.add("docker", Note, "it cannot use this helper: %s",
-			oneline.Clean(e.err.Error())).Next = "mend that file, and then: " + configure
+			safetext.Sanitize(e.err.Error())).Next = "mend that file, and then: " + configure
 	case e.file.Helper(host) == name:
 		d.add("docker", OK, "%s: credHelpers names %s for this registry", e.path, name)
 	case e.file.Helper(host) != "":

@@ -9,8 +9,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
@@ -90,7 +90,7 @@ func (d Doctor) diagnose(x helper.Examination) Diagnosis {
 
 // wrong adds a step that failed.
 func (d *Diagnosis) wrong(name string, err error) {
-	d.add(name, Wrong, "%s", oneline.Clean(err.Error())).Next = next(err)
+	d.add(name, Wrong, "%s", safetext.Sanitize(err.Error())).Next = next(err)
 }
 
 // next returns what to do about an error. For errors without advice it returns possible causes, for

@@ -9,7 +9,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
@@ -173,11 +173,11 @@ func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
 			d.add("STS", Skipped, "not asked (%s)", address(x.STS))
 		}
 	case failed.Step == exchange.Password:
-		d.add("ECR", Wrong, "%s (%s)", oneline.Clean(failed.Error()), address(x.ECR)).
+		d.add("ECR", Wrong, "%s (%s)", safetext.Sanitize(failed.Error()), address(x.ECR)).
 			Next = next(x.Err)
 		return
 	default:
-		c := d.add("STS", Wrong, "%s (%s)", oneline.Clean(failed.Error()), address(x.STS))
+		c := d.add("STS", Wrong, "%s (%s)", safetext.Sanitize(failed.Error()), address(x.STS))
 		c.Next = next(x.Err)
 		if refusedRole(x.Err) && policy == nil {
 			c.Next += ". To ask the policy: aws iam get-role --role-name " +

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // tokenOf returns the report of a token with these claims.
@@ -45,7 +45,7 @@ func shown(s string) string {
 	if s == "" {
 		return "(none)"
 	}
-	return oneline.Clean(s)
+	return safetext.Sanitize(s)
 }
 
 // span formats a duration: 42s, 4m30s, 1h5m, 12h.
@@ -69,7 +69,7 @@ func list(claims map[string]any) string {
 	for name, value := range claims {
 		if !slices.Contains([]string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti"}, name) &&
 			text(value) != "" {
-			lines = append(lines, oneline.Clean(name)+" = "+shown(text(value)))
+			lines = append(lines, safetext.Sanitize(name)+" = "+shown(text(value)))
 		}
 	}
 	slices.Sort(lines)

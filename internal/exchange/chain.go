@@ -19,7 +19,7 @@ import (
 	ssotypes "github.com/aws/aws-sdk-go-v2/service/sso/types"
 	"github.com/aws/smithy-go/logging"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -81,7 +81,7 @@ func (r Request) defaultChain(ctx context.Context) (aws.Config, aws.Credentials,
 	switch {
 	case err != nil && machine != "":
 		none := &NoCredentialsError{Profile: shared.Profile, Ambient: machine}
-		none.Why = oneline.Strike(reason(err), r.Env.Secrets()...)
+		none.Why = safetext.Redact(reason(err), r.Env.Secrets()...)
 		return aws.Config{}, aws.Credentials{}, none
 	case err != nil:
 		return aws.Config{}, aws.Credentials{}, r.noCredentials(shared, err)
@@ -175,7 +175,7 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 	case errors.As(err, &mfa):
 		e.MFA, e.Why = true, "wants an MFA code (mfa_serial), and nobody can be asked for it here"
 	default:
-		e.Why = "cannot be read: " + oneline.Clean(oneline.Strike(err.Error(), r.Env.Secrets()...))
+		e.Why = "cannot be read: " + safetext.Sanitize(safetext.Redact(err.Error(), r.Env.Secrets()...))
 	}
 	return e
 }
@@ -263,17 +263,17 @@ func (r Request) noCredentials(shared awsconfig.SharedConfig, err error) error {
 		return &SSOError{Profile: begin.Profile, Command: command(sso), Err: err}
 	}
 	if api, ok := asAPIError(err); ok {
-		said := oneline.Clean(api.ErrorCode())
+		said := safetext.Sanitize(api.ErrorCode())
 		// AWS's message about a wrong signature quotes the request, with a session token that only
 		// the SDK's chain knows. IAM Identity Center's OIDC service has no message there.
 		if words := api.ErrorMessage(); words != "" && !strings.Contains(said, "Signature") {
 			secrets := append(r.Env.Secrets(), begin.Credentials.SecretAccessKey,
 				begin.Credentials.SessionToken)
-			said += ": " + oneline.Clean(oneline.Strike(words, secrets...))
+			said += ": " + safetext.Sanitize(safetext.Redact(words, secrets...))
 		}
 		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, said)
 	}
-	why := oneline.Clean(oneline.Strike(reason(err), r.Env.Secrets()...))
+	why := safetext.Sanitize(safetext.Redact(reason(err), r.Env.Secrets()...))
 	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, why)
 }
 

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -29,9 +29,9 @@ type EndpointError struct {
 }
 
 func (e *EndpointError) Error() string {
-	what := oneline.Clean(e.From) + " is not a valid URL"
+	what := safetext.Sanitize(e.From) + " is not a valid URL"
 	if e.Endpoint != "" {
-		what = oneline.Clean(e.Endpoint) + " (from " + oneline.Clean(e.From) + ") must be an https URL"
+		what = safetext.Sanitize(e.Endpoint) + " (from " + safetext.Sanitize(e.From) + ") must be an https URL"
 	}
 	return "checking the endpoint of " + e.Service + ": " + what
 }

@@ -14,8 +14,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // Step is the part of an exchange that failed.
@@ -63,11 +63,11 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	switch {
 	case e.Code == "":
-		fmt.Fprintf(&b, "asking AWS for %s: %s", e.wanted(), oneline.Clean(e.Message))
+		fmt.Fprintf(&b, "asking AWS for %s: %s", e.wanted(), safetext.Sanitize(e.Message))
 	case e.bare():
-		fmt.Fprintf(&b, "AWS refused %s: %s", e.wanted(), oneline.Clean(e.Code))
+		fmt.Fprintf(&b, "AWS refused %s: %s", e.wanted(), safetext.Sanitize(e.Code))
 	default:
-		fmt.Fprintf(&b, "AWS refused %s: %s: %s", e.wanted(), oneline.Clean(e.Code), oneline.Clean(e.Message))
+		fmt.Fprintf(&b, "AWS refused %s: %s: %s", e.wanted(), safetext.Sanitize(e.Code), safetext.Sanitize(e.Message))
 	}
 	return b.String()
 }
@@ -88,7 +88,7 @@ func (e *Error) wanted() string {
 		}
 	}
 	if e.Subject != "" {
-		what += fmt.Sprintf(" for %q, aud %q", oneline.Clean(e.Subject), oneline.Clean(e.Audience))
+		what += fmt.Sprintf(" for %q, aud %q", safetext.Sanitize(e.Subject), safetext.Sanitize(e.Audience))
 	}
 	return what + ", source " + e.Source
 }
@@ -113,7 +113,7 @@ type NoCredentialsError struct {
 func (e *NoCredentialsError) Error() string {
 	s := fmt.Sprintf("finding AWS credentials: there are none in the environment or in profile %q", e.Profile)
 	if e.Why != "" {
-		s += ", and the " + e.Ambient + " gives none: " + oneline.Clean(e.Why)
+		s += ", and the " + e.Ambient + " gives none: " + safetext.Sanitize(e.Why)
 	}
 	return s
 }
@@ -129,7 +129,7 @@ type SSOError struct {
 func (e *SSOError) Error() string {
 	s := "finding AWS credentials: the login of profile " + quoted(e.Profile) + " has expired "
 	if e.Why != "" {
-		return s + "and " + oneline.Clean(e.Why)
+		return s + "and " + safetext.Sanitize(e.Why)
 	}
 	return s + "or is not there"
 }
@@ -154,7 +154,7 @@ func (e *ProfileError) Error() string {
 	return s + " " + e.Why
 }
 
-func quoted(profile string) string { return fmt.Sprintf("%q", oneline.Clean(profile)) }
+func quoted(profile string) string { return fmt.Sprintf("%q", safetext.Sanitize(profile)) }
 
 // Code returns AWS's code for an error of Get; "" when AWS did not give one.
 func Code(err error) string {
@@ -193,7 +193,7 @@ func (r Request) refused(step Step, role string, err error) *Error {
 	// AWS quotes what it refuses: a token in a validation error, a session token in one about a
 	// signature.
 	secrets := slices.Concat(r.Env.Secrets(), r.secrets, []string{r.token.Raw})
-	e.Message = oneline.Clean(oneline.Strike(e.Message, secrets...))
+	e.Message = safetext.Sanitize(safetext.Redact(e.Message, secrets...))
 	return e
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 const (
@@ -112,7 +112,7 @@ func (p *process) failed(err error, secrets []string) error {
 		why = "failed: " + provider.Err.Error()
 	}
 	if said := p.said.last(); said != "" {
-		why += ": " + oneline.Clean(oneline.Strike(said, secrets...))
+		why += ": " + safetext.Sanitize(safetext.Redact(said, secrets...))
 	}
 	return &ProcessError{Profile: p.profile.Profile, Why: why}
 }

@@ -8,7 +8,7 @@ import (
 	"unicode"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -21,7 +21,7 @@ func Line(err error, host string, secrets []string) string {
 			text += "; " + next
 		}
 	}
-	return oneline.Line(oneline.Strike(text, secrets...))
+	return safetext.SingleLine(safetext.Redact(text, secrets...))
 }
 
 // Advice returns what to do about an error; "" when the error says that itself.

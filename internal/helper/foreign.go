@@ -13,8 +13,8 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // As credsStore Docker asks us for every host. Those that are not ECR go on to the helper that was
@@ -41,8 +41,8 @@ func (o *other) failed(err error, secrets ...string) error {
 	if err == nil || credentials.IsErrCredentialsNotFound(err) {
 		return err
 	}
-	said := oneline.Strike(err.Error(), append(secrets, o.secrets...)...)
-	return fmt.Errorf("asking creds_store %s: %s", o.name, oneline.Clean(said))
+	said := safetext.Redact(err.Error(), append(secrets, o.secrets...)...)
+	return fmt.Errorf("asking creds_store %s: %s", o.name, safetext.Sanitize(said))
 }
 
 // other finds the creds_store; nil when there is none. What cancel cancels is the child.
@@ -118,7 +118,7 @@ func (h Helper) storeForeign(ctx context.Context, c *credentials.Credentials) er
 		err = errors.New("no creds_store is set for other hosts")
 	}
 	if err != nil {
-		return fmt.Errorf("storing a login: %q is not an ECR registry: %w", oneline.Clean(c.ServerURL), err)
+		return fmt.Errorf("storing a login: %q is not an ECR registry: %w", safetext.Sanitize(c.ServerURL), err)
 	}
 	return o.failed(client.Store(o.ask, c), c.Secret)
 }

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // circleci is CircleCI: CIRCLE_OIDC_TOKEN_V2, or the older CIRCLE_OIDC_TOKEN where the first is not
@@ -161,7 +161,7 @@ func circleciMint(ctx context.Context, env Env, audience string) (Token, error) 
 	if ctx.Err() != nil {
 		err = errors.New("no answer in time")
 	}
-	if said := oneline.Clean(oneline.Strike(string(stderr), env.Secrets()...)); said != "" {
+	if said := safetext.Sanitize(safetext.Redact(string(stderr), env.Secrets()...)); said != "" {
 		return Token{}, fmt.Errorf("`circleci run oidc get`: %w: %s", err, said)
 	}
 	return Token{}, fmt.Errorf("`circleci run oidc get`: %w", err)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // Token is a job's OIDC token. It prints as its subject: Raw is as good as a password for five
@@ -17,7 +17,9 @@ type Token struct {
 	Claims Claims
 }
 
-func (t Token) String() string   { return fmt.Sprintf("token for %q", oneline.Clean(t.Claims.Subject)) }
+func (t Token) String() string {
+	return fmt.Sprintf("token for %q", safetext.Sanitize(t.Claims.Subject))
+}
 func (t Token) GoString() string { return t.String() }
 
 // Claims is what a token says of its job, as it stands in the token: not verified, and not cleaned

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // RequestError reports that a CI did not issue a token when it was requested.
@@ -56,7 +56,7 @@ type AudienceError struct {
 }
 
 func (e *AudienceError) Error() string {
-	got := oneline.Clean(strings.Join(e.Got, ", "))
+	got := safetext.Sanitize(strings.Join(e.Got, ", "))
 	s := fmt.Sprintf("checking %s: it is for audience %q, not %q", e.Token, got, e.Want)
 	if e.Why != "" {
 		s += " (" + e.Why + ")"

@@ -10,7 +10,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // detectGitHub detects GitHub Actions, and Forgejo with the same variables. GITHUB_ACTIONS counts
@@ -77,7 +77,7 @@ func githubHint(env Env) Hint {
 		return Hint{
 			Name: "fork",
 			Text: fmt.Sprintf("this is a pull request from the fork %s: GitHub gives its jobs no "+
-				"token and no secrets, whatever their permissions", oneline.Clean(from)),
+				"token and no secrets, whatever their permissions", safetext.Sanitize(from)),
 			Next:      "push in a workflow that runs after the merge, or on workflow_run",
 			NoSecrets: true,
 		}

@@ -112,7 +112,7 @@ func TestOrderOfProviders(t *testing.T) {
 	}
 }
 
-// The token in a file is not in the environment. It looks like a token, which oneline.Strike redacts wherever it stands;
+// The token in a file is not in the environment. It looks like a token, which safetext.Redact redacts wherever it stands;
 // internal/exchange redacts it as the request's own token too.
 func TestFileSecret(t *testing.T) {
 	path := t.TempDir() + "/token"

@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 const (
@@ -152,7 +152,7 @@ func reason(err error) (retryable bool, why error) {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return true, errors.New("no answer in time")
 	case errors.As(err, &certificate):
-		return false, errors.New(oneline.Clean(certificate.Error()))
+		return false, errors.New(safetext.Sanitize(certificate.Error()))
 	case errors.As(err, &network):
 		return true, network
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/oneline"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
 // Result is the result of one check. The results are ordered so that "and" is the minimum and "or"
@@ -233,10 +233,10 @@ func (c Check) print(b *strings.Builder, name string) {
 func mark(r Result) string { return [...]string{"✗", "?", "✓"}[r] }
 
 // quote returns a part of the policy or the token as one line that shows invisible characters and
-// is harmless to a terminal. Like oneline, it breaks up what GitHub's runner would obey.
+// is harmless to a terminal. Like safetext, it breaks up what GitHub's runner would obey.
 func quote(s string) string {
-	if len(s) > oneline.Max {
-		s = s[:oneline.Max] + "..."
+	if len(s) > safetext.MaxSize {
+		s = s[:safetext.MaxSize] + "..."
 	}
 	return strings.ReplaceAll(fmt.Sprintf("%q", s), "##[", `#\x23[`)
 }

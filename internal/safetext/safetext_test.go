@@ -1,4 +1,4 @@
-package oneline
+package safetext
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestClean(t *testing.T) {
+func TestSanitize(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"plain", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
 		{"newlines", "a\r\nb\u2028c\u2029d\u0085e", "a b c d e"},
@@ -21,21 +21,21 @@ func TestClean(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := Clean(tt.in); got != tt.want {
-				t.Errorf("Clean(%q) = %q, want %q", tt.in, got, tt.want)
+			if got := Sanitize(tt.in); got != tt.want {
+				t.Errorf("Sanitize(%q) = %q, want %q", tt.in, got, tt.want)
 			}
 		})
 	}
 }
 
-func TestStrike(t *testing.T) {
-	if got := Strike("a hunter2-hunter2 b short c", "hunter2-hunter2\n", "short", ""); got != "a *** b short c" {
-		t.Errorf("Strike = %q", got)
+func TestRedact(t *testing.T) {
+	if got := Redact("a hunter2-hunter2 b short c", "hunter2-hunter2\n", "short", ""); got != "a *** b short c" {
+		t.Errorf("Redact = %q", got)
 	}
 }
 
 // The user and password of a URL are struck out, in whatever form, and nothing else of it.
-func TestStrikeURL(t *testing.T) {
+func TestRedactURL(t *testing.T) {
 	for in, want := range map[string]string{
 		"Failed to parse uri: https://svc:S3cr3t%Pass@localhost:1": "Failed to parse uri: https://***@localhost:1",
 		`parse "http://user:secret@proxy:3128": invalid`:           `parse "http://***@proxy:3128": invalid`,
@@ -44,24 +44,24 @@ func TestStrikeURL(t *testing.T) {
 		"https://host/app@sha256:1 and repo:acme@1/app@2":          "https://host/app@sha256:1 and repo:acme@1/app@2",
 		"issuer https://host, subject repo:acme@1234/app@5678:ref": "issuer https://host, subject repo:acme@1234/app@5678:ref",
 	} {
-		if got := Strike(in); got != want {
-			t.Errorf("Strike(%q) = %q, want %q", in, got, want)
+		if got := Redact(in); got != want {
+			t.Errorf("Redact(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
 
 func FuzzClean(f *testing.F) {
 	f.Add("a\nb")
-	f.Add(strings.Repeat("é", Max))
+	f.Add(strings.Repeat("é", MaxSize))
 	f.Add("\xff##[x]\u202e")
 	f.Fuzz(func(t *testing.T, s string) {
-		got := Clean(s)
-		if len(got) > Max || !utf8.ValidString(got) || strings.Contains(got, "##[") {
-			t.Errorf("Clean(%q) = %q", s, got)
+		got := Sanitize(s)
+		if len(got) > MaxSize || !utf8.ValidString(got) || strings.Contains(got, "##[") {
+			t.Errorf("Sanitize(%q) = %q", s, got)
 		}
 		for _, r := range got {
 			if r != ' ' && (unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
-				t.Errorf("Clean(%q) kept %U", s, r)
+				t.Errorf("Sanitize(%q) kept %U", s, r)
 			}
 		}
 	})
