@@ -59,7 +59,7 @@ func inWords(limit int64) string {
 // github.com/google/renameio). When it fails, the old file is as it was and no temporary file stays
 // behind. It follows no symlink: path itself is replaced.
 func Write(path string, data []byte, perm fs.FileMode) error {
-	f, err := Create(path, 0)
+	f, err := CreateTemp(path, 0)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func Replace(path string, data []byte, old fs.FileInfo) error {
 	if !old.Mode().IsRegular() {
 		return errNotRegular
 	}
-	f, err := Create(path, 0)
+	f, err := CreateTemp(path, 0)
 	if err != nil {
 		return err
 	}
@@ -86,17 +86,17 @@ func Replace(path string, data []byte, old fs.FileInfo) error {
 	return f.commitDurably(path, data, perm)
 }
 
-// File is a temporary file that is going to be a file of the same directory.
-type File struct{ temp *os.File }
+// TempFile is a temporary file that is going to be a file of the same directory.
+type TempFile struct{ temp *os.File }
 
-// Create creates a temporary file beside path, for its owner alone, and writes size bytes to it, so
+// CreateTemp creates a temporary file beside path, for its owner alone, and writes size bytes to it, so
 // that a disk without room for them is an error now.
-func Create(path string, size int) (*File, error) {
+func CreateTemp(path string, size int) (*TempFile, error) {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".tmp-"+filepath.Base(path)+"-*") // O_EXCL, 0600
 	if err != nil {
 		return nil, err
 	}
-	f := &File{temp}
+	f := &TempFile{temp}
 	if _, err := temp.Write(make([]byte, size)); err != nil {
 		f.Discard()
 		return nil, err
@@ -106,14 +106,14 @@ func Create(path string, size int) (*File, error) {
 
 // Commit makes data the file's content and renames it to path, as Write does, but does not wait for
 // the disk: after a power failure, the file at path may be empty or torn.
-func (f *File) Commit(path string, data []byte, perm fs.FileMode) error {
+func (f *TempFile) Commit(path string, data []byte, perm fs.FileMode) error {
 	if err := f.write(data, perm); err != nil {
 		return err
 	}
 	return f.rename(path)
 }
 
-func (f *File) commitDurably(path string, data []byte, perm fs.FileMode) error {
+func (f *TempFile) commitDurably(path string, data []byte, perm fs.FileMode) error {
 	if err := f.write(data, perm); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (f *File) commitDurably(path string, data []byte, perm fs.FileMode) error {
 	return f.rename(path)
 }
 
-func (f *File) write(data []byte, perm fs.FileMode) error {
+func (f *TempFile) write(data []byte, perm fs.FileMode) error {
 	if _, err := f.temp.WriteAt(data, 0); err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (f *File) write(data []byte, perm fs.FileMode) error {
 	return f.temp.Chmod(perm)
 }
 
-func (f *File) rename(path string) error {
+func (f *TempFile) rename(path string) error {
 	if err := f.temp.Close(); err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (f *File) rename(path string) error {
 }
 
 // Discard removes the temporary file unless it was committed. It may be called again.
-func (f *File) Discard() {
+func (f *TempFile) Discard() {
 	if f.temp != nil {
 		f.temp.Close()
 		os.Remove(f.temp.Name())
@@ -153,11 +153,11 @@ func (f *File) Discard() {
 	}
 }
 
-// Target returns the path of the file that an edit of path changes: path with every symlink in it
+// ResolveSymlinks returns the path of the file that an edit of path changes: path with every symlink in it
 // resolved. The file and its folders need not exist. If this process runs as root, a symlink of
 // another user is an error, because that user would choose what root creates or changes. A user who
-// can change a folder of the path can still replace that folder after Target has returned.
-func Target(path string) (string, error) {
+// can change a folder of the path can still replace that folder after ResolveSymlinks has returned.
+func ResolveSymlinks(path string) (string, error) {
 	path, err := absolute(path)
 	if err != nil {
 		return "", err

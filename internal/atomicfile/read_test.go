@@ -65,13 +65,13 @@ func TestTarget(t *testing.T) {
 	} {
 		want := filepath.Join(dir, filepath.FromSlash(want))
 		for _, path := range []string{path, dir + string(filepath.Separator) + path} {
-			if got, err := Target(path); err != nil || got != want {
+			if got, err := ResolveSymlinks(path); err != nil || got != want {
 				t.Errorf("Target(%s) = %s, %v, want %s", path, got, err, want)
 			}
 		}
 	}
 	for _, path := range []string{"itself", "round", "round/x"} {
-		if got, err := Target(path); err == nil || !strings.Contains(err.Error(), "too many symlinks") {
+		if got, err := ResolveSymlinks(path); err == nil || !strings.Contains(err.Error(), "too many symlinks") {
 			t.Errorf("Target(%s) = %s, %v", path, got, err)
 		}
 	}

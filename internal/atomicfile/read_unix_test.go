@@ -39,7 +39,7 @@ func TestTargetOfParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"link/../f", dir + "/link/../f", "through"} {
-		if got, err := Target(path); err != nil || got != dir+"/a/f" {
+		if got, err := ResolveSymlinks(path); err != nil || got != dir+"/a/f" {
 			t.Errorf("Target(%s) = %s, %v", path, got, err)
 		}
 	}
@@ -70,11 +70,11 @@ func TestTargetForRoot(t *testing.T) {
 	} {
 		want := filepath.Join(dir, link) + " is a symlink of the user with id 12345, " +
 			"which root does not follow; run this as that user, or name the folder that it leads to"
-		if got, err := Target(dir + "/" + path); err == nil || err.Error() != want {
+		if got, err := ResolveSymlinks(dir + "/" + path); err == nil || err.Error() != want {
 			t.Errorf("Target(%s) = %s, %v", path, got, err)
 		}
 	}
-	got, err := Target(filepath.Join(dir, "mine"))
+	got, err := ResolveSymlinks(filepath.Join(dir, "mine"))
 	if err != nil || got != filepath.Join(dir, "a", "f") {
 		t.Errorf("of root's own: %s, %v", got, err)
 	}

@@ -190,12 +190,12 @@ func (c *Cache) Remove(key string) error {
 
 // reserve creates the temporary file that seal writes to. The file gets the size of an entry, so
 // that a full disk is found out here.
-func (c *Cache) reserve() (*atomicfile.File, error) {
-	return atomicfile.Create(filepath.Join(c.dir, "entry"), blockSize+len(format)+c.aead.Overhead())
+func (c *Cache) reserve() (*atomicfile.TempFile, error) {
+	return atomicfile.CreateTemp(filepath.Join(c.dir, "entry"), blockSize+len(format)+c.aead.Overhead())
 }
 
 // seal writes a value for key into file, which it uses up, and removes files that nothing can use any more.
-func (c *Cache) seal(file *atomicfile.File, key string, value any) error {
+func (c *Cache) seal(file *atomicfile.TempFile, key string, value any) error {
 	defer file.Discard()
 	c.prune()
 	plain, err := json.Marshal(value)

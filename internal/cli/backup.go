@@ -19,7 +19,7 @@ type backup struct {
 
 // writeBackup writes what is about to be replaced. It comes before the change: if this process ends
 // between the two, a restore finds nothing to put back.
-func (c *configuration) writeBackup(file *dockerconfig.Edit) error {
+func (c *configuration) writeBackup(file *dockerconfig.File) error {
 	var hosts []string
 	for _, reg := range c.registries {
 		hosts = append(hosts, reg.Host)
@@ -51,7 +51,7 @@ func (c *configuration) writeBackup(file *dockerconfig.Edit) error {
 }
 
 // restoreBackup restores what the backup has, except for what has changed since.
-func (c *configuration) restoreBackup(file *dockerconfig.Edit) error {
+func (c *configuration) restoreBackup(file *dockerconfig.File) error {
 	text, _, err := atomicfile.Read(c.restore, dockerconfig.MaxSize)
 	if errors.As(err, new(*fs.PathError)) { // it names the file
 		return fmt.Errorf("reading the backup: %w", err)
@@ -79,8 +79,8 @@ func (c *configuration) restoreBackup(file *dockerconfig.Edit) error {
 		c.report("%s: there is nothing to put back", c.path)
 	}
 	if b.New && file.Empty() {
-		file.Afterwards(func() error {
-			target, err := atomicfile.Target(c.path)
+		file.AfterWrite(func() error {
+			target, err := atomicfile.ResolveSymlinks(c.path)
 			if err != nil {
 				return fmt.Errorf("removing %s: %w", c.path, err)
 			}

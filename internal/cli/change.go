@@ -9,7 +9,7 @@ import (
 )
 
 // change makes every change, to Docker's file in memory and to ecr-oidc.yaml.
-func (c *configuration) change(file *dockerconfig.Edit) error {
+func (c *configuration) change(file *dockerconfig.File) error {
 	if c.restore != "" {
 		return c.restoreBackup(file)
 	}
@@ -46,7 +46,7 @@ func (c *configuration) change(file *dockerconfig.Edit) error {
 // manyHelpers is the number of entries in credHelpers above which there is a warning.
 const manyHelpers = 5
 
-func (c *configuration) setHelper(file *dockerconfig.Edit, host string) {
+func (c *configuration) setHelper(file *dockerconfig.File, host string) {
 	switch old := file.SetHelper(host, name); old {
 	case "":
 		c.report("%s: %s asks %s for %s", c.path, c.client, name, host)
@@ -57,7 +57,7 @@ func (c *configuration) setHelper(file *dockerconfig.Edit, host string) {
 	}
 }
 
-func (c *configuration) removeHelper(file *dockerconfig.Edit, host string) {
+func (c *configuration) removeHelper(file *dockerconfig.File, host string) {
 	switch old := file.Helper(host); old {
 	case name:
 		file.RemoveHelper(host)
@@ -70,8 +70,8 @@ func (c *configuration) removeHelper(file *dockerconfig.Edit, host string) {
 }
 
 // removeAuth removes what "docker login" left for a host.
-func (c *configuration) removeAuth(file *dockerconfig.Edit, host string) {
-	for _, key := range file.RemoveAuth(host) {
+func (c *configuration) removeAuth(file *dockerconfig.File, host string) {
+	for _, key := range file.RemoveLogins(host) {
 		c.report("%s: removed the old login for %q in auths, which Docker before 29 would use "+
 			"after a refusal", c.path, key)
 	}

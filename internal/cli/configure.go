@@ -77,7 +77,7 @@ const lockTimeout = 10 * time.Second
 
 // preview makes every change in memory, and fails where Update would before it writes.
 func (c *configuration) preview() error {
-	if _, err := atomicfile.Target(c.path); err != nil {
+	if _, err := atomicfile.ResolveSymlinks(c.path); err != nil {
 		return fmt.Errorf("editing %s: %w", c.path, err)
 	}
 	file, err := dockerconfig.Read(c.path)

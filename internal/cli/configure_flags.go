@@ -66,7 +66,7 @@ func (c *configuration) addFlags(command *cobra.Command) {
 	f.StringVar(&c.settings.SessionName, "session-name", "", "the role session's `NAME`")
 	f.StringVar(&c.settings.SessionDuration, "session-duration", "",
 		"the role session's `LENGTH`: 900 to 43200 seconds, or 15m to 12h")
-	f.StringSliceVar(&c.settings.Allowed, "allowed-account-ids", nil,
+	f.StringSliceVar(&c.settings.AllowedAccountIDs, "allowed-account-ids", nil,
 		"serve only registries of these `ACCOUNTS` and of those that the file already allows")
 	f.Var(&c.store, "creds-store",
 		"become credsStore, for every host; forward hosts that are not ECR to the previous one, "+
@@ -145,8 +145,8 @@ func (c *configuration) named(args []string) ([]registry.Registry, error) {
 // checkFlags returns an error for flags that do not go together. table: the first row that applies counts.
 func (c *configuration) checkFlags() error {
 	none := len(c.registries) == 0
-	forAccounts := len(c.settings.Set()) > 0
-	settings := forAccounts || len(c.settings.Allowed) > 0
+	forAccounts := len(c.settings.NonEmpty()) > 0
+	settings := forAccounts || len(c.settings.AllowedAccountIDs) > 0
 	restore, store := c.restore != "", c.store.name
 	for _, rule := range []struct {
 		broken bool

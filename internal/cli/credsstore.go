@@ -21,12 +21,12 @@ func isSelf(store string) bool {
 		return true
 	}
 	path, err := exec.LookPath("docker-credential-" + store)
-	return err == nil && helper.Itself(path)
+	return err == nil && helper.IsSelf(path)
 }
 
 // credsStore makes this helper Docker's credsStore, and the previous one the creds_store that other
 // hosts are forwarded to. With --remove it undoes that.
-func (c *configuration) credsStore(file *dockerconfig.Edit) error {
+func (c *configuration) credsStore(file *dockerconfig.File) error {
 	ours, err := config.FilePath(c.Env, c.dir)
 	if err != nil {
 		return err
@@ -77,11 +77,11 @@ func (c *configuration) credsStore(file *dockerconfig.Edit) error {
 // allowed_account_ids is not set. Docker calls its credsStore for every host. A FROM line with a
 // registry of another account would otherwise make the helper assume the role in that account.
 func (c *configuration) requireAccounts(ours string) error {
-	role, from, limited, err := config.RoleOfAnyAccount(c.Env, ours)
-	if flag := config.BareRole(c.settings.Role); flag != "" {
+	role, from, limited, err := config.DefaultBareRole(c.Env, ours)
+	if flag := config.FirstBareRole(c.settings.Role); flag != "" {
 		role, from = flag, "--role"
 	}
-	if err != nil || role == "" || limited || len(c.settings.Allowed) > 0 {
+	if err != nil || role == "" || limited || len(c.settings.AllowedAccountIDs) > 0 {
 		return err
 	}
 	accounts := slices.DeleteFunc(c.namedAccounts(), func(a string) bool { return a == "" })
@@ -97,7 +97,7 @@ func (c *configuration) requireAccounts(ours string) error {
 
 // becomeCredsStore changes Docker's file. It warns about logins that Docker no longer uses, and
 // about entries of other helpers, which Docker still prefers.
-func (c *configuration) becomeCredsStore(file *dockerconfig.Edit, was string) {
+func (c *configuration) becomeCredsStore(file *dockerconfig.File, was string) {
 	file.SetCredsStore(name)
 	instead := ""
 	if was != "" {
@@ -142,7 +142,7 @@ func (c *configuration) keepCredsStore(next, kept string) error {
 
 // undoCredsStore restores the previous credsStore. It removes creds_store from ecr-oidc.yaml last,
 // because Docker asks this helper until its own file is written.
-func (c *configuration) undoCredsStore(file *dockerconfig.Edit, was, kept string) error {
+func (c *configuration) undoCredsStore(file *dockerconfig.File, was, kept string) error {
 	switch {
 	case was == "":
 		c.report("%s: there is no credsStore", c.path)
@@ -157,7 +157,7 @@ func (c *configuration) undoCredsStore(file *dockerconfig.Edit, was, kept string
 	}
 	file.SetCredsStore(kept)
 	c.report("%s: Docker asks %s for all hosts, instead of %s (credsStore)", c.path, kept, was)
-	file.Afterwards(func() error {
+	file.AfterWrite(func() error {
 		return c.editSettings(func(path, _ string) error { return config.SetCredsStore(path, "") })
 	})
 	return nil

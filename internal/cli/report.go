@@ -117,12 +117,12 @@ func (t *reportText) policy(p doctor.Policy) {
 	case p.Smallest != nil:
 		title := t.bold("The smallest trust policy that would admit this token:")
 		fmt.Fprintf(t, "\n%s\n%s\n", title, harmless(p.Smallest.Policy))
-		if p.Smallest.Open != "" {
-			fmt.Fprintf(t, "  %s\n", safetext.Sanitize(p.Smallest.Open))
+		if p.Smallest.Caveat != "" {
+			fmt.Fprintf(t, "  %s\n", safetext.Sanitize(p.Smallest.Caveat))
 		}
 		for _, w := range p.Smallest.Wider {
 			fmt.Fprintf(t, "  with StringLike on sub, %s admits %s\n", safetext.Sanitize(w.Subject),
-				safetext.Sanitize(w.Who))
+				safetext.Sanitize(w.Scope))
 		}
 	}
 }

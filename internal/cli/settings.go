@@ -18,11 +18,11 @@ import (
 // registries.
 func (c *configuration) writeSettings() error {
 	var texts []string
-	for _, set := range c.settings.Set() {
+	for _, set := range c.settings.NonEmpty() {
 		texts = append(texts, strings.ReplaceAll(set.Key, "_", " ")+" "+
 			strings.Join(set.Texts, ", then "))
 	}
-	if len(texts) == 0 && len(c.settings.Allowed) == 0 {
+	if len(texts) == 0 && len(c.settings.AllowedAccountIDs) == 0 {
 		return nil
 	}
 	accounts := c.namedAccounts()
@@ -36,7 +36,7 @@ func (c *configuration) writeSettings() error {
 				c.report("%s: %s has %s", shown, who, strings.Join(texts, "; "))
 			}
 		}
-		if allowed := c.settings.Allowed; len(allowed) > 0 {
+		if allowed := c.settings.AllowedAccountIDs; len(allowed) > 0 {
 			c.report("%s: accounts allowed: %s", shown, strings.Join(allowed, ", "))
 		}
 		err := config.SetAccounts(path, accounts, c.settings)
@@ -81,7 +81,7 @@ func (c *configuration) editSettings(change func(path, shown string) error) erro
 
 // rehearse runs change on a copy of the file at path.
 func rehearse(path string, change func(path, shown string) error) error {
-	target, err := atomicfile.Target(path)
+	target, err := atomicfile.ResolveSymlinks(path)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

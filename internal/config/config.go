@@ -13,23 +13,23 @@ import (
 
 // Settings is what the user configured for one registry.
 type Settings struct {
-	Registry      registry.Registry
-	Identity      token.Settings
-	Role          Roles         // to assume ...
-	PairRole      Roles         // ... and if AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE counts
-	Audience      string        // to request; "" leaves it to the source
-	SessionName   string        // role session name, 2 to 64 characters; "" leaves it to the identity
-	Duration      time.Duration // of the role session; 0 leaves it to AWS
-	Policy        string        // session policy of the last role, as JSON; "" for none
-	ExternalID    string        // for the roles that are assumed by AssumeRole
-	Cache         bool          // whether to cache the login
-	CacheDir      string        // where; "" for the default
-	StoredLogins  bool          // whether a login that another tool stored is returned
-	HTTPEndpoints bool          // whether custom endpoints may be http on other hosts
+	Registry           registry.Registry
+	Identity           token.Settings
+	Role               RoleChain     // to assume ...
+	WebIdentityRole    RoleChain     // ... and if AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE counts
+	Audience           string        // to request; "" leaves it to the source
+	SessionName        string        // role session name, 2 to 64 characters; "" leaves it to the identity
+	SessionDuration    time.Duration // of the role session; 0 leaves it to AWS
+	SessionPolicy      string        // session policy of the last role, as JSON; "" for none
+	ExternalID         string        // for the roles that are assumed by AssumeRole
+	CacheEnabled       bool          // whether to cache the login
+	CacheDir           string        // where; "" for the default
+	StoredLogins       bool          // whether a login that another tool stored is returned
+	AllowHTTPEndpoints bool          // whether custom endpoints may be http on other hosts
 }
 
-// Roles is a chain of roles. The first is assumed by web identity, the others by AssumeRole.
-type Roles struct {
+// RoleChain is a chain of roles. The first is assumed by web identity, the others by AssumeRole.
+type RoleChain struct {
 	ARNs []string // in the order in which they are assumed; empty when none is configured
 	From string   // the variable or line that configured them, for messages
 	Err  error    // what is wrong with them; the chain cannot be used then
@@ -136,9 +136,9 @@ func (c Config) For(reg registry.Registry) (s Settings, err error) {
 		on   *bool
 		def  bool
 	}{
-		{"ECR_OIDC_CACHE", &s.Cache, true},
+		{"ECR_OIDC_CACHE", &s.CacheEnabled, true},
 		{"ECR_OIDC_STORED_LOGINS", &s.StoredLogins, true},
-		{"ECR_OIDC_ALLOW_HTTP_ENDPOINTS", &s.HTTPEndpoints, false},
+		{"ECR_OIDC_ALLOW_HTTP_ENDPOINTS", &s.AllowHTTPEndpoints, false},
 		{"ECR_OIDC_DEBUG", new(bool), false},
 		// read where lines are written; a wrong value is reported here
 	} {
@@ -147,11 +147,11 @@ func (c Config) For(reg registry.Registry) (s Settings, err error) {
 		}
 	}
 	s.Audience = in.text("audience")
-	s.Duration = duration(in.text("session_duration"))
-	s.Policy = policy(in.text("session_policy"), reg)
+	s.SessionDuration = duration(in.text("session_duration"))
+	s.SessionPolicy = policy(in.text("session_policy"), reg)
 	s.ExternalID = in.text("external_id")
-	s.Role, s.PairRole = c.roles(reg, in, withoutPair), c.roles(reg, in, withPair)
-	s.Identity.Role, s.Identity.PairRole = len(s.Role.ARNs) > 0, len(s.PairRole.ARNs) > 0
+	s.Role, s.WebIdentityRole = c.roles(reg, in, withoutPair), c.roles(reg, in, withPair)
+	s.Identity.HasRole, s.Identity.HasWebIdentityRole = len(s.Role.ARNs) > 0, len(s.WebIdentityRole.ARNs) > 0
 	if s.SessionName = in.text("session_name"); s.SessionName == "" {
 		s.SessionName, err = sessionName(c.env)
 	}
@@ -217,8 +217,8 @@ func (in layers) identity(env token.Env) token.Settings {
 		narrowest = max(narrowest, byVariable)
 	}
 	s := token.Settings{
-		ForAccount: narrowest >= byAccount,
-		Connection: env.Get("ECR_OIDC_AZURE_SERVICE_CONNECTION"),
+		AccountSpecific: narrowest >= byAccount,
+		Connection:      env.Get("ECR_OIDC_AZURE_SERVICE_CONNECTION"),
 	}
 	if by != unset && (by == narrowest || source.Texts[0] == "file" && narrowest == fileBy) {
 		s.Source, s.SourceFrom = source.Texts[0], source.From

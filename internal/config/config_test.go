@@ -20,11 +20,11 @@ func TestFor(t *testing.T) {
 	if want := (token.Settings{Source: "aws", Profile: "dev", SourceFrom: "ECR_OIDC_SOURCE", ProfileFrom: "ECR_OIDC_PROFILE"}); got.Identity != want {
 		t.Errorf("identity %+v, want %+v", got.Identity, want)
 	}
-	if got.Registry.Host != host || got.identity.Name != "aws" || !got.identity.Explicit || got.Audience != "aud" || got.CacheDir != "/c" || got.Cache || got.Duration != 15*time.Minute || got.SessionName != "me" {
+	if got.Registry.Host != host || got.identity.Name != "aws" || !got.identity.Explicit || got.Audience != "aud" || got.CacheDir != "/c" || got.CacheEnabled || got.SessionDuration != 15*time.Minute || got.SessionName != "me" {
 		t.Errorf("settings %+v", got)
 	}
 	got, err = planFor(t, host, "AWS_PROFILE=another") // which the SDK reads by itself, in its own order
-	if err != nil || got.Identity != (token.Settings{}) || got.Audience != "" || got.CacheDir != "" || !got.Cache || got.Duration != 0 {
+	if err != nil || got.Identity != (token.Settings{}) || got.Audience != "" || got.CacheDir != "" || !got.CacheEnabled || got.SessionDuration != 0 {
 		t.Errorf("plan of nothing %+v, %v", got, err)
 	}
 }
@@ -75,8 +75,8 @@ func TestDuration(t *testing.T) {
 		"1h30m": 90 * time.Minute, "900s": 15 * time.Minute, "1.5h": 90 * time.Minute, " 1h ": time.Hour,
 	} {
 		p, err := planFor(t, host, "ECR_OIDC_SESSION_DURATION="+value)
-		if err != nil || p.Duration != want {
-			t.Errorf("with %q: %v, %v, want %v", value, p.Duration, err, want)
+		if err != nil || p.SessionDuration != want {
+			t.Errorf("with %q: %v, %v, want %v", value, p.SessionDuration, err, want)
 		}
 	}
 	for _, value := range []string{"899", "43201", "14m59s", "12h1s", "0", "-900", "1", "900.5s", "15m0.5s", "1d", "1 h", "h", "1e3", "0x400", "99999999999999999999", "NaN", "15m\n15m"} {

@@ -21,13 +21,13 @@ import (
 
 // AccountSettings are what configure writes for an account. Empty fields are left as they are.
 type AccountSettings struct {
-	Role            []string // a chain
-	Profile         string
-	Source          string
-	Audience        string
-	SessionName     string
-	SessionDuration string
-	Allowed         []string // for the whole file: these accounts too
+	Role              []string // a chain
+	Profile           string
+	Source            string
+	Audience          string
+	SessionName       string
+	SessionDuration   string
+	AllowedAccountIDs []string // for the whole file: these accounts too
 }
 
 // Setting is one of them that is not empty.
@@ -36,8 +36,8 @@ type Setting struct {
 	Texts []string
 }
 
-// Set returns those that are for an account, in the order in which the file gets them.
-func (s AccountSettings) Set() (set []Setting) {
+// NonEmpty returns those that are for an account, in the order in which the file gets them.
+func (s AccountSettings) NonEmpty() (set []Setting) {
 	for _, one := range []Setting{
 		{"role", s.Role}, {"source", []string{s.Source}}, {"profile", []string{s.Profile}},
 		{"audience", []string{s.Audience}},
@@ -57,24 +57,24 @@ func (s AccountSettings) Set() (set []Setting) {
 func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	var lines []string
 	entry := Entry{}
-	for _, set := range s.Set() {
+	for _, set := range s.NonEmpty() {
 		if err := check(set.Key, set.Texts, quoted); err != nil {
 			return fmt.Errorf("--%s %w", strings.ReplaceAll(set.Key, "_", "-"), err)
 		}
 		lines = append(lines, set.Key+": "+yamlTexts(set.Texts))
 		entry[set.Key] = Value{Texts: set.Texts}
 	}
-	for _, number := range s.Allowed {
+	for _, number := range s.AllowedAccountIDs {
 		if !isAccount(number) {
 			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; one has "+
 				"twelve digits", safetext.Sanitize(number))
 		}
 	}
-	if len(lines) == 0 && len(s.Allowed) == 0 {
+	if len(lines) == 0 && len(s.AllowedAccountIDs) == 0 {
 		return nil
 	}
 	return edit(path, func(root *ast.MappingNode) error {
-		if err := allow(root, s.Allowed); err != nil {
+		if err := allow(root, s.AllowedAccountIDs); err != nil {
 			return err
 		}
 		if len(lines) == 0 {
@@ -94,7 +94,7 @@ func SetAccounts(path string, accounts []string, s AccountSettings) error {
 		for _, account := range accounts {
 			f.set(account, entry)
 		}
-		for _, number := range s.Allowed {
+		for _, number := range s.AllowedAccountIDs {
 			if f.Allowed == nil {
 				f.Allowed = map[string]bool{}
 			}
@@ -222,7 +222,7 @@ func (f File) settings() map[string][]string {
 // edit changes the file at path. Before anything is written, what the new text says is compared
 // with what the old one said and what expect makes of that.
 func edit(path string, change func(root *ast.MappingNode) error, expect func(*File)) error {
-	file, err := atomicfile.Target(path)
+	file, err := atomicfile.ResolveSymlinks(path)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

@@ -21,7 +21,7 @@ func FuzzEdit(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	path := filepath.Join(f.TempDir(), "ecr-oidc.yaml")
-	settings := AccountSettings{Role: []string{"hub", "spoke"}, Profile: "dev \"sso\"", Allowed: []string{"123456789012"}}
+	settings := AccountSettings{Role: []string{"hub", "spoke"}, Profile: "dev \"sso\"", AllowedAccountIDs: []string{"123456789012"}}
 	f.Fuzz(func(t *testing.T, before []byte) {
 		// The parser's time grows with the square; the size is bounded elsewhere.
 		if len(before) > 4096 {

@@ -31,9 +31,9 @@ func TestPrecedence(t *testing.T) {
 		{"token_file", []string{region, account, "ECR_OIDC_TOKEN_FILE", byDefault}, name, func(p plan) string { return p.Identity.TokenFile }},
 		{"profile", []string{"ECR_OIDC_PROFILE_123456789012", region, account, "ECR_OIDC_PROFILE", byDefault}, name, func(p plan) string { return p.Identity.Profile }},
 		{"session_name", []string{region, account, "ECR_OIDC_SESSION_NAME", byDefault, "AWS_ROLE_SESSION_NAME"}, name, func(p plan) string { return p.SessionName }},
-		{"session_duration", []string{region, account, "ECR_OIDC_SESSION_DURATION", byDefault}, func(n int) string { return fmt.Sprint(n+1, "h") }, func(p plan) string { return strings.TrimSuffix(p.Duration.String(), "0m0s") }},
+		{"session_duration", []string{region, account, "ECR_OIDC_SESSION_DURATION", byDefault}, func(n int) string { return fmt.Sprint(n+1, "h") }, func(p plan) string { return strings.TrimSuffix(p.SessionDuration.String(), "0m0s") }},
 		{"external_id", []string{region, account, "ECR_OIDC_EXTERNAL_ID", byDefault}, name, func(p plan) string { return p.ExternalID }},
-		{"session_policy", []string{region, account, "ECR_OIDC_SESSION_POLICY", byDefault}, func(n int) string { return fmt.Sprintf(`{"Statement":[%d]}`, n) }, func(p plan) string { return p.Policy }},
+		{"session_policy", []string{region, account, "ECR_OIDC_SESSION_POLICY", byDefault}, func(n int) string { return fmt.Sprintf(`{"Statement":[%d]}`, n) }, func(p plan) string { return p.SessionPolicy }},
 	} {
 		for i := range setting.order {
 			for j := i; j < len(setting.order); j++ { // i itself is "alone"
@@ -166,7 +166,7 @@ func TestSessionSettings(t *testing.T) {
 		}
 	}
 	p, err := planFrom(t, "default: {role: ci, session_policy: pull, session_duration: 3600}", nil)
-	if err != nil || !strings.Contains(p.Policy, `"ecr:BatchGetImage"`) || strings.Contains(p.Policy, "Put") || p.Duration != time.Hour {
+	if err != nil || !strings.Contains(p.SessionPolicy, `"ecr:BatchGetImage"`) || strings.Contains(p.SessionPolicy, "Put") || p.SessionDuration != time.Hour {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -69,9 +69,9 @@ const (
 
 // roles returns the roles for a registry. Our own settings go before the standard variables; of the
 // two standard ones neither goes before the other, so they must agree.
-func (c Config) roles(reg registry.Registry, in layers, pair pairUse) Roles {
+func (c Config) roles(reg registry.Registry, in layers, pair pairUse) RoleChain {
 	value, by := in.find("role")
-	var r Roles
+	var r RoleChain
 	switch {
 	case by >= byAccount, by != unset && !reg.Public:
 		r = chain(value, reg)
@@ -85,13 +85,13 @@ func (c Config) roles(reg registry.Registry, in layers, pair pairUse) Roles {
 }
 
 // standardRole returns the role of ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN.
-func (c Config) standardRole(reg registry.Registry, pair pairUse) Roles {
+func (c Config) standardRole(reg registry.Registry, pair pairUse) RoleChain {
 	ours, aws := c.env.Get("ECR_ROLE_TO_ASSUME"), c.env.Get("AWS_ROLE_ARN")
 	if c.env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && pair == withoutPair {
 		aws = "" // it belongs to that file, and means nothing to any other source
 	}
 	if ours != "" && aws != "" && ours != aws {
-		return Roles{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of "+
+		return RoleChain{Err: fmt.Errorf("ECR_ROLE_TO_ASSUME is %q and AWS_ROLE_ARN is %q: unset one of "+
 			"them, or say which one with ECR_OIDC_ROLE", safetext.Sanitize(ours), safetext.Sanitize(aws))}
 	}
 	name, text := "ECR_ROLE_TO_ASSUME", ours
@@ -100,9 +100,9 @@ func (c Config) standardRole(reg registry.Registry, pair pairUse) Roles {
 	}
 	switch {
 	case text == "":
-		return Roles{}
+		return RoleChain{}
 	case !isRoleARN(text):
-		return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", name,
+		return RoleChain{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", name,
 			safetext.Sanitize(text),
 			wantARN)}
 	}
@@ -131,50 +131,50 @@ func links(text string) []string {
 	return texts
 }
 
-// BareRole returns the first role of a chain that is named without an account, which means that role
+// FirstBareRole returns the first role of a chain that is named without an account, which means that role
 // in the registry's own account; "" when there is none.
-func BareRole(chain []string) string {
+func FirstBareRole(chain []string) string {
 	if i := slices.IndexFunc(chain, isRoleName); i >= 0 {
 		return chain[i]
 	}
 	return ""
 }
 
-// RoleOfAnyAccount returns the role that ECR_OIDC_ROLE, or else the default of the file at path, names
+// DefaultBareRole returns the role that ECR_OIDC_ROLE, or else the default of the file at path, names
 // without an account, where it is set, and whether the file limits the accounts to a list. role is ""
 // when there is none. A missing file sets nothing.
-func RoleOfAnyAccount(env token.Env, path string) (role, from string, limited bool, err error) {
+func DefaultBareRole(env token.Env, path string) (role, from string, limited bool, err error) {
 	f, err := readAt(path)
 	if err != nil {
 		return "", "", false, err
 	}
-	if role = BareRole(links(env.Get("ECR_OIDC_ROLE"))); role != "" {
+	if role = FirstBareRole(links(env.Get("ECR_OIDC_ROLE"))); role != "" {
 		return role, "ECR_OIDC_ROLE", f.Allowed != nil, nil
 	}
 	value := f.Default["role"]
-	return BareRole(value.Texts), value.From, f.Allowed != nil, nil
+	return FirstBareRole(value.Texts), value.From, f.Allowed != nil, nil
 }
 
 // chain returns the ARN of each role in a value. A bare name is that role in the registry's own
 // account and partition.
-func chain(value Value, reg registry.Registry) Roles {
-	r := Roles{From: value.From}
+func chain(value Value, reg registry.Registry) RoleChain {
+	r := RoleChain{From: value.From}
 	for _, text := range value.Texts {
 		partition, isARN := partitionOf(text)
 		switch {
 		case isARN && partition != reg.Partition:
-			return Roles{Err: fmt.Errorf("%s has a role in partition %q, and registry %s is in %q",
+			return RoleChain{Err: fmt.Errorf("%s has a role in partition %q, and registry %s is in %q",
 				value.From,
 				partition, reg.Host, reg.Partition)}
 		case isARN:
 			r.ARNs = append(r.ARNs, text)
 		case reg.Public:
-			return Roles{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From,
+			return RoleChain{Err: fmt.Errorf("%s has %q, which is not a role; it must be %s", value.From,
 				safetext.Sanitize(text), wantARN)}
 		case isRoleName(text):
 			r.ARNs = append(r.ARNs, fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text))
 		default:
-			return Roles{Err: fmt.Errorf("%s %w", value.From, check("role", []string{text}, quoted))}
+			return RoleChain{Err: fmt.Errorf("%s %w", value.From, check("role", []string{text}, quoted))}
 		}
 	}
 	return r

@@ -36,7 +36,7 @@ func environ(pairs ...string) token.Env {
 type plan struct {
 	Settings
 	identity token.Identity
-	roles    Roles
+	roles    RoleChain
 }
 
 // planWith returns the plan for a registry in an environment.
@@ -58,8 +58,8 @@ func planWith(env token.Env, reg registry.Registry, environ ...string) (plan, er
 		return plan{}, err
 	}
 	p := plan{s, id, s.Role}
-	if id.Pair {
-		p.roles = s.PairRole
+	if id.WebIdentityPair {
+		p.roles = s.WebIdentityRole
 	}
 	p.SessionName = cmp.Or(s.SessionName, id.SessionName())
 	return p, p.roles.Err

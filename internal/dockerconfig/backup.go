@@ -11,13 +11,13 @@ import (
 // Backup is what the file said of some hosts before they got a helper. It may hold passwords.
 type Backup struct {
 	Helpers map[string]string          `json:"helpers"` // the credHelpers entry of each host; "" is none
-	Auths   map[string]json.RawMessage `json:"auths,omitempty"`
+	Logins  map[string]json.RawMessage `json:"auths,omitempty"`
 }
 
 // Backup returns what SetHelper and RemoveAuth are about to replace for hosts. Of a host whose
 // helper this is already there is nothing to keep.
-func (e *Edit) Backup(helper string, hosts ...string) Backup {
-	b := Backup{Helpers: map[string]string{}, Auths: map[string]json.RawMessage{}}
+func (e *File) Backup(helper string, hosts ...string) Backup {
+	b := Backup{Helpers: map[string]string{}, Logins: map[string]json.RawMessage{}}
 	for _, host := range hosts {
 		if old := e.Helper(host); old != helper {
 			b.Helpers[host] = old
@@ -25,7 +25,7 @@ func (e *Edit) Backup(helper string, hosts ...string) Backup {
 	}
 	for m := range e.section(auths) {
 		if reg, ok := registry.Parse(m.key); ok && slices.Contains(hosts, reg.Host) && m.login() {
-			b.Auths[m.key] = m.value
+			b.Logins[m.key] = m.value
 		}
 	}
 	return b
@@ -34,7 +34,7 @@ func (e *Edit) Backup(helper string, hosts ...string) Backup {
 // Restore puts back what b holds, where nobody has changed it since: an entry that still names
 // helper, and a login that is not there. It returns the hosts whose entries, and the keys of the
 // logins that, it put back.
-func (e *Edit) Restore(b Backup, helper string) (hosts, logins []string) {
+func (e *File) Restore(b Backup, helper string) (hosts, logins []string) {
 	for _, host := range slices.Sorted(maps.Keys(b.Helpers)) {
 		if e.Helper(host) != helper {
 			continue
@@ -50,9 +50,9 @@ func (e *Edit) Restore(b Backup, helper string) (hosts, logins []string) {
 	for _, key := range e.Logins() {
 		there[key] = true
 	}
-	for _, key := range slices.Sorted(maps.Keys(b.Auths)) {
+	for _, key := range slices.Sorted(maps.Keys(b.Logins)) {
 		if !there[key] {
-			e.set(auths, key, b.Auths[key])
+			e.set(auths, key, b.Logins[key])
 			logins = append(logins, key)
 		}
 	}
@@ -60,4 +60,4 @@ func (e *Edit) Restore(b Backup, helper string) (hosts, logins []string) {
 }
 
 // Empty says whether nothing is in the file.
-func (e *Edit) Empty() bool { return len(e.file) == 0 }
+func (e *File) Empty() bool { return len(e.file) == 0 }

@@ -32,7 +32,7 @@ const MaxSize = 1 << 20
 
 // Read reads the file at path. A missing file is an empty one. A file that is not a JSON object is an
 // error that names the place.
-func Read(path string) (*Edit, error) {
+func Read(path string) (*File, error) {
 	e, _, err := load(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
@@ -47,14 +47,14 @@ func Read(path string) (*Edit, error) {
 // made, for their owner alone; a file that is not a JSON object is an error, and is left alone. It
 // blocks for at most wait while another process holds the lock, and then returns an error. It
 // follows the symlinks that atomicfile.Target follows.
-func Update(path string, wait time.Duration, change func(*Edit) error) error {
+func Update(path string, wait time.Duration, change func(*File) error) error {
 	failed := func(err error) error {
 		if err != nil {
 			return fmt.Errorf("editing %s: %w", path, err)
 		}
 		return nil
 	}
-	file, err := atomicfile.Target(path)
+	file, err := atomicfile.ResolveSymlinks(path)
 	if err != nil {
 		return failed(err)
 	}
@@ -86,7 +86,7 @@ func Update(path string, wait time.Duration, change func(*Edit) error) error {
 	return nil
 }
 
-func save(path string, e *Edit, old fs.FileInfo) error {
+func save(path string, e *File, old fs.FileInfo) error {
 	var out bytes.Buffer
 	if err := json.Indent(&out, e.file.bytes(), "", "\t"); err != nil { // a tab, as Docker writes it
 		return err
@@ -102,10 +102,10 @@ func save(path string, e *Edit, old fs.FileInfo) error {
 }
 
 // load returns the file and what it is; nil for one that is missing.
-func load(path string) (*Edit, fs.FileInfo, error) {
+func load(path string) (*File, fs.FileInfo, error) {
 	b, fi, err := atomicfile.Read(path, MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Edit{}, nil, nil
+		return &File{}, nil, nil
 	}
 	if err != nil {
 		return nil, nil, err

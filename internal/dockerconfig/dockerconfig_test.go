@@ -19,7 +19,7 @@ const (
 
 // setHelper is what configure does first of all.
 func setHelper(path, helper string, hosts ...string) error {
-	return Update(path, time.Minute, func(e *Edit) error {
+	return Update(path, time.Minute, func(e *File) error {
 		for _, host := range hosts {
 			e.SetHelper(host, helper)
 		}

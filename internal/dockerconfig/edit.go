@@ -10,16 +10,16 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// Edit is a configuration as it was read, and what is changed in it. Changes are in memory until
+// File is a configuration as it was read, and what is changed in it. Changes are in memory until
 // Update writes them.
-type Edit struct {
+type File struct {
 	file    object
 	changed bool
 	after   []func() error
 }
 
-// Afterwards has f called once the file is written, under its lock still.
-func (e *Edit) Afterwards(f func() error) { e.after = append(e.after, f) }
+// AfterWrite has f called once the file is written, under its lock still.
+func (e *File) AfterWrite(f func() error) { e.after = append(e.after, f) }
 
 // The fields that this program reads and changes.
 const (
@@ -29,8 +29,8 @@ const (
 )
 
 // parse reads a file's text. A field of another type than Docker's is an error, as it is for Docker.
-func parse(b []byte) (*Edit, error) {
-	e := &Edit{}
+func parse(b []byte) (*File, error) {
+	e := &File{}
 	if len(bytes.TrimSpace(b)) == 0 { // Docker takes an empty file for an empty configuration
 		return e, nil
 	}
@@ -57,7 +57,7 @@ func parse(b []byte) (*Edit, error) {
 }
 
 // Helpers returns credHelpers: which helper is asked for which host.
-func (e *Edit) Helpers() map[string]string {
+func (e *File) Helpers() map[string]string {
 	found := map[string]string{}
 	for m := range e.section(credHelpers) {
 		found[m.key] = m.text()
@@ -66,7 +66,7 @@ func (e *Edit) Helpers() map[string]string {
 }
 
 // Helper returns the credHelpers entry of host; "" is none.
-func (e *Edit) Helper(host string) (name string) {
+func (e *File) Helper(host string) (name string) {
 	for m := range e.section(credHelpers) {
 		if m.key == host {
 			name = m.text() // the last one counts
@@ -76,7 +76,7 @@ func (e *Edit) Helper(host string) (name string) {
 }
 
 // SetHelper makes helper the credHelpers entry of host and returns the one that was there.
-func (e *Edit) SetHelper(host, helper string) (old string) {
+func (e *File) SetHelper(host, helper string) (old string) {
 	old = e.Helper(host)
 	if old == helper {
 		return old
@@ -86,7 +86,7 @@ func (e *Edit) SetHelper(host, helper string) (old string) {
 }
 
 // RemoveHelper takes host's credHelpers entry away and returns the helper that it named.
-func (e *Edit) RemoveHelper(host string) (old string) {
+func (e *File) RemoveHelper(host string) (old string) {
 	old = e.Helper(host)
 	if e.remove(credHelpers, func(m member) bool { return m.key == host }) {
 		e.file = slices.DeleteFunc(e.file, func(m member) bool { // Docker, too, writes no empty one
@@ -98,7 +98,7 @@ func (e *Edit) RemoveHelper(host string) (old string) {
 
 // Logins returns the auths keys that hold a login. An empty entry holds none: Docker writes one for
 // each login that a helper keeps.
-func (e *Edit) Logins() []string {
+func (e *File) Logins() []string {
 	var found []string
 	seen := map[string]bool{}
 	for m := range e.section(auths) {
@@ -110,9 +110,9 @@ func (e *Edit) Logins() []string {
 	return found
 }
 
-// RemoveAuth removes the logins that auths holds for an ECR host, and returns their keys, which
+// RemoveLogins removes the logins that auths holds for an ECR host, and returns their keys, which
 // clients have written in many ways: a host, with a port, with a scheme, with a path.
-func (e *Edit) RemoveAuth(host string) []string {
+func (e *File) RemoveLogins(host string) []string {
 	var removed []string
 	seen := map[string]bool{}
 	e.remove(auths, func(m member) bool {
@@ -130,7 +130,7 @@ func (e *Edit) RemoveAuth(host string) []string {
 }
 
 // CredsStore returns the helper that is asked for all hosts without one of their own; "" is none.
-func (e *Edit) CredsStore() (name string) {
+func (e *File) CredsStore() (name string) {
 	for _, m := range e.file {
 		if m.has(credsStore) && string(m.value) != "null" {
 			name = m.text() // the last one counts
@@ -140,7 +140,7 @@ func (e *Edit) CredsStore() (name string) {
 }
 
 // SetCredsStore changes that; "" removes it.
-func (e *Edit) SetCredsStore(name string) {
+func (e *File) SetCredsStore(name string) {
 	if e.CredsStore() == name {
 		return
 	}
@@ -161,7 +161,7 @@ func (e *Edit) SetCredsStore(name string) {
 }
 
 // section walks through all members of the objects that are read as one field.
-func (e *Edit) section(name string) func(yield func(member) bool) {
+func (e *File) section(name string) func(yield func(member) bool) {
 	return func(yield func(member) bool) {
 		for _, m := range e.file {
 			if !m.has(name) {
@@ -177,7 +177,7 @@ func (e *Edit) section(name string) func(yield func(member) bool) {
 }
 
 // remove takes the members that match out of a section, and says whether there were any.
-func (e *Edit) remove(name string, match func(member) bool) (found bool) {
+func (e *File) remove(name string, match func(member) bool) (found bool) {
 	for i, m := range e.file {
 		if !m.has(name) {
 			continue
@@ -191,7 +191,7 @@ func (e *Edit) remove(name string, match func(member) bool) (found bool) {
 }
 
 // set puts a member into a section, which is made where it is missing.
-func (e *Edit) set(section, key string, value json.RawMessage) {
+func (e *File) set(section, key string, value json.RawMessage) {
 	last := -1 // the one that counts
 	for i, m := range e.file {
 		if m.has(section) {
@@ -206,7 +206,7 @@ func (e *Edit) set(section, key string, value json.RawMessage) {
 }
 
 // replace changes what is in the i-th field.
-func (e *Edit) replace(i int, inner object) {
+func (e *File) replace(i int, inner object) {
 	e.file[i].inner, e.file[i].value, e.changed = inner, nil, true
 }
 

@@ -15,10 +15,10 @@ import (
 )
 
 // edited is what an edit makes of a file's text, compacted; "" says that nothing was written.
-func edited(t *testing.T, before string, change func(*Edit)) string {
+func edited(t *testing.T, before string, change func(*File)) string {
 	t.Helper()
 	path := put(t, before)
-	if err := Update(path, time.Minute, func(e *Edit) error { change(e); return nil }); err != nil {
+	if err := Update(path, time.Minute, func(e *File) error { change(e); return nil }); err != nil {
 		t.Fatalf("%s: %v", before, err)
 	}
 	if after := read(t, path); after != before {
@@ -28,12 +28,12 @@ func edited(t *testing.T, before string, change func(*Edit)) string {
 }
 
 func TestHelpers(t *testing.T) {
-	set := func(e *Edit) string { return e.SetHelper(host, "ecr-oidc") }
-	remove := func(e *Edit) string { return e.RemoveHelper(host) }
+	set := func(e *File) string { return e.SetHelper(host, "ecr-oidc") }
+	remove := func(e *File) string { return e.RemoveHelper(host) }
 	entry := `"` + host + `":"ecr-oidc"`
 	for _, tt := range []struct {
 		name, before string
-		change       func(*Edit) string
+		change       func(*File) string
 		old, want    string
 	}{
 		{"another's", `{"credHelpers":{"` + host + `":"ecr-login"}}`, set, "ecr-login", `{"credHelpers":{` + entry + `}}`},
@@ -50,7 +50,7 @@ func TestHelpers(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var old string
-			if got := edited(t, tt.before, func(e *Edit) { old = tt.change(e) }); got != tt.want || old != tt.old {
+			if got := edited(t, tt.before, func(e *File) { old = tt.change(e) }); got != tt.want || old != tt.old {
 				t.Errorf("%s became %q, and %q was there; want %q and %q", tt.before, got, old, tt.want, tt.old)
 			}
 		})
@@ -70,13 +70,13 @@ func TestRemoveAuth(t *testing.T) {
 		before = append(before, fmt.Sprintf(`%q:{"identitytoken":"b"}`, key))
 	}
 	var removed []string
-	got := edited(t, `{"auths":{`+strings.Join(before, ",")+`},"x":1}`, func(e *Edit) { removed = e.RemoveAuth(host) })
+	got := edited(t, `{"auths":{`+strings.Join(before, ",")+`},"x":1}`, func(e *File) { removed = e.RemoveLogins(host) })
 	if want := `{"auths":{` + strings.Join(after, ",") + `},"x":1}`; got != want || !reflect.DeepEqual(removed, ours) {
 		t.Errorf("%s\nwant %s\nremoved %q\nwant    %q", got, want, removed, ours)
 	}
 	for _, nothing := range []string{`{"auths":{"` + host + `":{}}}`, `{"auths":{"` + host + `":null}}`, `{"auths":null}`, `{"auths":{}}`, `{}`, ``} {
 		var removed, logins []string
-		got := edited(t, nothing, func(e *Edit) { removed, logins = e.RemoveAuth(host), e.Logins() })
+		got := edited(t, nothing, func(e *File) { removed, logins = e.RemoveLogins(host), e.Logins() })
 		if got != "" || removed != nil || logins != nil {
 			t.Errorf("%s: became %q, removed %q, logins %q", nothing, got, removed, logins)
 		}
@@ -95,7 +95,7 @@ func TestCredsStore(t *testing.T) {
 		{`{"credsStore":"a","credsStore":"b"}`, "x", "b", `{"credsStore":"x","credsStore":"x"}`},
 	} {
 		var was string
-		got := edited(t, tt.before, func(e *Edit) { was = e.CredsStore(); e.SetCredsStore(tt.set) })
+		got := edited(t, tt.before, func(e *File) { was = e.CredsStore(); e.SetCredsStore(tt.set) })
 		if got != tt.want || was != tt.was {
 			t.Errorf("%s to %q: %q, was %q, want %q and %q", tt.before, tt.set, got, was, tt.want, tt.was)
 		}
@@ -118,7 +118,7 @@ func TestErrorsSayWhere(t *testing.T) {
 	} {
 		path := put(t, before)
 		unchanged(t, path, func() {
-			err := Update(path, time.Minute, func(*Edit) error { t.Error("it went on"); return nil })
+			err := Update(path, time.Minute, func(*File) error { t.Error("it went on"); return nil })
 			if err == nil || !strings.HasPrefix(err.Error(), "editing "+path+": "+want) {
 				t.Errorf("%q: %v, want %s", before, err, want)
 			}
@@ -140,17 +140,17 @@ func TestReadAndFailingChange(t *testing.T) {
 			t.Errorf("%v, %v", e, err)
 		}
 		no := errors.New("no")
-		if err := Update(path, time.Minute, func(e *Edit) error {
+		if err := Update(path, time.Minute, func(e *File) error {
 			e.SetHelper("a", "c")
-			e.Afterwards(func() error { t.Error("it went on"); return nil })
+			e.AfterWrite(func() error { t.Error("it went on"); return nil })
 			return no
 		}); err != no {
 			t.Error(err)
 		}
 	})
-	if err := Update(path, time.Minute, func(e *Edit) error {
+	if err := Update(path, time.Minute, func(e *File) error {
 		e.SetHelper("a", "c")
-		e.Afterwards(func() error {
+		e.AfterWrite(func() error {
 			if !strings.Contains(read(t, path), `"a": "c"`) {
 				t.Error("it is not yet written")
 			}
@@ -225,10 +225,10 @@ func TestReadOnlyFolder(t *testing.T) {
 // Three thousand registries, as a large product of accounts and regions has, are no work.
 func TestMany(t *testing.T) {
 	path := put(t, `{}`)
-	if err := Update(path, time.Minute, func(e *Edit) error {
+	if err := Update(path, time.Minute, func(e *File) error {
 		for i := range 3000 {
 			e.SetHelper(fmt.Sprintf("%012d.dkr.ecr.eu-west-2.amazonaws.com", i), "ecr-oidc")
-			e.RemoveAuth(host)
+			e.RemoveLogins(host)
 		}
 		return nil
 	}); err != nil {
@@ -250,7 +250,7 @@ func TestLockHeld(t *testing.T) {
 	if real, err := filepath.EvalSymlinks(name); err == nil {
 		name = real
 	}
-	err = Update(path, 50*time.Millisecond, func(e *Edit) error {
+	err = Update(path, 50*time.Millisecond, func(e *File) error {
 		e.SetHelper(host, "ecr-oidc")
 		return nil
 	})

@@ -26,7 +26,7 @@ import (
 // mounted one, stays so. Only its holder removes it, and a process that was waiting for it locks a
 // new file. On Windows it stays, since a file that is open cannot be removed.
 func Lock(path string, wait time.Duration) (unlock func(), err error) {
-	path, err = atomicfile.Target(path)
+	path, err = atomicfile.ResolveSymlinks(path)
 	if err != nil {
 		return nil, err
 	}

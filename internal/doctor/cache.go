@@ -37,11 +37,11 @@ func (d *Diagnosis) storedLogin(x helper.Examination) {
 	)
 	remove := "to delete it: docker logout " + x.Registry.Host
 	switch {
-	case x.Stored != nil:
-		c := d.add("login", Note, returned, span(time.Since(x.Stored.CreatedAt)))
+	case x.StoredLogin != nil:
+		c := d.add("login", Note, returned, span(time.Since(x.StoredLogin.CreatedAt)))
 		c.Next = remove + "; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off"
-	case x.Ignored != nil:
-		d.add("login", Note, ignored, span(time.Since(x.Ignored.CreatedAt))).Next = remove
+	case x.IgnoredLogin != nil:
+		d.add("login", Note, ignored, span(time.Since(x.IgnoredLogin.CreatedAt))).Next = remove
 	}
 }
 

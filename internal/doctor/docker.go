@@ -25,7 +25,7 @@ const name = config.HelperName
 // DockerEnvironment is what Docker's use of this helper depends on, for every registry.
 type DockerEnvironment struct {
 	path string             // of Docker's config.json
-	file *dockerconfig.Edit // nil when it cannot be read ...
+	file *dockerconfig.File // nil when it cannot be read ...
 	err  error              // ... for this reason
 
 	variable []string // the registries that DOCKER_AUTH_CONFIG has logins for
@@ -38,7 +38,7 @@ func InspectDocker(env token.Env) (e DockerEnvironment) {
 	e.path, e.err = dockerconfig.Path(env.Get("DOCKER_CONFIG"))
 	if e.err == nil {
 		e.file, e.err = probe("reading "+e.path,
-			func() (*dockerconfig.Edit, error) { return readDocker(e.path) })
+			func() (*dockerconfig.File, error) { return readDocker(e.path) })
 	}
 	e.variable = authConfig(env.Get("DOCKER_AUTH_CONFIG"))
 	e.checks = systemChecks()
@@ -76,7 +76,7 @@ func probe[T any](action string, look func() (T, error)) (T, error) {
 }
 
 // readDocker reads Docker's file. A file that does not exist is an error.
-func readDocker(path string) (*dockerconfig.Edit, error) {
+func readDocker(path string) (*dockerconfig.File, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 	}

@@ -55,12 +55,12 @@ func within(
 func (d Doctor) diagnose(x helper.Examination) Diagnosis {
 	found := Diagnosis{Registry: x.Registry.Host, Ready: x.Err == nil && !x.Anonymous}
 	env := d.Helper.Env
-	if time.Until(x.Until) <= 0 {
-		x.Repeated = nil // over by now
+	if time.Until(x.CachedErrUntil) <= 0 {
+		x.CachedErr = nil // over by now
 	}
 	found.registry(x)
 	found.storedLogin(x)
-	if x.Decided {
+	if x.Resolved {
 		found.roles(x)
 		found.source(x, env)
 		found.token(x)
@@ -69,7 +69,7 @@ func (d Doctor) diagnose(x helper.Examination) Diagnosis {
 		found.wrong("settings", x.Err)
 	}
 	found.hints(x, env)
-	if x.Decided {
+	if x.Resolved {
 		found.cache(x)
 		found.repeated(x, env)
 	}
@@ -126,11 +126,11 @@ func next(err error) string {
 func (d *Diagnosis) repeated(x helper.Examination, env token.Env) {
 	host := x.Registry.Host
 	line := func(err error) string { return explain.Line(err, host, env.Secrets()) }
-	if x.Repeated == nil || x.Stored != nil || x.Err != nil && line(x.Err) == line(x.Repeated) {
+	if x.CachedErr == nil || x.StoredLogin != nil || x.Err != nil && line(x.Err) == line(x.CachedErr) {
 		return
 	}
 	d.Ready = false
-	left := max(time.Second, time.Until(x.Until))
+	left := max(time.Second, time.Until(x.CachedErrUntil))
 	d.add("cache", Wrong, "get repeats a failure of a moment ago for %s yet", span(left)).
 		Next = "to forget it: docker logout " + host
 }
@@ -138,14 +138,14 @@ func (d *Diagnosis) repeated(x helper.Examination, env token.Env) {
 // get sets the line that a get would print.
 func (d *Diagnosis) get(x helper.Examination, env token.Env) {
 	switch {
-	case x.Stored != nil:
+	case x.StoredLogin != nil:
 		d.Ready = true
 		d.Get = "a username and a password: the login that another tool stored"
 	case x.Anonymous:
 		d.Ready = false
 		d.Get = "credentials not found in native keychain"
-	case x.Repeated != nil:
-		d.Get = explain.Line(x.Repeated, x.Registry.Host, env.Secrets())
+	case x.CachedErr != nil:
+		d.Get = explain.Line(x.CachedErr, x.Registry.Host, env.Secrets())
 	case x.Err != nil:
 		d.Get = explain.Line(x.Err, x.Registry.Host, env.Secrets())
 	default:

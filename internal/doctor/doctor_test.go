@@ -120,16 +120,16 @@ func TestWithin(t *testing.T) {
 		func(ctx context.Context, x helper.Examination) helper.Examination {
 			<-ctx.Done()
 			for range 1000 { // while the other writes down that it was too late
-				x.Passed = append(x.Passed, exchange.Outcome{Role: fmt.Sprint(x.Err, x.ECR)})
+				x.Steps = append(x.Steps, exchange.Outcome{Role: fmt.Sprint(x.Err, x.ECR)})
 			}
 			ended <- x
 			return x
 		})
 	var timeout *explain.TimeoutError
-	if !errors.As(x.Err, &timeout) || x.ECR != "known" || x.Passed != nil {
+	if !errors.As(x.Err, &timeout) || x.ECR != "known" || x.Steps != nil {
 		t.Errorf("%+v", x)
 	}
-	if x := <-ended; x.Err != nil || len(x.Passed) != 1000 {
+	if x := <-ended; x.Err != nil || len(x.Steps) != 1000 {
 		t.Errorf("the step had %+v", x.Err)
 	}
 	x = within(time.Minute, x,
@@ -193,18 +193,18 @@ func TestNext(t *testing.T) {
 	}{
 		{&token.MissingError{Advice: "give the job `permissions: {id-token: write}`"},
 			"give the job `permissions: {id-token: write}`"},
-		{&token.RequestError{Who: "GitHub", Retryable: true},
+		{&token.RequestError{CI: "GitHub", Retryable: true},
 			"it may pass. If it does not: can this machine reach that address?"},
-		{&token.RequestError{Who: "GitHub"}, "only while they run"},
+		{&token.RequestError{CI: "GitHub"}, "only while they run"},
 		{&explain.TimeoutError{Action: "answering get", Limit: explain.GetTimeout},
 			"a pipe, or on a mount that is gone?"},
-		{&exchange.Error{Step: exchange.WebIdentity, Message: "no answer in time", Retryable: true},
+		{&exchange.Error{Step: exchange.StepWebIdentity, Message: "no answer in time", Retryable: true},
 			"can this machine reach that address?"},
-		{&exchange.Error{Step: exchange.WebIdentity, Code: "Throttling", Retryable: true},
+		{&exchange.Error{Step: exchange.StepWebIdentity, Code: "Throttling", Retryable: true},
 			"it may pass: try again"},
-		{&exchange.Error{Step: exchange.WebIdentity, Code: "AccessDenied"},
+		{&exchange.Error{Step: exchange.StepWebIdentity, Code: "AccessDenied"},
 			"either there is no such role"},
-		{&exchange.Error{Step: exchange.WebIdentity, Code: "Odd"}, ""},
+		{&exchange.Error{Step: exchange.StepWebIdentity, Code: "Odd"}, ""},
 		{errors.New(`ECR_OIDC_SOURCE is "typo"; allowed are ...`), ""},
 	} {
 		if got := next(tt.err); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {

@@ -88,7 +88,7 @@ func longLivedKey(x helper.Examination, env token.Env) (text, next string) {
 
 // missingToken returns the CI's hint about a missing token.
 func missingToken(x helper.Examination, env token.Env) token.Hint {
-	if !x.Decided || x.Identity.Hint == nil || !noToken(x.Err) {
+	if !x.Resolved || x.Identity.Hint == nil || !noToken(x.Err) {
 		return token.Hint{}
 	}
 	hint, err := probe("reading the event",
@@ -149,15 +149,15 @@ func runnerInEKS(x helper.Examination, env token.Env) (text, next string) {
 // skewedClock detects that this machine's clock differs from the CI's, which issued the token just
 // now.
 func skewedClock(x helper.Examination, _ token.Env) (text, next string) {
-	if x.Skew.Abs() < 2*time.Minute {
+	if x.ClockSkew.Abs() < 2*time.Minute {
 		return "", ""
 	}
 	which := "ahead of"
-	if x.Skew < 0 {
+	if x.ClockSkew < 0 {
 		which = "behind"
 	}
 	return fmt.Sprintf("this machine's clock is %s %s the CI's; this program does not mind, and "+
-			"AWS's other tools do", span(x.Skew.Abs().Round(time.Minute)), which),
+			"AWS's other tools do", span(x.ClockSkew.Abs().Round(time.Minute)), which),
 		"set the clock (timedatectl, chronyc, w32tm)"
 }
 

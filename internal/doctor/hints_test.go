@@ -30,9 +30,9 @@ func examined(t *testing.T, role bool, pairs ...string) (helper.Examination, tok
 	env := environ(pairs...)
 	var x helper.Examination
 	settings := token.Settings{Source: env.Get("ECR_OIDC_SOURCE"), SourceFrom: "ECR_OIDC_SOURCE",
-		Role: role, PairRole: role}
+		HasRole: role, HasWebIdentityRole: role}
 	x.Identity, x.Err = token.Identify(env, settings)
-	x.Decided = true
+	x.Resolved = true
 	return x, env
 }
 
@@ -166,7 +166,7 @@ func TestHints(t *testing.T) {
 		if x.Err == nil {
 			x.Err = tt.err
 		}
-		x.Skew = tt.skew
+		x.ClockSkew = tt.skew
 		var found Diagnosis
 		found.hints(x, env)
 		var names []string

@@ -12,7 +12,7 @@ import (
 // admit it.
 func (d Doctor) evaluate(found *Diagnosis) {
 	request := trust.Request{
-		Role: found.Role, Claims: found.Token.Claims, Now: time.Now(), Session: found.Session,
+		Role: found.Role, Claims: found.Token.Claims, Now: time.Now(), SessionName: found.Session,
 	}
 	if d.Policy == nil {
 		found.suggest(request)
@@ -44,7 +44,7 @@ func (d *Diagnosis) suggest(request trust.Request) {
 			Next = "name it with --role, or take what doctor --json prints in the job"
 		return
 	}
-	suggestion, err := trust.Smallest(request)
+	suggestion, err := trust.MinimalPolicy(request)
 	if err != nil {
 		d.add("policy", Note, "%v", err)
 		return

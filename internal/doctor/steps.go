@@ -23,7 +23,7 @@ func address(endpoint string) string {
 // not exist and for one whose policy refuses.
 func refusedRole(err error) bool {
 	var aws *exchange.Error
-	return errors.As(err, &aws) && aws.Step == exchange.WebIdentity && aws.Code == "AccessDenied"
+	return errors.As(err, &aws) && aws.Step == exchange.StepWebIdentity && aws.Code == "AccessDenied"
 }
 
 func (d *Diagnosis) registry(x helper.Examination) {
@@ -65,7 +65,7 @@ func (d *Diagnosis) source(x helper.Examination, env token.Env) {
 	id := x.Identity
 	text := id.Name
 	if id.KeysOnly {
-		text = id.Detected
+		text = id.DetectedCI
 	}
 	switch {
 	case id.Explicit:
@@ -151,13 +151,13 @@ func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
 		failed *exchange.Error
 		noRole *token.NoRoleError
 	)
-	for _, o := range x.Passed {
+	for _, o := range x.Steps {
 		switch o.Step {
-		case exchange.Password:
+		case exchange.StepPassword:
 			d.add("ECR", OK, "a password that lives %s; %s, %d ms", span(o.TTL), address(x.ECR),
 				o.Duration.Milliseconds())
 		default:
-			d.add("STS", OK, "%s assumed, for %s; %s, %d ms", exchange.Short(o.Role), span(o.TTL),
+			d.add("STS", OK, "%s assumed, for %s; %s, %d ms", exchange.DescribeRole(o.Role), span(o.TTL),
 				address(x.STS), o.Duration.Milliseconds())
 		}
 	}
@@ -172,7 +172,7 @@ func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
 		if len(x.Roles.ARNs) > 0 {
 			d.add("STS", Skipped, "not asked (%s)", address(x.STS))
 		}
-	case failed.Step == exchange.Password:
+	case failed.Step == exchange.StepPassword:
 		d.add("ECR", Wrong, "%s (%s)", safetext.Sanitize(failed.Error()), address(x.ECR)).
 			Next = next(x.Err)
 		return

@@ -28,7 +28,7 @@ func (r Request) keys() (aws.Credentials, error) {
 	secret := r.Env.Get("AWS_SECRET_ACCESS_KEY")
 	if secret == "" {
 		return aws.Credentials{}, fmt.Errorf("reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s",
-			r.Env.Missing("AWS_SECRET_ACCESS_KEY"))
+			r.Env.DescribeMissing("AWS_SECRET_ACCESS_KEY"))
 	}
 	return aws.Credentials{
 		AccessKeyID: r.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
@@ -154,7 +154,7 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 		mfa    awsconfig.AssumeRoleTokenProviderNotSetError
 	)
 	e := &ProfileError{Profile: profile, From: from}
-	configs, secrets := Files(r.Env)
+	configs, secrets := ProfileFiles(r.Env)
 	switch {
 	case errors.As(err, &source) && source.Err != nil:
 		e.Why = "builds on profile " + quoted(source.Profile) + ", which is not there"
@@ -166,7 +166,7 @@ func (r Request) unloadable(ctx context.Context, err error) error {
 				o.Logger = logging.Nop{}
 			})
 		if below.LoginSession != "" { // hasCredentials (config/shared_config.go) does not check it
-			e.Login, e.Role = source.Profile, source.RoleARN
+			e.LoginProfile, e.Role = source.Profile, source.RoleARN
 			e.Why = "builds on profile " + quoted(source.Profile) + ", which uses aws login; the AWS " +
 				"SDK for Go does not support that"
 		}
@@ -194,9 +194,9 @@ func (r Request) profile() (name, from string) {
 	return "default", ""
 }
 
-// Files returns the paths of the SDK's two files, the configuration and the credentials. It opens
+// ProfileFiles returns the paths of the SDK's two files, the configuration and the credentials. It opens
 // neither.
-func Files(env token.Env) (configuration, secrets string) {
+func ProfileFiles(env token.Env) (configuration, secrets string) {
 	return cmp.Or(env.Get("AWS_CONFIG_FILE"), awsconfig.DefaultSharedConfigFilename()),
 		cmp.Or(env.Get("AWS_SHARED_CREDENTIALS_FILE"), awsconfig.DefaultSharedCredentialsFilename())
 }
@@ -258,9 +258,9 @@ func (r Request) noCredentials(shared awsconfig.SharedConfig, err error) error {
 		return process
 	case errors.As(err, &kept) && (sso || login):
 		why := "cannot be renewed here: " + kept.why.Error()
-		return &SSOError{Profile: begin.Profile, Command: command(sso), Why: why, Err: err}
+		return &SignInError{Profile: begin.Profile, Command: command(sso), Why: why, Err: err}
 	case loginOver(err) && (sso || login):
-		return &SSOError{Profile: begin.Profile, Command: command(sso), Err: err}
+		return &SignInError{Profile: begin.Profile, Command: command(sso), Err: err}
 	}
 	if api, ok := asAPIError(err); ok {
 		said := safetext.Sanitize(api.ErrorCode())

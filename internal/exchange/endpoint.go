@@ -44,7 +44,7 @@ func (r Request) checkEndpoint(service, endpoint string) error {
 		return nil
 	case u == nil:
 		return &EndpointError{Service: service, From: r.endpointFrom(service)}
-	case errors.Is(err, token.ErrClearText) && u.Scheme == "http" && r.Settings.HTTPEndpoints:
+	case errors.Is(err, token.ErrClearText) && u.Scheme == "http" && r.Settings.AllowHTTPEndpoints:
 		return nil
 	}
 	return &EndpointError{
@@ -61,7 +61,7 @@ func (r Request) endpointFrom(service string) string {
 		}
 	}
 	profile, _ := r.profile()
-	file, _ := Files(r.Env)
+	file, _ := ProfileFiles(r.Env)
 	return fmt.Sprintf("endpoint_url of profile %s in %s", quoted(profile), file)
 }
 

@@ -88,14 +88,14 @@ sso_region = eu-west-2
 				vars[name] = value
 			}
 			env := token.Env(func(name string) (string, bool) { value, set := vars[name]; return value, set })
-			settings := token.Settings{Profile: vars["ECR_OIDC_PROFILE"], ProfileFrom: "ECR_OIDC_PROFILE", Role: vars["AWS_ACCESS_KEY_ID"] == ""}
+			settings := token.Settings{Profile: vars["ECR_OIDC_PROFILE"], ProfileFrom: "ECR_OIDC_PROFILE", HasRole: vars["AWS_ACCESS_KEY_ID"] == ""}
 			id, err := token.Identify(env, settings)
 			if err != nil {
 				t.Fatal(err)
 			}
 			r := Request{
 				Settings: config.Settings{Registry: parse(t, tt.host), Identity: settings, SessionName: "test"},
-				Roles:    config.Roles{ARNs: []string{role}}, Identity: id, Env: env, Debug: func(string, ...any) {},
+				Roles:    config.RoleChain{ARNs: []string{role}}, Identity: id, Env: env, Debug: func(string, ...any) {},
 			}
 			if tt.noRole {
 				r.Roles.ARNs = nil

@@ -22,9 +22,9 @@ import (
 type Step string
 
 const (
-	WebIdentity Step = "web identity" // AssumeRoleWithWebIdentity
-	AssumeRole  Step = "assume role"  // AssumeRole
-	Password    Step = "password"     // GetAuthorizationToken
+	StepWebIdentity Step = "web identity" // AssumeRoleWithWebIdentity
+	StepAssumeRole  Step = "assume role"  // AssumeRole
+	StepPassword    Step = "password"     // GetAuthorizationToken
 )
 
 // Outcome is the result of one step.
@@ -67,7 +67,8 @@ func (e *Error) Error() string {
 	case e.bare():
 		fmt.Fprintf(&b, "AWS refused %s: %s", e.wanted(), safetext.Sanitize(e.Code))
 	default:
-		fmt.Fprintf(&b, "AWS refused %s: %s: %s", e.wanted(), safetext.Sanitize(e.Code), safetext.Sanitize(e.Message))
+		fmt.Fprintf(&b, "AWS refused %s: %s: %s", e.wanted(), safetext.Sanitize(e.Code),
+			safetext.Sanitize(e.Message))
 	}
 	return b.String()
 }
@@ -75,16 +76,16 @@ func (e *Error) Error() string {
 // bare reports whether AWS's code is enough. Its message for a refused web identity is "Not
 // authorized to perform sts:AssumeRoleWithWebIdentity" whatever the reason.
 func (e *Error) bare() bool {
-	return e.Message == "" || e.Step == WebIdentity && e.Code == "AccessDenied"
+	return e.Message == "" || e.Step == StepWebIdentity && e.Code == "AccessDenied"
 }
 
 // wanted describes what was requested, and for whom.
 func (e *Error) wanted() string {
-	what := Short(e.Role) + " (from " + e.From + ")"
-	if e.Step == Password {
+	what := DescribeRole(e.Role) + " (from " + e.From + ")"
+	if e.Step == StepPassword {
 		what = "a password for " + e.Registry.Host
 		if e.Role != "" {
-			what += " to " + Short(e.Role) + " (from " + e.From + ")"
+			what += " to " + DescribeRole(e.Role) + " (from " + e.From + ")"
 		}
 	}
 	if e.Subject != "" {
@@ -93,9 +94,9 @@ func (e *Error) wanted() string {
 	return what + ", source " + e.Source
 }
 
-// Short writes a role's ARN as "role NAME in ACCOUNT". CIs mask a whole ARN that is a secret, and
+// DescribeRole writes a role's ARN as "role NAME in ACCOUNT". CIs mask a whole ARN that is a secret, and
 // the reader would be left with "***".
-func Short(arn string) string {
+func DescribeRole(arn string) string {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) != 6 {
 		return "role " + arn
@@ -118,22 +119,22 @@ func (e *NoCredentialsError) Error() string {
 	return s
 }
 
-// SSOError reports that a person has to renew a profile's login at AWS.
-type SSOError struct {
+// SignInError reports that a person has to renew a profile's login at AWS.
+type SignInError struct {
 	Profile string
 	Command string // "aws sso login" or "aws login"
 	Why     string // why it could not be renewed without one; "" when that is plain
 	Err     error  `json:"-"`
 }
 
-func (e *SSOError) Error() string {
+func (e *SignInError) Error() string {
 	s := "finding AWS credentials: the login of profile " + quoted(e.Profile) + " has expired "
 	if e.Why != "" {
 		return s + "and " + safetext.Sanitize(e.Why)
 	}
 	return s + "or is not there"
 }
-func (e *SSOError) Unwrap() error { return e.Err }
+func (e *SignInError) Unwrap() error { return e.Err }
 
 // ProfileError reports a profile that the SDK could not read.
 type ProfileError struct {
@@ -143,7 +144,7 @@ type ProfileError struct {
 	Missing bool // it is not there
 	MFA     bool // it needs a code that a person has to type
 
-	Login, Role string // this role on this profile of "aws login", which only ECR_OIDC_ROLE can assume
+	LoginProfile, Role string // this role on this profile of "aws login", which only ECR_OIDC_ROLE can assume
 }
 
 func (e *ProfileError) Error() string {

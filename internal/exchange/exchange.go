@@ -42,7 +42,7 @@ func (c Credentials) GoString() string { return c.String() }
 // Request is a login to request. OnToken and OnStep may be nil.
 type Request struct {
 	Settings config.Settings
-	Roles    config.Roles // those of Settings that apply to the identity
+	Roles    config.RoleChain // those of Settings that apply to the identity
 	Identity token.Identity
 	Env      token.Env
 	Debug    func(format string, args ...any)
@@ -72,7 +72,7 @@ func Login(ctx context.Context, r Request) (Credentials, error) {
 	if r.preconnected, err = r.preconnect(ctx); err != nil {
 		return Credentials{}, err
 	}
-	client := token.Client(r.roots)
+	client := token.NewClient(r.roots)
 	if r.token, err = r.Identity.Token(ctx, client, r.Settings.Audience); err != nil {
 		return Credentials{}, err
 	}
@@ -130,7 +130,7 @@ func (r Request) login(ctx context.Context) (Credentials, error) {
 		r.secrets = slices.Concat(r.secrets, []string{s.keys.SecretAccessKey, s.keys.SessionToken})
 		policy := ""
 		if i == len(r.Roles.ARNs)-1 { // the session that requests the password
-			policy = r.Settings.Policy
+			policy = r.Settings.SessionPolicy
 		}
 		if i == 0 && r.Identity.OIDC() {
 			s, err = r.assumeRoleWithWebIdentity(ctx, cfg, role, policy)
@@ -157,7 +157,7 @@ func (r Request) login(ctx context.Context) (Credentials, error) {
 		// The password of public.ecr.aws probably expires with the role session (kaniko#3199).
 		login.TTL = min(login.TTL, login.FreshFor)
 	}
-	r.observe(Outcome{Step: Password, TTL: login.TTL, Duration: time.Since(start)})
+	r.observe(Outcome{Step: StepPassword, TTL: login.TTL, Duration: time.Since(start)})
 	return login, nil
 }
 
@@ -178,13 +178,13 @@ func (r Request) assumeRoleWithWebIdentity(
 		RoleArn:          aws.String(role),
 		RoleSessionName:  aws.String(r.Settings.SessionName),
 		WebIdentityToken: aws.String(r.token.Raw),
-		DurationSeconds:  optional(int32(r.Settings.Duration / time.Second)), // #nosec G115 -- at most 12 hours
+		DurationSeconds:  seconds(r.Settings.SessionDuration),
 		Policy:           optional(policy),
 	})
 	if err != nil {
-		return session{}, r.refused(WebIdentity, role, err)
+		return session{}, r.refused(StepWebIdentity, role, err)
 	}
-	return r.session(WebIdentity, role, out.Credentials, out.ResultMetadata)
+	return r.session(StepWebIdentity, role, out.Credentials, out.ResultMetadata)
 }
 
 // assumeRole assumes a role with the credentials of the role before it, or with those of an "aws"
@@ -196,14 +196,14 @@ func (r Request) assumeRole(
 	out, err := r.sts(cfg).AssumeRole(ctx, &sts.AssumeRoleInput{
 		RoleArn:         aws.String(role),
 		RoleSessionName: aws.String(r.Settings.SessionName),
-		DurationSeconds: optional(int32(r.Settings.Duration / time.Second)), // #nosec G115 -- at most 12 hours
+		DurationSeconds: seconds(r.Settings.SessionDuration),
 		Policy:          optional(policy),
 		ExternalId:      optional(r.Settings.ExternalID),
 	})
 	if err != nil {
-		return session{}, r.refused(AssumeRole, role, err)
+		return session{}, r.refused(StepAssumeRole, role, err)
 	}
-	return r.session(AssumeRole, role, out.Credentials, out.ResultMetadata)
+	return r.session(StepAssumeRole, role, out.Credentials, out.ResultMetadata)
 }
 
 // session reads a role session from STS's response. Its TTL is by AWS's clock.
@@ -232,10 +232,10 @@ func (r Request) password(ctx context.Context, cfg aws.Config) (Credentials, err
 	r.Debug("asking ECR in %s for a password", cfg.Region)
 	out, err := r.ecr(cfg).GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
-		return Credentials{}, r.refused(Password, "", err)
+		return Credentials{}, r.refused(StepPassword, "", err)
 	}
 	if len(out.AuthorizationData) == 0 {
-		return Credentials{}, r.failed(Password, "", "ECR's answer has no password in it")
+		return Credentials{}, r.failed(StepPassword, "", "ECR's answer has no password in it")
 	}
 	data := out.AuthorizationData[0]
 	return r.credentials(data.AuthorizationToken, data.ExpiresAt, serverTime(out.ResultMetadata))
@@ -246,10 +246,10 @@ func (r Request) publicPassword(ctx context.Context, cfg aws.Config) (Credential
 	r.Debug("asking ECR Public in %s for a password", cfg.Region)
 	out, err := r.ecrPublic(cfg).GetAuthorizationToken(ctx, &ecrpublic.GetAuthorizationTokenInput{})
 	if err != nil {
-		return Credentials{}, r.refused(Password, "", err)
+		return Credentials{}, r.refused(StepPassword, "", err)
 	}
 	if out.AuthorizationData == nil {
-		return Credentials{}, r.failed(Password, "", "ECR Public's answer has no password in it")
+		return Credentials{}, r.failed(StepPassword, "", "ECR Public's answer has no password in it")
 	}
 	data := out.AuthorizationData
 	return r.credentials(data.AuthorizationToken, data.ExpiresAt, serverTime(out.ResultMetadata))
@@ -262,7 +262,7 @@ func (r Request) credentials(
 	plain, err := base64.StdEncoding.DecodeString(aws.ToString(encoded))
 	username, password, ok := strings.Cut(string(plain), ":")
 	if err != nil || !ok || username == "" || password == "" || expires == nil {
-		return Credentials{}, r.failed(Password, "", "ECR's answer has no password in it")
+		return Credentials{}, r.failed(StepPassword, "", "ECR's answer has no password in it")
 	}
 	return Credentials{Username: username, Password: password, TTL: expires.Sub(now)}, nil
 }
@@ -274,6 +274,11 @@ func serverTime(metadata middleware.Metadata) time.Time {
 		return t
 	}
 	return time.Now()
+}
+
+// seconds returns a duration in seconds; nil for 0, so that the parameter is not sent.
+func seconds(d time.Duration) *int32 {
+	return optional(int32(d / time.Second)) // #nosec G115 -- at most 12 hours
 }
 
 // optional returns nil for a zero value, so that the parameter is not sent.

@@ -118,17 +118,17 @@ func TestError(t *testing.T) {
 		err  Error
 		want string
 	}{
-		{"refused, and the code says it all", Error{Step: WebIdentity, Registry: reg, Role: role, From: "ECR_ROLE_TO_ASSUME", Source: "github", Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+		{"refused, and the code says it all", Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "ECR_ROLE_TO_ASSUME", Source: "github", Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
 			`AWS refused role teams/ci in 123456789012 (from ECR_ROLE_TO_ASSUME) for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`},
-		{"refused, with more to say", Error{Step: WebIdentity, Registry: reg, Role: role, From: "AWS_ROLE_ARN", Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken", Message: "No OpenIDConnect\nprovider found"},
+		{"refused, with more to say", Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "AWS_ROLE_ARN", Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken", Message: "No OpenIDConnect\nprovider found"},
 			`AWS refused role teams/ci in 123456789012 (from AWS_ROLE_ARN) for "s", aud "a", source github: InvalidIdentityToken: No OpenIDConnect provider found`},
-		{"a link keeps AWS's words", Error{Step: AssumeRole, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
+		{"a link keeps AWS's words", Error{Step: StepAssumeRole, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
 			"AWS refused role teams/ci in 123456789012 (from ECR_OIDC_ROLE), source aws: AccessDenied: User: x is not authorized"},
-		{"the password", Error{Step: Password, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: "s", Audience: "a", Code: "AccessDeniedException", Message: "no"},
+		{"the password", Error{Step: StepPassword, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: "s", Audience: "a", Code: "AccessDeniedException", Message: "no"},
 			`AWS refused a password for ` + registryHost + ` to role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source github: AccessDeniedException: no`},
-		{"the password, no role", Error{Step: Password, Registry: reg, Source: "aws", Code: "AccessDeniedException"},
+		{"the password, no role", Error{Step: StepPassword, Registry: reg, Source: "aws", Code: "AccessDeniedException"},
 			"AWS refused a password for " + registryHost + ", source aws: AccessDeniedException"},
-		{"no answer", Error{Step: WebIdentity, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no answer in time"},
+		{"no answer", Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no answer in time"},
 			`asking AWS for role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source file: no answer in time`},
 	}
 	for _, tt := range tests {
@@ -149,7 +149,7 @@ func TestError(t *testing.T) {
 // What AWS and the token say is outside text: it stays on one line and does not flood it.
 func TestErrorIsOneLine(t *testing.T) {
 	const evil = "a\r\nb\u2028c\x1b[31m ##[error]\u202e"
-	for _, step := range []Step{WebIdentity, AssumeRole, Password} {
+	for _, step := range []Step{StepWebIdentity, StepAssumeRole, StepPassword} {
 		for _, code := range []string{"", "SomeCode"} {
 			e := &Error{Step: step, Registry: parse(t, registryHost), Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: evil + strings.Repeat("s", 5000), Audience: evil + strings.Repeat("a", 5000), Code: code, Message: evil + strings.Repeat("m", 5000)}
 			if got := e.Error(); strings.ContainsAny(got, "\r\n\x1b\u2028\u202e") || strings.Contains(got, "##[") || len(got) > 2500 {
@@ -167,7 +167,7 @@ func TestShort(t *testing.T) {
 		"not an ARN": "role not an ARN",
 		"arn:aws:sts::123456789012:assumed-role/ci/run": "role assumed-role/ci/run in 123456789012",
 	} {
-		if got := Short(in); got != want {
+		if got := DescribeRole(in); got != want {
 			t.Errorf("Short(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -225,24 +225,24 @@ func TestRefused(t *testing.T) {
 	raw := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzIn0.c2lnbmF0dXJl"
 	r := Request{
 		Settings: config.Settings{Registry: parse(t, registryHost)},
-		Roles:    config.Roles{ARNs: []string{"arn:aws:iam::123456789012:role/hub", role}, From: "ECR_OIDC_ROLE"},
+		Roles:    config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/hub", role}, From: "ECR_OIDC_ROLE"},
 		Identity: oidc(t),
 		token:    token.Token{Raw: raw, Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
 		Env:      environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
 	}
-	e := r.refused(WebIdentity, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
+	e := r.refused(StepWebIdentity, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
 	if e.Code != "ValidationError" || e.Message != "1 validation error: '***' and ***" {
 		t.Errorf("code %q, message %q", e.Code, e.Message)
 	}
-	if e.Step != WebIdentity || e.Role != role || e.From != "ECR_OIDC_ROLE" || e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" || e.Registry.Host != registryHost {
+	if e.Step != StepWebIdentity || e.Role != role || e.From != "ECR_OIDC_ROLE" || e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" || e.Registry.Host != registryHost {
 		t.Errorf("%+v", e)
 	}
-	e = r.refused(Password, "", answer(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
+	e = r.refused(StepPassword, "", answer(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
 	if e.Code != "" || e.Message != "HTTP 503" || e.Role != role {
 		t.Errorf("a proxy's page: code %q, message %q, role %q", e.Code, e.Message, e.Role)
 	}
 	r.Identity = awsIdentity()
-	if e := r.refused(AssumeRole, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
+	if e := r.refused(StepAssumeRole, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
 		t.Errorf("an aws source: %+v", e)
 	}
 }
@@ -283,7 +283,7 @@ func TestConnectionError(t *testing.T) {
 		if again := retryer(t.Context(), "", 0)().IsErrorRetryable(tt.err); again != tt.again {
 			t.Errorf("%s: again: %v", tt.name, again)
 		}
-		if retryable := r.refused(WebIdentity, role, tt.err).Retryable; retryable != tt.retryable {
+		if retryable := r.refused(StepWebIdentity, role, tt.err).Retryable; retryable != tt.retryable {
 			t.Errorf("%s: retryable: %v", tt.name, retryable)
 		}
 	}
@@ -443,12 +443,12 @@ func TestNoCredentials(t *testing.T) {
 	}{{sso, "dev", "aws sso login"}, {legacy, "old", "aws sso login"}, {login, "new", "aws login"}, {chained, "dev", "aws sso login"}} {
 		for _, err := range expired {
 			got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(tt.shared, fmt.Errorf("x: %w", err))
-			var e *SSOError
+			var e *SignInError
 			if !errors.As(got, &e) || e.Profile != tt.profile || e.Command != tt.command {
 				t.Errorf("profile %s, %T: %v", tt.shared.Profile, err, got)
 			}
 		}
-		var e *SSOError
+		var e *SignInError
 		if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(tt.shared, errors.New("connection refused")); errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
 			t.Errorf("profile %s, another fault: %v", tt.shared.Profile, got)
 		}
@@ -477,7 +477,7 @@ func environ(pairs ...string) token.Env {
 func oidc(t *testing.T) token.Identity {
 	t.Helper()
 	env := environ("ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")
-	id, err := token.Identify(env, token.Settings{Role: true})
+	id, err := token.Identify(env, token.Settings{HasRole: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -191,7 +191,7 @@ func request(t *testing.T, sts, ecr *service) Request {
 	t.Setenv("AWS_ENDPOINT_URL_ECR", ecr.URL)
 	r := Request{
 		Settings: config.Settings{Registry: parse(t, registryHost), SessionName: "test"},
-		Roles:    config.Roles{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}},
+		Roles:    config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}},
 		Identity: oidc(t), token: token.Token{Raw: "x.y.z"}, Env: environ(), Debug: func(string, ...any) {},
 	}
 	if sts.Certificate() != nil {

@@ -38,8 +38,8 @@ func TestWhatAWSQuotesIsStruckOut(t *testing.T) {
 	}
 	reg, _ := registry.Parse("123456789012.dkr.ecr.eu-west-2.amazonaws.com")
 	settings := config.Settings{Registry: reg, SessionName: "test"}
-	roles := config.Roles{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}, From: "ECR_OIDC_ROLE"}
-	id, err := token.Identify(env, token.Settings{Role: true})
+	roles := config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}, From: "ECR_OIDC_ROLE"}
+	id, err := token.Identify(env, token.Settings{HasRole: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,13 +64,13 @@ func TestAnswerWithoutCredentials(t *testing.T) {
 	defer aws.Close()
 	t.Setenv("AWS_ENDPOINT_URL", aws.URL)
 	env := func(name string) (string, bool) { return "x.y.z", name == "ECR_OIDC_TOKEN" }
-	id, err := token.Identify(env, token.Settings{Role: true})
+	id, err := token.Identify(env, token.Settings{HasRole: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	reg, _ := registry.Parse("123456789012.dkr.ecr.eu-west-2.amazonaws.com")
 	settings := config.Settings{Registry: reg, SessionName: "test"}
-	roles := config.Roles{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}, From: "ECR_OIDC_ROLE"}
+	roles := config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}, From: "ECR_OIDC_ROLE"}
 	_, err = Request{Settings: settings, Roles: roles, Identity: id, Env: env, Debug: func(string, ...any) {}}.login(t.Context())
 	const want = "asking AWS for role ci in 123456789012 (from ECR_OIDC_ROLE), source env: STS's answer has no credentials in it"
 	if err == nil || err.Error() != want {

@@ -32,7 +32,7 @@ func Advice(err error) string {
 		audience *token.AudienceError
 		aws      *exchange.Error
 		none     *exchange.NoCredentialsError
-		sso      *exchange.SSOError
+		sso      *exchange.SignInError
 		profile  *exchange.ProfileError
 		process  *exchange.ProcessError
 		endpoint *exchange.EndpointError
@@ -131,8 +131,8 @@ func profileAdvice(e *exchange.ProfileError) string {
 	case e.MFA:
 		return "put a session's keys into the environment: aws configure export-credentials " +
 			"--format env --profile " + ShellWord(e.Profile)
-	case e.Login != "":
-		return "set ECR_OIDC_PROFILE=" + ShellWord(e.Login) + " and ECR_OIDC_ROLE=" + e.Role
+	case e.LoginProfile != "":
+		return "set ECR_OIDC_PROFILE=" + ShellWord(e.LoginProfile) + " and ECR_OIDC_ROLE=" + e.Role
 	}
 	return ""
 }
@@ -152,16 +152,16 @@ func awsAdvice(e *exchange.Error) string {
 	switch {
 	case e.Code == "":
 		return ""
-	case e.Code == "AccessDenied" && e.Step == exchange.WebIdentity:
+	case e.Code == "AccessDenied" && e.Step == exchange.StepWebIdentity:
 		return "either there is no such role, or its trust policy does not admit exactly this " +
 			"subject and audience"
-	case e.Code == "AccessDenied" && e.Step == exchange.AssumeRole:
+	case e.Code == "AccessDenied" && e.Step == exchange.StepAssumeRole:
 		return "the role's trust policy must admit the identity before it, and that identity's " +
 			"policy must allow sts:AssumeRole on the role"
-	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password &&
+	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.StepPassword &&
 		e.Registry.Public:
 		return "allow it ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on \"*\""
-	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.Password:
+	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.StepPassword:
 		return "allow it ecr:GetAuthorizationToken on \"*\""
 	case e.Code == "InvalidIdentityToken" && unsupported:
 		return "create the IAM OIDC provider for the token's issuer in the role's account"

@@ -15,26 +15,26 @@ import (
 // Examination is what a get for a registry decides and finds, step by step. What comes after the
 // step that failed is zero.
 type Examination struct {
-	Registry registry.Registry
-	Settings config.Settings
-	Roles    config.Roles // those that apply to the identity
-	Identity token.Identity
-	Decided  bool               // settings, roles and identity could be read
-	STS, ECR string             // the URLs to request
-	Token    token.Token        // of an OIDC identity
-	Passed   []exchange.Outcome // what AWS let pass
-	Skew     time.Duration      // how far this machine's clock is ahead of the token's; 0 when that is unknown
-	Err      error              // the error of the get; nil when it would return a login
+	Registry  registry.Registry
+	Settings  config.Settings
+	Roles     config.RoleChain // those that apply to the identity
+	Identity  token.Identity
+	Resolved  bool               // settings, roles and identity could be read
+	STS, ECR  string             // the URLs to request
+	Token     token.Token        // of an OIDC identity
+	Steps     []exchange.Outcome // what AWS let pass
+	ClockSkew time.Duration      // how far this machine's clock is ahead of the token's; 0 when that is unknown
+	Err       error              // the error of the get; nil when it would return a login
 
-	Anonymous bool   // the get returns "not found", and the client goes on without a login
-	CacheDir  string // where entries are; "" when there are none, and CacheErr has the reason
-	CacheErr  error
-	Cached    *cache.Entry // the entry for this request, also one that has expired
-	Stored    *cache.Entry // another tool's login, which get returns before all else
-	Ignored   *cache.Entry // another tool's login, which get ignores because ECR_OIDC_STORED_LOGINS is off
+	Anonymous    bool   // the get returns "not found", and the client goes on without a login
+	CacheDir     string // where entries are; "" when there are none, and CacheErr has the reason
+	CacheErr     error
+	Cached       *cache.Entry // the entry for this request, also one that has expired
+	StoredLogin  *cache.Entry // another tool's login, which get returns before all else
+	IgnoredLogin *cache.Entry // another tool's login, which get ignores because ECR_OIDC_STORED_LOGINS is off
 
-	Repeated error     // the cached failure that get returns without a request; nil when there is none
-	Until    time.Time // and until when it does
+	CachedErr      error     // the cached failure that get returns without a request; nil when there is none
+	CachedErrUntil time.Time // and until when it does
 }
 
 // Examine does what Get does before it makes a request: it reads the settings, decides the
@@ -49,10 +49,10 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 	if x.Err = err; err != nil {
 		return x
 	}
-	x.Settings, x.Identity, x.Roles, x.Decided = r.Settings, r.Identity, r.Roles, true
+	x.Settings, x.Identity, x.Roles, x.Resolved = r.Settings, r.Identity, r.Roles, true
 	store := h.lookUp(&x)
 	if reg.Public && len(x.Roles.ARNs) == 0 {
-		x.Anonymous = x.Stored == nil
+		x.Anonymous = x.StoredLogin == nil
 		return x
 	}
 	if x.Err = noIdentity; x.Err != nil {
@@ -60,7 +60,7 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 	}
 	fresh := x.Cached != nil && x.Cached.IsFresh(time.Now())
 	if f, left, ok := store.Failure(h.cacheKey(r)); ok && !fresh {
-		x.Repeated, x.Until = decodeError(&f, r), time.Now().Add(left)
+		x.CachedErr, x.CachedErrUntil = decodeError(&f, r), time.Now().Add(left)
 	}
 	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, r)
 	return x
@@ -80,10 +80,10 @@ func (h Helper) Request(ctx context.Context, x Examination) Examination {
 	r.OnToken = func(t token.Token) {
 		x.Token = t
 		if !t.Claims.Issued.IsZero() && x.Identity.Source.OnDemand {
-			x.Skew = time.Since(t.Claims.Issued)
+			x.ClockSkew = time.Since(t.Claims.Issued)
 		}
 	}
-	r.OnStep = func(o exchange.Outcome) { x.Passed = append(x.Passed, o) }
+	r.OnStep = func(o exchange.Outcome) { x.Steps = append(x.Steps, o) }
 	_, x.Err = exchange.Login(ctx, r)
 	return x
 }
@@ -102,9 +102,9 @@ func (h Helper) lookUp(x *Examination) *cache.Cache {
 	}
 	if e, ok := store.Get(loginKey(x.Registry)); ok {
 		if x.Settings.StoredLogins {
-			x.Stored = &e
+			x.StoredLogin = &e
 		} else {
-			x.Ignored = &e
+			x.IgnoredLogin = &e
 		}
 	}
 	return store

@@ -94,7 +94,7 @@ func TestExamineFindsAFailure(t *testing.T) {
 	h := helperIn()
 	reg, _ := registry.Parse(host)
 	r := requestFor(t, h, host)
-	refused := &exchange.Error{Step: exchange.Password, Code: "AccessDeniedException", Registry: reg}
+	refused := &exchange.Error{Step: exchange.StepPassword, Code: "AccessDeniedException", Registry: reg}
 	_, failure := h.cache(r).GetOrFetch(t.Context(), h.cacheKey(r), func(context.Context) (cache.Entry, *cache.Failure) {
 		return cache.Entry{}, encodeError(refused)
 	})
@@ -103,17 +103,17 @@ func TestExamineFindsAFailure(t *testing.T) {
 	}
 	x := h.Examine(t.Context(), reg)
 	var got *exchange.Error
-	if left := time.Until(x.Until); !errors.As(x.Repeated, &got) || got.Error() != refused.Error() || left <= 0 || left > finalTTL || x.Err != nil {
-		t.Errorf("%v for %v, %v", x.Repeated, left, x.Err)
+	if left := time.Until(x.CachedErrUntil); !errors.As(x.CachedErr, &got) || got.Error() != refused.Error() || left <= 0 || left > finalTTL || x.Err != nil {
+		t.Errorf("%v for %v, %v", x.CachedErr, left, x.Err)
 	}
 	if err := h.Erase(t.Context(), host); err != nil {
 		t.Fatal(err)
 	}
-	if x := h.Examine(t.Context(), reg); x.Repeated != nil {
-		t.Errorf("forgotten: %v", x.Repeated)
+	if x := h.Examine(t.Context(), reg); x.CachedErr != nil {
+		t.Errorf("forgotten: %v", x.CachedErr)
 	}
-	if x := helperIn("ECR_OIDC_CACHE=off").Examine(t.Context(), reg); x.Repeated != nil {
-		t.Errorf("without a cache: %v", x.Repeated)
+	if x := helperIn("ECR_OIDC_CACHE=off").Examine(t.Context(), reg); x.CachedErr != nil {
+		t.Errorf("without a cache: %v", x.CachedErr)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestExamineLooksIntoTheCache(t *testing.T) {
 		reg, _ := registry.Parse(host)
 		return h.Examine(t.Context(), reg)
 	}
-	if x := at(host); !errors.Is(x.CacheErr, fs.ErrNotExist) || x.CacheDir != "" || x.Cached != nil || x.Stored != nil {
+	if x := at(host); !errors.Is(x.CacheErr, fs.ErrNotExist) || x.CacheDir != "" || x.Cached != nil || x.StoredLogin != nil {
 		t.Errorf("before: %+v", x)
 	}
 	for _, name := range []string{host, "public.ecr.aws"} {
@@ -132,7 +132,7 @@ func TestExamineLooksIntoTheCache(t *testing.T) {
 			t.Fatal(err)
 		}
 		x := at(name)
-		if x.CacheErr != nil || x.CacheDir == "" || x.Cached != nil || x.Stored == nil || x.Stored.Secret != "kept-for-"+name {
+		if x.CacheErr != nil || x.CacheDir == "" || x.Cached != nil || x.StoredLogin == nil || x.StoredLogin.Secret != "kept-for-"+name {
 			t.Errorf("%s: %+v", name, x)
 		}
 		if public := name == "public.ecr.aws"; x.Anonymous || x.Done() != public {
@@ -140,7 +140,7 @@ func TestExamineLooksIntoTheCache(t *testing.T) {
 		}
 	}
 	h = helperIn("ECR_OIDC_CACHE=off")
-	if x := at(host); x.CacheErr == nil || x.CacheDir != "" || x.Stored != nil {
+	if x := at(host); x.CacheErr == nil || x.CacheDir != "" || x.StoredLogin != nil {
 		t.Errorf("off: %+v", x)
 	}
 }

@@ -26,7 +26,7 @@ type message struct {
 	Text     string
 	AWS      *exchange.Error              `json:",omitempty"`
 	None     *exchange.NoCredentialsError `json:",omitempty"`
-	SSO      *exchange.SSOError           `json:",omitempty"`
+	SSO      *exchange.SignInError        `json:",omitempty"`
 	Profile  *exchange.ProfileError       `json:",omitempty"`
 	Process  *exchange.ProcessError       `json:",omitempty"`
 	Endpoint *exchange.EndpointError      `json:",omitempty"`
@@ -47,7 +47,7 @@ func encodeError(err error) *cache.Failure {
 	case errors.As(err, &m.AWS):
 		f.Refused, answered, retryable = m.AWS.Refused(), m.AWS.Code != "", m.AWS.Retryable
 	case errors.As(err, &m.Request):
-		answered, retryable = m.Request.Answered, m.Request.Retryable
+		answered, retryable = m.Request.Responded, m.Request.Retryable
 	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile),
 		errors.As(err, &m.Process), errors.As(err, &m.Endpoint),
 		errors.As(err, &m.Missing), errors.As(err, &m.Audience):

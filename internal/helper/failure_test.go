@@ -19,7 +19,7 @@ import (
 func TestFailureTravels(t *testing.T) {
 	reg, _ := registry.Parse(host)
 	aws := func(code string, passing bool) error {
-		return &exchange.Error{Step: exchange.WebIdentity, Registry: reg, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE", Source: "github",
+		return &exchange.Error{Step: exchange.StepWebIdentity, Registry: reg, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE", Source: "github",
 			Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: code, Message: "no", Retryable: passing}
 	}
 	const name = "the CircleCI job's OIDC token"
@@ -35,14 +35,14 @@ func TestFailureTravels(t *testing.T) {
 		{"an expired token", aws("ExpiredTokenException", false), 10 * time.Second, false},
 		{"a throttle", aws("Throttling", true), 2 * time.Second, false},
 		{"no answer", aws("", true), 2 * time.Second, false},
-		{"the CI says no", &token.RequestError{Who: "GitHub", Tries: 1, Why: "HTTP 401 Unauthorized", Answered: true}, 10 * time.Second, false},
-		{"a certificate of the CI that is not trusted here", &token.RequestError{Who: "GitHub", Tries: 1, Why: "certificate signed by unknown authority"}, 0, false},
+		{"the CI says no", &token.RequestError{CI: "GitHub", Attempts: 1, Why: "HTTP 401 Unauthorized", Responded: true}, 10 * time.Second, false},
+		{"a certificate of the CI that is not trusted here", &token.RequestError{CI: "GitHub", Attempts: 1, Why: "certificate signed by unknown authority"}, 0, false},
 		{"a certificate of AWS that is not trusted here", aws("", false), 0, false},
-		{"the CI has a bad day", &token.RequestError{Who: "GitHub", Tries: 5, Why: "HTTP 503", Retryable: true}, 2 * time.Second, false},
+		{"the CI has a bad day", &token.RequestError{CI: "GitHub", Attempts: 5, Why: "HTTP 503", Retryable: true}, 2 * time.Second, false},
 		{"another audience", &token.AudienceError{Token: name, Advice: "do this", Want: "a", Got: []string{"b", "c"}, Why: "why"}, 0, false},
 		{"no token", &token.MissingError{Token: name, Advice: "do that", Why: "it is not set", Ignored: []string{"AWS_ACCESS_KEY_ID"}}, 0, false},
 		{"no credentials", &exchange.NoCredentialsError{Profile: "dev", Ambient: "instance", Why: "no route"}, 0, false},
-		{"no login", &exchange.SSOError{Profile: "dev", Command: "aws sso login", Why: "was spent"}, 0, false},
+		{"no login", &exchange.SignInError{Profile: "dev", Command: "aws sso login", Why: "was spent"}, 0, false},
 		{"no profile", &exchange.ProfileError{Profile: "dev", From: "AWS_PROFILE", Why: "is not there", Missing: true}, 0, false},
 		{"a command", &exchange.ProcessError{Profile: "dev", Why: "printed nothing"}, 0, false},
 		{"a setting", errors.New("reading AWS_CA_BUNDLE: no such file"), 0, false},
@@ -52,7 +52,7 @@ func TestFailureTravels(t *testing.T) {
 			if f.TTL != tt.lasts || f.Refused != tt.refused {
 				t.Errorf("for %v, refused %v", f.TTL, f.Refused)
 			}
-			got := decodeError(f, exchange.Request{Settings: config.Settings{Registry: reg}, Roles: config.Roles{From: "ECR_OIDC_ROLE"}})
+			got := decodeError(f, exchange.Request{Settings: config.Settings{Registry: reg}, Roles: config.RoleChain{From: "ECR_OIDC_ROLE"}})
 			if got.Error() != tt.err.Error() || !reflect.DeepEqual(got, tt.err) {
 				t.Errorf("%T %v\nwant %T %v", got, got, tt.err, tt.err)
 			}
@@ -67,8 +67,8 @@ func TestFailureTravels(t *testing.T) {
 func TestFailureNamesTheHostAtHand(t *testing.T) {
 	first, _ := registry.Parse(host)
 	second, _ := registry.Parse("210987654321" + strings.TrimPrefix(host, "123456789012"))
-	f := encodeError(&exchange.Error{Step: exchange.Password, Registry: first, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE_123456789012", Source: "github", Code: "AccessDeniedException"})
-	got := decodeError(f, exchange.Request{Settings: config.Settings{Registry: second}, Roles: config.Roles{From: "ECR_OIDC_ROLE_210987654321"}}).Error()
+	f := encodeError(&exchange.Error{Step: exchange.StepPassword, Registry: first, Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE_123456789012", Source: "github", Code: "AccessDeniedException"})
+	got := decodeError(f, exchange.Request{Settings: config.Settings{Registry: second}, Roles: config.RoleChain{From: "ECR_OIDC_ROLE_210987654321"}}).Error()
 	if !strings.Contains(got, second.Host) || strings.Contains(got, first.Host) || !strings.Contains(got, "from ECR_OIDC_ROLE_210987654321") {
 		t.Error(got)
 	}

@@ -58,7 +58,7 @@ func (h Helper) other(ctx context.Context) (o *other, cancel func(), err error) 
 	}
 	o = &other{name: name, secrets: h.Env.Secrets()}
 	program, err := exec.LookPath("docker-credential-" + name)
-	if err == nil && Itself(program) {
+	if err == nil && IsSelf(program) {
 		err = errors.New("it is this program by another name")
 	}
 	if err != nil {
@@ -78,8 +78,8 @@ func command(ctx context.Context, path string) client.ProgramFunc {
 	}
 }
 
-// Itself says whether path is the program that is running, by whatever name.
-func Itself(path string) bool {
+// IsSelf says whether path is the program that is running, by whatever name.
+func IsSelf(path string) bool {
 	own, err := os.Executable()
 	if err != nil {
 		return false

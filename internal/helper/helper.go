@@ -112,8 +112,8 @@ func (h Helper) request(settings config.Settings) (r exchange.Request, noIdentit
 		noIdentity, err = err, nil
 	}
 	roles := settings.Role
-	if identity.Pair {
-		roles = settings.PairRole
+	if identity.WebIdentityPair {
+		roles = settings.WebIdentityRole
 	}
 	settings.SessionName = cmp.Or(settings.SessionName, identity.SessionName())
 	r = exchange.Request{Settings: settings, Roles: roles, Identity: identity, Env: h.Env, Debug: h.Debug}

@@ -39,9 +39,9 @@ func (h Helper) cacheKey(r exchange.Request) string {
 	}{
 		Region: s.Registry.Region, Partition: s.Registry.Partition,
 		FIPS: s.Registry.FIPS, DualStack: s.Registry.DualStack, Public: s.Registry.Public,
-		Source: id.Name, CI: id.CI, Explicit: id.Explicit, KeysOnly: id.KeysOnly, Pair: id.Pair,
-		Audience: s.Audience, Token: id.Source.KeyInput, Credentials: h.credentialsKey(id),
-		Roles: r.Roles.ARNs, SessionName: s.SessionName, Policy: s.Policy, Duration: s.Duration,
+		Source: id.Name, CI: id.CI, Explicit: id.Explicit, KeysOnly: id.KeysOnly, Pair: id.WebIdentityPair,
+		Audience: s.Audience, Token: id.Source.CacheKeyInput, Credentials: h.credentialsKey(id),
+		Roles: r.Roles.ARNs, SessionName: s.SessionName, Policy: s.SessionPolicy, Duration: s.SessionDuration,
 		Network: h.networkKey(),
 	}
 	if id.Name == "aws" && !id.KeysOnly {
@@ -81,7 +81,7 @@ func (h Helper) credentialsKey(id token.Identity) []string {
 	case id.Name != "aws":
 		return nil
 	}
-	configuration, credentials := exchange.Files(h.Env)
+	configuration, credentials := exchange.ProfileFiles(h.Env)
 	return append(h.values("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY",
 		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_LOGIN_CACHE_DIRECTORY",
 		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -127,7 +127,7 @@ func (h Helper) cache(r exchange.Request) *cache.Cache {
 // the same file, would find them.
 func (h Helper) openCache(r exchange.Request,
 	open func(dirs []string, secret []byte) (*cache.Cache, error)) (*cache.Cache, error) {
-	if !r.Settings.Cache {
+	if !r.Settings.CacheEnabled {
 		return nil, fmt.Errorf("opening the cache: ECR_OIDC_CACHE says off")
 	}
 	if r.Identity.Secret == nil && (r.Identity.CI || r.Identity.Name != "aws") {

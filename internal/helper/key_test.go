@@ -63,11 +63,11 @@ func TestKeyOfWhatDecides(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	oidc, err := token.Identify(h.Env, token.Settings{Role: true})
+	oidc, err := token.Identify(h.Env, token.Settings{HasRole: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := exchange.Request{Identity: aws, Roles: config.Roles{ARNs: []string{"one"}}}
+	one := exchange.Request{Identity: aws, Roles: config.RoleChain{ARNs: []string{"one"}}}
 	explicit := one
 	explicit.Identity.Explicit = true
 	if h.cacheKey(explicit) == h.cacheKey(one) {
@@ -79,8 +79,8 @@ func TestKeyOfWhatDecides(t *testing.T) {
 		t.Error("another profile has the same key")
 	}
 	external := func(r exchange.Request) exchange.Request { r.Settings.ExternalID = "x"; return r }
-	oneOIDC := exchange.Request{Identity: oidc, Roles: config.Roles{ARNs: []string{"one"}}}
-	twoOIDC := exchange.Request{Identity: oidc, Roles: config.Roles{ARNs: []string{"one", "two"}}}
+	oneOIDC := exchange.Request{Identity: oidc, Roles: config.RoleChain{ARNs: []string{"one"}}}
+	twoOIDC := exchange.Request{Identity: oidc, Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
 	if h.cacheKey(external(oneOIDC)) != h.cacheKey(oneOIDC) {
 		t.Error("an external id that is not sent is part of the key")
 	}
@@ -95,20 +95,20 @@ func TestKeyHasEverySetting(t *testing.T) {
 	without := map[string]string{
 		"Registry.Host": "one login is good for a region", "Registry.Account": "one login is good for a region",
 		"Identity.Source": "in the identity", "Identity.TokenFile": "in the identity", "Identity.Connection": "in the identity",
-		"Identity.ForAccount": "in the identity",
-		"Identity.Role":       "in the roles", "Identity.PairRole": "in the roles",
+		"Identity.AccountSpecific": "in the identity",
+		"Identity.HasRole":         "in the roles", "Identity.HasWebIdentityRole": "in the roles",
 		"Identity.SourceFrom": "for messages", "Identity.TokenFileFrom": "for messages", "Identity.ProfileFrom": "for messages",
 		"Role.ARNs": "in the request's roles", "Role.From": "for messages", "Role.Err": "an error",
-		"PairRole.ARNs": "in the request's roles", "PairRole.From": "for messages", "PairRole.Err": "an error",
-		"Cache": "about the cache", "CacheDir": "about the cache", "StoredLogins": "about another entry",
-		"HTTPEndpoints": "the endpoints themselves are in the key",
+		"WebIdentityRole.ARNs": "in the request's roles", "WebIdentityRole.From": "for messages", "WebIdentityRole.Err": "an error",
+		"CacheEnabled": "about the cache", "CacheDir": "about the cache", "StoredLogins": "about another entry",
+		"AllowHTTPEndpoints": "the endpoints themselves are in the key",
 	}
 	h := helperIn()
 	id, err := token.Identify(h.Env, token.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := exchange.Request{Identity: id, Roles: config.Roles{ARNs: []string{"one", "two"}}}
+	r := exchange.Request{Identity: id, Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
 	before := h.cacheKey(r)
 	if again := h.cacheKey(r); again != before || len(before) != 64 {
 		t.Fatalf("one request, two keys: %s and %s", before, again)

@@ -38,7 +38,7 @@ func (h Helper) List(ctx context.Context) (map[string]string, error) {
 	return hosts, nil
 }
 
-func readDocker(dir string) (*dockerconfig.Edit, error) {
+func readDocker(dir string) (*dockerconfig.File, error) {
 	path, err := dockerconfig.Path(dir)
 	if err != nil {
 		return nil, err

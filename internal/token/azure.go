@@ -25,7 +25,7 @@ func azure(env Env, settings Settings) (Source, string) {
 		connectionName = "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"
 		connection = env.Get(connectionName)
 	}
-	s := Source{Origin: "Azure Pipelines", Secret: accessToken, KeyInput: endpoint + " " + connection}
+	s := Source{Origin: "Azure Pipelines", Secret: accessToken, CacheKeyInput: endpoint + " " + connection}
 	s.OnDemand = connection == "" // Entra dates the tokens of connections back by five minutes
 	s.Token = func(ctx context.Context, client *http.Client, _ string) (string, error) {
 		u, err := ParseEndpoint(endpoint)

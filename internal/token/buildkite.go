@@ -21,7 +21,7 @@ func buildkite(env Env, _ Settings) (Source, string) {
 	const jobName, tokenName = "BUILDKITE_JOB_ID", "BUILDKITE_AGENT_ACCESS_TOKEN"
 	job, accessToken := env.Get(jobName), env.Get(tokenName)
 	endpoint := cmp.Or(env.Get("BUILDKITE_AGENT_ENDPOINT"), "https://agent.buildkite.com/v3")
-	s := Source{OnDemand: true, Audience: stsAudience, Origin: "Buildkite", KeyInput: endpoint + " " + job}
+	s := Source{OnDemand: true, Audience: stsAudience, Origin: "Buildkite", CacheKeyInput: endpoint + " " + job}
 	if strings.HasPrefix(accessToken, "bkaj_") {
 		s.Secret = accessToken
 	}

@@ -38,7 +38,7 @@ func circleci(env Env, _ Settings) (Source, string) {
 	}
 	if raw == "" {
 		if _, err := exec.LookPath("circleci"); err != nil {
-			return s, env.Missing(name)
+			return s, env.DescribeMissing(name)
 		}
 	}
 	return s, ""
@@ -83,7 +83,7 @@ func circleciToken(ctx context.Context, env Env, name, raw, audience string) (st
 		}
 	}
 	return "", &MissingError{
-		Token: circleciName, Why: env.Missing(name) + "; " + err.Error(),
+		Token: circleciName, Why: env.DescribeMissing(name) + "; " + err.Error(),
 		Advice: circleciAdvice, Ignored: ignored(env),
 	}
 }

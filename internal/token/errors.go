@@ -9,15 +9,15 @@ import (
 
 // RequestError reports that a CI did not issue a token when it was requested.
 type RequestError struct {
-	Who       string
-	Tries     int
+	CI        string
+	Attempts  int
 	Why       string
 	Retryable bool // a later try may succeed
-	Answered  bool // the CI responded; otherwise it was not reached
+	Responded bool // the CI responded; otherwise it was not reached
 }
 
 func (e *RequestError) Error() string {
-	return fmt.Sprintf("asking %s for the job's OIDC token (%s): %s", e.Who, times(e.Tries), e.Why)
+	return fmt.Sprintf("asking %s for the job's OIDC token (%s): %s", e.CI, times(e.Attempts), e.Why)
 }
 
 // MissingError reports that there is a role and no token for this job.

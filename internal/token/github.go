@@ -46,7 +46,7 @@ func github(env Env, _ Settings) (Source, string) {
 	const urlName, tokenName = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 	endpoint, requestToken := env.Get(urlName), env.Get(tokenName)
 	s := Source{
-		OnDemand: true, Audience: stsAudience, Origin: "GitHub", Secret: requestToken, KeyInput: endpoint,
+		OnDemand: true, Audience: stsAudience, Origin: "GitHub", Secret: requestToken, CacheKeyInput: endpoint,
 	}
 	s.Token = func(ctx context.Context, client *http.Client, audience string) (string, error) {
 		u, err := ParseEndpoint(endpoint)

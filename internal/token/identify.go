@@ -17,13 +17,13 @@ import (
 // Settings is what the user configured about the identity. The zero value leaves everything to the
 // environment.
 type Settings struct {
-	Source     string // a value of ECR_OIDC_SOURCE; "" is "auto"
-	TokenFile  string // path of a file that contains the token
-	Profile    string // AWS profile of the "aws" source
-	Connection string // id of the Azure Pipelines service connection
-	ForAccount bool   // source or token file is set for the registry's account: ECR_OIDC_TOKEN does not count
-	Role       bool   // a role is configured ...
-	PairRole   bool   // ... and if AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE counts
+	Source             string // a value of ECR_OIDC_SOURCE; "" is "auto"
+	TokenFile          string // path of a file that contains the token
+	Profile            string // AWS profile of the "aws" source
+	Connection         string // id of the Azure Pipelines service connection
+	AccountSpecific    bool   // source or token file is for one account; ECR_OIDC_TOKEN does not count
+	HasRole            bool   // a role is configured ...
+	HasWebIdentityRole bool   // ... and if AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE counts
 
 	SourceFrom, TokenFileFrom, ProfileFrom string // the variable or line that set it, for messages
 }
@@ -31,14 +31,14 @@ type Settings struct {
 // Identity is what this process authenticates with: an OIDC token, or AWS credentials. It is decided once.
 type Identity struct {
 	Provider
-	CI         bool   // a known CI was detected: the machine's own credentials do not count
-	Detected   string // name of the detected CI; "" on a machine
-	DetectedBy string // the variable that decided, for messages; "" when none did, which makes it a machine
-	Explicit   bool   // the user named the source, and only that one is used
-	Pair       bool   // the token is AWS_WEB_IDENTITY_TOKEN_FILE's, so that AWS_ROLE_ARN beside it counts
-	KeysOnly   bool   // the AWS access keys in the environment and nothing else; Name is then "aws"
-	Secret     []byte // known to this job alone; seals its cache. nil when there is none
-	Source     Source // of the OIDC token; without Token when the identity is AWS credentials
+	CI              bool   // a known CI was detected: the machine's own credentials do not count
+	DetectedCI      string // name of the detected CI; "" on a machine
+	DetectedBy      string // the variable that decided, for messages; "" when none did, which makes it a machine
+	Explicit        bool   // the user named the source, and only that one is used
+	WebIdentityPair bool   // the token is AWS_WEB_IDENTITY_TOKEN_FILE's, so that AWS_ROLE_ARN beside it counts
+	KeysOnly        bool   // the AWS access keys in the environment and nothing else; Name is then "aws"
+	Secret          []byte // known to this job alone; seals its cache. nil when there is none
+	Source          Source // of the OIDC token; without Token when the identity is AWS credentials
 
 	env Env
 	job func(Env) (repository, run string) // of the detected CI, not of the source; nil for none
@@ -72,9 +72,9 @@ func Identify(env Env, s Settings) (Identity, error) {
 	}
 	source, missing := id.New(env, s)
 	id.Secret = usableSecret(source.Secret)
-	role := s.Role
-	if id.Pair {
-		role = s.PairRole
+	role := s.HasRole
+	if id.WebIdentityPair {
+		role = s.HasWebIdentityRole
 	}
 	switch {
 	case role && missing == "":
@@ -119,7 +119,7 @@ func locate(env Env, s Settings) (Identity, error) {
 		return ci, nil
 	case env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && env.Get("AWS_ROLE_ARN") != "":
 		id := ci.as("file", "AWS_WEB_IDENTITY_TOKEN_FILE")
-		id.Pair = true
+		id.WebIdentityPair = true
 		return id, nil
 	}
 	return ci.as("aws", ""), nil
@@ -132,21 +132,23 @@ func detect(env Env) Identity {
 			continue
 		}
 		if by := p.Detect(env); by != "" {
-			return Identity{Provider: p, CI: true, Detected: p.Name, DetectedBy: by, job: p.Job}
+			return Identity{Provider: p, CI: true, DetectedCI: p.Name, DetectedBy: by, job: p.Job}
 		}
 	}
 	return Identity{}
 }
 
 // inVariable reports whether ECR_OIDC_TOKEN holds a token that counts.
-func inVariable(env Env, s Settings) bool { return env.Get("ECR_OIDC_TOKEN") != "" && !s.ForAccount }
+func inVariable(env Env, s Settings) bool {
+	return env.Get("ECR_OIDC_TOKEN") != "" && !s.AccountSpecific
+}
 
 // named returns the identity with the provider that the user named. The error is that another
 // setting disagrees.
 func (id Identity) named(env Env, s Settings) (Identity, error) {
 	id = id.as(s.Source, s.SourceFrom)
 	id.Explicit = true
-	id.Pair = s.Source == "file" && s.TokenFile == "" && env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != ""
+	id.WebIdentityPair = s.Source == "file" && s.TokenFile == "" && env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != ""
 	set := s.SourceFrom + "=" + s.Source
 	if strings.Contains(s.SourceFrom, ":") { // a line of the file
 		set = s.SourceFrom + " (source " + s.Source + ")"
@@ -223,7 +225,7 @@ func (id Identity) get(
 func (id Identity) Ignored() []string {
 	var found []string
 	for _, p := range providers() {
-		if own := p.Name == id.Name || id.KeysOnly && p.Name == id.Detected; p.Detect != nil && !own {
+		if own := p.Name == id.Name || id.KeysOnly && p.Name == id.DetectedCI; p.Detect != nil && !own {
 			if by := p.Detect(id.env); by != "" {
 				found = append(found, by)
 			}
@@ -236,7 +238,7 @@ func (id Identity) Ignored() []string {
 	if id.Name != "aws" || id.KeysOnly {
 		names = append(names, "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-		if !id.Pair {
+		if !id.WebIdentityPair {
 			names = append(names, "AWS_WEB_IDENTITY_TOKEN_FILE")
 		}
 	}

@@ -27,7 +27,7 @@ func (o outcome) String() string {
 
 func identify(t *testing.T, role bool, settings Settings, pairs ...string) (Identity, error) {
 	t.Helper()
-	settings.Role, settings.PairRole = role, role
+	settings.HasRole, settings.HasWebIdentityRole = role, role
 	return Identify(environ(pairs...), settings)
 }
 

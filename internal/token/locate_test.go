@@ -17,7 +17,7 @@ type place struct {
 
 func placeOf(env Env, settings Settings) (place, error) {
 	id, err := locate(env, settings)
-	return place{id.Name, id.CI, id.DetectedBy, id.Explicit, id.Pair}, err
+	return place{id.Name, id.CI, id.DetectedBy, id.Explicit, id.WebIdentityPair}, err
 }
 
 func TestLocate(t *testing.T) {
@@ -52,7 +52,7 @@ func TestLocate(t *testing.T) {
 		{"a pod", []string{irsaFile, irsaRole}, Settings{}, place{Name: "file", By: "AWS_WEB_IDENTITY_TOKEN_FILE", Pair: true}},
 		{"a pod's file, chosen", []string{irsaFile, onCircle}, Settings{Source: "file"}, place{Name: "file", CI: true, By: "ECR_OIDC_SOURCE", Explicit: true, Pair: true}},
 		{"another file in a pod", []string{irsaFile, irsaRole}, Settings{TokenFile: "/t"}, place{Name: "file", By: "ECR_OIDC_TOKEN_FILE"}},
-		{"chosen for one account, beside a token for all", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "aws", ForAccount: true}, place{Name: "aws", By: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"chosen for one account, beside a token for all", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "aws", AccountSpecific: true}, place{Name: "aws", By: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"half a pod: no role", []string{irsaFile}, Settings{}, place{Name: "aws"}},
 		{"half a pod: no file", []string{irsaRole}, Settings{}, place{Name: "aws"}},
 		{"half a pod: an empty file", []string{"AWS_WEB_IDENTITY_TOKEN_FILE=", irsaRole}, Settings{}, place{Name: "aws"}},
@@ -131,7 +131,7 @@ func TestEnv(t *testing.T) {
 		if got := env.Get(tt.name); got != tt.value {
 			t.Errorf("Get(%s) = %q, want %q", tt.name, got, tt.value)
 		}
-		if got := env.Missing(tt.name); got != tt.missing {
+		if got := env.DescribeMissing(tt.name); got != tt.missing {
 			t.Errorf("Missing(%s) = %q, want %q", tt.name, got, tt.missing)
 		}
 	}
@@ -186,7 +186,7 @@ func TestIgnored(t *testing.T) {
 		{"CircleCI, and a shell's GITHUB_ACTIONS", []string{"CIRCLECI=true", "GITHUB_ACTIONS=1"}, Settings{}, ""},
 		{"a token in CircleCI", []string{"CIRCLECI=true", "ECR_OIDC_TOKEN=x"}, Settings{}, "CIRCLECI"},
 		{"a token in GitLab, where it belongs", []string{"GITLAB_CI=true", "ECR_OIDC_TOKEN=x"}, Settings{}, ""},
-		{"one account's source, beside a token for all", []string{"GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN=x"}, Settings{Source: "github", SourceFrom: "ecr-oidc.yaml:3", ForAccount: true}, "ECR_OIDC_TOKEN"},
+		{"one account's source, beside a token for all", []string{"GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN=x"}, Settings{Source: "github", SourceFrom: "ecr-oidc.yaml:3", AccountSpecific: true}, "ECR_OIDC_TOKEN"},
 		{"aws in GitHub", append([]string{"GITHUB_ACTIONS=true"}, keys...), Settings{Source: "aws", SourceFrom: "ECR_OIDC_SOURCE"}, "GITHUB_ACTIONS"},
 		{"a machine's keys and profile are the SDK's affair", keys[:2], Settings{}, ""},
 		{"a pod", append([]string{"AWS_ROLE_ARN=x"}, keys...), Settings{}, "AWS_ACCESS_KEY_ID AWS_PROFILE AWS_CONTAINER_CREDENTIALS_FULL_URI"},
@@ -194,7 +194,7 @@ func TestIgnored(t *testing.T) {
 		{"empty", []string{"GITHUB_ACTIONS=true", "AWS_ACCESS_KEY_ID=", "AWS_PROFILE= "}, Settings{}, ""},
 	} {
 		env := environ(tt.env...)
-		tt.settings.Role, tt.settings.PairRole = true, true
+		tt.settings.HasRole, tt.settings.HasWebIdentityRole = true, true
 		id, _ := Identify(env, tt.settings)
 		if got := strings.Join(id.Ignored(), " "); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)

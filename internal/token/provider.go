@@ -17,8 +17,8 @@ func (e Env) Get(name string) string {
 	return strings.TrimSpace(value)
 }
 
-// Missing describes a variable without a value, for error messages: it is not set, or set but empty.
-func (e Env) Missing(name string) string {
+// DescribeMissing describes a variable without a value, for error messages: it is not set, or set but empty.
+func (e Env) DescribeMissing(name string) string {
 	if _, set := e(name); set {
 		return name + " is set but empty"
 	}
@@ -30,7 +30,7 @@ func (e Env) Missing(name string) string {
 func (e Env) firstMissing(names ...string) string {
 	for _, name := range names {
 		if e.Get(name) == "" {
-			return e.Missing(name)
+			return e.DescribeMissing(name)
 		}
 	}
 	return ""
@@ -41,15 +41,15 @@ func (e Env) firstMissing(names ...string) string {
 // Identify has special cases for gitlab, whose token may be in ECR_OIDC_TOKEN, and for env, file
 // and aws.
 type Provider struct {
-	Name    string           // value of ECR_OIDC_SOURCE
-	Label   string           // the CI's own name, for messages; "" when it is not a CI
-	Docs    string           // heading of its section in docs/sources.md
-	Detect  func(Env) string // returns the variable that identifies the CI; "" for another CI
-	Secrets []string         // variables that hold a secret
-	URL     string           // variable with the URL that issues tokens; its password is redacted
-	Advice  func(Env) string // what to change when there is no token
-	Expired string           // what to change when STS reports an expired token; "" for the usual
-	Hint    func(Env) Hint   // explains a missing token further; nil when there is nothing to add
+	Name          string           // value of ECR_OIDC_SOURCE
+	Label         string           // the CI's own name, for messages; "" when it is not a CI
+	Docs          string           // heading of its section in docs/sources.md
+	Detect        func(Env) string // returns the variable that identifies the CI; "" for another CI
+	Secrets       []string         // variables that hold a secret
+	URL           string           // variable with the URL that issues tokens; its password is redacted
+	Advice        func(Env) string // what to change when there is no token
+	ExpiredAdvice string           // what to change when STS reports an expired token; "" for the usual
+	Hint          func(Env) Hint   // explains a missing token further; nil when there is nothing to add
 
 	// Job returns the names in the role session's name; nil when the job has neither.
 	Job func(Env) (repository, run string)
@@ -68,13 +68,13 @@ type Hint struct {
 
 // Source is where a job's OIDC token comes from. The zero Source has none.
 type Source struct {
-	Token    fetch  // returns the token
-	Renew    fetch  // returns a newer one after ExpiredToken; nil when there is only the one
-	OnDemand bool   // the CI makes the token when it is requested, so its issue time is the CI's time now
-	Audience string // the audience that is requested by default; "" when it cannot be requested
-	Origin   string // the variable, file or CI that the token comes from, for messages
-	Secret   string // known to this job alone; seals the cache. "" when there is none
-	KeyInput string // what selects the token, for the cache key
+	Token         fetch  // returns the token
+	Renew         fetch  // returns a newer one after ExpiredToken; nil when there is only the one
+	OnDemand      bool   // the CI makes the token when it is requested, so its issue time is the CI's time now
+	Audience      string // the audience that is requested by default; "" when it cannot be requested
+	Origin        string // the variable, file or CI that the token comes from, for messages
+	Secret        string // known to this job alone; seals the cache. "" when there is none
+	CacheKeyInput string // what selects the token, for the cache key
 }
 
 // fetch gets a token. It blocks until ctx is done at the latest.
@@ -91,7 +91,7 @@ func providers() []Provider {
 			Job: job("GITHUB_REPOSITORY", "", "GITHUB_RUN_ID")},
 		{Name: "circleci", Label: "CircleCI", Docs: "CircleCI", Detect: isSet("CIRCLECI"), New: circleci,
 			Secrets: []string{"CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2"},
-			Advice:  advice(circleciAdvice), Hint: circleciHint, Expired: circleciExpiredAdvice,
+			Advice:  advice(circleciAdvice), Hint: circleciHint, ExpiredAdvice: circleciExpiredAdvice,
 			Job: job("CIRCLE_PROJECT_USERNAME", "CIRCLE_PROJECT_REPONAME", "CIRCLE_BUILD_NUM")},
 		{Name: "gitlab", Label: "GitLab", Docs: "GitLab", Detect: isSet("GITLAB_CI"), New: gitlab,
 			Secrets: []string{"ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN"},
@@ -130,8 +130,8 @@ func Sources() []string {
 
 // ExpiredAdvice returns what to change when STS reports the token of a source as expired.
 func ExpiredAdvice(source string) string {
-	if p, ok := find(source); ok && p.Expired != "" {
-		return p.Expired
+	if p, ok := find(source); ok && p.ExpiredAdvice != "" {
+		return p.ExpiredAdvice
 	}
 	return "have the CI issue a new token"
 }

@@ -40,7 +40,7 @@ func TestAnswerThatIsNotHTTP(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = s.Token(t.Context(), Client(nil), "")
+			_, err = s.Token(t.Context(), NewClient(nil), "")
 			if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "bearer") {
 				t.Errorf("%v", err)
 			}

@@ -27,9 +27,9 @@ const (
 	maxReply = 64 << 10               // bytes of a reply; a token has at most 20,000
 )
 
-// Client returns the client that asks CIs for tokens. It trusts roots (nil: the system's), takes
+// NewClient returns the client that asks CIs for tokens. It trusts roots (nil: the system's), takes
 // the proxy from the environment, and follows no redirect: the request carries the job's bearer.
-func Client(roots *x509.CertPool) *http.Client {
+func NewClient(roots *x509.CertPool) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if roots != nil {
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
@@ -77,8 +77,8 @@ func request(ctx context.Context, client *http.Client, who, field string,
 			pause = max(pause, busy.after)
 		}
 		if !retryable || try == tries || !sleep(ctx, pause) {
-			return "", &RequestError{Who: who, Tries: try, Why: err.Error(), Retryable: retryable,
-				Answered: errors.As(err, &answer)}
+			return "", &RequestError{CI: who, Attempts: try, Why: err.Error(), Retryable: retryable,
+				Responded: errors.As(err, &answer)}
 		}
 		wait *= 2
 	}

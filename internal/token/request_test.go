@@ -87,7 +87,7 @@ func TestGitHubRequest(t *testing.T) {
 	} {
 		raw := jwtFor(tt.asked, time.Hour)
 		e := serve(t, answering(" "+raw+`\n`))
-		got, err := githubAt(t, e.URL+idtoken).Token(t.Context(), Client(nil), tt.audience)
+		got, err := githubAt(t, e.URL+idtoken).Token(t.Context(), NewClient(nil), tt.audience)
 		if err != nil || got.Raw != raw {
 			t.Fatalf("audience %q: %v, %v", tt.audience, got, err)
 		}
@@ -109,7 +109,7 @@ func TestGitHubQuery(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{"", "?audience=other"} {
 		e := serve(t, answering(jwtFor("sts.amazonaws.com", time.Hour)))
-		if _, err := githubAt(t, e.URL+"/x"+query).Token(t.Context(), Client(nil), ""); err != nil {
+		if _, err := githubAt(t, e.URL+"/x"+query).Token(t.Context(), NewClient(nil), ""); err != nil {
 			t.Fatal(err)
 		}
 		if got := e.asked[0].URL.RawQuery; got != "audience=sts.amazonaws.com" {
@@ -137,7 +137,7 @@ func TestGitHubTriesAgain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := serve(t, tt.fault, good)
-			if _, err := githubAt(t, e.URL+idtoken).Token(t.Context(), Client(nil), ""); err != nil || len(e.asked) != 2 {
+			if _, err := githubAt(t, e.URL+idtoken).Token(t.Context(), NewClient(nil), ""); err != nil || len(e.asked) != 2 {
 				t.Errorf("%d requests, %v", len(e.asked), err)
 			}
 		})
@@ -145,7 +145,7 @@ func TestGitHubTriesAgain(t *testing.T) {
 	t.Run("for ever", func(t *testing.T) {
 		t.Parallel()
 		e := serve(t, reply{status: 503, body: "secret body"})
-		_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), Client(nil), "")
+		_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), NewClient(nil), "")
 		if want := "asking GitHub for the job's OIDC token (5 tries): HTTP 503 Service Unavailable"; err == nil || err.Error() != want || len(e.asked) != 5 {
 			t.Errorf("%d requests, %v, want %s", len(e.asked), err, want)
 		}
@@ -177,7 +177,7 @@ func TestGitHubRetryAfter(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			start := time.Now()
-			_, err := githubAt(t, e.URL+idtoken).Token(ctx, Client(nil), "")
+			_, err := githubAt(t, e.URL+idtoken).Token(ctx, NewClient(nil), "")
 			took := time.Since(start)
 			if tt.want == "" && (err != nil || len(e.asked) != 2) || tt.want != "" && (err == nil || err.Error() != tt.want || len(e.asked) != 1) {
 				t.Errorf("%d requests, %v, want %s", len(e.asked), err, tt.want)
@@ -223,7 +223,7 @@ func TestGitHubRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := serve(t, tt.reply)
-			_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), Client(nil), "")
+			_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), NewClient(nil), "")
 			if err == nil || !strings.HasPrefix(err.Error(), "asking GitHub for the job's OIDC token (1 try): "+tt.want) {
 				t.Fatalf("%v, want %s", err, tt.want)
 			}
@@ -259,7 +259,7 @@ func TestGitHubNoAnswer(t *testing.T) {
 		t.Parallel()
 		e := serve(t, reply{})
 		e.Close()
-		_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), Client(nil), "")
+		_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), NewClient(nil), "")
 		if err == nil || !strings.Contains(err.Error(), "(5 tries): dial tcp") {
 			t.Fatal(err)
 		}
@@ -281,7 +281,7 @@ func TestGitHubNoAnswer(t *testing.T) {
 			}
 		}))
 		t.Cleanup(s.Close)
-		if got, err := githubAt(t, s.URL+idtoken).Token(t.Context(), Client(nil), ""); err != nil || got.Raw != good {
+		if got, err := githubAt(t, s.URL+idtoken).Token(t.Context(), NewClient(nil), ""); err != nil || got.Raw != good {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
@@ -294,7 +294,7 @@ func TestGitHubNoAnswer(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		_, err := githubAt(t, s.URL+idtoken).Token(ctx, Client(nil), "")
+		_, err := githubAt(t, s.URL+idtoken).Token(ctx, NewClient(nil), "")
 		if err == nil || !strings.Contains(err.Error(), "no answer in time") || time.Since(start) > 5*time.Second {
 			t.Fatalf("%v after %v", err, time.Since(start))
 		}
@@ -310,7 +310,7 @@ func TestGitHubNoAnswer(t *testing.T) {
 			time.AfterFunc(20*time.Millisecond, cancel)
 		})
 		start := time.Now()
-		if _, err := githubAt(t, e.URL+idtoken).Token(ctx, Client(nil), ""); err == nil || time.Since(start) > 2*time.Second {
+		if _, err := githubAt(t, e.URL+idtoken).Token(ctx, NewClient(nil), ""); err == nil || time.Since(start) > 2*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 	})
@@ -360,7 +360,7 @@ func TestGitHubAudience(t *testing.T) {
 		{"sts.amazonaws.com.evil.com", "", false},
 	} {
 		e := serve(t, answering(jwtFor(tt.got, time.Hour)))
-		_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), Client(nil), tt.audience)
+		_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), NewClient(nil), tt.audience)
 		var wrong *AudienceError
 		if tt.ok && err != nil || !tt.ok && (!errors.As(err, &wrong) || !strings.Contains(wrong.Token, "GitHub")) {
 			t.Errorf("asked for %q and got %v: %v", tt.audience, tt.got, err)
@@ -373,10 +373,10 @@ func TestGitHubRenews(t *testing.T) {
 	first, second := jwtFor("sts.amazonaws.com", time.Hour), jwtFor("sts.amazonaws.com", 2*time.Hour)
 	e := serve(t, answering(first), answering(second))
 	s := githubAt(t, e.URL+idtoken)
-	if got, err := s.Token(t.Context(), Client(nil), ""); err != nil || got.Raw != first {
+	if got, err := s.Token(t.Context(), NewClient(nil), ""); err != nil || got.Raw != first {
 		t.Fatal(got, err)
 	}
-	if got, err := s.Renew(t.Context(), Client(nil), ""); err != nil || got.Raw != second {
+	if got, err := s.Renew(t.Context(), NewClient(nil), ""); err != nil || got.Raw != second {
 		t.Error(got, err)
 	}
 }
@@ -393,12 +393,12 @@ func TestClientTrustsRoots(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	roots := s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	if _, err := githubAt(t, s.URL+idtoken).Token(t.Context(), Client(roots), ""); err != nil || asked != 1 {
+	if _, err := githubAt(t, s.URL+idtoken).Token(t.Context(), NewClient(roots), ""); err != nil || asked != 1 {
 		t.Errorf("with its CA: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // it would be tried again
 	defer cancel()
-	_, err := githubAt(t, s.URL+idtoken).Token(ctx, Client(nil), "")
+	_, err := githubAt(t, s.URL+idtoken).Token(ctx, NewClient(nil), "")
 	if err == nil || asked != 1 {
 		t.Fatalf("without its CA: %v, %d requests", err, asked)
 	}
@@ -419,7 +419,7 @@ func TestBuildkite(t *testing.T) {
 	} {
 		raw := jwtFor(tt.asked, time.Hour)
 		e := serve(t, reply{status: 500}, reply{status: 200, body: `{"token":"` + raw + `"}`})
-		got, err := at(e.URL+tt.base).Token(t.Context(), Client(nil), tt.audience)
+		got, err := at(e.URL+tt.base).Token(t.Context(), NewClient(nil), tt.audience)
 		if err != nil || got.Raw != raw {
 			t.Fatal(got, err)
 		}
@@ -434,7 +434,7 @@ func TestBuildkite(t *testing.T) {
 		}
 	}
 	e := serve(t, reply{status: 422, body: bearer})
-	_, err := at(e.URL).Token(t.Context(), Client(nil), "")
+	_, err := at(e.URL).Token(t.Context(), NewClient(nil), "")
 	if want := "asking Buildkite for the job's OIDC token (1 try): HTTP 422 Unprocessable Entity"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -463,7 +463,7 @@ func TestAzure(t *testing.T) {
 		raw := jwtFor("api://AzureADTokenExchange", time.Hour)
 		e := serve(t, reply{status: 500}, reply{status: 200, body: `{"oidcToken":"` + raw + `"}`})
 		id := at(e.URL+"/acme/oidctoken"+tt.query, Settings{Connection: tt.chosen}, tt.connection)
-		got, err := id.Token(t.Context(), Client(nil), "")
+		got, err := id.Token(t.Context(), NewClient(nil), "")
 		if err != nil || got.Raw != raw || len(e.asked) != 2 {
 			t.Fatal(got, err)
 		}
@@ -510,7 +510,7 @@ func TestNotHTTP(t *testing.T) {
 	t.Cleanup(s.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := githubAt(t, s.URL+idtoken).Token(ctx, Client(nil), ""); err == nil {
+	if _, err := githubAt(t, s.URL+idtoken).Token(ctx, NewClient(nil), ""); err == nil {
 		t.Error("no error")
 	} else {
 		quiet(t, err)

@@ -28,7 +28,7 @@ func firstOf(env Env, names ...string) (Source, string) {
 			return static(name, raw, nil), ""
 		}
 	}
-	return Source{}, env.Missing(names[0])
+	return Source{}, env.DescribeMissing(names[0])
 }
 
 // file is a token in a file, which is read each time because it may be replaced: EKS rotates it,
@@ -40,7 +40,7 @@ func file(env Env, settings Settings) (Source, string) {
 		path = env.Get("AWS_WEB_IDENTITY_TOKEN_FILE")
 	}
 	if path == "" {
-		return Source{}, env.Missing("ECR_OIDC_TOKEN_FILE")
+		return Source{}, env.DescribeMissing("ECR_OIDC_TOKEN_FILE")
 	}
 	raw, err := readFile(path)
 	if err != nil {
@@ -53,7 +53,7 @@ func file(env Env, settings Settings) (Source, string) {
 func static(origin, raw string, err error) Source {
 	return Source{
 		Token:  func(context.Context, *http.Client, string) (string, error) { return raw, err },
-		Origin: origin, Secret: raw, KeyInput: origin,
+		Origin: origin, Secret: raw, CacheKeyInput: origin,
 	}
 }
 

@@ -182,7 +182,7 @@ func TestOnDemand(t *testing.T) {
 			"AZURESUBSCRIPTION_SERVICE_CONNECTION_ID=x"}, false},
 	} {
 		env := environ(tt.env...)
-		id, _ := Identify(env, Settings{Role: true})
+		id, _ := Identify(env, Settings{HasRole: true})
 		if id.Source.OnDemand != tt.want {
 			t.Errorf("%s: %v", name, !tt.want)
 		}

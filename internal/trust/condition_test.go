@@ -203,7 +203,7 @@ func TestKeys(t *testing.T) {
 		{Request{Claims: plain, Now: noon}, "aws:CurrentTime", "[2026-11-20T12:00:00Z]"},
 		{Request{Claims: plain, Now: noon}, "aws:EpochTime", "[1795176000]"},
 		{Request{Claims: plain}, "sts:RoleSessionName", "unknown"},
-		{Request{Claims: plain, Session: "ci"}, "sts:RoleSessionName", "[ci]"},
+		{Request{Claims: plain, SessionName: "ci"}, "sts:RoleSessionName", "[ci]"},
 		{Request{Claims: plain}, "sts:ExternalId", "[]"},
 		{Request{Claims: plain}, "sts:RoleAuthorizedByIdp", "unknown"},
 		{Request{Claims: plain, Role: role}, "sts:RoleAuthorizedByIdp", "[false]"},

@@ -14,10 +14,10 @@ import (
 
 // Request is a request for the credentials of a role.
 type Request struct {
-	Role    string         // ARN of the role; if empty, the account of a provider is not compared
-	Claims  map[string]any // of the token, as encoding/json decodes them; "iss" is the issuer
-	Now     time.Time      // for conditions on the time; the zero time leaves them unknown
-	Session string         // name of the role session; empty leaves conditions on it unknown
+	Role        string         // ARN of the role; if empty, the account of a provider is not compared
+	Claims      map[string]any // of the token, as encoding/json decodes them; "iss" is the issuer
+	Now         time.Time      // for conditions on the time; the zero time leaves them unknown
+	SessionName string         // name of the role session; empty leaves conditions on it unknown
 }
 
 // The actions that the trust policy must allow. Tags and a source identity come from the claims of
@@ -140,8 +140,8 @@ func (c *requestContext) addKeys() {
 		c.keys["aws:currenttime"] = value{all: []string{c.Now.UTC().Format(time.RFC3339)}}
 		c.keys["aws:epochtime"] = value{all: []string{strconv.FormatInt(c.Now.Unix(), 10)}}
 	}
-	if c.Session != "" {
-		c.keys["sts:rolesessionname"] = value{all: []string{c.Session}}
+	if c.SessionName != "" {
+		c.keys["sts:rolesessionname"] = value{all: []string{c.SessionName}}
 	}
 	if roles := valueOf(c.Claims[rolesClaim]); c.Role != "" && roles.unknown == "" {
 		authorized := strconv.FormatBool(slices.Contains(roles.all, c.Role))

@@ -80,7 +80,7 @@ func FuzzEvaluate(f *testing.F) {
 		if v, err := trust.Evaluate(p, r); err != nil || v.Admits == trust.Yes {
 			t.Errorf("an unknown admits: %v\n%s\n%s", err, q.policy(), v)
 		}
-		if s, err := trust.Smallest(r); err == nil {
+		if s, err := trust.MinimalPolicy(r); err == nil {
 			if p, err = trust.Parse([]byte(s.Policy)); err != nil {
 				t.Fatal(err)
 			}

@@ -76,7 +76,7 @@ func TestTooLong(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err1 := Evaluate(p, r)
-		_, err2 := Smallest(r)
+		_, err2 := MinimalPolicy(r)
 		for _, err := range []error{err1, err2} {
 			const wrong = "more than the 20000 characters of the longest token that STS accepts"
 			if (err != nil) != long || long && !strings.Contains(err.Error(), wrong) {

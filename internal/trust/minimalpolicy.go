@@ -9,18 +9,18 @@ import (
 // Suggestion is a policy for a job, and patterns that admit more.
 type Suggestion struct {
 	Policy string  `json:"policy"`         // a trust policy, as JSON
-	Open   string  `json:"open,omitempty"` // a sentence on others it admits, or on the next run
+	Caveat string  `json:"open,omitempty"` // a sentence on others it admits, or on the next run
 	Wider  []Wider `json:"wider"`
 }
 
 // Wider is a pattern for StringLike on sub, and a description of the jobs that it admits.
 type Wider struct {
 	Subject string `json:"subject"`
-	Who     string `json:"who"`
+	Scope   string `json:"who"`
 }
 
-// Smallest returns the narrowest policy that admits the request and the same job's next run.
-func Smallest(r Request) (Suggestion, error) {
+// MinimalPolicy returns the narrowest policy that admits the request and the same job's next run.
+func MinimalPolicy(r Request) (Suggestion, error) {
 	c, err := newContext(r)
 	if err != nil {
 		return Suggestion{}, err
@@ -48,10 +48,10 @@ func Smallest(r Request) (Suggestion, error) {
 	}
 	// A customized subject does not have to name an owner.
 	if scope := c.platform.subject.scope("StringEquals", sub.all[0]); scope.size > oneOwner {
-		s.Open = "it admits " + scope.text
+		s.Caveat = "it admits " + scope.text
 		repository := c.lookup(c.issuer + ":repository")
 		if len(repository.all) == 1 && repository.unknown == "" {
-			s.Open = ""
+			s.Caveat = ""
 			condition.Equal[c.issuer+":repository"] = escapeVariables(repository.all[0])
 		}
 	}
@@ -111,13 +111,13 @@ func (c requestContext) suggestion(sub string) (s Suggestion, pattern string) {
 	}
 	if i := strings.LastIndex(sub, ":"); c.platform.issuer == bitbucket && i > 0 {
 		repo, _, _ := strings.Cut(sub, ":")
-		s.Open = eachRun("step")
+		s.Caveat = eachRun("step")
 		s.Wider = []Wider{{escapePattern(repo) + ":*", "every step of that repository"}}
 		return s, escapePattern(sub[:i+1]) + sameForm(sub[i+1:])
 	}
 	values := format.split(sub)
 	if values == nil && !format.isGitHub() {
-		s.Open = "whether the next run has the same subject is not known"
+		s.Caveat = "whether the next run has the same subject is not known"
 	}
 	for i, value := range values {
 		if i > 0 {
@@ -130,11 +130,11 @@ func (c requestContext) suggestion(sub string) (s Suggestion, pattern string) {
 		}
 		part := escapePattern(value)
 		if name := format.partName(i); name == "user" || name == "commit" {
-			part, s.Open = sameForm(value), eachRun(name)
+			part, s.Caveat = sameForm(value), eachRun(name)
 		}
 		pattern += format.parts[i] + part
 	}
-	if s.Open == "" {
+	if s.Caveat == "" {
 		pattern = ""
 	}
 	return s, pattern
@@ -153,7 +153,7 @@ func githubSuggestion(sub string) (s Suggestion) {
 		add(name+":ref:refs/tags/*", "every tag of "+name+": whoever may push one")
 	}
 	if context == "pull_request" {
-		s.Open = "it admits every pull request of " + name + ", from whatever branch, " +
+		s.Caveat = "it admits every pull request of " + name + ", from whatever branch, " +
 			"with the workflow as that branch has it; from a fork only where the repository's " +
 			"settings give those a token"
 	}

@@ -49,19 +49,19 @@ func TestSmallest(t *testing.T) {
 		{"two audiences", map[string]any{"iss": "https://idp.example.com", "sub": "s", "aud": []any{"a", "b"}}, unknown, "", []string{"t"}, ""},
 	} {
 		r := Request{Role: role, Claims: tt.claims}
-		s, err := Smallest(r)
+		s, err := MinimalPolicy(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var wider []string
 		for _, w := range s.Wider {
 			wider = append(wider, w.Subject)
-			if w.Who == "" {
+			if w.Scope == "" {
 				t.Errorf("%s: nothing is said of %s", tt.name, w.Subject)
 			}
 		}
-		if got := strings.Join(wider, " "); got != tt.wider || s.Open != tt.open {
-			t.Errorf("%s: wider: %s; open: %s", tt.name, got, s.Open)
+		if got := strings.Join(wider, " "); got != tt.wider || s.Caveat != tt.open {
+			t.Errorf("%s: wider: %s; open: %s", tt.name, got, s.Caveat)
 		}
 		v := evaluate(t, s.Policy, r)
 		for _, f := range v.Findings {
@@ -118,8 +118,8 @@ const unknown = "whether the next run has the same subject is not known"
 
 // A customised subject that names no owner, in a token that does not either, gets no narrower policy, and a word on it.
 func TestSmallestOfAnyone(t *testing.T) {
-	s, err := Smallest(Request{Role: role, Claims: gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main")})
-	if err != nil || s.Open != "it admits any repository that can call this workflow: it does not say whose jobs" {
+	s, err := MinimalPolicy(Request{Role: role, Claims: gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main")})
+	if err != nil || s.Caveat != "it admits any repository that can call this workflow: it does not say whose jobs" {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -127,7 +127,7 @@ func TestSmallestOfAnyone(t *testing.T) {
 const anyUUID = "????????-????-????-????-????????????"
 
 func TestSmallestText(t *testing.T) {
-	s, err := Smallest(Request{Role: role, Claims: gh(mainSub)})
+	s, err := MinimalPolicy(Request{Role: role, Claims: gh(mainSub)})
 	const want = `{
   "Version": "2012-10-17",
   "Statement": [

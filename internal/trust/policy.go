@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// MaxPolicy is the maximum size that Parse reads, in bytes. It leaves room for white space, for
+	// MaxPolicySize is the maximum size that Parse reads, in bytes. It leaves room for white space, for
 	// escapes and for the response of get-role around the document.
-	MaxPolicy = 64 << 10
+	MaxPolicySize = 64 << 10
 
 	// maxLength is the maximum length of a trust policy in characters, not counting white space.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
@@ -57,9 +57,9 @@ type Condition struct {
 // Parse reads a trust policy. It accepts the document itself, the response of "aws iam get-role",
 // the percent-encoded document of IAM's API, and the string in Terraform's state.
 func Parse(text []byte) (Policy, error) {
-	if len(text) > MaxPolicy {
+	if len(text) > MaxPolicySize {
 		return Policy{}, fmt.Errorf("reading the trust policy: it has %d bytes, "+
-			"more than the %d that any could have", len(text), MaxPolicy)
+			"more than the %d that any could have", len(text), MaxPolicySize)
 	}
 	p, err := parse(string(text), 3)
 	if err != nil {

@@ -97,7 +97,7 @@ func TestParseRefuses(t *testing.T) {
 		allow(rest + `, "Condition": {"StringEquals": {}, "StringEquals": {}}`):          `Statement[0].Condition, line 1: "StringEquals" is there twice`,
 		`{"Role": {"AssumeRolePolicyDocument": "{}"}}`:                                   "it has no statement",
 		strings.Repeat(`[`, 100):                                                         "nested too deeply",
-		strings.Repeat(" ", MaxPolicy) + allow(rest):                                     "more than the 65536",
+		strings.Repeat(" ", MaxPolicySize) + allow(rest):                                 "more than the 65536",
 	} {
 		p, err := Parse([]byte(text))
 		if err == nil || !strings.HasPrefix(err.Error(), "reading the trust policy: ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
@@ -119,7 +119,7 @@ func TestRequestsRefused(t *testing.T) {
 		if v, err := Evaluate(p, r); err == nil || v.Admits != No {
 			t.Errorf("%+v: %v", r, v)
 		}
-		if _, err := Smallest(r); err == nil {
+		if _, err := MinimalPolicy(r); err == nil {
 			t.Errorf("%+v: a policy was suggested", r)
 		}
 	}
