@@ -60,7 +60,7 @@ func TestDoctorPolicies(t *testing.T) {
 func bare(t *testing.T, dir, stdin string, args ...string) outcome {
 	t.Helper()
 	var stdout, stderr strings.Builder
-	cmd := exec.Command(filepath.Join(built, exe(program)), append([]string{"doctor"}, args...)...)
+	cmd := exec.Command(helperPath(), append([]string{"doctor"}, args...)...)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(stdin), &stdout, &stderr
 	cmd.Env = []string{"SystemRoot=" + os.Getenv("SystemRoot")}
 	if dir := os.Getenv("GOCOVERDIR"); dir != "" {

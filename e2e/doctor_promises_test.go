@@ -112,7 +112,7 @@ func TestDoctorExitCodes(t *testing.T) {
 		"no token":         {func(j *job) { j.onGitHub(emulator.GitHubJob{NoIDToken: true}) }, []string{usual}, false},
 		"anonymous":        {func(*job) {}, []string{public}, false},
 		"public":           {func(j *job) { j.env["ECR_OIDC_ROLE_PUBLIC"] = emulator.CIRole }, []string{public}, true},
-		"Docker is broken": {func(j *job) { j.env["DOCKER_CONFIG"] = built }, []string{usual}, true},
+		"Docker is broken": {func(j *job) { j.env["DOCKER_CONFIG"] = binDir() }, []string{usual}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

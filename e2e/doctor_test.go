@@ -83,7 +83,7 @@ func (j *job) helpers(t *testing.T, hosts ...string) {
 // docker puts a Docker on PATH that knows its version and no more; "" takes it away.
 func (j *job) docker(t *testing.T, version string) {
 	t.Helper()
-	j.env["PATH"] = built
+	j.env["PATH"] = binDir()
 	if version == "" || runtime.GOOS == "windows" {
 		return
 	}
@@ -173,7 +173,7 @@ func (j *job) plain(text string) string {
 	if real, err := filepath.EvalSymlinks(j.dir); err == nil { // macOS's /var
 		text = strings.ReplaceAll(text, real, "$JOB")
 	}
-	text = strings.ReplaceAll(strings.ReplaceAll(text, j.dir, "$JOB"), built, "$BUILT")
+	text = strings.ReplaceAll(strings.ReplaceAll(text, j.dir, "$JOB"), binDir(), "$BUILT")
 	for _, c := range changing {
 		text = c.what.ReplaceAllString(text, c.as)
 	}

@@ -28,7 +28,7 @@ func drop(t *testing.T, j *job) func(*exec.Cmd) {
 	give(j, j.dir)
 	binary := filepath.Join(j.dir, program)
 	// A copy could be busy: a process that another test is just starting may have it open for writing.
-	if err := errors.Join(os.Link(filepath.Join(built, program), binary), os.Chmod(filepath.Dir(j.dir), 0o755)); err != nil {
+	if err := errors.Join(os.Link(helperPath(), binary), os.Chmod(filepath.Dir(j.dir), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	if j.env["GOCOVERDIR"] != "" {

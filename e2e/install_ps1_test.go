@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
 // A windowsInstallation is one run of install.ps1, by Windows PowerShell 5.1 ("powershell") or PowerShell 7 ("pwsh").
@@ -29,6 +31,9 @@ func inPowerShells(t *testing.T, test func(i *windowsInstallation)) {
 			path, err := exec.LookPath(name)
 			if err != nil {
 				t.Skipf("%s is not on PATH", name)
+			}
+			if err := build.Track("install.ps1"); err != nil {
+				t.Fatal(err)
 			}
 			home := t.TempDir()
 			i := &windowsInstallation{t: t, powershell: path, dir: filepath.Join(home, "Programs", program), env: map[string]string{}}

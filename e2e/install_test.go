@@ -32,6 +32,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
 // --- a release and its servers --------------------------------------------------------------------------------------
@@ -114,7 +116,7 @@ func newRelease(t *testing.T) release {
 // realRelease has the binary under test in it, which it returns too.
 func realRelease(t *testing.T) (release, []byte) {
 	t.Helper()
-	binary, err := os.ReadFile(filepath.Join(built, exe(program)))
+	binary, err := os.ReadFile(helperPath())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,10 +332,23 @@ type installation struct {
 	home, dir string
 }
 
+// installScript returns the absolute path of install.sh, on which the cached result of the test then depends.
+func installScript(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../install.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := build.Track("install.sh"); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func newInstallation(t *testing.T, shell []string, path string) *installation {
 	t.Helper()
 	home := t.TempDir()
-	i := &installation{t: t, shell: shell, script: "../install.sh", home: home, dir: filepath.Join(home, ".local", "bin")}
+	i := &installation{t: t, shell: shell, script: installScript(t), home: home, dir: filepath.Join(home, ".local", "bin")}
 	tmp := filepath.Join(home, "tmp")
 	if err := os.Mkdir(tmp, 0o777); err != nil {
 		t.Fatal(err)
@@ -890,10 +905,7 @@ func TestInstallDirInjection(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
 		s := newShelf(t, newRelease(t))
 		box := toolbox(t, "curl", sums)
-		script, err := filepath.Abs("../install.sh")
-		if err != nil {
-			t.Fatal(err)
-		}
+		script := installScript(t)
 		const (
 			control   = "the path of the directory contains a control character; name another with --dir"
 			separator = "the directory is .*; its path cannot contain a quote or a colon; name another with --dir"

@@ -42,7 +42,7 @@ func newJobIn(t *testing.T, o emulator.Options) *job {
 		t.Fatal(err)
 	}
 	maps.Copy(j.env, map[string]string{
-		"PATH": built + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": filepath.Join(dir, "home"), "SystemRoot": os.Getenv("SystemRoot"),
+		"PATH": binDir() + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": filepath.Join(dir, "home"), "SystemRoot": os.Getenv("SystemRoot"),
 		"RUNNER_TEMP": filepath.Join(dir, "runner"), "ECR_OIDC_ROLE": emulator.CIRole, "GOCOVERDIR": os.Getenv("GOCOVERDIR"), "TMPDIR": filepath.Join(dir, "tmp"),
 		"AWS_CA_BUNDLE": ca, "AWS_ENDPOINT_URL_STS": w.URL("sts"), "AWS_ENDPOINT_URL_ECR": w.URL("ecr"), "AWS_ENDPOINT_URL_ECR_PUBLIC": w.URL("ecr-public"),
 	})
@@ -57,7 +57,7 @@ func newJobIn(t *testing.T, o emulator.Options) *job {
 // command is the built binary with a verb, in the job's environment and nothing else.
 func (j *job) command(verb, stdin string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
-	cmd = exec.Command(filepath.Join(built, exe(program)), verb)
+	cmd = exec.Command(helperPath(), verb)
 	for _, name := range slices.Sorted(maps.Keys(j.env)) {
 		if value := j.env[name]; value != "" || !strings.HasPrefix(name, "GOCOVER") {
 			cmd.Env = append(cmd.Env, name+"="+value)

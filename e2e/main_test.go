@@ -3,21 +3,42 @@
 package e2e
 
 import (
+	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
-const program = "docker-credential-ecr-oidc"
+const program = build.Program
 
-// built is the folder with the binary under test; TestMain makes and removes it.
-var built string
+// binDir builds the program on first use, into the directory that TestMain removes, and returns that
+// directory. The binary measures coverage when the tests are run for that.
+var binDir = sync.OnceValue(func() string {
+	var flags []string
+	if testing.CoverMode() != "" || os.Getenv("GOCOVERDIR") != "" {
+		flags = []string{"-cover", "-coverpkg=./..."}
+	}
+	if _, err := build.Helper(context.Background(), buildDir, flags...); err != nil {
+		panic(err)
+	}
+	return buildDir
+})
+
+var buildDir string
+
+// helperPath returns the path of the binary under test.
+func helperPath() string { return filepath.Join(binDir(), exe(program)) }
 
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
@@ -30,7 +51,7 @@ func TestMain(m *testing.M) {
 
 type suite struct{ m *testing.M }
 
-// Run builds the binary once, for coverage too when the tests are run for that.
+// Run runs the tests, eight for each processor unless -parallel is given: most of them wait.
 func (s suite) Run() int {
 	dir, err := os.MkdirTemp("", "ecr-oidc-e2e-")
 	if err != nil {
@@ -38,15 +59,15 @@ func (s suite) Run() int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	built = dir
-	args := []string{"build", "-o", filepath.Join(dir, exe(program))}
-	if testing.CoverMode() != "" || os.Getenv("GOCOVERDIR") != "" {
-		args = append(args, "-cover", "-coverpkg=../...")
-	}
-	build := exec.Command("go", append(args, "../cmd/"+program)...)
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building %s: %v\n%s", program, err, out)
-		return 1
+	buildDir = dir
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return s.m.Run()
 }
@@ -73,25 +94,4 @@ func exe(name string) string {
 		return name + ".exe"
 	}
 	return name
-}
-
-// TestSources looks at every source file of the program and of the orb. Commands build the binary under test and pack the
-// orb, which "go test" does not see; without this it would repeat a cached result after a source changed.
-func TestSources(t *testing.T) {
-	files := 0
-	for _, dir := range []string{"../cmd", "../internal", "../go.mod", "../orb", "../install.sh"} {
-		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && !strings.HasSuffix(path, "_test.go") {
-				files++
-				_, err = os.Stat(path)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if files < 20 {
-		t.Errorf("%d files", files)
-	}
 }

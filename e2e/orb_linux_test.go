@@ -73,7 +73,7 @@ func alpine(t *testing.T) (root string, step func(credential *syscall.Credential
 			}
 		}
 	}
-	for _, binary := range []string{busybox, filepath.Join(built, program)} { // neither is static everywhere
+	for _, binary := range []string{busybox, helperPath()} { // neither is static everywhere
 		out, _ := exec.Command(ldd, binary).Output()
 		for _, m := range regexp.MustCompile(`(?m)(/\S+) \(0x`).FindAllStringSubmatch(string(out), -1) {
 			copyIn(m[1], m[1], 0o755)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
 // TestPathOfAGet measures which files a get runs through, on GitHub with one role and no file of ours, and compares them
@@ -19,10 +21,9 @@ func TestPathOfAGet(t *testing.T) {
 		t.Skip("the table is of Linux, where other files of the same packages are built")
 	}
 	dir := t.TempDir()
-	binary := filepath.Join(dir, program)
-	build := exec.Command("go", "build", "-cover", "-covermode=set", "-coverpkg=../cmd/...,../internal/...", "-o", binary, "../cmd/"+program)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building with coverage: %v\n%s", err, out)
+	binary, err := build.Helper(t.Context(), dir, "-cover", "-covermode=set", "-coverpkg=./cmd/...,./internal/...")
+	if err != nil {
+		t.Fatal(err)
 	}
 	j := newJob(t)
 	run := func(name string) []string {

@@ -85,9 +85,9 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	for _, v := range [][2]string{
-		{"PATH", built + string(os.PathListSeparator) + env.Getenv("PATH")},
+		{"PATH", binDir() + string(os.PathListSeparator) + env.Getenv("PATH")},
 		{"HOME", home}, {"USERPROFILE", home}, {"LocalAppData", filepath.Join(home, "cache")},
-		{"AWS_CA_BUNDLE", ca}, {"BUILT", built},
+		{"AWS_CA_BUNDLE", ca}, {"BUILT", binDir()},
 		{"AWS_ENDPOINT_URL_STS", w.URL("sts")}, {"AWS_ENDPOINT_URL_ECR", w.URL("ecr")}, {"AWS_ENDPOINT_URL_ECR_PUBLIC", w.URL("ecr-public")},
 		{"AWS_ENDPOINT_URL_SSO", w.URL("sso")}, {"AWS_ENDPOINT_URL_SSO_OIDC", w.URL("sso-oidc")},
 		{"WORLD", strings.TrimSuffix(w.URL(""), "/")}, {"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")}, {"PROXY", w.Proxy()},

@@ -242,7 +242,7 @@ func (e *example) job(ci map[string]string) *exampleJob {
 		e.t.Fatal(err)
 	}
 	r.env = map[string]string{
-		"PATH": built + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": r.home, "TMPDIR": temp,
+		"PATH": binDir() + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": r.home, "TMPDIR": temp,
 		"AWS_CA_BUNDLE": ca, "HTTPS_PROXY": e.server.Proxy(), "GOCOVERDIR": os.Getenv("GOCOVERDIR"),
 	}
 	maps.Copy(r.env, ci)
@@ -267,7 +267,7 @@ func (r *exampleJob) exec(env map[string]string, name string, args ...string) er
 			cmd.Env = append(cmd.Env, name+"="+all[name])
 		}
 	}
-	if path, err := exec.LookPath(filepath.Join(built, exe(name))); err == nil {
+	if path, err := exec.LookPath(filepath.Join(binDir(), exe(name))); err == nil {
 		cmd.Path, cmd.Err = path, nil
 	}
 	cmd.Dir = r.work

@@ -521,10 +521,7 @@ func (r *exampleJob) install(named, bin string) map[string]string {
 	if named != "/usr/local/bin" {
 		r.t.Fatalf("it is installed into %q, which may not be on the PATH of docker:29", named)
 	}
-	script, err := filepath.Abs("../install.sh")
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	script := installScript(r.t)
 	tools, stubs := toolbox(r.t, "bash", "cat", "curl", "docker", sums), r.t.TempDir()
 	stub(r.t, stubs, "wget", `case "$*" in
 "-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh") exec cat '`+script+`' ;;

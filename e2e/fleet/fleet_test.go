@@ -1,21 +1,53 @@
 package main
 
 import (
+	"context"
 	"io"
+	"log"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 var tiny = plan{jobs: 5, pulls: 7, regions: []string{"eu-west-2", "us-east-1", "ap-southeast-2"}, atOnce: 3, wave: 4, over: 100 * time.Millisecond}
 
+// binary builds the program on first use, into a directory that TestMain removes.
+var binary = sync.OnceValues(func() (string, error) { return build.Helper(context.Background(), buildDir) })
+
+var buildDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ecr-oidc-fleet-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	buildDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// tinyPlan returns tiny with a program that is built once.
+func tinyPlan(t *testing.T) plan {
+	t.Helper()
+	p := tiny
+	var err error
+	if p.binary, err = binary(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // A tiny fleet asks so hard that every service throttles it. All of its pulls are answered, and each job is answered
 // once for each region.
 func TestFleet(t *testing.T) {
 	t.Parallel()
-	p := tiny
+	p := tinyPlan(t)
 	p.rate = map[string]float64{"oidc": 5, "sts": 4, "ecr": 3}
 	var out strings.Builder
 	got, err := run(t.Context(), p, &out, io.Discard)
@@ -45,7 +77,7 @@ func TestFleetFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := tiny
+			p := tinyPlan(t)
 			p.setting = []string{tt.setting}
 			var out strings.Builder
 			if _, err := run(t.Context(), p, &out, io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -37,7 +37,6 @@ type fleet struct {
 	plan
 	server   *emulator.Server
 	dir      string
-	binary   string
 	ca       string
 	registry *http.Client
 	asking   chan struct{} // a place for each helper that may have to ask AWS

@@ -14,7 +14,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -22,10 +21,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
-
-const program = "docker-credential-ecr-oidc"
 
 // services are those that a pull may ask, as emulator.Call names them, and as people do.
 var services = []struct{ name, label string }{{"oidc", "GitHub"}, {"sts", "STS"}, {"ecr", "ECR"}}
@@ -40,6 +38,7 @@ type plan struct {
 	over    time.Duration      // from the first wave to the last
 	rate    map[string]float64 // calls a second that each service answers; 0: all
 	setting []string           // NAME=value: more of each job's environment
+	binary  string             // the program; empty: it is built
 }
 
 func main() {
@@ -87,21 +86,19 @@ func run(ctx context.Context, p plan, out, progress io.Writer) (t tally, err err
 	transport.MaxIdleConnsPerHost = most
 	defer transport.CloseIdleConnections()
 	f := &fleet{
-		plan: p, server: w, dir: dir, binary: filepath.Join(dir, program), ca: filepath.Join(dir, "ca.pem"),
+		plan: p, server: w, dir: dir, ca: filepath.Join(dir, "ca.pem"),
 		registry: &http.Client{Transport: transport},
 		asking:   make(chan struct{}, most), reading: make(chan struct{}, runtime.NumCPU()),
 		jobOf: map[string]int{},
 	}
-	if runtime.GOOS == "windows" {
-		f.binary += ".exe"
-	}
 	if err := os.WriteFile(f.ca, w.CAPEM(), 0o600); err != nil {
 		return t, err
 	}
-	fmt.Fprintln(progress, "building", program)
-	build := exec.CommandContext(ctx, "go", "build", "-o", f.binary, "github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/"+program)
-	if text, err := build.CombinedOutput(); err != nil {
-		return t, fmt.Errorf("building %s: %w\n%s", program, err, text)
+	if f.plan.binary == "" {
+		fmt.Fprintln(progress, "building", build.Program)
+		if f.plan.binary, err = build.Helper(ctx, dir); err != nil {
+			return t, err
+		}
 	}
 	for _, s := range services {
 		if rate := p.rate[s.name]; rate > 0 {
