@@ -16,6 +16,7 @@ import (
 // and changes nothing.
 func TestConfigureWithLockHeld(t *testing.T) {
 	t.Parallel()
+	slow(t, "waits for the limit of the program, 10 seconds")
 	for _, file := range []string{"config.json", "ecr-oidc.yaml"} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()

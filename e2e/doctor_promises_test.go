@@ -646,9 +646,7 @@ func TestDoctorHangsBesideAGet(t *testing.T) {
 // When a step hangs in what knows no time limit, doctor ends in time and says what was known before.
 func TestDoctorHangs(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skipf("it waits for the program's own limit, 28 seconds")
-	}
+	slow(t, "waits for the limit of the program, 28 seconds")
 	onUnix(t)
 	var all sync.WaitGroup
 	for variable, want := range map[string]string{

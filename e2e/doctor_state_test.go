@@ -263,6 +263,7 @@ func TestDoctorDocker(t *testing.T) {
 
 // The cache, and what another tool's login makes of it.
 func TestDoctorCache(t *testing.T) {
+	slow(t, "runs doctor on many caches")
 	store := func(t *testing.T, j *job) {
 		if _, stderr, err := j.run("store", fmt.Sprintf(`{"ServerURL": %q, "Username": "AWS", "Secret": "marked-password"}`, usual)); err != nil {
 			t.Fatal(stderr)

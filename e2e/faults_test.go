@@ -162,6 +162,7 @@ type day struct {
 // did not answer. Nothing that is sent to the helper takes its memory, or is read without end.
 func TestFaults(t *testing.T) {
 	t.Parallel()
+	slow(t, "runs the program against 180 faults")
 	var (
 		days []*day
 		all  sync.WaitGroup
@@ -178,10 +179,6 @@ func TestFaults(t *testing.T) {
 	}
 	for _, d := range days {
 		waits := d.slow || d.lasts && d.trouble.calls == manyCalls
-		if waits && testing.Short() {
-			d.came = "not tried: it takes the program's own limits, up to 20 seconds (-short)"
-			continue
-		}
 		d.job = newJob(t)
 		all.Go(func() {
 			if !waits {

@@ -18,9 +18,7 @@ import (
 // leaves, and says who did not answer. The three wait at the same time.
 func TestHangingServers(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("waits for the program's own limits, about 20 seconds")
-	}
+	slow(t, "waits for the limits of the program, 28 seconds")
 	var all sync.WaitGroup
 	for service, want := range map[string]string{
 		"oidc": "ecr-oidc: asking GitHub for the job's OIDC token (",

@@ -107,7 +107,7 @@ func TestInstallPS1(t *testing.T) {
 	}
 	inPowerShells(t, func(i *windowsInstallation) {
 		t, target := i.t, filepath.Join(i.dir, exe(program))
-		r, binary := realRelease(t)
+		r, binary := realRelease()
 		mirror := newShelf(t, r).URL
 		same := func() {
 			t.Helper()
@@ -170,17 +170,17 @@ func TestInstallPS1(t *testing.T) {
 		i.env["ECR_OIDC_INSTALL_DIR"] = ""
 
 		// What is wrong is said, and the good one stays.
-		broken, _ := realRelease(t)
+		broken, _ := realRelease()
 		broken[ourArchive] = append(broken[ourArchive], 0)
 		i.bad(fmt.Sprintf("checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt says %x; nothing was installed",
 			regexp.QuoteMeta(ourArchive), sha256.Sum256(broken[ourArchive]), sha256.Sum256(r[ourArchive])), "-Version", released, "-Mirror", newShelf(t, broken).URL)
 		unlisted := release{"other.zip": []byte("x")}.sum()
 		i.bad("version 0.1.0 has no build for windows/"+runtime.GOARCH+": checksums.txt does not name .*", "-Version", released, "-Mirror", newShelf(t, unlisted).URL)
 		i.bad("downloading http://.*/v9.9.9/checksums.txt: not found; is there a version 9.9.9\\?", "-Version", "9.9.9", "-Mirror", mirror)
-		missing, _ := realRelease(t)
+		missing, _ := realRelease()
 		delete(missing, ourArchive)
 		i.bad("downloading http://.*zip: not found", "-Version", released, "-Mirror", newShelf(t, missing).URL)
-		cut, _ := realRelease(t)
+		cut, _ := realRelease()
 		cut[ourArchive] = cut[ourArchive][:1000]
 		i.bad("unpacking .*; nothing was installed", "-Version", released, "-Mirror", newShelf(t, cut.sum()).URL)
 		i.bad("a mirror has no latest version; name one with -Version or ECR_OIDC_VERSION", "-Mirror", mirror)

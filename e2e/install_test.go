@@ -52,8 +52,7 @@ func archiveName(version, system, arch string) string {
 var ourArchive = archiveName(released, runtime.GOOS, runtime.GOARCH)
 
 // archived packs a binary as a release does: at the root, beside other files.
-func archived(t *testing.T, name string, binary []byte) []byte {
-	t.Helper()
+func archived(name string, binary []byte) []byte {
 	files := []struct {
 		name string
 		body []byte
@@ -65,7 +64,7 @@ func archived(t *testing.T, name string, binary []byte) []byte {
 		for _, f := range files {
 			w, err := z.Create(f.name)
 			if err != nil {
-				t.Fatal(err)
+				panic(err)
 			}
 			w.Write(f.body)
 		}
@@ -74,12 +73,12 @@ func archived(t *testing.T, name string, binary []byte) []byte {
 	}
 	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	w := tar.NewWriter(z)
 	for _, f := range files {
 		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.body)), Format: tar.FormatPAX}); err != nil {
-			t.Fatal(err)
+			panic(err)
 		}
 		w.Write(f.body)
 	}
@@ -108,19 +107,24 @@ const scriptBinary = "#!/bin/sh\necho " + program + " " + released + " \"$@\"\n"
 
 // newRelease is a release for this system, whose binary is a script.
 func newRelease(t *testing.T) release {
-	r := release{ourArchive: archived(t, ourArchive, []byte(scriptBinary)), "checksums.txt.sigstore.json": []byte("{}\n")}
+	r := release{ourArchive: archived(ourArchive, []byte(scriptBinary)), "checksums.txt.sigstore.json": []byte("{}\n")}
 	r[archiveName(released, "plan9", "mips")] = []byte("another system's")
 	return r.sum()
 }
 
-// realRelease has the binary under test in it, which it returns too.
-func realRelease(t *testing.T) (release, []byte) {
-	t.Helper()
+// realArchive packs the binary under test, once: that takes a while.
+var realArchive = sync.OnceValues(func() (archive, binary []byte) {
 	binary, err := os.ReadFile(helperPath())
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return release{ourArchive: archived(t, ourArchive, binary)}.sum(), binary
+	return slices.Clip(archived(ourArchive, binary)), binary
+})
+
+// realRelease returns a release with the binary under test, and that binary.
+func realRelease() (release, []byte) {
+	archive, binary := realArchive()
+	return release{ourArchive: archive}.sum(), binary
 }
 
 // shelf serves releases as a mirror does, /vVERSION/FILE, and remembers what it was asked for.
@@ -242,6 +246,7 @@ func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("%s: for Linux and macOS", t.Name())
 	}
+	slow(t, "runs in every shell")
 	var done []string
 	for _, s := range shells {
 		path, err := exec.LookPath(s.argv[0])
@@ -447,7 +452,7 @@ func contains(t *testing.T, what, text string, wants ...string) {
 func TestInstall(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		r, binary := realRelease(t)
+		r, binary := realRelease()
 		s := newShelf(t, r)
 		i := newInstallation(t, shell, toolbox(t, "curl", sums))
 		stdout, stderr := i.good("--version", released, "--mirror", s.URL)
@@ -605,7 +610,7 @@ func TestInstallRefuses(t *testing.T) {
 			{name: "cut off, and summed so", change: func(r release) { r[ourArchive] = good[:len(good)/2]; r.sum() }, want: "unpacking " + regexp.QuoteMeta(ourArchive) + ": .*; nothing was installed"},
 			{name: "another file in it", change: func(r release) { r[ourArchive] = emptyArchive(t); r.sum() }, want: "unpacking .*; nothing was installed"},
 			{name: "does not run", change: func(r release) {
-				r[ourArchive] = archived(t, ourArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
+				r[ourArchive] = archived(ourArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
 				r.sum()
 			}, want: "what was downloaded does not run here: wrong libc; nothing was installed"},
 			{name: "no version", args: []string{"--version", "one"}, want: "one is not a version; one is like 0.1.0"},
@@ -713,7 +718,7 @@ func TestInstallPlatforms(t *testing.T) {
 			stub(t, box, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
 			name := program + "_" + released + "_" + platform + ".tar.gz"
 			i := newInstallation(t, shell, box)
-			i.good("--version", released, "--mirror", newShelf(t, release{name: archived(t, name, []byte(scriptBinary))}.sum()).URL)
+			i.good("--version", released, "--mirror", newShelf(t, release{name: archived(name, []byte(scriptBinary))}.sum()).URL)
 			i.installed([]byte(scriptBinary))
 		}
 	})
@@ -734,7 +739,7 @@ func TestInstallTwice(t *testing.T) {
 		}
 		defer open.Close()
 		newer := []byte("#!/bin/sh\necho newer\n")
-		i.good("--version", released, "--mirror", newShelf(t, release{ourArchive: archived(t, ourArchive, newer)}.sum()).URL)
+		i.good("--version", released, "--mirror", newShelf(t, release{ourArchive: archived(ourArchive, newer)}.sum()).URL)
 		i.installed(newer)
 		if old, err := io.ReadAll(open); err != nil || string(old) != scriptBinary {
 			t.Errorf("the old file was written over: %q, %v", old, err)

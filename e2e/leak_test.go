@@ -298,6 +298,7 @@ func (m *marked) ci(env map[string]string) {
 // the password that was asked for is on stdout and nowhere else.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
+	slow(t, "runs the program against every fault")
 	for name, path := range map[string]struct {
 		first func(*marked) // before the services are settled
 		then  func(*marked)

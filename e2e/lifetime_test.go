@@ -15,9 +15,7 @@ import (
 // it fail. The login that the get fetched without the lock is then in the cache.
 func TestHeldLocks(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("waits for the program's own limit, 18 seconds")
-	}
+	slow(t, "waits for the limit of the program, 18 seconds")
 	j := newJob(t)
 	get := func() (string, time.Duration) {
 		start := time.Now()
@@ -92,6 +90,7 @@ func TestHeldLocks(t *testing.T) {
 // A role session that is over when STS returns it makes no entry that is returned without asking AWS again.
 func TestSessionWithoutLength(t *testing.T) {
 	t.Parallel()
+	slow(t, "waits for retries of a failed request")
 	j := newJobIn(t, emulator.Options{Sessions: -time.Second})
 	for n := 1; n <= 2; n++ {
 		var a answered

@@ -89,6 +89,14 @@ func ask(verb string) {
 	}
 }
 
+// slow skips a test under -short. reason says what takes the time.
+func slow(t *testing.T, reason string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skipf("%s (-short)", reason)
+	}
+}
+
 func exe(name string) string {
 	if runtime.GOOS == "windows" {
 		return name + ".exe"

@@ -16,6 +16,7 @@ import (
 // returns how a step is run in it.
 func alpine(t *testing.T) (root string, step func(credential *syscall.Credential, env map[string]string, script string) (stdout, stderr string, err error)) {
 	t.Helper()
+	slow(t, "builds an Alpine root directory")
 	if os.Geteuid() != 0 {
 		t.Skipf("only root can change the root directory")
 	}

@@ -83,7 +83,7 @@ func newOrbJob(t *testing.T, shell []string, path string) *orbJob {
 	}
 	t.Cleanup(w.Close)
 	w.Default()
-	r, _ := realRelease(t)
+	r, _ := realRelease()
 	home := t.TempDir()
 	ca := filepath.Join(home, "ca.pem")
 	if err := os.WriteFile(ca, w.CAPEM(), 0o600); err != nil {

@@ -17,6 +17,7 @@ import (
 // TestPathOfAGet measures which files a get runs through, on GitHub with one role and no file of ours, and compares them
 // with the table in CONTRIBUTING.md. "go test -run TestPathOfAGet -v" prints the statements as well.
 func TestPathOfAGet(t *testing.T) {
+	slow(t, "builds the program with coverage")
 	if runtime.GOOS != "linux" {
 		t.Skip("the table is of Linux, where other files of the same packages are built")
 	}

@@ -12,6 +12,7 @@ import (
 // serves on unless AWS says no.
 func TestRefresh(t *testing.T) {
 	t.Parallel()
+	slow(t, "waits for role sessions to end")
 	for _, tt := range []struct {
 		name    string
 		change  func(*job) // what happens before the session is over

@@ -35,6 +35,7 @@ const examples = "../examples"
 
 func newExample(t *testing.T, name string) *example {
 	t.Helper()
+	slow(t, "runs the commands of an example")
 	needBash(t)
 	w, err := emulator.Start(emulator.Options{})
 	if err != nil {

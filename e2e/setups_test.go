@@ -528,7 +528,7 @@ func (r *exampleJob) install(named, bin string) map[string]string {
 esac
 echo "wget: $*: 404" >&2
 exit 8`)
-	files, _ := realRelease(r.t)
+	files, _ := realRelease()
 	r.env["PATH"] = strings.Join([]string{bin, stubs, tools}, string(os.PathListSeparator))
 	return map[string]string{"ECR_OIDC_INSTALL_DIR": bin, "ECR_OIDC_MIRROR": newShelf(r.t, files).URL, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 }

@@ -88,6 +88,7 @@ func (a answered) password(t *testing.T) string {
 // Sixty-four cold pulls at once cost one token, one role and one password, also when AWS is slow; and all get the same.
 func TestStorm(t *testing.T) {
 	t.Parallel()
+	slow(t, "starts 64 programs")
 	for _, held := range []bool{true, false} {
 		j := newJob(t)
 		gate := make(chan struct{})
@@ -114,6 +115,7 @@ func TestStorm(t *testing.T) {
 // Sixty-four that AWS refuses are told so, every one, for one call; those that come a moment later too.
 func TestStormRefused(t *testing.T) {
 	t.Parallel()
+	slow(t, "starts 64 programs")
 	for _, held := range []bool{true, false} {
 		j := newJob(t)
 		j.env = withJob(j.env, j.server.GitHub(emulator.GitHubJob{Event: "pull_request"}))
@@ -151,6 +153,7 @@ func TestStormRefused(t *testing.T) {
 // gets a login within the time of a get, and they may fetch more than once.
 func TestStormLosesItsHolder(t *testing.T) {
 	t.Parallel()
+	slow(t, "starts 64 programs")
 	for _, tt := range []struct {
 		name  string
 		loses func(*exec.Cmd) error
@@ -161,9 +164,6 @@ func TestStormLosesItsHolder(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if tt.name == "stopped" && testing.Short() {
-				t.Skip("waits for the program's own limit, 18 seconds")
-			}
 			if tt.name == "stopped" && runtime.GOOS == "windows" {
 				t.Skip("Windows has no signal that stops a process")
 			}

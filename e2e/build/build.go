@@ -16,8 +16,8 @@ import (
 // Program is the name of the program under test.
 const Program = "docker-credential-ecr-oidc"
 
-// Helper builds the program into dir and returns the path of the binary. It passes flags to
-// "go build".
+// Helper builds the program into dir and returns the path of the binary, without symbols like
+// a released one. It passes flags to "go build".
 //
 // "go test" repeats a cached result unless a file changed that the test's own process opened, and
 // the compiler is another process. Helper therefore opens the sources of the program itself. A test
@@ -34,7 +34,7 @@ func Helper(ctx context.Context, dir string, flags ...string) (string, error) {
 	if runtime.GOOS == "windows" {
 		binary += ".exe"
 	}
-	args := append([]string{"build", "-C", root, "-o", binary}, flags...)
+	args := append([]string{"build", "-C", root, "-ldflags=-s -w", "-o", binary}, flags...)
 	out, err := exec.CommandContext(ctx, "go", append(args, "./cmd/"+Program)...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", Program, err, out)
