@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -76,6 +77,18 @@ func githubAt(t *testing.T, url string) Identity {
 	return s
 }
 
+// skipPauses runs test in a synctest bubble, whose clock jumps over the pauses between two tries.
+// Servers stay outside the bubble, and a client may keep no connection: time passes only while all
+// goroutines of the bubble wait, and not for the network.
+func skipPauses(t *testing.T, test func(t *testing.T, client *http.Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		client := NewClient(nil)
+		client.Transport.(*http.Transport).DisableKeepAlives = true
+		test(t, client)
+	})
+}
+
 const idtoken = "/222//idtoken/plan-of-the-job/run-of-the-job?api-version=2.0"
 
 func TestGitHubRequest(t *testing.T) {
@@ -137,18 +150,28 @@ func TestGitHubTriesAgain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := serve(t, tt.fault, good)
-			if _, err := githubAt(t, e.URL+idtoken).Token(t.Context(), NewClient(nil), ""); err != nil || len(e.asked) != 2 {
-				t.Errorf("%d requests, %v", len(e.asked), err)
-			}
+			skipPauses(t, func(t *testing.T, client *http.Client) {
+				_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), client, "")
+				if err != nil || len(e.asked) != 2 {
+					t.Errorf("%d requests, %v", len(e.asked), err)
+				}
+			})
 		})
 	}
 	t.Run("for ever", func(t *testing.T) {
 		t.Parallel()
 		e := serve(t, reply{status: 503, body: "secret body"})
-		_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), NewClient(nil), "")
-		if want := "asking GitHub for the job's OIDC token (5 tries): HTTP 503 Service Unavailable"; err == nil || err.Error() != want || len(e.asked) != 5 {
-			t.Errorf("%d requests, %v, want %s", len(e.asked), err, want)
-		}
+		skipPauses(t, func(t *testing.T, client *http.Client) {
+			start := time.Now()
+			_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), client, "")
+			if want := "asking GitHub for the job's OIDC token (5 tries): HTTP 503 Service Unavailable"; err == nil || err.Error() != want || len(e.asked) != 5 {
+				t.Errorf("%d requests, %v, want %s", len(e.asked), err, want)
+			}
+			// The pauses are random between a half of 250 ms, 500 ms, 1 s and 2 s, and the whole.
+			if took := time.Since(start); took < 1875*time.Millisecond || took > 3750*time.Millisecond {
+				t.Errorf("the pauses are %v together", took)
+			}
+		})
 	})
 }
 
@@ -163,28 +186,30 @@ func TestGitHubRetryAfter(t *testing.T) {
 		least, most time.Duration
 		want        string // "" for a token
 	}{
-		{"1", time.Second, 5 * time.Second, ""},
-		{"0", 0, 4 * time.Second, ""},
-		{"6", 0, 4 * time.Second, say + ": it wants to be asked again in 6s"},
-		{"86400", 0, 4 * time.Second, say + ": it wants to be asked again in 24h0m0s"},
-		{"99999999999999999999", 0, 4 * time.Second, ""},
-		{"-60", 0, 4 * time.Second, ""},
-		{"Fri, 31 Dec 2099 23:59:59 GMT", 0, 4 * time.Second, ""},
+		{"1", time.Second, time.Second, ""},
+		{"0", 125 * time.Millisecond, 250 * time.Millisecond, ""},
+		{"6", 0, 0, say + ": it wants to be asked again in 6s"},
+		{"86400", 0, 0, say + ": it wants to be asked again in 24h0m0s"},
+		{"99999999999999999999", 125 * time.Millisecond, 250 * time.Millisecond, ""},
+		{"-60", 125 * time.Millisecond, 250 * time.Millisecond, ""},
+		{"Fri, 31 Dec 2099 23:59:59 GMT", 125 * time.Millisecond, 250 * time.Millisecond, ""},
 	} {
 		t.Run(tt.after, func(t *testing.T) {
 			t.Parallel()
 			e := serve(t, reply{status: 429, after: tt.after}, good)
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			defer cancel()
-			start := time.Now()
-			_, err := githubAt(t, e.URL+idtoken).Token(ctx, NewClient(nil), "")
-			took := time.Since(start)
-			if tt.want == "" && (err != nil || len(e.asked) != 2) || tt.want != "" && (err == nil || err.Error() != tt.want || len(e.asked) != 1) {
-				t.Errorf("%d requests, %v, want %s", len(e.asked), err, tt.want)
-			}
-			if took < tt.least || took > tt.most {
-				t.Errorf("it took %v, want %v to %v", took, tt.least, tt.most)
-			}
+			skipPauses(t, func(t *testing.T, client *http.Client) {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				start := time.Now()
+				_, err := githubAt(t, e.URL+idtoken).Token(ctx, client, "")
+				took := time.Since(start)
+				if tt.want == "" && (err != nil || len(e.asked) != 2) || tt.want != "" && (err == nil || err.Error() != tt.want || len(e.asked) != 1) {
+					t.Errorf("%d requests, %v, want %s", len(e.asked), err, tt.want)
+				}
+				if took < tt.least || took > tt.most {
+					t.Errorf("it took %v, want %v to %v", took, tt.least, tt.most)
+				}
+			})
 		})
 	}
 }
@@ -259,11 +284,13 @@ func TestGitHubNoAnswer(t *testing.T) {
 		t.Parallel()
 		e := serve(t, reply{})
 		e.Close()
-		_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), NewClient(nil), "")
-		if err == nil || !strings.Contains(err.Error(), "(5 tries): dial tcp") {
-			t.Fatal(err)
-		}
-		quiet(t, err)
+		skipPauses(t, func(t *testing.T, client *http.Client) {
+			_, err := githubAt(t, e.URL+idtoken).Token(t.Context(), client, "")
+			if err == nil || !strings.Contains(err.Error(), "(5 tries): dial tcp") {
+				t.Fatal(err)
+			}
+			quiet(t, err)
+		})
 	})
 	t.Run("the connection is closed", func(t *testing.T) {
 		t.Parallel()
