@@ -10,6 +10,9 @@ import (
 // The quick start works as README says, and tells what it promises: a push, a pull of the same image without a new
 // password, and a refusal that names its cause.
 func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and pushes an image (-short)")
+	}
 	for _, pair := range os.Environ() { // demo replaces the environment; put it back
 		name, value, _ := strings.Cut(pair, "=")
 		t.Cleanup(func() { os.Setenv(name, value) })

@@ -47,6 +47,9 @@ func tinyPlan(t *testing.T) plan {
 // once for each region.
 func TestFleet(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits for a throttled AWS (-short)")
+	}
 	p := tinyPlan(t)
 	p.rate = map[string]float64{"oidc": 5, "sts": 4, "ecr": 3}
 	var out strings.Builder
@@ -70,6 +73,9 @@ func TestFleet(t *testing.T) {
 // The program fails, and says why, where a fleet does not do what it must.
 func TestFleetFails(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs three fleets (-short)")
+	}
 	for _, tt := range []struct{ name, setting, want string }{
 		{"pulls fail", "ECR_ROLE_TO_ASSUME=arn:aws:iam::123456789012:role/nobody", "35 pulls failed:\necr-oidc: AWS refused role nobody in 123456789012"},
 		{"a call per pull", "ECR_OIDC_CACHE=off", "times, of which it needs "},

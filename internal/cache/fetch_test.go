@@ -63,12 +63,14 @@ func hold(t *testing.T, c *Cache, key string) *lockfile.Held {
 
 // Of many callers that miss one fetches, and all get the same, whether a login or a failure that is for those that wait.
 func TestFetchOnce(t *testing.T) {
+	t.Parallel()
 	const many = 64
 	for name, f := range map[string]*fetcher{
 		"login":   {entry: login()},
 		"failure": {failure: &Failure{Payload: []byte("refused")}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
 			c.now = time.Now // failures are compared with when a caller began to wait
 			f.entry.CreatedAt = time.Now()
@@ -218,6 +220,7 @@ func TestFetchTimeout(t *testing.T) {
 
 // A caller that begins to wait before the holder has set the lock file's time waits for as long as the holder may fetch.
 func TestHolderThatHasJustBegun(t *testing.T) {
+	t.Parallel()
 	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
 	path := c.path("id", lockSuffix)
 	held := hold(t, c, "id")
@@ -254,6 +257,7 @@ func TestHolderThatHasJustBegun(t *testing.T) {
 
 // A holder that hangs delays the others, and each then fetches for itself; what one of them stored serves the later ones.
 func TestHungHolder(t *testing.T) {
+	t.Parallel()
 	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
 	c.wait = func(time.Duration, time.Duration) time.Duration { return 20 * time.Millisecond }
 	hold(t, c, "id")

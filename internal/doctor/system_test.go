@@ -67,6 +67,9 @@ func TestAuthConfig(t *testing.T) {
 // A command that hangs is not waited for. One that fails, prints too much or is not there has no
 // output. Its environment has no more than what it needs.
 func TestRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the limit of a command, 4 seconds (-short)")
+	}
 	if runtime.GOOS == "windows" {
 		t.Skipf("the commands are shell scripts")
 	}

@@ -124,6 +124,9 @@ func TestUnknownOnlyHides(t *testing.T) {
 // Whoever would be admitted though he is a stranger, the findings name the danger. A stranger is another owner, whose
 // names and contexts are what he likes.
 func TestStrangersAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("evaluates many generated policies (-short)")
+	}
 	strangers := []string{"evil", "acme-evil", "acmeX", "x-acme"}
 	dangers := []trust.Kind{trust.NoSubject, trust.AnySubject, trust.OwnerPrefix, trust.AnyPrincipal}
 	pieces := []string{"repo:", "acme", "acme", "/", "/", "app", ":", ":", "ref:refs/heads/main", "pull_request", "*", "*", "?", "@1", "@2", "repository_owner:", "environment:prod", ":job_workflow_ref:acme/ci/x.yml@main"}
