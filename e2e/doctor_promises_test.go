@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -524,82 +523,6 @@ func TestDoctorOutsideText(t *testing.T) {
 				t.Errorf("the subject is %q", r.Registries[0].Token.Subject)
 			}
 		}
-	}
-}
-
-// back makes a service send back every secret that it may know.
-func back(j *job, service string) {
-	said := []string{j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"], j.env["AWS_SECRET_ACCESS_KEY"], j.env["AWS_SESSION_TOKEN"]}
-	if service == "sts" {
-		j.env["ECR_OIDC_TOKEN"] = j.server.Mint(emulator.GitHubIssuer, map[string]any{"sub": "repo:acme/app:pull_request", "aud": "sts.amazonaws.com", "exp": time.Now().Add(time.Hour).Unix()})
-		said = append(said, j.env["ECR_OIDC_TOKEN"])
-	}
-	j.server.Fail(service, emulator.Fault{Status: 400, Code: "ValidationException", Message: "bad: " + strings.Join(said, " ")})
-}
-
-// No secret is in a report or in what debug says beside it, whoever sends it back.
-func TestDoctorSaysNoSecret(t *testing.T) {
-	t.Parallel()
-	for name, arrange := range map[string]func(t *testing.T, j *job){
-		"good":            func(*testing.T, *job) {},
-		"CircleCI's good": func(t *testing.T, j *job) { j.onCircle(emulator.CircleJob{}) },
-		"CircleCI's expired": func(t *testing.T, j *job) {
-			j.onCircle(emulator.CircleJob{Expired: true})
-		},
-		"a token in a variable, refused": func(t *testing.T, j *job) {
-			j.env["ECR_OIDC_TOKEN"] = j.server.Mint(emulator.GitHubIssuer, map[string]any{"sub": "repo:acme/app:pull_request", "aud": "sts.amazonaws.com", "exp": time.Now().Add(time.Hour).Unix()})
-		},
-		"a token that is none": func(t *testing.T, j *job) { j.env["ECR_OIDC_TOKEN"] = "marked-token.marked.marked" },
-		"STS sends it back":    func(t *testing.T, j *job) { back(j, "sts") },
-		"ECR sends it back":    func(t *testing.T, j *job) { back(j, "ecr") },
-		"GitHub sends it back": func(t *testing.T, j *job) { back(j, "oidc") },
-		"GitHub sends no token": func(t *testing.T, j *job) {
-			j.server.Fail("oidc", emulator.Fault{Body: []byte(`{"value": "marked-value"}`)})
-		},
-		"a password in a URL": func(t *testing.T, j *job) {
-			j.env["AWS_ENDPOINT_URL_ECR"] = "https://user:marked-password@" + strings.TrimPrefix(j.server.URL("ecr"), "https://")
-		},
-		"another's Docker login": func(t *testing.T, j *job) {
-			j.config(t, `{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:marked-login"))+`"}}}`)
-		},
-		"DOCKER_AUTH_CONFIG": func(t *testing.T, j *job) {
-			j.env["DOCKER_AUTH_CONFIG"] = `{"auths": {"` + usual + `": {"auth": "` + base64.StdEncoding.EncodeToString([]byte("AWS:marked-login")) + `"}}}`
-		},
-		"a kept login": func(t *testing.T, j *job) {
-			if _, stderr, err := j.run("store", fmt.Sprintf(`{"ServerURL": %q, "Username": "AWS", "Secret": "marked-login"}`, usual)); err != nil {
-				t.Fatal(stderr)
-			}
-		},
-		"in a line of the file": func(t *testing.T, j *job) {
-			j.env["ECR_OIDC_CONFIG"] = j.write(t, "ecr-oidc.yaml", "default: {audience: x, secret: "+j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]+"}\n")
-		},
-		"in the wrong variable":       func(t *testing.T, j *job) { j.env["ECR_OIDC_SOURCE"] = j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] },
-		"a token, in the wrong place": func(t *testing.T, j *job) { j.env["ECR_OIDC_ROLE"] = j.server.CircleToken(emulator.CircleJob{}) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			j := patient(t, emulator.Options{})
-			j.env["AWS_SECRET_ACCESS_KEY"], j.env["AWS_SESSION_TOKEN"] = "marked/secret+key", "marked/session+token="
-			j.env["ECR_OIDC_DEBUG"], j.env["AWS_MAX_ATTEMPTS"] = "1", "1"
-			arrange(t, j)
-			stdout, _, _ := j.get(usual)
-			var kept struct{ Secret string }
-			if json.Unmarshal([]byte(stdout), &kept) != nil {
-				kept.Secret = "marked"
-			}
-			for _, args := range [][]string{{usual}, {"--json", usual}} {
-				out := j.doctor(t, args...)
-				text := out.stdout + out.stderr
-				for _, secret := range []string{
-					"marked", kept.Secret, j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"], j.env["ECR_OIDC_TOKEN"], j.env["CIRCLE_OIDC_TOKEN"], j.env["CIRCLE_OIDC_TOKEN_V2"],
-					"eyJ", "IQoJb3JpZ2luX2Vj", base64.StdEncoding.EncodeToString([]byte("AWS:marked"))[:12],
-				} {
-					if i := strings.Index(text, secret); secret != "" && i >= 0 {
-						t.Errorf("%v: %.8s... is in it: %s", args, secret, text[max(0, i-200):min(len(text), i+50)])
-					}
-				}
-			}
-		})
 	}
 }
 

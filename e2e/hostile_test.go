@@ -154,7 +154,7 @@ func TestAnotherJobsCache(t *testing.T) {
 		t.Fatalf("%v, want an entry and a failure", entries)
 	}
 	name := regexp.MustCompile(`^[0-9a-f]{64}\.(sealed|lock)$`)
-	tell := append(forms(password), "123456789012", "eu-west-2", "amazonaws", "no-such-role", "role/ci", "acme", "refs/heads", "AccessDenied", "AWS", "github")
+	tell := append(encodings(password), "123456789012", "eu-west-2", "amazonaws", "no-such-role", "role/ci", "acme", "refs/heads", "AccessDenied", "AWS", "github")
 	var sizes []int
 	for _, path := range v.cached("") {
 		content := v.read(path)

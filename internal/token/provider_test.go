@@ -79,6 +79,20 @@ func TestProviders(t *testing.T) {
 	}
 }
 
+// testdata/secret_variables.txt lists the variables of the table that hold a secret. The tests in e2e, which import no
+// package of the program, read it to check that none of these secrets leaks.
+func TestSecretVariables(t *testing.T) {
+	var names []string
+	for _, p := range providers() {
+		names = append(names, p.Secrets...)
+	}
+	slices.Sort(names)
+	want := strings.Join(slices.Compact(names), "\n") + "\n"
+	if got := readFileText(t, "testdata/secret_variables.txt"); got != want {
+		t.Errorf("testdata/secret_variables.txt contains\n%swant\n%s", got, want)
+	}
+}
+
 // checkVariables reads each variable that a row's New reads, and fails when one of them is a secret that the row does not
 // list, or a URL that is not the row's.
 func checkVariables(t *testing.T, p Provider) {
