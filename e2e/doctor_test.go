@@ -157,6 +157,7 @@ var changing = []struct {
 }{
 	{regexp.MustCompile(`127\.0\.0\.1:\d+(->127\.0\.0\.1:\d+)?`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`\b\d+ ms\b`), "N ms"},
+	{regexp.MustCompile(`allowed are auto, github, [^\n]*, aws\b`), "allowed are SOURCES"}, // pinned by internal/token
 	{regexp.MustCompile(`/ecr-oidc-\d+\b`), "/ecr-oidc-UID"},
 	{regexp.MustCompile(`date/time \d+`), "date/time T"},
 	{regexp.MustCompile(`lives 15m\d+s`), "lives 15mNs"},
