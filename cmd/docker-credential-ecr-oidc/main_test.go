@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cli"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 )
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
@@ -31,17 +32,7 @@ func call(stdin string, command string, pairs ...string) called {
 	return called{code, stdout.String(), stderr.String()}
 }
 
-func environ(pairs ...string) func(string) (string, bool) {
-	vars := map[string]string{}
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		vars[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, set := vars[name]
-		return value, set
-	}
-}
+func environ(pairs ...string) func(string) (string, bool) { return testenv.Lookup(pairs...) }
 
 // The protocol's own sentences are compared whole by its clients: on stdout, alone, and nothing on
 // stderr.

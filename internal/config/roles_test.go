@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -20,15 +21,8 @@ const (
 
 // environ is an environment that holds these variables, each "NAME=value", and nothing else.
 func environ(pairs ...string) token.Env {
-	vars := map[string]string{"HOME": "/nobody/has/this/home", "USERPROFILE": "/nobody/has/this/home"}
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		vars[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, set := vars[name]
-		return value, set
-	}
+	home := []string{"HOME=/nobody/has/this/home", "USERPROFILE=/nobody/has/this/home"}
+	return testenv.Lookup(append(home, pairs...)...)
 }
 
 // plan is the settings for a registry with the identity and the roles that follow from them, as internal/helper combines

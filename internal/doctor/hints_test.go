@@ -10,19 +10,11 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-func environ(pairs ...string) token.Env {
-	return func(name string) (string, bool) {
-		for _, pair := range pairs {
-			if key, value, _ := strings.Cut(pair, "="); key == name {
-				return value, true
-			}
-		}
-		return "", false
-	}
-}
+func environ(pairs ...string) token.Env { return testenv.Lookup(pairs...) }
 
 // examined returns what an examination in this environment finds before its first request.
 func examined(t *testing.T, role bool, pairs ...string) (helper.Examination, token.Env) {

@@ -30,6 +30,7 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -461,17 +462,7 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-func environ(pairs ...string) token.Env {
-	vars := map[string]string{}
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		vars[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, set := vars[name]
-		return value, set
-	}
-}
+func environ(pairs ...string) token.Env { return testenv.Lookup(pairs...) }
 
 // oidc is an identity that is a token.
 func oidc(t *testing.T) token.Identity {

@@ -9,21 +9,13 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-func environ(pairs ...string) token.Env {
-	return func(name string) (string, bool) {
-		for _, pair := range pairs {
-			if key, value, _ := strings.Cut(pair, "="); key == name {
-				return value, true
-			}
-		}
-		return "", false
-	}
-}
+func environ(pairs ...string) token.Env { return testenv.Lookup(pairs...) }
 
 func TestAdvice(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no circleci command

@@ -8,20 +8,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 )
 
 // environ is an environment that holds these variables, each "NAME=value", and nothing else.
-func environ(pairs ...string) Env {
-	vars := map[string]string{}
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		vars[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, set := vars[name]
-		return value, set
-	}
-}
+func environ(pairs ...string) Env { return testenv.Lookup(pairs...) }
 
 // jwtWith makes a token with these claims. Its signature is noise: nothing here verifies one.
 func jwtWith(claims map[string]any) string {
