@@ -19,7 +19,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// Terraform takes half a minute of processor time, so its tests belong to the second tier. .ci/run runs them:
+// Terraform takes half a minute of processor time, so its tests belong to the second tier. The step terraform of .ci/run runs them:
 //
 //	go test -tags clients -run '^TestTerraform' ./e2e
 //

@@ -25,7 +25,7 @@ type docker struct{ path, version string }
 func (d docker) major() string { v, _, _ := strings.Cut(d.version, "."); return v }
 
 // clis finds Docker's command lines: those on PATH, whatever their version, and
-// the two that .ci/tools.sh builds.
+// the two that packaging/tools builds.
 var clis = sync.OnceValue(func() []docker {
 	var found []docker
 	seen := map[string]bool{}
