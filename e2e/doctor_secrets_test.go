@@ -17,6 +17,7 @@ import (
 // or cannot be parsed.
 func TestDoctorRedactsURLs(t *testing.T) {
 	t.Parallel()
+	slow(t, "runs doctor with 60 URLs")
 	const user, password = "marked-user", "marked-S3cr3t" // in all of them is "marked"
 	for name, arrange := range map[string]func(t *testing.T, j *job, userinfo string){
 		"AWS_ENDPOINT_URL": func(t *testing.T, j *job, userinfo string) {

@@ -204,6 +204,7 @@ func TestAnotherJobsCache(t *testing.T) {
 // Whatever stands where an entry should be: it is not there, and the next get puts one there that is.
 func TestDamagedEntries(t *testing.T) {
 	t.Parallel()
+	slow(t, "runs the program with many damaged files")
 	v := newVictim(t)
 	other := v.with("ECR_OIDC_SESSION_NAME", "another-question")
 	v.misses("an empty cache")
@@ -274,6 +275,7 @@ func TestDamagedEntries(t *testing.T) {
 // What is too old to serve anybody goes with the next fill, and nothing else does.
 func TestCleanUp(t *testing.T) {
 	t.Parallel()
+	slow(t, "fills a cache with many entries")
 	v := newVictim(t)
 	v.misses("an empty cache")
 	dir := filepath.Dir(v.entry())

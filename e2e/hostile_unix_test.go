@@ -95,6 +95,7 @@ func spoilUnix(v *victim, path string) map[string]func() {
 // Whatever stands where a lock should be: get answers, nothing is made or written elsewhere, and the cache works on.
 func TestDamagedLocks(t *testing.T) {
 	t.Parallel()
+	slow(t, "runs the program with many damaged locks")
 	v := newVictim(t)
 	v.misses("an empty cache")
 	entry := v.entry()
@@ -259,6 +260,7 @@ func TestRootInTheJobsFolder(t *testing.T) {
 // There need be no home, no temporary folder and no place to write at all.
 func TestNoPlaceForACache(t *testing.T) {
 	t.Parallel()
+	slow(t, "runs the program in many directories")
 	for _, tt := range []struct {
 		name  string
 		env   map[string]string // "." is the job's folder
