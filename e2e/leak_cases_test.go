@@ -280,28 +280,28 @@ func leakCases() map[string]leakCase {
 func leakFaults(t *testing.T) {
 	t.Parallel()
 	var all sync.WaitGroup
-	some := make(chan struct{}, 10)
-	for _, tr := range troubles() {
-		for _, at := range []struct{ service, says string }{{"oidc", tr.oidc}, {"sts", tr.sts}, {"ecr", tr.ecr}} {
-			if at.says == "" || tr.slow {
+	slots := make(chan struct{}, 10)
+	for _, c := range faultCases() {
+		for _, at := range []struct{ service, want string }{{"oidc", c.oidc}, {"sts", c.sts}, {"ecr", c.ecr}} {
+			if at.want == "" || c.slow {
 				continue
 			}
 			j := newLeakJob(t)
-			d := &day{trouble: tr, service: at.service, lasts: true, job: j.job}
-			t.Cleanup(d.begin())
-			if d.leads == nil {
-				f := d.broken()
-				f.Body = []byte(strings.ReplaceAll(string(f.Body), half, j.received(d.service)))
-				f.Message = j.received(d.service) + f.Message
-				if strings.HasPrefix(f.Code, "one") {
-					f.Code = j.received(d.service) + f.Code
+			r := &faultRun{faultCase: c, service: at.service, persistent: true, job: j.job}
+			t.Cleanup(r.start())
+			if r.endpoint == nil {
+				f, received := r.serviceFault(), j.received(at.service)
+				f.Body = []byte(strings.ReplaceAll(string(f.Body), halfSecret, received))
+				f.Message = received + f.Message
+				if strings.HasPrefix(f.Code, "one") { // hostileText
+					f.Code = received + f.Code
 				}
-				j.addFault(d.service, f)
+				j.addFault(at.service, f)
 			}
 			j.respond()
 			all.Go(func() {
-				some <- struct{}{}
-				defer func() { <-some }()
+				slots <- struct{}{}
+				defer func() { <-slots }()
 				j.fail(usual, "get")
 				j.search()
 			})
