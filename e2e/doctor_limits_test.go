@@ -61,9 +61,9 @@ func TestDoctorLimits(t *testing.T) {
 		{policy("*") + megabyte, "--claims claims --trust-policy -",
 			"reading the trust policy: stdin is longer than 1 MiB"},
 		{"", "--claims two-claims --trust-policy policy",
-			"reading the claims: there is more after the JSON object"},
+			"reading the claims: there is more text after the JSON object"},
 		{"", "--claims two-reports --trust-policy policy",
-			"reading the claims: there is more after the JSON object"},
+			"reading the claims: there is more text after the JSON object"},
 	} {
 		start := time.Now()
 		out := bare(t, dir, tt.stdin, strings.Fields(tt.args)...)

@@ -78,7 +78,7 @@ func bare(t *testing.T, dir, stdin string, args ...string) outcome {
 func TestDoctorDoesNotGuess(t *testing.T) {
 	t.Parallel()
 	const (
-		unknown  = "Whether the trust policy admits this token cannot be told from here"
+		unknown  = "Whether the trust policy admits this token cannot be determined"
 		admitted = "The trust policy admits this token."
 
 		undecodable = "ecr-oidc: reading the trust policy: line 3: it has a character that cannot be decoded"
@@ -176,8 +176,8 @@ func TestDoctorSessionName(t *testing.T) {
 	const (
 		admitted = "The trust policy admits this token."
 		refused  = "The trust policy does not admit this token:"
-		unknown  = "Whether the trust policy admits this token cannot be told from here:"
-		hint     = "→ name it with --session-name, or take what doctor --json prints in the job"
+		unknown  = "Whether the trust policy admits this token cannot be determined:"
+		hint     = "→ set it with --session-name, or use the output of doctor --json from the job"
 		allowed  = "allowed are 2 to 64 letters, digits and _ + = , . @ -"
 	)
 	if out := j.doctor(t, "--trust-policy", policy, usual); !strings.Contains(out.stdout, admitted) {
@@ -229,7 +229,7 @@ func TestDoctorSessionName(t *testing.T) {
 	}
 	for _, tt := range []struct{ args, want string }{
 		{"--session-name deploy " + usual,
-			"doctor: --session-name goes with --claims; for a get the name is in ECR_OIDC_SESSION_NAME"},
+			"doctor: --session-name requires --claims; without it, set the name in ECR_OIDC_SESSION_NAME"},
 		{"--claims - --session-name x",
 			`doctor: --session-name is "x"; ` + allowed},
 		{"--claims - --session-name a/b", `doctor: --session-name is "a/b"; allowed are`},

@@ -43,26 +43,26 @@ func TestDoctorComplains(t *testing.T) {
 		code int
 		want string
 	}{
-		{"ghcr.io", 2, `"ghcr.io" is not an ECR registry; one looks like 123456789012.dkr.ecr.`},
+		{"ghcr.io", 2, `"ghcr.io" is not an ECR registry; a registry looks like 123456789012.dkr.ecr.`},
 		{usual + " nonsense", 2, `"nonsense" is not an ECR registry`},
 		{"--claims claims ghcr.io", 2, `"ghcr.io" is not an ECR registry`},
 		{"--claims - --trust-policy -", 2, "doctor: --trust-policy and --claims cannot both be read from stdin"},
 		{"--frobnicate", 2, "doctor: unknown flag: --frobnicate"},
 		{"--claims", 2, "doctor: flag needs an argument: --claims"},
 		{"--claims nowhere", 1, "reading the claims: open nowhere: "},
-		{"--claims -", 1, "reading the claims: they are not a JSON object"},
-		{"--claims list", 1, "reading the claims: they are not a JSON object"},
-		{"--claims token", 1, "reading the claims: they are not a JSON object"},
+		{"--claims -", 1, "reading the claims: the input is not a JSON object"},
+		{"--claims list", 1, "reading the claims: the input is not a JSON object"},
+		{"--claims token", 1, "reading the claims: the input is not a JSON object"},
 		{"--claims huge", 1, "reading the claims: huge is longer than 1 MiB"},
-		{"--claims other", 1, `reading the claims: they have no "iss", and are not what doctor --json prints`},
-		{"--claims shape", 1, "reading the claims: they are of shape 2, and this version knows 1"},
-		{"--claims none", 1, "reading the claims: the report has no token in it"},
+		{"--claims other", 1, `reading the claims: the input has no "iss", and is not the output of doctor --json`},
+		{"--claims shape", 1, "reading the claims: the report has shape 2, and this version reads shape 1"},
+		{"--claims none", 1, "reading the claims: the report has no token"},
 		{"--claims claims --trust-policy nowhere", 1, "reading the trust policy: open nowhere: "},
 		{"--claims claims --trust-policy -", 1, "reading the trust policy: "},
 		{"--claims claims --trust-policy nopolicy", 1, "reading the trust policy: Statement[0], line 1: "},
 		{"--claims claims --trust-policy list", 1, "reading the trust policy: "},
-		{"", 1, "finding what to look at: "},
-		{"--json", 1, "finding what to look at: "},
+		{"", 1, "finding the registries to diagnose: "},
+		{"--json", 1, "finding the registries to diagnose: "},
 	} {
 		out := bare(t, dir, "", strings.Fields(tt.args)...)
 		if out.code != tt.code || out.stdout != "" || !strings.HasPrefix(out.stderr, "ecr-oidc: "+tt.want) || strings.Contains(out.stderr, "reading the trust policy: reading") {
@@ -82,8 +82,8 @@ func TestDoctorWithoutARegistry(t *testing.T) {
 	t.Parallel()
 	j := patient(t, emulator.Options{})
 	for text, want := range map[string]string{
-		`{"credHelpers": {"` + usual + `": "ecr-login", "ghcr.io": "ecr-oidc"}}`: "names no registry for this helper; name a registry: docker-credential-ecr-oidc doctor " + usual + "\n",
-		`{"credsStore": "ecr-oidc"}`: "names no registry for this helper; ",
+		`{"credHelpers": {"` + usual + `": "ecr-login", "ghcr.io": "ecr-oidc"}}`: "assigns no registry to this helper; name a registry: docker-credential-ecr-oidc doctor " + usual + "\n",
+		`{"credsStore": "ecr-oidc"}`: "assigns no registry to this helper; ",
 		`{"credHelpers": `:           "it is not JSON",
 	} {
 		j.config(t, text)
@@ -257,7 +257,7 @@ func TestDoctorAsksAfresh(t *testing.T) {
 	out := j.doctor(t)
 	counted(t, j.server, 1, 1, 1)
 	said, _, err := j.get(usual) // which answers with its failure for a few seconds yet, and doctor has said so
-	if out.code != 1 || err == nil || !strings.Contains(out.stdout, "get repeats a failure of a moment ago") || !strings.HasSuffix(out.stdout, "\nget would say:\n"+said) {
+	if out.code != 1 || err == nil || !strings.Contains(out.stdout, "get returns a cached failure for another ") || !strings.HasSuffix(out.stdout, "\nget would return:\n"+said) {
 		t.Errorf("%+v; and get says %v %s", out, err, said)
 	}
 	if _, stderr, err := j.run("erase", usual); err != nil {
@@ -285,7 +285,7 @@ func TestDoctorFindsTheCacheOfGet(t *testing.T) {
 		j.env["RUNNER_TEMP"] = temp(j)
 		in := func(what string) string {
 			out := j.doctor(t, usual)
-			m := regexp.MustCompile(`(?m)^. cache +(/.*?)(: | is not there yet$)`).FindStringSubmatch(out.stdout)
+			m := regexp.MustCompile(`(?m)^. cache +(/.*?)(: | does not exist yet$)`).FindStringSubmatch(out.stdout)
 			if m == nil {
 				t.Fatalf("%s, %s: %s", name, what, out.stdout)
 			}
@@ -311,7 +311,7 @@ func TestDoctorClaimsOfAnother(t *testing.T) {
 	}
 	verdict := func(stdout string) string {
 		_, text, ok := strings.Cut(stdout, "\nThe trust policy ")
-		text, _, _ = strings.Cut(text, "\nget would say:")
+		text, _, _ = strings.Cut(text, "\nget would return:")
 		if !ok || !strings.Contains(text, "pull request") {
 			t.Fatalf("no verdict in:\n%s", stdout)
 		}
@@ -329,7 +329,7 @@ func TestDoctorClaimsOfAnother(t *testing.T) {
 				t.Errorf("%s: exit %d %s\n%s\nwant\n%s", name, out.code, out.stderr, got, want)
 			}
 		}
-		if out := bare(t, t.TempDir(), report.stdout, "--claims", "-", spoke); out.code != 1 || !strings.Contains(out.stderr, "of another registry") {
+		if out := bare(t, t.TempDir(), report.stdout, "--claims", "-", spoke); out.code != 1 || !strings.Contains(out.stderr, "about another registry") {
 			t.Errorf("%s: of a registry that is not in it: %+v", name, out)
 		}
 		if out := bare(t, t.TempDir(), report.stdout, "--claims", "-"); out.code != 0 || !strings.Contains(out.stdout, `"repo:acme/app:pull_request"`) {
@@ -624,10 +624,10 @@ func TestDoctorHangsBesideAGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := j.pipe(t, "odd/config.json")
-	if out := j.doctor(t, usual); out.code != 0 || !strings.Contains(out.stdout, "it cannot use this helper: reading "+path+": it is not a regular file\n") || !strings.Contains(out.stdout, "Docker started from here finds") {
+	if out := j.doctor(t, usual); out.code != 0 || !strings.Contains(out.stdout, "Docker cannot call this helper: reading "+path+": it is not a regular file\n") || !strings.Contains(out.stdout, " when it is started from here") {
 		t.Errorf("Docker's file: %+v", out)
 	}
-	if out := j.doctor(t); out.code != 1 || !strings.Contains(out.stderr, "finding what to look at: reading "+path+": it is not a regular file; name a registry: ") {
+	if out := j.doctor(t); out.code != 1 || !strings.Contains(out.stderr, "finding the registries to diagnose: reading "+path+": it is not a regular file; name a registry: ") {
 		t.Errorf("Docker's file, and no registry: %+v", out)
 	}
 
@@ -652,13 +652,13 @@ func TestDoctorHangs(t *testing.T) {
 	onUnix(t)
 	var all sync.WaitGroup
 	for variable, want := range map[string]string{
-		"ECR_OIDC_TOKEN_FILE": "✗ settings  answering get: not done within 28s\n            → something that it opens does not answer: ",
+		"ECR_OIDC_TOKEN_FILE": "✗ settings  serving get: timed out after 28s\n            → a file may block: ",
 	} {
 		j := patient(t, emulator.Options{})
 		j.env[variable] = j.pipe(t, "pipe")
 		all.Go(func() {
 			out := j.doctor(t, usual) // TestHangingServers has get itself say this
-			if out.code != 1 || !strings.Contains(out.stdout, want) || !strings.HasSuffix(out.stdout, "\nget would say:\necr-oidc: answering get: not done within 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n") {
+			if out.code != 1 || !strings.Contains(out.stdout, want) || !strings.HasSuffix(out.stdout, "\nget would return:\necr-oidc: serving get: timed out after 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n") {
 				t.Errorf("%s: %+v", variable, out)
 			}
 		})
@@ -677,7 +677,7 @@ func TestDoctorRole(t *testing.T) {
 		return stdout.String(), stderr.String(), err
 	}
 	const claims = `{"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com", "sub": "repo:acme/app:pull_request"}`
-	if stdout, _, err := doctor(claims, "--claims", "-"); err != nil || !strings.Contains(stdout, "name it with --role") {
+	if stdout, _, err := doctor(claims, "--claims", "-"); err != nil || !strings.Contains(stdout, "set it with --role") {
 		t.Errorf("%v: %s", err, stdout)
 	}
 	for _, role := range []string{"", "arn:aws:iam::210987654321:role/other"} { // exit code 0 both times
@@ -696,7 +696,7 @@ func TestDoctorRole(t *testing.T) {
 	if stdout, _, err := doctor(claims, "--claims", "-", "--role", "arn:aws:iam::210987654321:role/other"); err != nil || !strings.Contains(stdout, "arn:aws:iam::210987654321:oidc-provider/token.actions.githubusercontent.com") {
 		t.Errorf("%v: %s", err, stdout)
 	}
-	if _, stderr, err := doctor("", "--role", "arn:aws:iam::210987654321:role/other", usual); err == nil || !strings.Contains(stderr, "--role goes with --claims") {
+	if _, stderr, err := doctor("", "--role", "arn:aws:iam::210987654321:role/other", usual); err == nil || !strings.Contains(stderr, "--role requires --claims") {
 		t.Errorf("%v: %s", err, stderr)
 	}
 	if n := len(j.server.Calls()); n != 0 {

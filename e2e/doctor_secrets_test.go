@@ -103,7 +103,7 @@ func TestDoctorRunsDockerWithoutTheJobsEnvironment(t *testing.T) {
 	if err := os.Chmod(docker, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if out := j.doctor(t, usual); out.code != 0 || !strings.Contains(out.stdout, "version 29.1.3, which shows") {
+	if out := j.doctor(t, usual); out.code != 0 || !strings.Contains(out.stdout, "version 29.1.3: Docker's error contains") {
 		t.Fatalf("%+v", out)
 	}
 	text, err := os.ReadFile(dump)

@@ -288,11 +288,11 @@ func TestDoctorCache(t *testing.T) {
 				j.got(t)
 				j.server.Fail("sts", emulator.Fault{Status: 503})
 				j.env["AWS_MAX_ATTEMPTS"] = "1"
-				j.until(t, "while AWS cannot be asked")
+				j.until(t, "only if AWS does not respond")
 				return nil
 			}},
 		{name: "a password that has expired", in: emulator.Options{TokenLife: 15*time.Minute + 2*time.Second},
-			arrange: func(t *testing.T, j *job) []string { j.got(t); j.until(t, "serves no longer"); return nil }},
+			arrange: func(t *testing.T, j *job) []string { j.got(t); j.until(t, "no longer returns it"); return nil }},
 		{name: "a failure, and AWS lets it pass by now", arrange: func(t *testing.T, j *job) []string { j.refused(t); return nil }},
 		{name: "a failure, and AWS says no more", arrange: func(t *testing.T, j *job) []string { j.refused(t); j.distrust(); return nil }},
 		{name: "a failure, and AWS says something else", arrange: func(t *testing.T, j *job) []string {

@@ -159,10 +159,10 @@ var changing = []struct {
 	{regexp.MustCompile(`\b\d+ ms\b`), "N ms"},
 	{regexp.MustCompile(`/ecr-oidc-\d+\b`), "/ecr-oidc-UID"},
 	{regexp.MustCompile(`date/time \d+`), "date/time T"},
-	{regexp.MustCompile(`lives 15m\d+s`), "lives 15mNs"},
+	{regexp.MustCompile(`valid for 15m\d+s`), "valid for 15mNs"},
 	{regexp.MustCompile(`(tls: failed to verify certificate: x509: )[^;\n]*`), "${1}..."}, // in macOS's own words there
-	{regexp.MustCompile(`\b(\d+[hms])+ of it left`), "LEFT of it left"},
-	{regexp.MustCompile(`\b(for|up to) (\d+[hms])+ yet`), "$1 LEFT yet"},
+	{regexp.MustCompile(`\b(\d+[hms])+ left`), "LEFT left"},
+	{regexp.MustCompile(`\b(for another|for up to) (\d+[hms])+`), "$1 LEFT"},
 	{regexp.MustCompile(`\b\d+s ago`), "Ns ago"},
 	{regexp.MustCompile(`((?:job|workflow|pipeline)-id = )[0-9a-f-]{36}`), "${1}UUID"},
 	{regexp.MustCompile(`docker-credential-ecr-oidc [^"]*, commit [^"]*`), "VERSION"},
@@ -210,7 +210,7 @@ func (j *job) part(out outcome, names ...string) string {
 	if verdict := regexp.MustCompile(`(?m)^.*trust policy.* token.*$`).FindString(rest); verdict != "" {
 		b.WriteString("policy: " + verdict + "\n")
 	}
-	if _, get, ok := strings.Cut("\n"+rest, "\nget would say:\n"); ok {
+	if _, get, ok := strings.Cut("\n"+rest, "\nget would return:\n"); ok {
 		b.WriteString("get: " + get)
 	}
 	return j.plain(fmt.Sprintf("%s%sexit: %d\n", b.String(), out.stderr, out.code))

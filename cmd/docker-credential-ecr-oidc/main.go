@@ -82,7 +82,7 @@ func serve(p cli.Program, command string) int {
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		err = &explain.TimeoutError{Action: "answering " + command, Limit: explain.GetTimeout}
+		err = &explain.TimeoutError{Action: "serving " + command, Limit: explain.GetTimeout}
 	}
 	if err != nil {
 		return fail(p, err, requested(command, input.Load()))
