@@ -57,7 +57,7 @@ func TestDoctorPolicies(t *testing.T) {
 }
 
 // bare runs doctor in a folder with no environment but what an operating system needs.
-func bare(t *testing.T, dir, stdin string, args ...string) outcome {
+func bare(t *testing.T, dir, stdin string, args ...string) output {
 	t.Helper()
 	var stdout, stderr strings.Builder
 	cmd := exec.Command(filepath.Join(built, exe(program)), append([]string{"doctor"}, args...)...)
@@ -70,7 +70,7 @@ func bare(t *testing.T, dir, stdin string, args ...string) outcome {
 	if _, exited := err.(*exec.ExitError); err != nil && !exited {
 		t.Fatal(err)
 	}
-	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return output{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
 // Where AWS's answer is not certain, doctor reports that it cannot tell, and never that the token is admitted: numbers
@@ -156,13 +156,13 @@ func TestDoctorDoesNotGuess(t *testing.T) {
 // either it is not evaluated.
 func TestDoctorSessionName(t *testing.T) {
 	t.Parallel()
-	j := patient(t, emulator.Options{})
+	j := newDoctorJob(t, emulator.Options{})
 	j.env["ECR_OIDC_SESSION_NAME"] = "deploy-7"
 	with := func(condition string) string {
-		return strings.Replace(mainOnly, `"Condition": {`, `"Condition": {`+condition+`, `, 1)
+		return strings.Replace(mainBranchTrust, `"Condition": {`, `"Condition": {`+condition+`, `, 1)
 	}
-	policy := j.write(t, "policy.json", with(`"StringLike": {"sts:RoleSessionName": "deploy-*"}`))
-	variable := j.write(t, "variable.json", with(`"ForAnyValue:StringLike": {"`+
+	policy := j.writeFile(t, "policy.json", with(`"StringLike": {"sts:RoleSessionName": "deploy-*"}`))
+	variable := j.writeFile(t, "variable.json", with(`"ForAnyValue:StringLike": {"`+
 		strings.TrimPrefix(emulator.GitHubIssuer, "https://")+`:aud": "${sts:rolesessionname}"}`))
 	text, err := os.ReadFile(policy)
 	if err != nil || !strings.Contains(string(text), "deploy-*") {

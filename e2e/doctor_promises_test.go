@@ -80,13 +80,13 @@ func TestDoctorComplains(t *testing.T) {
 // Docker's file may be unreadable, or name nobody for us; then doctor without a registry says which it is.
 func TestDoctorWithoutARegistry(t *testing.T) {
 	t.Parallel()
-	j := patient(t, emulator.Options{})
+	j := newDoctorJob(t, emulator.Options{})
 	for text, want := range map[string]string{
 		`{"credHelpers": {"` + usual + `": "ecr-login", "ghcr.io": "ecr-oidc"}}`: "assigns no registry to this helper; name a registry: docker-credential-ecr-oidc doctor " + usual + "\n",
 		`{"credsStore": "ecr-oidc"}`: "assigns no registry to this helper; ",
 		`{"credHelpers": `:           "it is not JSON",
 	} {
-		j.config(t, text)
+		j.writeDockerConfig(t, text)
 		if out := j.doctor(t); out.code != 1 || out.stdout != "" || !strings.Contains(out.stderr, want) {
 			t.Errorf("%s: %+v, want %q", text, out, want)
 		}
@@ -107,7 +107,7 @@ func TestDoctorExitCodes(t *testing.T) {
 		"good":             {func(*job) {}, []string{usual}, true},
 		"both good":        {func(j *job) { j.env["ECR_OIDC_ROLE"] = emulator.CIRole }, []string{usual, spoke}, true},
 		"one of two":       {func(j *job) { j.env["ECR_OIDC_ROLE_"+emulator.SpokeAccount] = "none" }, []string{usual, spoke}, false},
-		"refused":          {func(j *job) { j.distrust() }, []string{usual}, false},
+		"refused":          {func(j *job) { j.trustOtherRepository() }, []string{usual}, false},
 		"a wrong setting":  {func(j *job) { j.env["ECR_OIDC_SOURCE"] = "typo" }, []string{usual}, false},
 		"no token":         {func(j *job) { j.onGitHub(emulator.GitHubJob{NoIDToken: true}) }, []string{usual}, false},
 		"anonymous":        {func(*job) {}, []string{public}, false},
@@ -116,7 +116,7 @@ func TestDoctorExitCodes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := patient(t, emulator.Options{})
+			j := newDoctorJob(t, emulator.Options{})
 			tt.arrange(j)
 			for _, form := range [][]string{nil, {"--json"}} {
 				out := j.doctor(t, append(form, tt.hosts...)...)
@@ -179,11 +179,11 @@ func TestDoctorWritesNothing(t *testing.T) {
 		"good":      func(*testing.T, *job) []string { return []string{usual} },
 		"all":       func(*testing.T, *job) []string { return nil },
 		"JSON":      func(*testing.T, *job) []string { return []string{"--json"} },
-		"refused":   func(t *testing.T, j *job) []string { j.distrust(); return nil },
-		"cached":    func(t *testing.T, j *job) []string { j.got(t); return nil },
-		"a failure": func(t *testing.T, j *job) []string { j.distrust(); j.get(usual); return nil },
+		"refused":   func(t *testing.T, j *job) []string { j.trustOtherRepository(); return nil },
+		"cached":    func(t *testing.T, j *job) []string { j.cachePassword(t); return nil },
+		"a failure": func(t *testing.T, j *job) []string { j.trustOtherRepository(); j.get(usual); return nil },
 		"off":       func(t *testing.T, j *job) []string { j.env["ECR_OIDC_CACHE"] = "off"; return nil },
-		"Docker's":  func(t *testing.T, j *job) []string { j.config(t, `{ "auths":{}  }`); return []string{usual} },
+		"Docker's":  func(t *testing.T, j *job) []string { j.writeDockerConfig(t, `{ "auths":{}  }`); return []string{usual} },
 		"no Docker": func(t *testing.T, j *job) []string {
 			j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "none")
 			return []string{usual}
@@ -191,14 +191,14 @@ func TestDoctorWritesNothing(t *testing.T) {
 		"no folders": func(t *testing.T, j *job) []string { j.env["RUNNER_TEMP"] = filepath.Join(j.dir, "none"); return nil },
 		"circleci":   func(t *testing.T, j *job) []string { j.onCircle(emulator.CircleJob{}); return nil },
 		"SSO": func(t *testing.T, j *job) []string {
-			j.machine()
-			j.profiles(t, "[sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\nsso_region = eu-west-2\n[default]\nsso_session = acme\nsso_account_id = 123456789012\nsso_role_name = Developer\n")
+			j.leaveCI()
+			j.writeAWSConfig(t, "[sso-session acme]\nsso_start_url = https://acme.awsapps.com/start\nsso_region = eu-west-2\n[default]\nsso_session = acme\nsso_account_id = 123456789012\nsso_role_name = Developer\n")
 			return nil
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := patient(t, emulator.Options{})
+			j := newDoctorJob(t, emulator.Options{})
 			args := arrange(t, j)
 			before := lying(t, j.dir)
 			if out := j.doctor(t, args...); out.stdout == "" {
@@ -223,7 +223,7 @@ func TestDoctorWritesNothing(t *testing.T) {
 // neither.
 func TestDoctorAsksAfresh(t *testing.T) {
 	t.Parallel()
-	j := patient(t, emulator.Options{})
+	j := newDoctorJob(t, emulator.Options{})
 	for range 2 {
 		if out := j.doctor(t); out.code != 0 {
 			t.Fatalf("%+v", out)
@@ -231,7 +231,7 @@ func TestDoctorAsksAfresh(t *testing.T) {
 		counted(t, j.server, 1, 1, 1)
 		j.server.Reset()
 	}
-	j.got(t) // doctor left no password behind
+	j.cachePassword(t) // doctor left no password behind
 	counted(t, j.server, 1, 1, 1)
 	j.server.Reset()
 	if out := j.doctor(t); out.code != 0 {
@@ -240,19 +240,19 @@ func TestDoctorAsksAfresh(t *testing.T) {
 	counted(t, j.server, 1, 1, 1)
 	j.server.Reset()
 
-	j = patient(t, emulator.Options{})
-	j.distrust()
+	j = newDoctorJob(t, emulator.Options{})
+	j.trustOtherRepository()
 	if out := j.doctor(t); out.code != 1 {
 		t.Fatalf("%+v", out)
 	}
 	counted(t, j.server, 1, 1, 0)
 	j.server.Reset()
-	j.server.AddRole(emulator.Role{ARN: emulator.CIRole, Trust: mainOnly, Push: []string{"*"}})
-	j.got(t) // doctor left no failure behind
+	j.server.AddRole(emulator.Role{ARN: emulator.CIRole, Trust: mainBranchTrust, Push: []string{"*"}})
+	j.cachePassword(t) // doctor left no failure behind
 	counted(t, j.server, 1, 1, 1)
 
-	j = patient(t, emulator.Options{})
-	j.refused(t)
+	j = newDoctorJob(t, emulator.Options{})
+	j.cacheFailure(t)
 	j.server.Reset()
 	out := j.doctor(t)
 	counted(t, j.server, 1, 1, 1)
@@ -266,13 +266,13 @@ func TestDoctorAsksAfresh(t *testing.T) {
 	if out := j.doctor(t); out.code != 0 {
 		t.Errorf("it was forgotten: %+v", out)
 	}
-	j.got(t)
+	j.cachePassword(t)
 }
 
 // The cache that doctor looks into is the one that get makes, wherever that can be made.
 func TestDoctorFindsTheCacheOfGet(t *testing.T) {
 	t.Parallel()
-	onUnix(t)
+	skipOnWindows(t)
 	for name, temp := range map[string]func(j *job) string{
 		"as it should be":                func(j *job) string { return j.env["RUNNER_TEMP"] },
 		"not there yet":                  func(j *job) string { return filepath.Join(j.dir, "none", "none") },
@@ -280,7 +280,7 @@ func TestDoctorFindsTheCacheOfGet(t *testing.T) {
 		"where nobody can make anything": func(*job) string { return "/proc/nope" },
 		"unset":                          func(*job) string { return "" },
 	} {
-		j := patient(t, emulator.Options{})
+		j := newDoctorJob(t, emulator.Options{})
 		j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "home", ".docker")
 		j.env["RUNNER_TEMP"] = temp(j)
 		in := func(what string) string {
@@ -292,7 +292,7 @@ func TestDoctorFindsTheCacheOfGet(t *testing.T) {
 			return m[1]
 		}
 		before := in("before")
-		j.got(t)
+		j.cachePassword(t)
 		if after := in("after"); before != after {
 			t.Errorf("%s: doctor said %s, and get made %s", name, before, after)
 		}
@@ -302,11 +302,11 @@ func TestDoctorFindsTheCacheOfGet(t *testing.T) {
 // A job's report, and its claims alone, tell somebody else with the policy what they would tell the job.
 func TestDoctorClaimsOfAnother(t *testing.T) {
 	t.Parallel()
-	j := patient(t, emulator.Options{})
-	j.helpers(t, public, usual)
+	j := newDoctorJob(t, emulator.Options{})
+	j.setCredHelpers(t, public, usual)
 	j.onGitHub(pullRequest)
 	policy := filepath.Join(t.TempDir(), "policy.json")
-	if err := os.WriteFile(policy, []byte(`{"Role": {"Arn": "`+emulator.CIRole+`", "AssumeRolePolicyDocument": `+mainOnly+`}}`), 0o600); err != nil {
+	if err := os.WriteFile(policy, []byte(`{"Role": {"Arn": "`+emulator.CIRole+`", "AssumeRolePolicyDocument": `+mainBranchTrust+`}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	verdict := func(stdout string) string {
@@ -356,9 +356,9 @@ func TestDoctorClaimsOfAnother(t *testing.T) {
 // With --claims nothing is called and the environment has no say, be it a job's or full of mistakes.
 func TestDoctorClaimsCallsNobody(t *testing.T) {
 	t.Parallel()
-	j := patient(t, emulator.Options{})
-	claims := j.write(t, "claims.json", `{"iss": "`+emulator.GitHubIssuer+`", "aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main"}`)
-	policy := j.write(t, "policy.json", mainOnly)
+	j := newDoctorJob(t, emulator.Options{})
+	claims := j.writeFile(t, "claims.json", `{"iss": "`+emulator.GitHubIssuer+`", "aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main"}`)
+	policy := j.writeFile(t, "policy.json", mainBranchTrust)
 	want := bare(t, j.dir, "", "--claims", claims, "--trust-policy", policy)
 	if want.code != 0 {
 		t.Fatalf("%+v", want)
@@ -397,22 +397,22 @@ func TestDoctorJSONIsDocumented(t *testing.T) {
 	odd := `{"Version": "2012-10-17", "Statement": [{"Sid": "x", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "*", "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}, "Null": {"aws:SourceIp": "true"}}}]}`
 	for _, arrange := range []func(j *job) []string{
 		func(j *job) []string { return nil },
-		func(j *job) []string { j.distrust(); return nil },
+		func(j *job) []string { j.trustOtherRepository(); return nil },
 		func(j *job) []string {
 			j.onGitHub(pullRequest)
-			return []string{"--trust-policy", j.write(t, "p", mainOnly)}
+			return []string{"--trust-policy", j.writeFile(t, "p", mainBranchTrust)}
 		},
-		func(j *job) []string { return []string{"--trust-policy", j.write(t, "p", odd)} },
-		func(j *job) []string { return []string{"--trust-policy", j.write(t, "p", mainOnly)} },
+		func(j *job) []string { return []string{"--trust-policy", j.writeFile(t, "p", odd)} },
+		func(j *job) []string { return []string{"--trust-policy", j.writeFile(t, "p", mainBranchTrust)} },
 		func(j *job) []string {
 			j.server.Federate(emulator.CircleRole, "https://oidc.circleci.com/org/"+emulator.CircleOrg, "another", "*")
 			j.onCircle(emulator.CircleJob{Ref: "refs/heads/dev"})
-			j.server.AddRole(emulator.Role{ARN: emulator.CircleRole, Trust: mainOnly})
+			j.server.AddRole(emulator.Role{ARN: emulator.CircleRole, Trust: mainBranchTrust})
 			j.server.AddProvider(emulator.Account, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg)
 			return nil
 		},
 	} {
-		j := patient(t, emulator.Options{})
+		j := newDoctorJob(t, emulator.Options{})
 		maps.Copy(seen, keys([]byte(j.doctor(t, append([]string{"--json"}, arrange(j)...)...).stdout)))
 	}
 	for _, key := range slices.Sorted(maps.Keys(seen)) {
@@ -466,7 +466,7 @@ func TestDoctorLinesAreDocumented(t *testing.T) {
 			documented[strings.Trim(name, "`")] = true
 		}
 	}
-	files, err := filepath.Glob(states + "/*.txt")
+	files, err := filepath.Glob(reportDir + "/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
@@ -490,15 +490,15 @@ func TestDoctorLinesAreDocumented(t *testing.T) {
 func TestDoctorOutsideText(t *testing.T) {
 	t.Parallel()
 	const evil = "x\x1b[2J\r\n::error::y\u202e##[add-mask]z\u0000\u2028"
-	j := patient(t, emulator.Options{})
+	j := newDoctorJob(t, emulator.Options{})
 	quoted, err := json.Marshal(evil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	j.onGitHub(emulator.GitHubJob{Sub: "repo:" + evil, Claims: map[string]any{"workflow": evil, "name " + evil: []any{evil, map[string]any{evil: evil}}}})
-	j.config(t, `{"credHelpers": {"`+usual+`": `+string(quoted)+`}, "credsStore": `+string(quoted)+`}`)
+	j.writeDockerConfig(t, `{"credHelpers": {"`+usual+`": `+string(quoted)+`}, "credsStore": `+string(quoted)+`}`)
 	j.env["AWS_PROFILE"] = "x\x1b[2J"
-	policy := j.write(t, "policy.json", `{"Version": "2012-10-17", "Statement": {"Sid": `+string(quoted)+`, "Effect": "Allow", "Principal": {"Federated": `+string(quoted)+`}, "Action": `+string(quoted)+
+	policy := j.writeFile(t, "policy.json", `{"Version": "2012-10-17", "Statement": {"Sid": `+string(quoted)+`, "Effect": "Allow", "Principal": {"Federated": `+string(quoted)+`}, "Action": `+string(quoted)+
 		`, "Condition": {`+string(quoted)+`: {`+string(quoted)+`: `+string(quoted)+`}}}}`)
 	for _, message := range []string{"", evil} {
 		if message != "" {
@@ -560,7 +560,7 @@ func TestDoctorSaysNoSecret(t *testing.T) {
 			j.env["AWS_ENDPOINT_URL_ECR"] = "https://user:marked-password@" + strings.TrimPrefix(j.server.URL("ecr"), "https://")
 		},
 		"another's Docker login": func(t *testing.T, j *job) {
-			j.config(t, `{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:marked-login"))+`"}}}`)
+			j.writeDockerConfig(t, `{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:marked-login"))+`"}}}`)
 		},
 		"DOCKER_AUTH_CONFIG": func(t *testing.T, j *job) {
 			j.env["DOCKER_AUTH_CONFIG"] = `{"auths": {"` + usual + `": {"auth": "` + base64.StdEncoding.EncodeToString([]byte("AWS:marked-login")) + `"}}}`
@@ -571,14 +571,14 @@ func TestDoctorSaysNoSecret(t *testing.T) {
 			}
 		},
 		"in a line of the file": func(t *testing.T, j *job) {
-			j.env["ECR_OIDC_CONFIG"] = j.write(t, "ecr-oidc.yaml", "default: {audience: x, secret: "+j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]+"}\n")
+			j.env["ECR_OIDC_CONFIG"] = j.writeFile(t, "ecr-oidc.yaml", "default: {audience: x, secret: "+j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]+"}\n")
 		},
 		"in the wrong variable":       func(t *testing.T, j *job) { j.env["ECR_OIDC_SOURCE"] = j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] },
 		"a token, in the wrong place": func(t *testing.T, j *job) { j.env["ECR_OIDC_ROLE"] = j.server.CircleToken(emulator.CircleJob{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := patient(t, emulator.Options{})
+			j := newDoctorJob(t, emulator.Options{})
 			j.env["AWS_SECRET_ACCESS_KEY"], j.env["AWS_SESSION_TOKEN"] = "marked/secret+key", "marked/session+token="
 			j.env["ECR_OIDC_DEBUG"], j.env["AWS_MAX_ATTEMPTS"] = "1", "1"
 			arrange(t, j)
@@ -617,8 +617,8 @@ func (j *job) pipe(t *testing.T, name string) string {
 // if it is a regular file.
 func TestDoctorHangsBesideAGet(t *testing.T) {
 	t.Parallel()
-	onUnix(t)
-	j := patient(t, emulator.Options{})
+	skipOnWindows(t)
+	j := newDoctorJob(t, emulator.Options{})
 	j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "odd")
 	if err := os.Mkdir(j.env["DOCKER_CONFIG"], 0o700); err != nil {
 		t.Fatal(err)
@@ -631,7 +631,7 @@ func TestDoctorHangsBesideAGet(t *testing.T) {
 		t.Errorf("Docker's file, and no registry: %+v", out)
 	}
 
-	j = patient(t, emulator.Options{})
+	j = newDoctorJob(t, emulator.Options{})
 	j.onGitHub(emulator.GitHubJob{NoIDToken: true})
 	j.env["GITHUB_EVENT_PATH"] = j.pipe(t, "event.json")
 	start := time.Now()
@@ -649,12 +649,12 @@ func TestDoctorHangs(t *testing.T) {
 	if testing.Short() {
 		t.Skipf("it waits for the program's own limit, 28 seconds")
 	}
-	onUnix(t)
+	skipOnWindows(t)
 	var all sync.WaitGroup
 	for variable, want := range map[string]string{
 		"ECR_OIDC_TOKEN_FILE": "✗ settings  serving get: timed out after 28s\n            → a file may block: ",
 	} {
-		j := patient(t, emulator.Options{})
+		j := newDoctorJob(t, emulator.Options{})
 		j.env[variable] = j.pipe(t, "pipe")
 		all.Go(func() {
 			out := j.doctor(t, usual) // TestHangingServers has get itself say this

@@ -31,10 +31,10 @@ func TestDoctorRedactsURLs(t *testing.T) {
 				strings.TrimPrefix(j.server.URL("ecr"), "https://")
 		},
 		"the AWS configuration file": func(t *testing.T, j *job, userinfo string) {
-			j.machine()
+			j.leaveCI()
 			delete(j.env, "AWS_ENDPOINT_URL_ECR")
-			j.keys()
-			j.profiles(t, "[default]\nendpoint_url = https://"+userinfo+"@127.0.0.1:1\n")
+			j.setKeys()
+			j.writeAWSConfig(t, "[default]\nendpoint_url = https://"+userinfo+"@127.0.0.1:1\n")
 		},
 		"HTTPS_PROXY": func(t *testing.T, j *job, userinfo string) {
 			j.env["HTTPS_PROXY"] = "http://" + userinfo + "@127.0.0.1:1"
@@ -62,7 +62,7 @@ func TestDoctorRedactsURLs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := patient(t, emulator.Options{})
+			j := newDoctorJob(t, emulator.Options{})
 			j.env["AWS_MAX_ATTEMPTS"] = "1"
 			forms := []string{user + ":" + password, user + ":" + password + "@x", user}
 			if !strings.Contains(strings.ToLower(name), "proxy") { // Go ignores a proxy whose URL it cannot parse
@@ -89,9 +89,9 @@ func TestDoctorRedactsURLs(t *testing.T) {
 // The docker that doctor asks for its version gets PATH and HOME, and nothing else of the job's environment.
 func TestDoctorRunsDockerWithoutTheJobsEnvironment(t *testing.T) {
 	t.Parallel()
-	onUnix(t)
-	j := patient(t, emulator.Options{})
-	j.keys()
+	skipOnWindows(t)
+	j := newDoctorJob(t, emulator.Options{})
+	j.setKeys()
 	maps.Copy(j.env, map[string]string{
 		"GITHUB_TOKEN": "marked-token", "ACTIONS_RUNTIME_TOKEN": "marked-token",
 		"ECR_OIDC_TOKEN": "", "DOCKER_AUTH_CONFIG": `{"auths": {}}`,
@@ -99,7 +99,7 @@ func TestDoctorRunsDockerWithoutTheJobsEnvironment(t *testing.T) {
 	})
 	dump := filepath.Join(j.dir, "docker-environment")
 	script := "#!/bin/sh\n/usr/bin/env >>'" + dump + "'\necho 'Docker version 29.1.3, build 0123456'\n"
-	docker := j.write(t, "bin/docker", script)
+	docker := j.writeFile(t, "bin/docker", script)
 	if err := os.Chmod(docker, 0o755); err != nil {
 		t.Fatal(err)
 	}
