@@ -137,7 +137,8 @@ func TestDoctorReports(t *testing.T) {
 			t.Parallel()
 			j := newDoctorJob(t, emulator.Options{})
 			args := arrange(t, j)
-			golden(t, filepath.Join(reportDir, name+".txt"), j.formatRun(args, j.doctor(t, args...)))
+			got := j.formatRun(args, j.doctor(t, args...))
+			golden(t, filepath.Join(reportDir, name+".txt"), got)
 		})
 	}
 }
@@ -250,7 +251,7 @@ func TestDoctorHints(t *testing.T) {
 		}},
 		{name: "clock behind", options: shiftClock(7 * time.Hour), arrange: unchanged},
 		{name: "clock ahead", options: shiftClock(-10 * time.Minute), arrange: unchanged},
-		{name: "untrusted certificate, other CA bundle", arrange: func(t *testing.T, j *job) []string {
+		{name: "untrusted certificate, CA bundle", arrange: func(t *testing.T, j *job) []string {
 			ca := newJob(t).server.CAPEM()
 			j.env["AWS_CA_BUNDLE"] = j.writeFile(t, "corporate.pem", string(ca))
 			return nil
@@ -544,7 +545,8 @@ func TestDoctorErrors(t *testing.T) {
 		{name: "response that is not from STS", arrange: fault("sts",
 			emulator.Fault{Body: []byte("<html>log in to the wifi</html>")})},
 		{name: "control characters in the response", arrange: fault("sts", emulator.Fault{
-			Status: 400, Code: "Odd\x1b[2J", Message: "x\x1b[2J\n::error::y\u202e##[add-mask]z"})},
+			Status: 400, Code: "Odd\x1b[2J",
+			Message: "x\x1b[2J\n::error::y\u202e##[add-mask]z"})},
 		{name: "ECR refuses the role", arrange: func(t *testing.T, j *job) []string {
 			j.server.AddRole(emulator.Role{
 				ARN: emulator.CIRole, Trust: mainBranchTrust, NoLogin: true,
@@ -566,7 +568,8 @@ func TestDoctorErrors(t *testing.T) {
 			"source_profile = base\nmfa_serial = arn:aws:iam::123456789012:mfa/jane\n" +
 			"[profile base]\naws_access_key_id = x\naws_secret_access_key = y\n")},
 		{name: "failed credential_process", arrange: profile("[profile dev]\n"+
-			"credential_process = sh -c 'echo no such user >&2; exit 3'\n", "PATH=/usr/bin:/bin")},
+			"credential_process = sh -c 'echo no such user >&2; exit 3'\n",
+			"PATH=/usr/bin:/bin")},
 		{name: "instance without credentials",
 			arrange: profile("[profile dev]\ncredential_source = Ec2InstanceMetadata\n" + role)},
 		{name: "role that the profile cannot assume",
