@@ -172,7 +172,7 @@ func detectTLSInterception(x helper.Examination, env token.Env) (text, next stri
 		text += " (" + proxy + " is set)"
 	}
 	if bundle := env.Get("AWS_CA_BUNDLE"); bundle != "" {
-		return text + "; AWS_CA_BUNDLE is " + display(bundle) + " and replaces the system's " +
+		return text + ". AWS_CA_BUNDLE is " + display(bundle) + " and replaces the system's " +
 			"certificates", "add the proxy's CA certificate to that file"
 	}
 	return text, "set AWS_CA_BUNDLE to a file with the proxy's CA certificate; it also applies to " +
