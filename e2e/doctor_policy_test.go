@@ -81,7 +81,7 @@ func TestDoctorDoesNotGuess(t *testing.T) {
 		unknown  = "Whether the trust policy admits this token cannot be told from here"
 		admitted = "The trust policy admits this token."
 
-		undecodable = "ecr-oidc: reading the trust policy: line 3: it has a character that cannot be decoded"
+		undecodable = "ecr-oidc: reading the trust policy: line 3: invalid character: half of a surrogate pair"
 	)
 	policy := func(conditions string) string {
 		return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:*",

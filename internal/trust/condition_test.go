@@ -6,16 +6,17 @@ import (
 	"testing"
 )
 
-// What the keys of an issuer i hold in these tests; "none" is a key that is not there, "unknown" one that we cannot know.
+// operatorClaims returns the claims for TestOperators.
 func operatorClaims() map[string]any {
 	return map[string]any{"iss": "https://" + gitHub, "sub": "repo:acme/app:ref:refs/heads/main", "aud": "sts", "amr": []any{"a", "b"}, "email": "",
 		"repository_id": "10", "actor": "true", "workflow": "arn:aws:iam::123456789012:role/a:b", "ref": "2026-11-20T12:00:00Z", "environment": "a*b?c$d"}
 }
 
-// AWS's reference, operator by operator: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
-// and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
+// TestOperators follows AWS's reference of each operator:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
 func TestOperators(t *testing.T) {
-	const none = "repository_owner_id" // GitHub has the key, this token has not the claim
+	const none = "repository_owner_id" // AWS supports the key, but the token does not contain the claim
 	for _, tt := range []struct {
 		operator, key, values string
 		want                  Result
@@ -166,8 +167,8 @@ func TestOperators(t *testing.T) {
 	}
 }
 
-// In the version of 2008, and where none is given, variables are plain text.
-func TestVersionOf2008(t *testing.T) {
+// TestVersion checks that only the Version 2012-10-17 supports policy variables.
+func TestVersion(t *testing.T) {
 	for version, want := range map[string]Result{`"Version": "2012-10-17",`: Yes, `"Version": "2008-10-17",`: No, ``: No} {
 		v := evaluate(t, fmt.Sprintf(`{%s "Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Condition": {"StringEquals": {"%s:actor": "${%[2]s:actor}"}}}}`, version, gitHub),
 			Request{Role: role, Claims: operatorClaims()})
@@ -177,8 +178,8 @@ func TestVersionOf2008(t *testing.T) {
 	}
 }
 
-// What AWS fills into keys that are not claims.
-func TestKeys(t *testing.T) {
+// TestLookup checks the values of condition keys that are not claims.
+func TestLookup(t *testing.T) {
 	tags := map[string]any{"iss": "https://idp.example.com", "sub": "s", "n": 1e6, "https://aws.amazon.com/source_identity": "alice",
 		"https://aws.amazon.com/tags":                           map[string]any{"principal_tags": map[string]any{"Team": []any{"a"}}, "transitive_tag_keys": []any{"Team"}},
 		"https://aws.amazon.com/tags/principal_tags/CostCenter": "7"}
@@ -215,12 +216,12 @@ func TestKeys(t *testing.T) {
 		{Request{Claims: plain}, "other.example.com:sub", "[]"},
 		{Request{Claims: plain}, "sub", "[]"},
 	} {
-		a, err := newContext(tt.r)
+		a, err := newRequestContext(tt.r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		v := a.lookup(tt.key)
-		got := fmt.Sprint(v.all)
+		got := fmt.Sprint(v.values)
 		if v.unknown != "" {
 			got = "unknown"
 		}
@@ -228,12 +229,12 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.key, got, tt.want)
 		}
 	}
-	if got := valueOf([]any{true, 1e6, "x"}); fmt.Sprint(got.all) != "[true 1000000 x]" || got.unknown != "" {
+	if got := claimValue([]any{true, 1e6, "x"}); fmt.Sprint(got.values) != "[true 1000000 x]" || got.unknown != "" {
 		t.Error(got)
 	}
 }
 
-func TestLike(t *testing.T) {
+func TestPatternMatch(t *testing.T) {
 	for _, tt := range []struct {
 		pattern, text string
 		want          bool
@@ -241,8 +242,8 @@ func TestLike(t *testing.T) {
 		{"", "", true}, {"*", "", true}, {"?", "", false}, {"**", "a", true}, {"a*b*c", "aXbYbZc", true}, {"a*b*c", "aXbYbZ", false}, {"*ab", "aab", true},
 		{"?", "é", true}, {"a?c", "a\nc", true}, {"a.c", "abc", false}, {"*x*x*x*", "xx", false},
 	} {
-		if got := like(runes(tt.pattern), tt.text); got != tt.want {
-			t.Errorf("%q like %q: %v", tt.text, tt.pattern, got)
+		if got := parsePattern(tt.pattern).match(tt.text); got != tt.want {
+			t.Errorf("%q matches %q: %v", tt.text, tt.pattern, got)
 		}
 	}
 }

@@ -5,48 +5,49 @@ import (
 	"testing"
 )
 
-// What is suggested admits the job that it is for, and exactly that one.
-func TestSmallest(t *testing.T) {
+// TestMinimalPolicy checks that a suggested policy admits its job, the next run of that job, and no other
+// job.
+func TestMinimalPolicy(t *testing.T) {
 	const buildkite = "organization:acme:pipeline:app:ref:refs/heads/main:commit:%s:step:build"
 	for _, tt := range []struct {
 		name   string
 		claims map[string]any
-		open   string
-		wider  string   // their subjects
+		caveat string
+		wider  string   // the subjects of Suggestion.Wider
 		others []string // subjects that the policy must not admit
-		next   string   // the same job's next subject, which it must
+		next   string   // the subject of the next run, which the policy must admit
 	}{
 		{"branch", gh(mainSub), "", "repo:acme/app:ref:refs/heads/* repo:acme/app:* repo:acme/*", []string{"repo:acme/app:pull_request", "repo:acme/app:ref:refs/heads/main2"}, mainSub},
 		{"tag", gh("repo:acme/app:ref:refs/tags/v1"), "", "repo:acme/app:ref:refs/tags/* repo:acme/app:* repo:acme/*", []string{mainSub}, ""},
-		{"pull request", gh("repo:acme/app:pull_request"), "it admits every pull request of acme/app, from whatever branch, with the workflow as that branch has it; " +
-			"from a fork only where the repository's settings give those a token", "repo:acme/app:* repo:acme/*", []string{mainSub}, ""},
+		{"pull request", gh("repo:acme/app:pull_request"), "it admits every pull request of acme/app, with the workflow of its branch; " +
+			"pull requests from forks get a token only if the repository's settings allow it", "repo:acme/app:* repo:acme/*", []string{mainSub}, ""},
 		{"immutable", gh("repo:acme@1/app@2:environment:prod"), "", "repo:acme@1/app@2:* repo:acme@1/*", []string{"repo:acme/app:environment:prod", "repo:acme@1/app@3:environment:prod"}, ""},
-		{"wildcards in a name", gh("repo:acme/app:environment:a*b?${x}<&>"), "", "repo:acme/app:* repo:acme/*", []string{"repo:acme/app:environment:aXXb?${x}<&>"}, ""},
-		{"customised", gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main", "repository=acme/app"), "", "", []string{mainSub}, ""},
-		{"an audience with a variable's marks", tokenOf(gitHub, "a${b}", mainSub), "", "repo:acme/app:ref:refs/heads/* repo:acme/app:* repo:acme/*", []string{"repo:acme/app:pull_request"}, ""},
-		{"Bitbucket", tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "x", "{"+org+"}:{"+user+"}"), anyOf("step"), "{" + org + "}:*",
+		{"wildcards in the environment", gh("repo:acme/app:environment:a*b?${x}<&>"), "", "repo:acme/app:* repo:acme/*", []string{"repo:acme/app:environment:aXXb?${x}<&>"}, ""},
+		{"customized", gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main", "repository=acme/app"), "", "", []string{mainSub}, ""},
+		{"audience with the syntax of a variable", tokenOf(gitHub, "a${b}", mainSub), "", "repo:acme/app:ref:refs/heads/* repo:acme/app:* repo:acme/*", []string{"repo:acme/app:pull_request"}, ""},
+		{"Bitbucket", tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "x", "{"+org+"}:{"+user+"}"), wildcardCaveat("step"), "{" + org + "}:*",
 			[]string{"{" + project + "}:{" + user + "}", "{" + org + "}:{" + project + "}:{" + user + "}"}, "{" + org + "}:{" + project + "}"},
-		{"Bitbucket, a deployment", tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "x", "{"+org+"}:{"+project+"}:{"+user+"}"), anyOf("step"), "{" + org + "}:*",
+		{"Bitbucket, a deployment", tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "x", "{"+org+"}:{"+project+"}:{"+user+"}"), wildcardCaveat("step"), "{" + org + "}:*",
 			[]string{"{" + org + "}:{" + user + "}", "{" + org + "}:{" + user + "}:{" + user + "}"}, "{" + org + "}:{" + project + "}:{" + org + "}"},
-		{"CircleCI, a user that is no UUID", tokenOf(circle, org, strings.Replace(circleV2, user, "u-7", 1)), anyOf("user"), strings.ReplaceAll(circleWider, anyUUID, "?-?"),
+		{"CircleCI, user that is not a UUID", tokenOf(circle, org, strings.Replace(circleV2, user, "u-7", 1)), wildcardCaveat("user"), strings.ReplaceAll(circleWider, anyUUID, "?-?"),
 			[]string{strings.Replace(circleV2, user, "u-7", 1) + "x", strings.Replace(circleV2, "heads/main", "heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main", 1)}, strings.Replace(circleV2, user, "v-8", 1)},
-		{"Buildkite, HEAD", tokenOf("agent.buildkite.com", "x", strings.Replace(buildkite, "%s", "HEAD", 1)), anyOf("commit"), bkWider("refs/heads/main", "????"),
+		{"Buildkite, HEAD", tokenOf("agent.buildkite.com", "x", strings.Replace(buildkite, "%s", "HEAD", 1)), wildcardCaveat("commit"), bkWider("refs/heads/main", "????"),
 			[]string{strings.Replace(buildkite, "%s", "HEAD", 1) + ":step:build", strings.Replace(buildkite, "%s", "HEAD:step:lint", 1)}, strings.Replace(buildkite, "%s", "HEAD", 1)},
-		{"CircleCI", tokenOf(circle, org, circleV2), anyOf("user"), circleWider, []string{strings.Replace(circleV2, "heads/main", "heads/dev", 1), circleV1,
+		{"CircleCI", tokenOf(circle, org, circleV2), wildcardCaveat("user"), circleWider, []string{strings.Replace(circleV2, "heads/main", "heads/dev", 1), circleV1,
 			strings.Replace(circleV2, "heads/main", "heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main", 1)},
 			strings.Replace(circleV2, user, project, 1)},
-		{"CircleCI V1", tokenOf(circle, org, circleV1), anyOf("user"), "org/" + org + "/project/" + project + "/user/* org/" + org + "/project/*", []string{strings.Replace(circleV1, project, user, 1)},
+		{"CircleCI V1", tokenOf(circle, org, circleV1), wildcardCaveat("user"), "org/" + org + "/project/" + project + "/user/* org/" + org + "/project/*", []string{strings.Replace(circleV1, project, user, 1)},
 			strings.Replace(circleV1, user, project, 1)},
-		{"Buildkite", tokenOf("agent.buildkite.com", "sts.amazonaws.com", strings.Replace(buildkite, "%s", "abc", 1)), anyOf("commit"), bkWider("refs/heads/main", "???"),
+		{"Buildkite", tokenOf("agent.buildkite.com", "sts.amazonaws.com", strings.Replace(buildkite, "%s", "abc", 1)), wildcardCaveat("commit"), bkWider("refs/heads/main", "???"),
 			[]string{"organization:acme:pipeline:app:ref:refs/heads/dev:commit:abc:step:build"}, strings.Replace(buildkite, "%s", "def", 1)},
-		{"Buildkite, a step's name", tokenOf("agent.buildkite.com", "x", "organization:acme:pipeline:app:ref:r:commit:c:step:a*b"), anyOf("commit"), bkWider("r", "?"),
+		{"Buildkite, wildcard in the step", tokenOf("agent.buildkite.com", "x", "organization:acme:pipeline:app:ref:r:commit:c:step:a*b"), wildcardCaveat("commit"), bkWider("r", "?"),
 			[]string{"organization:acme:pipeline:app:ref:r:commit:c:step:aXb"}, "organization:acme:pipeline:app:ref:r:commit:d:step:a*b"},
-		{"Buildkite, customised", tokenOf("agent.buildkite.com", "x", "x:organization:acme:pipeline:app:ref:r:commit:c:step:s"), unknown, "", []string{"organization:acme:pipeline:app:ref:r:commit:d:step:s"}, ""},
+		{"Buildkite, customized", tokenOf("agent.buildkite.com", "x", "x:organization:acme:pipeline:app:ref:r:commit:c:step:s"), otherSubject, "", []string{"organization:acme:pipeline:app:ref:r:commit:d:step:s"}, ""},
 		{"GitLab", tokenOf("gitlab.com", "x", "project_path:g/p:ref_type:branch:ref:main"), "", "project_path:g/p:ref_type:branch:ref:* project_path:g/p:ref_type:*", []string{"project_path:g/p:ref_type:tag:ref:main"}, ""},
-		{"tags", tagged(tokenOf("idp.example.com", "a", "s", "https://aws.amazon.com/source_identity=x")), unknown, "", []string{"t"}, ""},
-		{"azp", tokenOf("idp.example.com", "a", "s", "azp=b"), unknown, "", []string{"t"}, ""},
-		{"Google", tokenOf("accounts.google.com", "a", "s", "azp=b"), unknown, "", []string{"t"}, ""},
-		{"two audiences", map[string]any{"iss": "https://idp.example.com", "sub": "s", "aud": []any{"a", "b"}}, unknown, "", []string{"t"}, ""},
+		{"tags", tagged(tokenOf("idp.example.com", "a", "s", "https://aws.amazon.com/source_identity=x")), otherSubject, "", []string{"t"}, ""},
+		{"azp", tokenOf("idp.example.com", "a", "s", "azp=b"), otherSubject, "", []string{"t"}, ""},
+		{"Google", tokenOf("accounts.google.com", "a", "s", "azp=b"), otherSubject, "", []string{"t"}, ""},
+		{"two audiences", map[string]any{"iss": "https://idp.example.com", "sub": "s", "aud": []any{"a", "b"}}, otherSubject, "", []string{"t"}, ""},
 	} {
 		r := Request{Role: role, Claims: tt.claims}
 		s, err := MinimalPolicy(r)
@@ -57,11 +58,11 @@ func TestSmallest(t *testing.T) {
 		for _, w := range s.Wider {
 			wider = append(wider, w.Subject)
 			if w.Scope == "" {
-				t.Errorf("%s: nothing is said of %s", tt.name, w.Subject)
+				t.Errorf("%s: no scope for %s", tt.name, w.Subject)
 			}
 		}
-		if got := strings.Join(wider, " "); got != tt.wider || s.Caveat != tt.open {
-			t.Errorf("%s: wider: %s; open: %s", tt.name, got, s.Caveat)
+		if got := strings.Join(wider, " "); got != tt.wider || s.Caveat != tt.caveat {
+			t.Errorf("%s: wider: %s; caveat: %s", tt.name, got, s.Caveat)
 		}
 		v := evaluate(t, s.Policy, r)
 		for _, f := range v.Findings {
@@ -70,10 +71,10 @@ func TestSmallest(t *testing.T) {
 			}
 		}
 		if strings.Contains(s.Policy, `\u00`) {
-			t.Errorf("%s: not as people write it: %s", tt.name, s.Policy)
+			t.Errorf("%s: the JSON has HTML escapes: %s", tt.name, s.Policy)
 		}
 		if v.Admits != Yes {
-			t.Errorf("%s: its own job is not admitted\n%s\n%s", tt.name, s.Policy, v)
+			t.Errorf("%s: the job is not admitted\n%s\n%s", tt.name, s.Policy, v)
 		}
 		admits := func(policy, sub string) Result {
 			claims := map[string]any{"sub": sub}
@@ -92,7 +93,7 @@ func TestSmallest(t *testing.T) {
 		if tt.next != "" && admits(s.Policy, tt.next) != Yes {
 			t.Errorf("%s: %s is not admitted\n%s", tt.name, tt.next, s.Policy)
 		}
-		sub := valueOf(tt.claims["sub"]).all[0]
+		sub := claimValue(tt.claims["sub"]).values[0]
 		for _, w := range wider {
 			policy := trusting(strings.TrimPrefix(tt.claims["iss"].(string), "https://"), `{"StringLike": {"@:sub": "`+w+`"}}`)
 			if admits(policy, sub) != Yes {
@@ -105,8 +106,8 @@ func TestSmallest(t *testing.T) {
 const circleWider = "org/" + org + "/project/" + project + "/user/" + anyUUID + "/vcs-origin/github.com/acme/app/vcs-ref/* org/" + org + "/project/" + project + "/user/" + anyUUID + "/vcs-origin/* org/" +
 	org + "/project/" + project + "/user/* org/" + org + "/project/*"
 
-func anyOf(part string) string {
-	return "its wildcard admits any " + part + ", which is another one with each run"
+func wildcardCaveat(part string) string {
+	return "its wildcard admits any " + part + ", because the " + part + " can differ in each run"
 }
 
 func bkWider(ref, commit string) string {
@@ -114,19 +115,19 @@ func bkWider(ref, commit string) string {
 	return ref + ":commit:" + commit + ":step:* " + ref + ":commit:* organization:acme:pipeline:app:ref:* organization:acme:pipeline:*"
 }
 
-const unknown = "whether the next run has the same subject is not known"
+const otherSubject = "the next run can have another subject"
 
-// A customised subject that names no owner, in a token that does not either, gets no narrower policy, and a word on it.
-func TestSmallestOfAnyone(t *testing.T) {
+// TestMinimalPolicyWithoutOwner checks the caveat for a token whose claims do not identify an owner.
+func TestMinimalPolicyWithoutOwner(t *testing.T) {
 	s, err := MinimalPolicy(Request{Role: role, Claims: gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main")})
-	if err != nil || s.Caveat != "it admits any repository that can call this workflow: it does not say whose jobs" {
+	if err != nil || s.Caveat != "it admits jobs of any repository that can call this workflow" {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
 
 const anyUUID = "????????-????-????-????-????????????"
 
-func TestSmallestText(t *testing.T) {
+func TestMinimalPolicyJSON(t *testing.T) {
 	s, err := MinimalPolicy(Request{Role: role, Claims: gh(mainSub)})
 	const want = `{
   "Version": "2012-10-17",

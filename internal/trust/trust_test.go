@@ -24,7 +24,7 @@ const (
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-// tokenOf returns claims of an issuer, with more of them as key=value.
+// tokenOf returns the claims of a token. Other claims have the form key=value.
 func tokenOf(issuer, aud, sub string, more ...string) map[string]any {
 	claims := map[string]any{"iss": "https://" + issuer, "aud": aud, "sub": sub}
 	for _, m := range more {
@@ -38,7 +38,8 @@ func gh(sub string, more ...string) map[string]any {
 	return tokenOf(gitHub, "sts.amazonaws.com", sub, more...)
 }
 
-// trusting returns a policy of one statement that trusts an issuer's provider on a condition; "@" there is the issuer.
+// trusting returns a policy with one statement for an issuer's provider. In the condition, "@" stands for
+// the issuer.
 func trusting(issuer, condition string) string {
 	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/%s"},
 		"Action": "sts:AssumeRoleWithWebIdentity", "Condition": %s}]}`, issuer, strings.NewReplacer(`"@:`, `"`+issuer+`:`, `${@:`, `${`+issuer+`:`).Replace(condition))
@@ -46,14 +47,14 @@ func trusting(issuer, condition string) string {
 
 func onGitHub(condition string) string { return trusting(gitHub, condition) }
 
-// exactly is the condition on sub and aud that the READMEs of this world show.
+// exactly returns the usual condition on sub and aud.
 func exactly(aud, sub string) string {
 	return fmt.Sprintf(`{"StringEquals": {"@:aud": %q, "@:sub": %q}}`, aud, sub)
 }
 
 func sts(sub string) string { return onGitHub(exactly("sts.amazonaws.com", sub)) }
 
-// statement returns a policy of one GitHub statement with other parts than the usual.
+// statement returns a policy with one statement for GitHub, which has the usual condition.
 func statement(parts string) string {
 	return `{"Version": "2012-10-17", "Statement": {` + parts + `, "Condition": {"StringEquals": {"` + gitHub + `:sub": "` + mainSub + `", "` + gitHub + `:aud": "sts.amazonaws.com"}}}}`
 }
@@ -66,13 +67,13 @@ const (
 	stsKeys   = "https://docs.aws.amazon.com/service-authorization/latest/reference/list_sts.html"
 )
 
-// cases are policies and tokens as people had them. Names, accounts and ids are made up; the shape is the source's.
+// cases are policies and tokens from real projects. Names, accounts and IDs are replaced.
 var cases = []struct {
 	name, source string
 	policy       string
 	claims       map[string]any
 	want         Result
-	kinds        string // of all findings, in their order
+	kinds        string // of the findings, in order
 }{
 	// GitHub, admitted.
 	{"branch", "https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws", sts(mainSub), gh(mainSub), Yes, ""},
@@ -98,7 +99,7 @@ var cases = []struct {
 		gh("repository_owner:monalisa:repository_visibility:private"), Yes, ""},
 	{"reusable workflow", oidcDoc + "#example-requiring-a-reusable-workflow", sts("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"),
 		gh("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"), Yes, "any-subject"},
-	{"customised, version of 2008", configure + "issues/454",
+	{"customized, version of 2008", configure + "issues/454",
 		strings.Replace(onGitHub(`{"StringLike": {"@:sub": "repo:acme/*:job_workflow_ref:acme/ci/.github/workflows/build.yaml@*", "@:aud": "sts.amazonaws.com"}}`), "2012", "2008", 1),
 		gh("repo:acme/app:pull_request:workflow:CI:job_workflow_ref:acme/ci/.github/workflows/build.yaml@refs/pull/7/merge:repository_visibility:private"), Yes, "owner-wide"},
 	{"keys of 2026", "https://cageyv.dev/posts/aws-sts-oidc-claim-validation",
@@ -117,7 +118,7 @@ var cases = []struct {
 		tokenOf("token.actions.octocorp.ghe.com", "sts.amazonaws.com", mainSub, "repository_id=74"), Yes, ""},
 	{"server", oidcDoc, trusting("github.example.com/_services/token", exactly("sts.amazonaws.com", mainSub)), tokenOf("github.example.com/_services/token", "sts.amazonaws.com", mainSub), Yes, ""},
 
-	// GitHub, admitted, and others as well.
+	// GitHub, admitted with other jobs.
 	{"audience only", "https://securitylabs.datadoghq.com/cloud-security-atlas/vulnerabilities/iam-role-can-be-assumed-by-any-github-action/",
 		onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com"}}`), gh(mainSub), Yes, "no-subject"},
 	{"no condition", "https://securitylabs.datadoghq.com/articles/exploring-github-to-aws-keyless-authentication-flaws/", onGitHub(`{}`), gh(mainSub), Yes, "no-subject no-audience"},
@@ -144,7 +145,7 @@ var cases = []struct {
 	{"all actions", iamDoc + "reference_policies_elements_action.html", statement(`"Effect": "Allow", "Principal": {"Federated": "` + gitHubARN + `"}, "Action": "*"`), gh(mainSub), Yes, ""},
 	{"all actions but", iamDoc + "reference_policies_elements_notaction.html", statement(`"Effect": "Allow", "Principal": {"Federated": "` + gitHubARN + `"}, "NotAction": "sts:AssumeRole"`), gh(mainSub), Yes, ""},
 
-	// GitHub, refused.
+	// GitHub, not admitted.
 	{"audience of an owner", configure + "issues/318", onGitHub(`{"StringEquals": {"@:aud": "https://github.com/my-org"}}`), gh("repo:my-org/app:ref:refs/heads/main"), No, "other-audience no-subject"},
 	{"GitHub's own audience in the token", configure + "issues/271", sts("repo:my-org/app:pull_request"), tokenOf(gitHub, "https://github.com/my-org", "repo:my-org/app:pull_request"), No, "other-audience"},
 	{"audience of China", configure + "blob/main/README.md", onGitHub(exactly("sts.amazonaws.com.cn", mainSub)), gh(mainSub), No, "other-audience"},
@@ -194,9 +195,9 @@ var cases = []struct {
 	{"a space at the end", oidcDoc, sts(mainSub + " "), gh(mainSub), No, "white-space"},
 	{"another workflow file", oidcDoc + "#example-requiring-a-reusable-workflow", sts("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"),
 		gh("job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/dev"), No, "other-workflow any-subject"},
-	{"customised, policy is not", oidcDoc + "#example-requiring-a-reusable-workflow-and-other-claims", sts("repo:octo-org/octo-repo:environment:prod"),
+	{"customized, policy is not", oidcDoc + "#example-requiring-a-reusable-workflow-and-other-claims", sts("repo:octo-org/octo-repo:environment:prod"),
 		gh("repo:octo-org/octo-repo:environment:prod:job_workflow_ref:octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"), No, "custom-subject"},
-	{"policy is customised, token is not", oidcDoc + "#example-allowing-access-to-all-repositories-with-a-specific-owner", sts("repository_owner:monalisa"), gh("repo:monalisa/app:pull_request"), No, "custom-subject"},
+	{"policy is customized, token is not", oidcDoc + "#example-allowing-access-to-all-repositories-with-a-specific-owner", sts("repository_owner:monalisa"), gh("repo:monalisa/app:pull_request"), No, "custom-subject"},
 	{"the workflow's key", configure + "issues/912", onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:job_workflow_ref": "acme/ci/.github/workflows/a.yml@refs/heads/main"}}`),
 		gh(mainSub, "job_workflow_ref=acme/ci/.github/workflows/b.yml@refs/heads/main"), No, "other-workflow no-subject"},
 	{"no environment", "https://sjramblings.io/aws-sts-identity-provider-claims-validation", onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:repository_id": "74", "@:environment": "prod"}}`), gh(mainSub, "repository_id=74"), No, "missing-claim"},
@@ -266,7 +267,7 @@ var cases = []struct {
 		tokenOf("agent.buildkite.com", "sts.amazonaws.com", "organization:acme:pipeline:app:ref:refs/heads/main:commit:abc:step:build"), Yes, "repository-wide"},
 	{"Buildkite, any pipeline of namesakes", "https://buildkite.com/docs/pipelines/security/oidc/aws", trusting("agent.buildkite.com", `{"StringLike": {"@:sub": "organization:acme*", "@:aud": "sts.amazonaws.com"}}`),
 		tokenOf("agent.buildkite.com", "sts.amazonaws.com", "organization:acme-evil:pipeline:app:ref:refs/heads/main:commit:abc:step:build"), Yes, "owner-prefix"},
-	{"Buildkite, session tags", "https://github.com/buildkite-plugins/aws-assume-role-with-web-identity-buildkite-plugin/pull/18", trusting("agent.buildkite.com", `{"StringEquals": {"@:aud": "sts.amazonaws.com", "aws:RequestTag/organization_slug": "acme", "@:organization_slug": "acme"}}`),
+	{"Buildkite, session tags", "https://github.com/buildkite-plugins/aws-assumeAction-role-with-web-identity-buildkite-plugin/pull/18", trusting("agent.buildkite.com", `{"StringEquals": {"@:aud": "sts.amazonaws.com", "aws:RequestTag/organization_slug": "acme", "@:organization_slug": "acme"}}`),
 		tagged(tokenOf("agent.buildkite.com", "sts.amazonaws.com", "s", "organization_slug=acme")), No, "tag-session"},
 	{"Buildkite, session tags allowed", "https://buildkite.com/docs/pipelines/security/oidc/aws", strings.Replace(trusting("agent.buildkite.com", `{"StringEquals": {"@:aud": "sts.amazonaws.com", "aws:RequestTag/organization_slug": "acme", "@:organization_slug": "acme"}}`), `"sts:AssumeRoleWithWebIdentity"`, `["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]`, 1),
 		tagged(tokenOf("agent.buildkite.com", "sts.amazonaws.com", "s", "organization_slug=acme")), Yes, ""},
@@ -288,14 +289,14 @@ var cases = []struct {
 	{"Google, no azp", iamDoc + "reference_policies_iam-condition-keys.html#ck_aud", google(`{"StringEquals": {"accounts.google.com:aud": "aud", "accounts.google.com:oaud": "aud", "accounts.google.com:sub": "s"}}`), tokenOf("accounts.google.com", "aud", "s"), Yes, ""},
 	{"Google, aud where azp counts", iamDoc + "reference_policies_iam-condition-keys.html#ck_aud", google(`{"StringEquals": {"accounts.google.com:aud": "aud"}}`), tokenOf("accounts.google.com", "aud", "s", "azp=azp"), No, "other-audience"},
 	{"azp of another", "https://github.com/aws/aws-sdk-net/issues/3071", trusting("sts.windows.net/t/", exactly("app2", "s")), tokenOf("sts.windows.net/t/", "app2", "s", "azp=app1"), Unknown, "not-evaluated"},
-	{"the role is in the token", "https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assume.html", trusting("idp.example.com", `{"StringEquals": {"@:aud": "a", "@:sub": "s"}, "Bool": {"sts:RoleAuthorizedByIdp": "true"}}`),
+	{"the role is in the token", "https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assumeAction.html", trusting("idp.example.com", `{"StringEquals": {"@:aud": "a", "@:sub": "s"}, "Bool": {"sts:RoleAuthorizedByIdp": "true"}}`),
 		tokenOf("idp.example.com", "a", "s", "https://aws.amazon.com/roles="+role), Yes, ""},
-	{"another role is in the token", "https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assume.html", trusting("idp.example.com", exactly("a", "s")),
+	{"another role is in the token", "https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assumeAction.html", trusting("idp.example.com", exactly("a", "s")),
 		tokenOf("idp.example.com", "a", "s", "https://aws.amazon.com/roles="+role+"X"), No, "role-not-in-token"},
-	{"no role is in the token", "https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assume.html", trusting("idp.example.com", `{"StringEquals": {"@:aud": "a", "@:sub": "s"}, "Bool": {"sts:RoleAuthorizedByIdp": "true"}}`),
+	{"no role is in the token", "https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assumeAction.html", trusting("idp.example.com", `{"StringEquals": {"@:aud": "a", "@:sub": "s"}, "Bool": {"sts:RoleAuthorizedByIdp": "true"}}`),
 		tokenOf("idp.example.com", "a", "s"), No, "other-value"},
 
-	// Who else gets in, and what is only nearly so.
+	// Other admitted jobs, and near matches.
 	{"a workflow's key and no subject", "https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-with-reusable-workflows",
 		onGitHub(`{"StringEquals": {"@:aud": "sts.amazonaws.com", "@:job_workflow_ref": "acme/ci/.github/workflows/a.yml@refs/heads/main"}}`), gh("repo:evil/x:pull_request", "job_workflow_ref=acme/ci/.github/workflows/a.yml@refs/heads/main"), Yes, "no-subject"},
 	{"a workflow's key and any subject", "https://docs.github.com/en/actions/how-tos/secure-your-work/security-harden-deployments/oidc-with-reusable-workflows",
@@ -312,7 +313,7 @@ var cases = []struct {
 	{"an id of the owner alone", oidcDoc + "#immutable-subject-claims", sts("repo:acme@1/app:pull_request"), gh("repo:acme@1/app@2:pull_request"), No, "immutable-subject"},
 	{"a variable's default without the blank", iamDoc + "reference_policies_variables.html#policy-vars-default-value", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:environment:${@:environment,'none'}", "@:aud": "sts.amazonaws.com"}}`), gh("repo:acme/app:environment:none"), Unknown, "not-evaluated repository-wide"},
 	{"a variable's default in other quotes", iamDoc + "reference_policies_variables.html#policy-vars-default-value", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:environment:${@:environment, \"none\"}", "@:aud": "sts.amazonaws.com"}}`), gh("repo:acme/app:environment:none"), Unknown, "not-evaluated repository-wide"},
-	{"flat transitive tags", iamDoc + "id_session-tags.html#id_session-tags_adding-assume-role-idp", strings.Replace(onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "Null": {"sts:TransitiveTagKeys": "true"}}`), `"sts:AssumeRoleWithWebIdentity"`, `"sts:*"`, 1),
+	{"flat transitive tags", iamDoc + "id_session-tags.html#id_session-tags_adding-assumeAction-role-idp", strings.Replace(onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "Null": {"sts:TransitiveTagKeys": "true"}}`), `"sts:AssumeRoleWithWebIdentity"`, `"sts:*"`, 1),
 		func() map[string]any {
 			c := gh(mainSub, "https://aws.amazon.com/tags/principal_tags/team=a")
 			c["https://aws.amazon.com/tags/transitive_tag_keys"] = []any{"team"}
@@ -339,7 +340,7 @@ var cases = []struct {
 	{"Bitbucket, a repository", "https://support.atlassian.com/bitbucket-cloud/docs/deploy-on-aws-using-bitbucket-pipelines-openid-connect/", trusting("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", `{"StringLike": {"@:sub": "{r}:*", "@:aud": "a"}}`),
 		tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "a", "{r}:{s}"), Yes, ""},
 
-	// What is not known here.
+	// Not evaluated.
 	{"the address", operators + "#Conditions_IPAddress", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}`), gh(mainSub), Unknown, "not-evaluated"},
 	{"the address, of a job that fails anyway", operators + "#Conditions_IPAddress", onGitHub(`{"StringEquals": {"@:sub": "repo:acme/app:ref:refs/heads/main", "@:aud": "sts.amazonaws.com"}, "IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}`), gh("repo:acme/app:pull_request"), No, "other-context"},
 	{"denied by address, perhaps", "https://github.com/aws-samples/resource-control-policy-examples/issues/5", `{"Version": "2012-10-17", "Statement": [` + strings.TrimSuffix(strings.SplitN(sts(mainSub), "[", 2)[1], "]}") + `, {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}}}]}`, gh(mainSub), Unknown, "not-evaluated"},
@@ -361,7 +362,7 @@ var cases = []struct {
 	{"denied to other providers", "https://github.com/aws-samples/resource-control-policy-examples/issues/5", `{"Version": "2012-10-17", "Statement": [` + strings.TrimSuffix(strings.SplitN(sts(mainSub), "[", 2)[1], "]}") + `, {"Effect": "Deny", "Principal": "*", "Action": "sts:*", "Condition": {"ArnNotLike": {"aws:FederatedProvider": "arn:aws:iam::*:oidc-provider/` + gitHub + `"}}}]}`, gh(mainSub), Yes, ""},
 }
 
-// circleLike is a policy for a project of CircleCI, whose subjects go on as the pattern does.
+// circleLike returns a policy for a project of CircleCI. The pattern is for the rest of the subject.
 func circleLike(pattern string) string {
 	return trusting(circle, `{"StringLike": {"@:sub": "org/`+org+`/project/`+project+pattern+`", "@:aud": "`+org+`"}}`)
 }
@@ -400,7 +401,7 @@ func TestCases(t *testing.T) {
 	seen := map[string]bool{}
 	for _, tt := range cases {
 		if tt.source == "" || seen[tt.name] {
-			t.Errorf("%s: no source, or not the only one of its name", tt.name)
+			t.Errorf("%s: no source, or a duplicate name", tt.name)
 		}
 		seen[tt.name] = true
 		v := evaluate(t, tt.policy, Request{Role: role, Claims: tt.claims, Now: noon})
@@ -413,13 +414,13 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// Whoever is not admitted is told why, and whoever is admitted hears no causes.
+// TestCauses checks that there are causes if and only if the policy does not admit the token.
 func TestCauses(t *testing.T) {
 	for _, tt := range cases {
 		v := evaluate(t, tt.policy, Request{Role: role, Claims: tt.claims, Now: noon})
 		caused := slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Level == Cause })
 		if caused != (v.Admits != Yes) {
-			t.Errorf("%s: admits %v, and causes are given: %v", tt.name, v.Admits, caused)
+			t.Errorf("%s: admits %v, has causes: %v", tt.name, v.Admits, caused)
 		}
 		for _, f := range v.Findings {
 			if strings.ContainsAny(f.Text, "\n\r") || f.Text == "" {
@@ -432,8 +433,8 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// Where the role is not known, its account is not compared, and nothing else changes.
-func TestRoleNotKnown(t *testing.T) {
+// TestUnknownRole checks that without a role, only the comparison of accounts changes.
+func TestUnknownRole(t *testing.T) {
 	for _, tt := range cases {
 		v := evaluate(t, tt.policy, Request{Claims: tt.claims, Now: noon})
 		if want := tt.want; !strings.HasPrefix(tt.name, "another account's") && !strings.HasPrefix(tt.name, "another partition's") && !strings.HasSuffix(tt.name, "role is in the token") &&
@@ -443,7 +444,7 @@ func TestRoleNotKnown(t *testing.T) {
 	}
 	v := evaluate(t, `{"Version": "2012-10-17", "Statement": [`+strings.TrimSuffix(strings.SplitN(sts(mainSub), "[", 2)[1], "]}")+`, {"Effect": "Deny", "Principal": {"AWS": "210987654321"}, "Action": "*"}]}`, Request{Claims: gh(mainSub)})
 	if v.Admits != Unknown {
-		t.Errorf("an account denied that may be the role's: %s", v)
+		t.Errorf("denied account that can be the role's: %s", v)
 	}
 	v = evaluate(t, strings.Replace(sts(mainSub), "123456789012", "210987654321", 1), Request{Claims: gh(mainSub)})
 	if v.Admits != Yes {
@@ -454,48 +455,48 @@ func TestRoleNotKnown(t *testing.T) {
 	}
 }
 
-// The search for near misses is not linear, and so not for values that nobody has.
+// TestLongValues checks that findCorrections does not search in values that are longer than real ones.
 func TestLongValues(t *testing.T) {
 	long := strings.Repeat("a*", 100)
-	if got := explain(pair{want: strings.ToUpper(long), got: long}); got == nil {
-		t.Error("not even other capitals are found")
+	if got := findCorrections(pair{want: strings.ToUpper(long), got: long}); got == nil {
+		t.Error("no correction of the case")
 	}
 	long = strings.Repeat("a*", 300_000)
-	if got := explain(pair{want: strings.ToUpper(long), got: long}); got != nil {
+	if got := findCorrections(pair{want: strings.ToUpper(long), got: long}); got != nil {
 		t.Errorf("%v", got)
 	}
 }
 
-// What is said is said of the right thing.
-func TestWords(t *testing.T) {
+// TestFindingTexts checks parts of the texts that depend on the policy.
+func TestFindingTexts(t *testing.T) {
 	for name, want := range map[string]string{
-		"a workflow's key and no subject":              "any repository's that can call this workflow",
+		"a workflow's key and no subject":              "any repository that can call this workflow can assume",
 		"reusable workflow":                            "any repository that can call this workflow",
-		"CircleCI, V1 for a policy of V2":              "for a user write 36 characters",
-		"Buildkite, a step":                            `every step that has ":step:deploy" in its own name`,
+		"CircleCI, V1 for a policy of V2":              "for any user, use ????????-",
+		"Buildkite, a step":                            `every step whose name contains ":step:deploy"`,
 		"CircleCI, another origin":                     "also admits every branch",
-		"Google's provider by ARN":                     "name it accounts.google.com, without an ARN",
+		"Google's provider by ARN":                     `use Federated "accounts.google.com", without an ARN`,
 		"made again":                                   "may have taken the name",
-		"an environment, which must be there":          "to be there, whatever it is",
-		"NotPrincipal":                                 "Principal: IAM supports no NotPrincipal",
-		"CircleCI, a branch's end":                     "since the * before that",
+		"an environment, which must be there":          "to be present",
+		"NotPrincipal":                                 "Principal: a trust policy cannot contain NotPrincipal",
+		"CircleCI, a branch's end":                     "because the * before it",
 		"tags allowed and nothing else":                "no statement allows sts:AssumeRoleWithWebIdentity",
-		"an id of the owner alone":                     "subjects carry ids",
-		"new form in the policy too early":             "ids that this repository's subjects do not carry",
-		"any id of an owner, and all that follows":     "more than one project of that owner",
-		"any id of a repository, and all that follows": "more of that project",
+		"an id of the owner alone":                     "subjects contain IDs",
+		"new form in the policy too early":             "this repository's subjects contain none",
+		"any id of an owner, and all that follows":     "more than one project of the owner",
+		"any id of a repository, and all that follows": "pull request of the project",
 	} {
 		for _, tt := range cases {
 			if text := evaluate(t, tt.policy, Request{Role: role, Claims: tt.claims, Now: noon}).String(); tt.name == name && !strings.Contains(text, want) {
-				t.Errorf("%s: it does not say %q\n%s", name, want, text)
-			} else if name == "CircleCI, a branch's end" && tt.name == name && strings.Contains(text, "36 characters") {
-				t.Errorf("%s: it is no user's *\n%s", name, text)
+				t.Errorf("%s: %q is missing\n%s", name, want, text)
+			} else if name == "CircleCI, a branch's end" && tt.name == name && strings.Contains(text, "for any user") {
+				t.Errorf("%s: the * does not stand for a user\n%s", name, text)
 			}
 		}
 	}
 }
 
-// EachCase is for the tests outside the package, which compare other evaluators with this one.
+// EachCase calls f for each case. It is for the tests of package trust_test.
 func EachCase(f func(name, policy string, claims map[string]any)) {
 	for _, tt := range cases {
 		f(tt.name, tt.policy, tt.claims)
