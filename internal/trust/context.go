@@ -30,7 +30,7 @@ const (
 )
 
 // The claims that STS evaluates.
-// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assumeAction-role-idp
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
 const (
 	tagsClaim           = "https://aws.amazon.com/tags"
 	sourceIdentityClaim = "https://aws.amazon.com/source_identity"

@@ -70,9 +70,9 @@ func TestAgreesWithWorld(t *testing.T) {
 // worldLacks are the cases that need what the world does not do: variables, session tags, the roles claim and keys of
 // issuers that it does not play.
 var worldLacks = map[string]bool{
-	"data residency, its keys": true, "GitLab, its keys": true, "Buildkite, session tags allowed": true, "Google, azp": true, "Google, no azp": true,
-	"another role is in the token": true, "a variable": true, "a variable's default": true, "a source identity": true,
-	"tags denied": true, "Google's provider by ARN": true, "tags not allowed, and another branch's statement": true,
+	"data residency, supported key": true, "GitLab, supported key": true, "Buildkite, session tags allowed": true, "Google, azp": true, "Google without azp": true,
+	"roles claim with another role": true, "variable": true, "default of a variable": true, "source identity": true,
+	"tags denied": true, "Google's provider by ARN": true, "tags not allowed, two statements": true,
 }
 
 // iam-simulate is an evaluator that none of us wrote, and that takes condition keys from AWS's own list.
@@ -150,7 +150,7 @@ func TestAgreesWithIAMSimulate(t *testing.T) {
 // keys hold, the roles claim), and three where AWS's documents say otherwise than it does: it replaces variables in the
 // version of 2008, and a list of one audience is to it a list.
 var simulateLacks = map[string]bool{
-	"Buildkite, session tags allowed": true, "Google, azp": true, "Google, no azp": true, "the role is in the token": true, "another role is in the token": true,
-	"until a date": true, "a variable in the version of 2008": true, "a list of one audience": true, "a source identity": true,
-	"flat transitive tags": true, "tags denied": true, "tags not allowed, and another branch's statement": true,
+	"Buildkite, session tags allowed": true, "Google, azp": true, "Google without azp": true, "roles claim with the role": true, "roles claim with another role": true,
+	"date in the future": true, "variable in the Version of 2008": true, "list of one audience": true, "source identity": true,
+	"flat transitive tags": true, "tags denied": true, "tags not allowed, two statements": true,
 }

@@ -191,7 +191,7 @@ func (s Statement) checkAction(action string) Check {
 
 // excludesRole reports whether the token lists the roles that it is valid for, and the list does
 // not contain the request's role. STS then rejects the token before it evaluates the policy.
-// https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assumeAction.html
+// https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assume.html
 func (c requestContext) excludesRole() Result {
 	roles := claimValue(c.Claims[rolesClaim])
 	if roles.unknown != "" || len(roles.values) > 0 && c.Role == "" {

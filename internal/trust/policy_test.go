@@ -27,12 +27,12 @@ func TestParseFormats(t *testing.T) {
 	encoded := url.PathEscape(document)
 	for name, tt := range map[string]struct{ text, role string }{
 		"byte order mark, spaces":               {"\ufeff\r\n " + document + "\n\n", ""},
-		"JSON string":                              {string(quoted), ""},
+		"JSON string":                           {string(quoted), ""},
 		"percent-encoded":                       {encoded, ""},
-		"percent-encoded by AWS":               {strings.NewReplacer("+", "%20", "%7B", "%7b").Replace(url.QueryEscape(document)), ""},
+		"percent-encoded by AWS":                {strings.NewReplacer("+", "%20", "%7B", "%7b").Replace(url.QueryEscape(document)), ""},
 		"aws iam get-role":                      {`{"Role": {"Path": "/", "RoleName": "ci", "Arn": "` + role + `", "AssumeRolePolicyDocument": ` + document + `, "MaxSessionDuration": 3600}}`, role},
 		"aws iam get-role --query Role":         {`{"Arn": "` + role + `", "AssumeRolePolicyDocument": ` + document + `}`, role},
-		"document of the API in JSON":            {`{"Role": {"AssumeRolePolicyDocument": "` + encoded + `", "Arn": "` + role + `"}}`, role},
+		"document of the API in JSON":           {`{"Role": {"AssumeRolePolicyDocument": "` + encoded + `", "Arn": "` + role + `"}}`, role},
 		"terraform show -json, one resource":    {`{"arn": "` + role + `", "name": "ci", "assume_role_policy": ` + string(quoted) + `}`, role},
 		"--query Role.AssumeRolePolicyDocument": {strings.ReplaceAll(document, "\t", "    "), ""},
 	} {
