@@ -69,9 +69,14 @@ func TestCauses(t *testing.T) {
 // TestUnknownRole checks that without a role, only the comparison of accounts changes.
 func TestUnknownRole(t *testing.T) {
 	needsRole := map[string]bool{
-		"provider of another account": true, "provider of another partition": true,
-		"roles claim with the role": true, "roles claim with another role": true, "no roles claim": true,
-		"Deny for the account": true, "Deny for another account": true, "Deny for other providers": true,
+		"provider of another account":   true,
+		"provider of another partition": true,
+		"roles claim with the role":     true,
+		"roles claim with another role": true,
+		"no roles claim":                true,
+		"Deny for the account":          true,
+		"Deny for another account":      true,
+		"Deny for other providers":      true,
 	}
 	for _, tt := range cases {
 		v := evaluate(t, tt.policy, Request{Claims: tt.claims, Now: noon})
@@ -95,7 +100,8 @@ func TestUnknownRole(t *testing.T) {
 	}
 }
 
-// TestLongValues checks that findCorrections does not search in values that are longer than real ones.
+// TestLongValues checks that findCorrections does not search in values that are longer than real
+// ones.
 func TestLongValues(t *testing.T) {
 	long := strings.Repeat("a*", 100)
 	if got := findCorrections(pair{want: strings.ToUpper(long), got: long}); got == nil {
@@ -146,7 +152,8 @@ func TestFindingTexts(t *testing.T) {
 	}
 }
 
-// String returns the statements with their checks, followed by the findings. It is for failed tests.
+// String returns the statements with their checks, followed by the findings. It is for failed
+// tests.
 func (v Verdict) String() string {
 	var b strings.Builder
 	fmt.Fprintln(&b, [...]string{"not admitted", "unknown", "admitted"}[v.Admits])

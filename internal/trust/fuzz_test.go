@@ -156,7 +156,8 @@ func TestOverbroadPolicies(t *testing.T) {
 		})
 		switch {
 		case admitted != "" && !reported:
-			t.Fatalf("seed %d: no finding reports that %s admits %s\n%s", seed, policy, admitted, v)
+			t.Fatalf("seed %d: no finding reports that %s admits %s\n%s",
+				seed, policy, admitted, v)
 		case admitted != "":
 			found++
 		case !reported:

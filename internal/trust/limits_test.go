@@ -10,8 +10,9 @@ import (
 
 // oneStatement returns a policy for GitHub with these conditions, as JSON.
 func oneStatement(conditions string) string {
-	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": %q},
-		"Action": "sts:AssumeRoleWithWebIdentity", "Condition": {%s}}}`, gitHubARN, conditions)
+	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+		"Principal": {"Federated": %q},
+		"Action": "sts:AssumeRoleWithWebIdentity", "Condition": {%s}}]}`, gitHubARN, conditions)
 }
 
 // repeated returns a JSON list that contains a string n times.
@@ -37,27 +38,33 @@ func manyTags(n int) string {
 	return b.String()
 }
 
-// TestSizeLimits checks that a policy above IAM's limit, and claims above that of a token, are errors.
+// TestSizeLimits checks that a policy above IAM's limit, and claims above that of a token, are
+// errors.
 func TestSizeLimits(t *testing.T) {
 	policy := func(n int) string {
-		return oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": "*%sb"}`, gitHub, strings.Repeat("a", n)))
+		text := strings.Repeat("a", n)
+		return oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": "*%sb"}`, gitHub, text))
 	}
 	for _, tt := range []struct {
 		name, policy string
 		wrong        string
 	}{
 		{"within the limit", policy(7900), ""},
-		{"above the limit", policy(8192), "exceeds IAM's limit of 8192 characters, not counting white space"},
+		{"above the limit", policy(8192),
+			"exceeds IAM's limit of 8192 characters, not counting white space"},
 		{"white space", policy(7900) + strings.Repeat("\n", 20000), ""},
 		{"indentation",
-			strings.ReplaceAll(policy(7900), `"Action"`, strings.Repeat(" ", 20000)+`"Action"`), ""},
+			strings.ReplaceAll(policy(7900), `"Action"`, strings.Repeat(" ", 20000)+`"Action"`),
+			""},
 		{"output of get-role within the limit",
 			`{"Role": {"Description": "` + strings.Repeat("x", 5000) +
 				`", "AssumeRolePolicyDocument": ` + policy(7900) + `}}`, ""},
 		{"output of get-role above the limit",
-			`{"Role": {"AssumeRolePolicyDocument": ` + policy(8192) + `}}`, "exceeds IAM's limit"},
+			`{"Role": {"AssumeRolePolicyDocument": ` + policy(8192) + `}}`,
+			"exceeds IAM's limit"},
 		{"many list elements",
-			oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": %s}`, gitHub, repeated("", 3000))), "exceeds IAM's limit"},
+			oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": %s}`, gitHub, repeated("", 3000))),
+			"exceeds IAM's limit"},
 		{"long path",
 			strings.Repeat(`{"`+strings.Repeat("\x7f", 600)+`": `, 9) + `[` +
 				strings.Repeat("0,", 25000) + `0]` + strings.Repeat("}", 9), "too long"},
@@ -65,7 +72,8 @@ func TestSizeLimits(t *testing.T) {
 		_, err := Parse([]byte(tt.policy))
 		switch {
 		case err == nil && tt.wrong == "":
-		case err == nil || tt.wrong == "" || !strings.Contains(err.Error(), tt.wrong) || len(err.Error()) > 3000:
+		case err == nil || tt.wrong == "" || !strings.Contains(err.Error(), tt.wrong),
+			len(err.Error()) > 3000:
 			t.Errorf("%s: %v; want %q", tt.name, err, tt.wrong)
 		}
 	}
@@ -86,8 +94,8 @@ func TestSizeLimits(t *testing.T) {
 	}
 }
 
-// TestTimeWithinLimits checks that the slowest policies and claims within the limits take less than five
-// seconds.
+// TestTimeWithinLimits checks that the slowest policies and claims within the limits take less
+// than five seconds.
 func TestTimeWithinLimits(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("a", n) }
 	amr := make([]any, 2500)
@@ -163,10 +171,10 @@ func TestTimeWithinLimits(t *testing.T) {
 	}
 }
 
-// TestMatcher compares the matcher with the definition of a match, also for patterns whose states need
-// several words.
+// TestMatcher compares the matcher with the definition of a match, also for patterns whose states
+// need several words.
 func TestMatcher(t *testing.T) {
-	matches := func(p, text string) bool { // the definition: table[i][j] is for p[i:] and text[j:]
+	matches := func(p, text string) bool { // table[i][j]: whether p[i:] matches text[j:]
 		table := make([][]bool, len(p)+1)
 		for i := len(p); i >= 0; i-- {
 			table[i] = make([]bool, len(text)+1)
@@ -177,7 +185,8 @@ func TestMatcher(t *testing.T) {
 				case p[i] == '*':
 					table[i][j] = table[i+1][j] || j < len(text) && table[i][j+1]
 				default:
-					table[i][j] = j < len(text) && (p[i] == '?' || p[i] == text[j]) && table[i+1][j+1]
+					table[i][j] = j < len(text) && (p[i] == '?' || p[i] == text[j]) &&
+						table[i+1][j+1]
 				}
 			}
 		}
@@ -194,7 +203,8 @@ func TestMatcher(t *testing.T) {
 	count := map[bool]int{}
 	for range 5000 {
 		before, after := strings.Repeat("a", random.IntN(70)), strings.Repeat("b", random.IntN(70))
-		p, text := before+some("ab*?", random.IntN(10))+after, before+some("ab", random.IntN(10))+after
+		p := before + some("ab*?", random.IntN(10)) + after
+		text := before + some("ab", random.IntN(10)) + after
 		want := matches(p, text)
 		if count[want]++; parsePattern(p).match(text) != want {
 			t.Fatalf("%q like %q: %v", text, p, !want)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestMinimalPolicy checks that a suggested policy admits its job, the next run of that job, and no other
-// job.
+// TestMinimalPolicy checks that a suggested policy admits its job, the next run of that job, and
+// no other job.
 func TestMinimalPolicy(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -32,15 +32,19 @@ func TestMinimalPolicy(t *testing.T) {
 		}, {
 			name:   "pull request",
 			claims: gh("repo:acme/app:pull_request"),
-			caveat: "it admits every pull request of acme/app, with the workflow of its branch; " +
-				"pull requests from forks get a token only if the repository's settings allow it",
+			caveat: "it admits every pull request of acme/app, with the workflow of its " +
+				"branch; pull requests from forks get a token only if the repository's " +
+				"settings allow it",
 			wider:  []string{"repo:acme/app:*", "repo:acme/*"},
 			others: []string{mainSub},
 		}, {
 			name:   "immutable",
 			claims: gh("repo:acme@1/app@2:environment:prod"),
 			wider:  []string{"repo:acme@1/app@2:*", "repo:acme@1/*"},
-			others: []string{"repo:acme/app:environment:prod", "repo:acme@1/app@3:environment:prod"},
+			others: []string{
+				"repo:acme/app:environment:prod",
+				"repo:acme@1/app@3:environment:prod",
+			},
 		}, {
 			name:   "wildcards in the environment",
 			claims: gh("repo:acme/app:environment:a*b?${x}<&>"),
@@ -75,8 +79,12 @@ func TestMinimalPolicy(t *testing.T) {
 			claims: tokenOf(circle, org, circleV2),
 			caveat: wildcardCaveat("user"),
 			wider:  circleWider("????????-????-????-????-????????????"),
-			others: []string{strings.Replace(circleV2, "heads/main", "heads/dev", 1), circleV1, circleNested},
-			next:   strings.Replace(circleV2, user, project, 1),
+			others: []string{
+				strings.Replace(circleV2, "heads/main", "heads/dev", 1),
+				circleV1,
+				circleNested,
+			},
+			next: strings.Replace(circleV2, user, project, 1),
 		}, {
 			name:   "CircleCI, user that is not a UUID",
 			claims: tokenOf(circle, org, strings.Replace(circleV2, user, "u-7", 1)),
@@ -94,7 +102,7 @@ func TestMinimalPolicy(t *testing.T) {
 			next:   strings.Replace(circleV1, user, project, 1),
 		}, {
 			name:   "Buildkite",
-			claims: tokenOf(buildkite, "sts.amazonaws.com", buildkiteSub("refs/heads/main", "abc", "build")),
+			claims: tokenOf(buildkite, "x", buildkiteSub("refs/heads/main", "abc", "build")),
 			caveat: wildcardCaveat("commit"),
 			wider:  buildkiteWider("refs/heads/main", "???"),
 			others: []string{buildkiteSub("refs/heads/dev", "abc", "build")},
@@ -243,7 +251,8 @@ func circleWider(user string) []string {
 	}
 }
 
-// TestMinimalPolicyWithoutOwner checks the caveat for a token whose claims do not identify an owner.
+// TestMinimalPolicyWithoutOwner checks the caveat for a token whose claims do not identify an
+// owner.
 func TestMinimalPolicyWithoutOwner(t *testing.T) {
 	claims := gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main")
 	s, err := MinimalPolicy(Request{Role: role, Claims: claims})

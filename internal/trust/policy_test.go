@@ -16,8 +16,11 @@ func TestParseFormats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := want.Statements[0]; len(want.Statements) != 1 || s.Effect != "Allow" || s.Principals[0] != (Principal{"Federated", gitHubARN}) || len(s.Conditions) != 2 ||
-		s.Conditions[0].Key != gitHub+":aud" || s.Conditions[1].path != "Statement[0].Condition.StringEquals."+gitHub+":sub" {
+	s := want.Statements[0]
+	if len(want.Statements) != 1 || len(s.Conditions) != 2 || s.Effect != "Allow" ||
+		s.Principals[0] != (Principal{"Federated", gitHubARN}) ||
+		s.Conditions[0].Key != gitHub+":aud" ||
+		s.Conditions[1].path != "Statement[0].Condition.StringEquals."+gitHub+":sub" {
 		t.Errorf("%+v", want)
 	}
 	quoted, err := json.Marshal(document)
@@ -25,30 +28,45 @@ func TestParseFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	encoded := url.PathEscape(document)
-	for name, tt := range map[string]struct{ text, role string }{
-		"byte order mark, spaces":               {"\ufeff\r\n " + document + "\n\n", ""},
-		"JSON string":                           {string(quoted), ""},
-		"percent-encoded":                       {encoded, ""},
-		"percent-encoded by AWS":                {strings.NewReplacer("+", "%20", "%7B", "%7b").Replace(url.QueryEscape(document)), ""},
-		"aws iam get-role":                      {`{"Role": {"Path": "/", "RoleName": "ci", "Arn": "` + role + `", "AssumeRolePolicyDocument": ` + document + `, "MaxSessionDuration": 3600}}`, role},
-		"aws iam get-role --query Role":         {`{"Arn": "` + role + `", "AssumeRolePolicyDocument": ` + document + `}`, role},
-		"document of the API in JSON":           {`{"Role": {"AssumeRolePolicyDocument": "` + encoded + `", "Arn": "` + role + `"}}`, role},
-		"terraform show -json, one resource":    {`{"arn": "` + role + `", "name": "ci", "assume_role_policy": ` + string(quoted) + `}`, role},
-		"--query Role.AssumeRolePolicyDocument": {strings.ReplaceAll(document, "\t", "    "), ""},
+	percentEncoded := strings.NewReplacer("+", "%20", "%7B", "%7b").Replace(url.QueryEscape(document))
+	for _, tt := range []struct{ name, text, role string }{
+		{"byte order mark and white space", "\ufeff\r\n " + document + "\n\n", ""},
+		{"JSON string", string(quoted), ""},
+		{"percent-encoded", encoded, ""},
+		{"percent-encoded by AWS", percentEncoded, ""},
+		{"aws iam get-role", `{"Role": {"Path": "/", "RoleName": "ci", "Arn": "` + role + `",
+			"AssumeRolePolicyDocument": ` + document + `, "MaxSessionDuration": 3600}}`, role},
+		{"aws iam get-role --query Role",
+			`{"Arn": "` + role + `", "AssumeRolePolicyDocument": ` + document + `}`, role},
+		{"document of the API in JSON",
+			`{"Role": {"AssumeRolePolicyDocument": "` + encoded + `", "Arn": "` + role + `"}}`, role},
+		{"terraform show -json, one resource", `{"arn": "` + role + `", "name": "ci",
+			"assume_role_policy": ` + string(quoted) + `}`, role},
+		{"--query Role.AssumeRolePolicyDocument",
+			strings.ReplaceAll(document, "\t", "    "), ""},
 	} {
 		p, err := Parse([]byte(tt.text))
 		if p.Role != tt.role {
-			t.Errorf("%s: role %q, want %q", name, p.Role, tt.role)
+			t.Errorf("%s: role %q, want %q", tt.name, p.Role, tt.role)
 		}
 		p.Role = ""
 		if err != nil || !reflect.DeepEqual(p, want) {
-			t.Errorf("%s: %+v, %v", name, p, err)
+			t.Errorf("%s: %+v, %v", tt.name, p, err)
 		}
 	}
-	list, err := Parse([]byte(`{"Id": "x", "Statement": {"Sid": "s", "Effect": "Deny", "NotPrincipal": {"AWS": ["a", "b"], "Service": "c", "CanonicalUser": "d"}, "NotAction": ["x", "y"], "Condition": {"Bool": {"k": [true, 1]}}}}`))
-	s := list.Statements[0]
-	if err != nil || !s.NotPrincipal || !s.NotAction || len(s.Principals) != 4 || len(s.Actions) != 2 || s.Sid != "s" || s.Effect != "Deny" || fmt.Sprint(s.Conditions[0].Values) != "[true 1]" {
-		t.Errorf("%+v, %v", list, err)
+}
+
+func TestParseOneStatement(t *testing.T) {
+	p, err := Parse([]byte(`{"Id": "x", "Statement": {"Sid": "s", "Effect": "Deny",
+		"NotPrincipal": {"AWS": ["a", "b"], "Service": "c", "CanonicalUser": "d"},
+		"NotAction": ["x", "y"], "Condition": {"Bool": {"k": [true, 1]}}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := p.Statements[0]
+	if !s.NotPrincipal || !s.NotAction || len(s.Principals) != 4 || len(s.Actions) != 2 ||
+		s.Sid != "s" || s.Effect != "Deny" || fmt.Sprint(s.Conditions[0].Values) != "[true 1]" {
+		t.Errorf("%+v", p)
 	}
 }
 
@@ -131,8 +149,12 @@ func TestInvalidRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []Request{
-		{Role: role}, {Role: role, Claims: map[string]any{"iss": 1}}, {Role: role, Claims: map[string]any{"iss": "https://"}},
-		{Role: "ci", Claims: gh(mainSub)}, {Role: "arn:aws:iam::123456789012:user/x", Claims: gh(mainSub)}, {Role: "arn:aws:iam:::role/x", Claims: gh(mainSub)},
+		{Role: role},
+		{Role: role, Claims: map[string]any{"iss": 1}},
+		{Role: role, Claims: map[string]any{"iss": "https://"}},
+		{Role: "ci", Claims: gh(mainSub)},
+		{Role: "arn:aws:iam::123456789012:user/x", Claims: gh(mainSub)},
+		{Role: "arn:aws:iam:::role/x", Claims: gh(mainSub)},
 		{Role: "arn:aws:sts::123456789012:assumed-role/x/y", Claims: gh(mainSub)},
 	} {
 		if v, err := Evaluate(p, r); err == nil || v.Admits != No {
@@ -144,8 +166,8 @@ func TestInvalidRequests(t *testing.T) {
 	}
 }
 
-// TestControlCharacters checks that no text of a policy or a token can control a terminal or GitHub's
-// runner.
+// TestControlCharacters checks that no text of a policy or a token can control a terminal or
+// GitHub's runner.
 func TestControlCharacters(t *testing.T) {
 	const evil = "x\x1b[2J\r\n::error::y\u202e##[add-mask]z"
 	text, err := json.Marshal(evil)
@@ -153,8 +175,10 @@ func TestControlCharacters(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := string(text)
-	policy := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Sid": %s, "Effect": "Allow", "Principal": {"Federated": ["arn:aws:iam::1:oidc-provider/"%s, %s]}, "Action": %s,
-		"Condition": {%s: {%s: %s}, "StringEquals": {%s: %s, "%s:sub": %s}}}}`, e, "", e, e, e, e, e, e, e, gitHub, e)
+	policy := fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Sid": %[1]s, "Effect": "Allow",
+		"Principal": {"Federated": ["arn:aws:iam::1:oidc-provider/", %[1]s]}, "Action": %[1]s,
+		"Condition": {%[1]s: {%[1]s: %[1]s},
+			"StringEquals": {%[1]s: %[1]s, "%[2]s:sub": %[1]s}}}}`, e, gitHub)
 	v := evaluate(t, policy, Request{Role: role, Claims: gh(evil+"!", "aud="+evil)})
 	_, failed := Parse([]byte(fmt.Sprintf(`{"Statement": {%s: 1, %[1]s: 1}}`, e)))
 	_, refused := Evaluate(Policy{}, Request{Role: evil, Claims: gh("s")})
@@ -163,7 +187,8 @@ func TestControlCharacters(t *testing.T) {
 		texts = append(texts, f.Text, f.At)
 	}
 	for _, text := range texts {
-		if strings.ContainsAny(text, "\x1b\r\u202e") || strings.Contains(text, "##[") || strings.Contains(text, "\n::") || strings.Contains(text, "\ny") {
+		if strings.ContainsAny(text, "\x1b\r\u202e") || strings.Contains(text, "##[") ||
+			strings.Contains(text, "\n::") || strings.Contains(text, "\ny") {
 			t.Errorf("%q", text)
 		}
 	}
