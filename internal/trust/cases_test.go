@@ -154,7 +154,7 @@ var cases = []struct {
 		version2008(onGitHub(`{"StringLike":
 			{"@:sub": "repo:acme/*:job_workflow_ref:acme/ci/.github/workflows/build.yaml@*",
 			"@:aud": "sts.amazonaws.com"}}`)),
-		gh("repo:acme/app:pull_request:workflow:CI:job_workflow_ref:acme/ci/.github/workflows/"+
+		gh("repo:acme/app:pull_request:workflow:CI:job_workflow_ref:acme/ci/.github/workflows/" +
 			"build.yaml@refs/pull/7/merge:repository_visibility:private"),
 		Yes, "owner-wide"},
 	{"repository_id and ref", "https://cageyv.dev/posts/aws-sts-oidc-claim-validation",
@@ -403,7 +403,7 @@ var cases = []struct {
 		No, "other-workflow any-subject"},
 	{"customized token", oidcDoc + "#example-requiring-a-reusable-workflow-and-other-claims",
 		sts("repo:octo-org/octo-repo:environment:prod"),
-		gh("repo:octo-org/octo-repo:environment:prod:job_workflow_ref:"+
+		gh("repo:octo-org/octo-repo:environment:prod:job_workflow_ref:" +
 			"octo-org/octo-automation/.github/workflows/oidc.yml@refs/heads/main"),
 		No, "custom-subject"},
 	{"customized policy",
@@ -563,7 +563,7 @@ var cases = []struct {
 		onGitHub(`{"StringLike":
 			{"@:sub": "*:job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main",
 			"@:aud": "sts.amazonaws.com"}}`),
-		gh("repo:acme/app:pull_request:job_workflow_ref:"+
+		gh("repo:acme/app:pull_request:job_workflow_ref:" +
 			"acme/ci/.github/workflows/x.yml@refs/heads/main"),
 		Yes, "any-subject"},
 	{"variable and case", iamDoc + "reference_policies_variables.html",

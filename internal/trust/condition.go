@@ -132,35 +132,37 @@ func (c requestContext) evaluateCondition(cond Condition) evaluatedCondition {
 }
 
 // evaluateNull evaluates the operator Null.
-func evaluateNull(wanted []string, seen contextValue) (Result, string) {
-	if len(seen.values) == 1 && seen.values[0] == "" {
+func evaluateNull(wanted []string, value contextValue) (Result, string) {
+	if len(value.values) == 1 && value.values[0] == "" {
 		return Unknown, "AWS does not document whether an empty value is null"
 	}
-	absent := strconv.FormatBool(len(seen.values) == 0)
+	absent := strconv.FormatBool(len(value.values) == 0)
 	holds := No
 	for _, want := range wanted {
 		holds = max(holds, orderedOperators["Null"].compareWith(want)(absent))
 	}
-	if holds == Unknown && seen.reason == "" {
-		return Unknown, "the policy's value is neither true nor false"
+	if holds == Unknown && value.reason == "" {
+		return Unknown, "the value of the policy is neither true nor false"
 	}
-	return holds, seen.reason
+	return holds, value.reason
 }
 
 // evaluateMissingKey evaluates an operator for a key that the request does not have.
-func evaluateMissingKey(o operator, seen contextValue) (Result, string) {
+func evaluateMissingKey(o operator, value contextValue) (Result, string) {
 	switch {
 	case o.set == "ForAnyValue" && o.ifExists:
 		return Unknown, "AWS does not document IfExists together with ForAnyValue"
 	case o.set == "ForAnyValue" || !o.negated && !o.acceptsMissingKey():
-		return No, seen.reason
+		return No, value.reason
 	}
-	return Yes, strings.TrimSuffix("this operator accepts a missing key: "+seen.reason, ": ")
+	return Yes, strings.TrimSuffix("this operator accepts a missing key: "+value.reason, ": ")
 }
 
 // compare compares every value of the request with every value of the policy.
-func (c requestContext) compare(o operator, wanted []string, seen contextValue) (Result, string) {
-	matches, resolved := c.matches(o, wanted, seen.values)
+func (c requestContext) compare(
+	o operator, wanted []string, value contextValue,
+) (Result, string) {
+	matches, resolved := c.matches(o, wanted, value.values)
 	lowest, highest := Yes, No
 	for _, result := range matches {
 		if o.negated {
@@ -170,11 +172,11 @@ func (c requestContext) compare(o operator, wanted []string, seen contextValue) 
 	}
 	result := highest
 	switch {
-	case seen.ambiguous != "" && lowest != highest:
-		return Unknown, seen.ambiguous
+	case value.ambiguous != "" && lowest != highest:
+		return Unknown, value.ambiguous
 	case o.set == "ForAllValues":
 		result = lowest
-	case o.set == "" && len(seen.values) > 1 && seen.ambiguous == "" && highest != No:
+	case o.set == "" && len(value.values) > 1 && value.ambiguous == "" && highest != No:
 		return Unknown, "a key with several values requires ForAnyValue or ForAllValues"
 	}
 	switch {
@@ -208,8 +210,8 @@ func (c requestContext) matches(o operator, wanted, got []string) ([]Result, boo
 			resolved = false
 			continue
 		}
-		for i, value := range got {
-			results[i] = max(results[i], compare(value))
+		for i, text := range got {
+			results[i] = max(results[i], compare(text))
 		}
 	}
 	return results, resolved

@@ -38,7 +38,7 @@ type Verdict struct {
 	Admits     Result            `json:"admits"` // whether the policy admits the request
 	Actions    []ActionResult    `json:"actions"`
 	Statements []StatementResult `json:"statements"`
-	Findings   []Finding         `json:"findings"`
+	Findings   []Finding         `json:"findings"` // nil if there are none
 }
 
 // ActionResult reports whether the policy allows an action. The policy must allow all actions that
@@ -64,7 +64,7 @@ type StatementResult struct {
 type Check struct {
 	Operator string   `json:"operator,omitempty"` // of a condition
 	Key      string   `json:"key,omitempty"`      // of a condition
-	Want     []string `json:"want"`               // from the policy; principals have their kind
+	Want     []string `json:"want"`               // from the policy; principals begin with their kind
 	Got      []string `json:"got"`                // from the request; null if it has no value
 	Holds    Result   `json:"holds"`
 	Why      string   `json:"why,omitempty"` // if the values do not explain the result

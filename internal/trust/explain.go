@@ -167,7 +167,7 @@ func trimSpace(p pair) (pair, explanation) {
 }
 
 func ignoreCase(p pair) (pair, explanation) {
-	return p.each(strings.ToLower), explanation{OtherCapitals, "the comparison is case-sensitive"}
+	return p.each(strings.ToLower), explanation{OtherCase, "the comparison is case-sensitive"}
 }
 
 func decodeColons(p pair) (pair, explanation) {

@@ -52,7 +52,7 @@ const (
 	OldVersion   Kind = "old-version" // the Version does not support policy variables
 
 	Wildcard        Kind = "wildcard-under-equals"
-	OtherCapitals   Kind = "other-capitals"
+	OtherCase       Kind = "other-capitals"
 	WhiteSpace      Kind = "white-space"
 	Encoding        Kind = "encoding"
 	RepoPrefix      Kind = "repo-prefix"
@@ -69,15 +69,15 @@ const (
 	OtherAudience   Kind = "other-audience"
 	OtherValue      Kind = "other-value"
 
-	AnyPrincipal   Kind = "any-principal"
-	MissingAdmits  Kind = "missing-key-admits" // ForAllValues or IfExists
-	NoSubject      Kind = "no-subject"
-	NoAudience     Kind = "no-audience"
-	AnySubject     Kind = "any-subject"
-	BranchHides    Kind = "branch-hides" // a branch name can contain the rest of a pattern
-	OwnerPrefix    Kind = "owner-prefix"
-	OwnerWide      Kind = "owner-wide"
-	RepositoryWide Kind = "repository-wide"
+	AnyPrincipal     Kind = "any-principal"
+	MissingKeyAdmits Kind = "missing-key-admits" // ForAllValues or IfExists
+	NoSubject        Kind = "no-subject"
+	NoAudience       Kind = "no-audience"
+	AnySubject       Kind = "any-subject"
+	WildcardOverrun  Kind = "branch-hides" // a branch name can contain the rest of a pattern
+	OwnerPrefix      Kind = "owner-prefix"
+	OwnerWide        Kind = "owner-wide"
+	RepositoryWide   Kind = "repository-wide"
 )
 
 // findingList is a list of findings without duplicates.
@@ -123,7 +123,7 @@ func (c requestContext) addCauses(statements []evaluatedStatement, v Verdict, fo
 		for i, action := range v.Actions {
 			if s.Effect == "Deny" && s.applies(i) == Yes {
 				found.add(Cause, Denied, s.path,
-					"this statement denies the request, and a Deny overrides every Allow")
+					"this statement denies the request; a Deny overrides every Allow")
 			}
 			if v.Admits == Unknown && action.Allows == Unknown && s.applies(i) == Unknown {
 				s.addNotEvaluated(found)
@@ -166,13 +166,13 @@ func (e evaluatedStatement) addNotEvaluated(found *findingList) {
 	}
 }
 
-// addMismatches adds why a statement does not apply to the request.
+// addMismatches adds the reasons why a statement does not apply to the request.
 func (c requestContext) addMismatches(s evaluatedStatement, found *findingList) {
 	if s.result.Principal.Holds == No {
 		for _, p := range s.Principals {
-			kind, text := c.wrongPrincipal(p)
-			found.add(Cause, kind, s.path, "the principal is %s; %s",
-				quote(p.Kind+" "+p.Name), text)
+			e := c.explainPrincipal(p)
+			found.add(Cause, e.kind, s.path, "the principal is %s; %s",
+				quote(p.Kind+" "+p.Name), e.text)
 		}
 	}
 	if s.result.Action.Holds == No {
@@ -184,14 +184,14 @@ func (c requestContext) addMismatches(s evaluatedStatement, found *findingList) 
 		if condition.Holds != No {
 			continue
 		}
-		for _, r := range c.explainCondition(condition) {
-			found.add(Cause, r.kind, condition.path, "%s", r.text)
+		for _, e := range c.explainCondition(condition) {
+			found.add(Cause, e.kind, condition.path, "%s", e.text)
 		}
 	}
 }
 
-// wrongPrincipal returns why a principal is not the provider of the token.
-func (c requestContext) wrongPrincipal(p Principal) (Kind, string) {
+// explainPrincipal returns why a principal is not the provider of the token.
+func (c requestContext) explainPrincipal(p Principal) explanation {
 	part := strings.SplitN(p.Name, ":", 6)
 	issuer, isProvider := "", false
 	if len(part) == 6 {
@@ -201,25 +201,25 @@ func (c requestContext) wrongPrincipal(p Principal) (Kind, string) {
 	other := "the token's issuer is " + expected
 	switch {
 	case c.platform.builtIn && (p.Kind != "Federated" || issuer == c.issuer):
-		return WrongPrincipal, "use Federated " + quote(c.issuer) + ", without an ARN"
+		return explanation{WrongPrincipal, "use Federated " + quote(c.issuer) + ", without an ARN"}
 	case p.Kind != "Federated" || !isProvider || issuer == "":
-		return WrongPrincipal, "an OIDC token requires Federated and the ARN of the provider for " +
-			expected
+		return explanation{WrongPrincipal,
+			"an OIDC token requires Federated and the ARN of the provider for " + expected}
 	case strings.Contains(issuer, "://"):
-		return ProviderURL, "the ARN of a provider does not contain https://; it ends with " +
-			"oidc-provider/" + expected
+		return explanation{ProviderURL, "the ARN of a provider does not contain https://; " +
+			"it ends with oidc-provider/" + expected}
 	case issuer == c.issuer && part[4] != c.account:
-		return OtherAccount, "a role can trust only providers of its own account, " +
-			escape(c.account)
+		return explanation{OtherAccount,
+			"a role can trust only providers of its own account, " + escape(c.account)}
 	case issuer == c.issuer:
-		return OtherPartition, "a role can trust only providers of its own partition, " +
-			escape(c.partition)
+		return explanation{OtherPartition,
+			"a role can trust only providers of its own partition, " + escape(c.partition)}
 	case strings.Trim(issuer, "/") == strings.Trim(c.issuer, "/"):
-		return ProviderSlash, "the trailing slash is significant; " + other
+		return explanation{ProviderSlash, "the trailing slash is significant; " + other}
 	case strings.EqualFold(issuer, c.issuer):
-		return OtherCapitals, "the comparison is case-sensitive; " + other
+		return explanation{OtherCase, "the comparison is case-sensitive; " + other}
 	case strings.HasPrefix(c.issuer, issuer+"/") || strings.HasPrefix(issuer, c.issuer+"/"):
-		return IssuerPath, "the path is part of the issuer; " + other
+		return explanation{IssuerPath, "the path is part of the issuer; " + other}
 	}
-	return OtherIssuer, other
+	return explanation{OtherIssuer, other}
 }

@@ -72,9 +72,8 @@ type jsonReader struct {
 	end  int // the offset in text after the last token
 }
 
-// maxPathLength limits the length of a path. The paths of all inner nodes repeat it, so that the
-// sum of their lengths would not be bounded otherwise. The paths in a real policy have a few
-// hundred characters.
+// maxPathLength limits the length of a path. Each node has the full path, so that many nodes with a
+// long path would need much memory. The paths in a real policy have a few hundred characters.
 const maxPathLength = 1000
 
 func readJSON(text string) (*jsonReader, node) {
@@ -87,7 +86,7 @@ func readJSON(text string) (*jsonReader, node) {
 	return r, n
 }
 
-// fail sets the error, unless there is one already.
+// fail sets the error, unless it is already set.
 func (r *jsonReader) fail(n node, format string, args ...any) {
 	if r.err == nil {
 		path := strings.TrimPrefix(n.path+", ", ", ")
@@ -164,7 +163,7 @@ func (r *jsonReader) members(path string, depth int) []member {
 	return members
 }
 
-// readObject returns the members of an object. If it gets names, each member must have one of them.
+// readObject returns the members of an object. If names are given, each member must have one of them.
 func (r *jsonReader) readObject(n node, names ...string) []member {
 	members, ok := n.value.([]member)
 	if !ok {

@@ -9,7 +9,7 @@ import (
 // Suggestion is a trust policy for a job, with patterns that admit more jobs.
 type Suggestion struct {
 	Policy string  `json:"policy"`         // the trust policy, as JSON
-	Caveat string  `json:"open,omitempty"` // one sentence; empty without a caveat
+	Caveat string  `json:"open,omitempty"` // a limit of the policy, in one sentence; can be empty
 	Wider  []Wider `json:"wider"`
 }
 
@@ -104,8 +104,8 @@ func escapePattern(text string) string {
 	return strings.NewReplacer("*", "${*}", "?", "${?}", "${", "${$}{").Replace(text)
 }
 
-// suggestSubject returns a pattern for the subjects of the job's next runs, or "" if all runs have
-// the subject sub. It does not set the policy of the suggestion.
+// suggestSubject returns a suggestion without its policy, and a pattern for the subjects of the
+// job's next runs. The pattern is "" if all runs have the same subject.
 func (c requestContext) suggestSubject(sub string) (s Suggestion, pattern string) {
 	format := c.platform.subject
 	if _, context, ok := cutRepo(sub); ok && format.ownerKeys != nil && context != "" {
@@ -167,14 +167,13 @@ func suggestGitHubSubject(sub string) (s Suggestion) {
 	return s
 }
 
-// eachRun returns the caveat about a part of the subject that differs between runs.
+// eachRun returns the caveat for a part of the subject that can differ between runs.
 func eachRun(part string) string {
 	return fmt.Sprintf("its wildcard admits any %s, because the %[1]s can differ in each run", part)
 }
 
-// sameLengthPattern returns a pattern for IDs or hashes of the same length. The pattern contains
-// no "*", because overrun would then report it: a "*" can also match the parts after it if the
-// last part can contain a separator.
+// sameLengthPattern returns a pattern for IDs or hashes of the same length. It contains no "*",
+// which can match several parts of a subject and which overrun would report.
 func sameLengthPattern(value string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("{-}", r) {

@@ -13,16 +13,17 @@ var ownerClaims = []string{"repository", "repository_id", "repository_owner_id",
 	"project_id", "namespace_id", "organization_id", "organization_slug", "pipeline_id",
 	"oidc.circleci.com/project-id"}
 
-// restrictions describes which tokens of an issuer the conditions of a statement admit.
+// restrictions describes how the conditions of a statement restrict the tokens of an issuer.
 type restrictions struct {
 	subject  *scope // of the narrowest condition on sub; nil without such a condition
-	overrun  bool   // a pattern for sub has an overrun
+	overrun  bool   // a "*" in a pattern for sub can match several parts
 	owner    bool   // a condition on another claim restricts the owner
 	workflow bool   // a condition restricts the workflow
 	audience bool   // a condition restricts the audience
 }
 
-// addOverbroad adds the other jobs that a statement admits, for each issuer that it trusts.
+// addOverbroad adds findings about the other jobs that a statement admits, for each issuer that it
+// trusts.
 func (c requestContext) addOverbroad(s evaluatedStatement, found *findingList) {
 	for _, issuer := range c.trustedIssuers(s.Statement, found) {
 		p := platformOf(issuer)
@@ -53,8 +54,8 @@ func (c requestContext) addOverbroad(s evaluatedStatement, found *findingList) {
 	}
 }
 
-// trustedIssuers returns the issuers whose providers a statement names. The Principal "*" also
-// trusts the token's issuer, and trustedIssuers adds it as a danger.
+// trustedIssuers returns the issuers whose providers a statement names. The Principal "*" trusts
+// the token's issuer, and trustedIssuers adds a Danger for it.
 func (c requestContext) trustedIssuers(s Statement, found *findingList) (issuers []string) {
 	for _, p := range s.Principals {
 		_, issuer, ok := strings.Cut(p.Name, ":oidc-provider/")
@@ -71,8 +72,8 @@ func (c requestContext) trustedIssuers(s Statement, found *findingList) (issuers
 	return issuers
 }
 
-// restrictions returns which tokens of an issuer the conditions admit. It adds conditions that also
-// admit tokens that they seem to exclude.
+// restrictions returns how the conditions restrict the tokens of the platform's issuer. It adds a
+// Danger for each condition that also admits tokens that it seems to exclude.
 func (p platform) restrictions(
 	issuer string, conditions []evaluatedCondition, found *findingList,
 ) (r restrictions) {
@@ -91,7 +92,7 @@ func (p platform) restrictions(
 		case !p.hasKey(claim) || c.operator.negated:
 			continue
 		case acceptsMissing:
-			found.add(Danger, MissingAdmits, c.path,
+			found.add(Danger, MissingKeyAdmits, c.path,
 				"a token without %s also meets this condition; use %s",
 				escape(claim), escape(c.operator.base))
 		}
@@ -128,7 +129,7 @@ func (r *restrictions) addSubject(f subjectFormat, c evaluatedCondition, found *
 	for _, v := range c.Want {
 		if text := f.overrun(v); text != "" && c.operator.base == "StringLike" {
 			r.overrun = true
-			found.add(Danger, BranchHides, c.path, "%s", text)
+			found.add(Danger, WildcardOverrun, c.path, "%s", text)
 		}
 		if s := f.scope(c.operator.base, v); s.size > widest.size {
 			widest = s
@@ -140,7 +141,7 @@ func (r *restrictions) addSubject(f subjectFormat, c evaluatedCondition, found *
 	}
 }
 
-// scope is the set of jobs that a condition on sub admits.
+// scope describes the jobs that a condition on sub admits.
 type scope struct {
 	size size
 	kind Kind
@@ -206,12 +207,13 @@ func fixedPrefix(operator, v string) (prefix string, exact bool) {
 	return v[:end], false
 }
 
-// overrun describes the other jobs that a pattern admits if a "*" can match several parts of a
-// subject. The text after the "*" can then be part of a name that a developer chooses. Branch
-// names of CircleCI can contain "/", which separates the parts of its subjects. Step keys of
-// Buildkite can contain ":"
-// (https://buildkite.com/docs/pipelines/configure/step-types/command-step). Branch names in Git
-// cannot contain ":". overrun returns "" if the pattern admits no other jobs.
+// overrun describes the other jobs that a pattern admits because a "*" can match several parts of a
+// subject. It returns "" if there are none.
+//
+// The other jobs have the text after the "*" in a name that a developer chooses. Branch names of
+// CircleCI can contain "/", which separates the parts of its subjects. Step keys of Buildkite can
+// contain ":". Branch names in Git cannot contain ":".
+// https://buildkite.com/docs/pipelines/configure/step-types/command-step
 func (f subjectFormat) overrun(v string) string {
 	if f.partPrefixes == nil {
 		return ""

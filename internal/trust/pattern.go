@@ -169,9 +169,9 @@ func (c requestContext) expand(text string) (pattern, Result) {
 	var p pattern
 	result := Yes
 	for c.variables {
-		before, rest, found := strings.Cut(text, "${")
+		before, rest, ok := strings.Cut(text, "${")
 		name, after, closed := strings.Cut(rest, "}")
-		if !found {
+		if !ok {
 			break
 		}
 		if !closed {
@@ -185,11 +185,11 @@ func (c requestContext) expand(text string) (pattern, Result) {
 			if strings.ContainsAny(key+fallback, `,'"`) || hasDefault != ended {
 				return nil, Unknown // no other syntax of a default is documented
 			}
-			seen := c.lookup(key)
+			found := c.lookup(key)
 			switch {
-			case len(seen.values) == 1 && seen.unknown == "":
-				value = seen.values[0]
-			case len(seen.values) > 1 || seen.unknown != "":
+			case len(found.values) == 1 && found.unknown == "":
+				value = found.values[0]
+			case len(found.values) > 1 || found.unknown != "":
 				result = min(result, Unknown)
 			case hasDefault:
 				value = fallback
