@@ -7,8 +7,8 @@ import (
 )
 
 // ownerClaims are the claims besides sub that identify the owner of a job. A condition on one of
-// them restricts the owner, whatever the condition on sub is. job_workflow_ref is not one of them,
-// because any repository can call a public workflow.
+// them restricts the owner even if the condition on sub does not. job_workflow_ref is not in the
+// list, because any repository can call a public workflow.
 var ownerClaims = []string{"repository", "repository_id", "repository_owner_id", "enterprise_id",
 	"project_id", "namespace_id", "organization_id", "organization_slug", "pipeline_id",
 	"oidc.circleci.com/project-id"}

@@ -86,7 +86,7 @@ const bitbucket = "api.bitbucket.org/2.0/workspaces/*/pipelines-config/identity/
 // platforms are the platforms with special rules. The first platform that matches an issuer
 // applies.
 //
-// AWS supports no other claims as condition keys, whatever a token contains. As of October 2026:
+// AWS supports only these claims as condition keys. As of October 2026:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_sts.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 //
