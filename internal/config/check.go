@@ -23,8 +23,10 @@ const (
 // maxLen describe the values that are plausible for the key; see quotePlausible.
 type quoter func(text, extra string, maxLen int, fallback string) string
 
-// quote is the quoter for the value of a variable or a flag. It always quotes the value.
-func quote(text, _ string, _ int, _ string) string { return strconv.Quote(safetext.Sanitize(text)) }
+// quoteAny is the quoter for the value of a variable or a flag. It always quotes the value.
+func quoteAny(text, _ string, _ int, _ string) string {
+	return strconv.Quote(safetext.Sanitize(text))
+}
 
 // quotePlausible is the quoter for a value of the file. It quotes the value only if it has at most
 // maxLen bytes and consists of letters, digits and the extra characters. ECR_OIDC_CONFIG may name the
@@ -132,7 +134,7 @@ func allowPolicy(actions ...string) string {
 
 // CheckSessionName returns an error if STS does not accept name as a role session name. The error is
 // a predicate, such as "is empty", which the caller puts after the name of the setting.
-func CheckSessionName(name string) error { return check("session_name", []string{name}, quote) }
+func CheckSessionName(name string) error { return check("session_name", []string{name}, quoteAny) }
 
 // standardSessionName returns the value of AWS_ROLE_SESSION_NAME, or "" if it is not set.
 func standardSessionName(env token.Env) (string, error) {

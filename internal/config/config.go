@@ -32,7 +32,8 @@ type Settings struct {
 	AllowHTTPEndpoints bool          // custom endpoints on other hosts may use http
 }
 
-// RoleChain is a chain of roles. The first role is assumed by web identity, the others by AssumeRole.
+// RoleChain is a chain of roles. An OIDC token assumes the first role by web identity. All other roles
+// are assumed by AssumeRole.
 type RoleChain struct {
 	ARNs []string // in the order in which they are assumed; empty if no role is configured
 	From string   // the variable or the line of the file that sets the chain, for messages
@@ -121,7 +122,7 @@ func (e Entry) set(key, variable, text string) error {
 	if key == "role" {
 		texts = splitChain(text)
 	}
-	if err := check(key, texts, quote); err != nil {
+	if err := check(key, texts, quoteAny); err != nil {
 		return fmt.Errorf("%s %w", variable, err)
 	}
 	e[key] = Value{Texts: texts, From: variable}
@@ -174,12 +175,12 @@ func (c Config) For(reg registry.Registry) (s Settings, err error) {
 type level int
 
 const (
-	levelUnset level = iota
-	levelDefault
-	levelVariable
-	levelAccount
-	levelRegion
-	levelAccountVariable
+	levelUnset           level = iota
+	levelDefault               // default in the file
+	levelVariable              // a variable for all accounts
+	levelAccount               // the account's entry, or public, in the file
+	levelRegion                // the entry of the account's region in the file
+	levelAccountVariable       // a variable for the account, or for the public registry
 )
 
 // layers are the entries that apply to a registry, indexed by level.

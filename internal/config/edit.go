@@ -65,7 +65,7 @@ func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	var lines []string
 	entry := Entry{}
 	for _, setting := range s.NonEmpty() {
-		if err := check(setting.Key, setting.Texts, quote); err != nil {
+		if err := check(setting.Key, setting.Texts, quoteAny); err != nil {
 			return fmt.Errorf("--%s %w", strings.ReplaceAll(setting.Key, "_", "-"), err)
 		}
 		lines = append(lines, setting.Key+": "+yamlValue(setting.Texts))

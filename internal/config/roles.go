@@ -64,7 +64,7 @@ func isAccount(text string) bool {
 }
 
 // pairUse determines whether AWS_ROLE_ARN counts if AWS_WEB_IDENTITY_TOKEN_FILE is also set. The two
-// are a pair: that role trusts the token in that file, and not the token of another source.
+// are a pair: the role is for the token in that file, and not for the token of another source.
 type pairUse bool
 
 const (
@@ -191,7 +191,7 @@ func resolveChain(value Value, reg registry.Registry) RoleChain {
 			arn := fmt.Sprintf("arn:%s:iam::%s:role/%s", reg.Partition, reg.Account, text)
 			r.ARNs = append(r.ARNs, arn)
 		default:
-			err := check("role", []string{text}, quote)
+			err := check("role", []string{text}, quoteAny)
 			return RoleChain{Err: fmt.Errorf("%s %w", value.From, err)}
 		}
 	}
