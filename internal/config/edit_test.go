@@ -171,8 +171,9 @@ func TestSetAccountsInvalid(t *testing.T) {
 func TestCredsStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ecr-oidc.yaml")
 	for _, step := range []struct{ set, file string }{
-		{"desktop", "creds_store: \"desktop\"\n"}, {"osxkeychain",
-			"creds_store: \"osxkeychain\"\n"}, {"", ""},
+		{"desktop", "creds_store: \"desktop\"\n"},
+		{"osxkeychain", "creds_store: \"osxkeychain\"\n"},
+		{"", ""},
 	} {
 		if err := SetCredsStore(path, step.set); err != nil {
 			t.Fatal(err)

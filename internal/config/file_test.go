@@ -153,9 +153,10 @@ func TestFileInvalid(t *testing.T) {
 }
 
 func TestFileEmpty(t *testing.T) {
-	for _, text := range []string{"", "# only a comment\n", "---\n", "\n\n",
-		"\xef\xbb\xbf# from Notepad\r\n", strings.Repeat("# see [1\n",
-			40), "# head\n---\n"} {
+	for _, text := range []string{
+		"", "# only a comment\n", "---\n", "\n\n", "# head\n---\n",
+		"\xef\xbb\xbf# from Notepad\r\n", strings.Repeat("# see [1\n", 40),
+	} {
 		if p, err := planForFile(t, text, nil); err != nil || len(p.roles.ARNs) > 0 {
 			t.Errorf("%q: %+v, %v", text, p, err)
 		}

@@ -178,8 +178,8 @@ func TestSourcePrecedence(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := planForFile(t, tt.file, tt.env)
-			if err == nil && p.identity.Name != tt.want || err != nil &&
-				!strings.Contains(err.Error(), tt.want) {
+			if err == nil && p.identity.Name != tt.want ||
+				err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, %v, want %s", p.identity.Name, err, tt.want)
 			}
 		})
@@ -219,8 +219,8 @@ func TestSessionSettings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := planForFile(t, tt.file, tt.env)
-			if tt.want == "" && err != nil || tt.want != "" &&
-				(err == nil || !strings.Contains(err.Error(), tt.want)) {
+			if tt.want == "" && err != nil ||
+				tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})
