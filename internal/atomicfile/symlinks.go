@@ -13,7 +13,7 @@ import (
 const maxSymlinks = 40
 
 // ResolveSymlinks returns path as an absolute path without symlinks. The file and its directories
-// need not exist. If this process runs as root, a symlink of another user is an error, because that
+// do not have to exist. If this process runs as root, a symlink of another user is an error, because that
 // user could choose the file that root creates or changes. A user who has write permission for a
 // directory of the path can still replace that directory after ResolveSymlinks has returned.
 func ResolveSymlinks(path string) (string, error) {
@@ -37,7 +37,7 @@ func ResolveSymlinks(path string) (string, error) {
 		}
 		next := filepath.Join(resolved, name)
 		fi, err := os.Lstat(next)
-		// Opening the file reports the same error.
+		// An error is not returned here, because opening the file reports it.
 		if err != nil || fi.Mode()&fs.ModeSymlink == 0 {
 			resolved = next
 			continue
