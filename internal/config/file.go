@@ -130,9 +130,9 @@ func withoutPath(err error) error {
 // because the parser's time grows with the depth.
 const maxDepth = 32
 
-// isTooDeep reports whether the file may be nested more than maxDepth levels deep. It counts brackets
-// and list dashes without parsing the text. That can only reject a file, and only one that is not a
-// plausible configuration.
+// isTooDeep reports whether the file is nested more than maxDepth levels deep. It counts brackets and
+// list dashes without parsing the text, so the count is approximate. It may reject a file that is
+// valid YAML, but not a plausible configuration.
 func isTooDeep(b []byte) bool {
 	depth := 0
 	for line := range strings.Lines(string(b)) {
