@@ -70,7 +70,8 @@ func TestFileInvalid(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"misspelled key", "defualt: {role: x}",
 			`:1:1: unknown key "defualt"; ` +
-				`allowed keys are accounts, allowed_account_ids, creds_store, default, public`},
+				`allowed keys are accounts, allowed_account_ids, creds_store, ` +
+				`default, public`},
 		{"misspelled key of an entry", "default:\n  roel: x",
 			`:2:3: unknown key "roel"; allowed keys are audience, external_id, profile, role, `},
 		{"regions in the entry of a region",

@@ -23,6 +23,7 @@ func TestPrecedence(t *testing.T) {
 	}
 	source := func(n int) string { return []string{"github", "circleci", "buildkite", "aws"}[n] }
 	hours := func(n int) string { return fmt.Sprint(n+1, "h") }
+	duration := func(p plan) string { return strings.TrimSuffix(p.SessionDuration.String(), "0m0s") }
 	policy := func(n int) string { return fmt.Sprintf(`{"Statement":[%d]}`, n) }
 	for _, setting := range []struct {
 		key    string
@@ -46,7 +47,7 @@ func TestPrecedence(t *testing.T) {
 			"AWS_ROLE_SESSION_NAME"}, name,
 			func(p plan) string { return p.SessionName }},
 		{"session_duration", []string{region, account, "ECR_OIDC_SESSION_DURATION", def}, hours,
-			func(p plan) string { return strings.TrimSuffix(p.SessionDuration.String(), "0m0s") }},
+			duration},
 		{"external_id", []string{region, account, "ECR_OIDC_EXTERNAL_ID", def}, name,
 			func(p plan) string { return p.ExternalID }},
 		{"session_policy", []string{region, account, "ECR_OIDC_SESSION_POLICY", def}, policy,

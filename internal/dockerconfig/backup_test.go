@@ -42,7 +42,10 @@ func TestBackup(t *testing.T) {
 			path := writeConfig(t, tt.before)
 			update := func(change func(*File)) {
 				t.Helper()
-				err := Update(path, time.Minute, func(f *File) error { change(f); return nil })
+				err := Update(path, time.Minute, func(f *File) error {
+					change(f)
+					return nil
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
