@@ -234,7 +234,7 @@ test('what configure refuses fails the step in its words, and is taken back', as
     [{ registries: 'docker.io' }, /configuring Docker: "docker\.io" is not an ECR registry/],
     [{ registries: '--remove' }, /configuring Docker: "--remove" is not an ECR registry/],
     [{ registries: `${host}=no role!` }, /configuring Docker: configure: --role has "no role!", which is not a role/],
-    [{ registries: host, 'role-duration-seconds': '60' }, /configuring Docker: configure: --session-duration is "60"; allowed are/],
+    [{ registries: host, 'role-duration-seconds': '60' }, /configuring Docker: configure: --session-duration is "60"; it must be/],
     [{ registries: host, 'allowed-account-ids': '12345670123' }, /--allowed-account-ids has "12345670123", which is not an account number/],
   ]) {
     for (const mode of ['job', 'user']) {
