@@ -16,15 +16,15 @@ import (
 // Endpoints are those that Get would ask: the registry's own kind, a custom one where there is one, and a profile's for an
 // "aws" source. Nobody is asked for that, and no command is run.
 func TestEndpoints(t *testing.T) {
-	var asked atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
 	defer server.Close()
 	dir := t.TempDir()
-	ran := filepath.Join(dir, "ran")
+	marker := filepath.Join(dir, "ran")
 	profiles := filepath.Join(dir, "config")
 	if err := os.WriteFile(profiles, []byte(`
 [profile custom]
-credential_process = touch `+ran+`
+credential_process = touch `+marker+`
 endpoint_url = https://general.example
 services = own
 [services own]
@@ -94,7 +94,7 @@ sso_region = eu-west-2
 				t.Fatal(err)
 			}
 			r := Request{
-				Settings: config.Settings{Registry: parse(t, tt.host), Identity: settings, SessionName: "test"},
+				Settings: config.Settings{Registry: parseHost(t, tt.host), Identity: settings, SessionName: "test"},
 				Roles:    config.RoleChain{ARNs: []string{role}}, Identity: id, Env: env, Debug: func(string, ...any) {},
 			}
 			if tt.noRole {
@@ -106,7 +106,7 @@ sso_region = eu-west-2
 			}
 		})
 	}
-	if _, err := os.Stat(ran); err == nil || asked.Load() != 0 {
-		t.Errorf("a command was run: %v; %d requests", err == nil, asked.Load())
+	if _, err := os.Stat(marker); err == nil || requests.Load() != 0 {
+		t.Errorf("a command was run: %v; %d requests", err == nil, requests.Load())
 	}
 }

@@ -38,7 +38,7 @@ const (
 	role         = "arn:aws:iam::123456789012:role/teams/ci"
 )
 
-func parse(t *testing.T, host string) registry.Registry {
+func parseHost(t *testing.T, host string) registry.Registry {
 	t.Helper()
 	reg, ok := registry.Parse(host)
 	if !ok {
@@ -49,7 +49,7 @@ func parse(t *testing.T, host string) registry.Registry {
 
 // The host decides which endpoints are called; the standard variables can only add; a custom endpoint stands for
 // itself; and FIPS where AWS has none is an error and not a name that cannot be found.
-func TestVariant(t *testing.T) {
+func TestChooseVariant(t *testing.T) {
 	const (
 		plain, dual        = "123456789012.dkr.ecr.eu-west-2.amazonaws.com", "123456789012.dkr-ecr.eu-west-2.on.aws"
 		us, usFIPS         = "123456789012.dkr.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"
@@ -96,7 +96,7 @@ func TestVariant(t *testing.T) {
 		if tt.custom {
 			custom = aws.String("http://127.0.0.1:1")
 		}
-		r := Request{Settings: config.Settings{Registry: parse(t, tt.host)}}
+		r := Request{Settings: config.Settings{Registry: parseHost(t, tt.host)}}
 		r.chooseVariant(custom, &fips, &dual)
 		_, err := r.endpointURL(sts.ServiceID, custom, fips, smithyendpoints.Endpoint{}, nil)
 		if tt.wrong {
@@ -112,7 +112,7 @@ func TestVariant(t *testing.T) {
 }
 
 func TestError(t *testing.T) {
-	reg := parse(t, registryHost)
+	reg := parseHost(t, registryHost)
 	tests := []struct {
 		name string
 		err  Error
@@ -128,30 +128,30 @@ func TestError(t *testing.T) {
 			`AWS refused a password for ` + registryHost + ` to role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source github: AccessDeniedException: no`},
 		{"the password, no role", Error{Step: StepPassword, Registry: reg, Source: "aws", Code: "AccessDeniedException"},
 			"AWS refused a password for " + registryHost + ", source aws: AccessDeniedException"},
-		{"no answer", Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no answer in time"},
-			`asking AWS for role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source file: no answer in time`},
+		{"no answer", Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no response in time"},
+			`requesting role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source file: no response in time`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.err.Error(); got != tt.want {
 				t.Errorf("%s\nwant %s", got, tt.want)
 			}
-			if got := Code(fmt.Errorf("x: %w", &tt.err)); got != tt.err.Code {
+			if got := errorCode(fmt.Errorf("x: %w", &tt.err)); got != tt.err.Code {
 				t.Errorf("Code = %q", got)
 			}
 		})
 	}
-	if got := Code(errors.New("x")); got != "" {
+	if got := errorCode(errors.New("x")); got != "" {
 		t.Errorf("Code of another error = %q", got)
 	}
 }
 
 // What AWS and the token say is outside text: it stays on one line and does not flood it.
-func TestErrorIsOneLine(t *testing.T) {
+func TestErrorSingleLine(t *testing.T) {
 	const evil = "a\r\nb\u2028c\x1b[31m ##[error]\u202e"
 	for _, step := range []Step{StepWebIdentity, StepAssumeRole, StepPassword} {
 		for _, code := range []string{"", "SomeCode"} {
-			e := &Error{Step: step, Registry: parse(t, registryHost), Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: evil + strings.Repeat("s", 5000), Audience: evil + strings.Repeat("a", 5000), Code: code, Message: evil + strings.Repeat("m", 5000)}
+			e := &Error{Step: step, Registry: parseHost(t, registryHost), Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: evil + strings.Repeat("s", 5000), Audience: evil + strings.Repeat("a", 5000), Code: code, Message: evil + strings.Repeat("m", 5000)}
 			if got := e.Error(); strings.ContainsAny(got, "\r\n\x1b\u2028\u202e") || strings.Contains(got, "##[") || len(got) > 2500 {
 				t.Errorf("%q", got)
 			}
@@ -159,7 +159,7 @@ func TestErrorIsOneLine(t *testing.T) {
 	}
 }
 
-func TestShort(t *testing.T) {
+func TestDescribeRole(t *testing.T) {
 	for in, want := range map[string]string{
 		"arn:aws:iam::123456789012:role/ci":            "role ci in 123456789012",
 		"arn:aws-cn:iam::123456789012:role/teams/a/ci": "role teams/a/ci in 123456789012",
@@ -174,12 +174,12 @@ func TestShort(t *testing.T) {
 }
 
 // answer is what the SDK returns for an HTTP answer that it could not make sense of.
-func answer(status int, err error) error {
+func responseError(status int, err error) error {
 	return &smithy.OperationError{ServiceID: "STS", OperationName: "X", Err: &awshttp.ResponseError{RequestID: "r",
 		ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}}, Err: err}}}
 }
 
-func TestReason(t *testing.T) {
+func TestDescribeSDKError(t *testing.T) {
 	sent := func(err error) error {
 		return fmt.Errorf("operation error: %w", &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", URL: "https://sts.eu-west-2.amazonaws.com/?Token=secret", Err: err}})
 	}
@@ -188,28 +188,28 @@ func TestReason(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"ctx ended", fmt.Errorf("x: %w", context.DeadlineExceeded), "no answer in time"},
-		{"ctx ended while sending", sent(context.DeadlineExceeded), "no answer in time"},
-		{"the try's own limit", sent(timeout{}), "no answer in time from sts.eu-west-2.amazonaws.com"},
+		{"ctx ended", fmt.Errorf("x: %w", context.DeadlineExceeded), "no response in time"},
+		{"ctx ended while sending", sent(context.DeadlineExceeded), "no response in time"},
+		{"the try's own limit", sent(timeout{}), "no response in time from sts.eu-west-2.amazonaws.com"},
 		{"no such host", sent(&net.DNSError{Err: "no such host", Name: "sts.eu-west-2.amazonaws.com", IsNotFound: true}), "sts.eu-west-2.amazonaws.com: lookup sts.eu-west-2.amazonaws.com: no such host"},
 		{"refused", sent(errors.New("connection refused")), "sts.eu-west-2.amazonaws.com: connection refused"},
-		{"a proxy's page", answer(502, errors.New("<html>secret")), "HTTP 502"},
-		{"a redirect", answer(302, errors.New("secret")), "HTTP 302"},
-		{"a portal's page", answer(200, errors.New("deserialization failed: <html>secret")), "the answer is not AWS's (is there a proxy in between?)"},
-		{"an answer that was cut off", answer(200, fmt.Errorf("deserialization failed: %w", errCutOff)), "the connection was closed before the answer was complete"},
-		{"half of a text", answer(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)), "the answer is not AWS's (is there a proxy in between?)"},
-		{"too much", answer(500, fmt.Errorf("failed to copy error response body, %w", &http.MaxBytesError{Limit: maxResponse})), "the answer is longer than 1048576 bytes"},
+		{"a proxy's page", responseError(502, errors.New("<html>secret")), "HTTP 502"},
+		{"a redirect", responseError(302, errors.New("secret")), "HTTP 302"},
+		{"a portal's page", responseError(200, errors.New("deserialization failed: <html>secret")), "the response is not from AWS (is there a proxy in between?)"},
+		{"an answer that was cut off", responseError(200, fmt.Errorf("deserialization failed: %w", errTruncated)), "the connection was closed before the response was complete"},
+		{"half of a text", responseError(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)), "the response is not from AWS (is there a proxy in between?)"},
+		{"too much", responseError(500, fmt.Errorf("failed to copy error response body, %w", &http.MaxBytesError{Limit: maxResponse})), "the response is longer than 1048576 bytes"},
 		{"something else", errors.New("something else"), "something else"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := reason(tt.err); got != tt.want {
+			if got := describeSDKError(tt.err); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
 	}
 	for in, want := range map[string]string{"https://h:1/x?y": "h:1", "": "AWS", "::": "AWS", "/x": "AWS"} {
-		if got := host(in); got != want {
+		if got := hostOf(in); got != want {
 			t.Errorf("host(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -221,34 +221,34 @@ func (timeout) Error() string { return "Client.Timeout exceeded while awaiting h
 func (timeout) Timeout() bool { return true }
 
 // An error that AWS answered is said with its code; an answer that is not AWS's is no code.
-func TestRefused(t *testing.T) {
+func TestRequestError(t *testing.T) {
 	raw := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzIn0.c2lnbmF0dXJl"
 	r := Request{
-		Settings: config.Settings{Registry: parse(t, registryHost)},
+		Settings: config.Settings{Registry: parseHost(t, registryHost)},
 		Roles:    config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/hub", role}, From: "ECR_OIDC_ROLE"},
-		Identity: oidc(t),
+		Identity: oidcIdentity(t),
 		token:    token.Token{Raw: raw, Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
 		Env:      environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
 	}
-	e := r.refused(StepWebIdentity, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
+	e := r.requestError(StepWebIdentity, role, responseError(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
 	if e.Code != "ValidationError" || e.Message != "1 validation error: '***' and ***" {
 		t.Errorf("code %q, message %q", e.Code, e.Message)
 	}
 	if e.Step != StepWebIdentity || e.Role != role || e.From != "ECR_OIDC_ROLE" || e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" || e.Registry.Host != registryHost {
 		t.Errorf("%+v", e)
 	}
-	e = r.refused(StepPassword, "", answer(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
+	e = r.requestError(StepPassword, "", responseError(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
 	if e.Code != "" || e.Message != "HTTP 503" || e.Role != role {
 		t.Errorf("a proxy's page: code %q, message %q, role %q", e.Code, e.Message, e.Role)
 	}
 	r.Identity = awsIdentity()
-	if e := r.refused(StepAssumeRole, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
+	if e := r.requestError(StepAssumeRole, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
 		t.Errorf("an aws source: %+v", e)
 	}
 }
 
 // Of STS's refusals of a token one passes: AWS could not fetch the issuer's keys.
-func TestKeysNotFetched(t *testing.T) {
+func TestRetryIssuerKeys(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		want aws.Ternary
@@ -259,16 +259,16 @@ func TestKeysNotFetched(t *testing.T) {
 		{&smithy.GenericAPIError{Code: "AccessDenied", Message: "Couldn't retrieve verification key"}, aws.UnknownTernary},
 		{errors.New("Couldn't retrieve verification key"), aws.UnknownTernary},
 	} {
-		if got := keysNotFetched(answer(400, tt.err)); got != tt.want {
+		if got := retryIssuerKeys(responseError(400, tt.err)); got != tt.want {
 			t.Errorf("%v: %v, want %v", tt.err, got, tt.want)
 		}
 	}
 }
 
 // A certificate that is not AWS's will not be AWS's a second later; a connection that ended may hold next time.
-func TestConnectionError(t *testing.T) {
+func TestRetryConnection(t *testing.T) {
 	sent := func(err error) error { return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}} }
-	r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: oidc(t), Env: environ()}
+	r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)}, Identity: oidcIdentity(t), Env: environ()}
 	for _, tt := range []struct {
 		name             string
 		err              error
@@ -276,14 +276,14 @@ func TestConnectionError(t *testing.T) {
 	}{
 		{"certificate", sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false, false},
 		{"connection", sent(syscall.ECONNREFUSED), true, true},
-		{"cut off", answer(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", errCutOff)}), true, true},
-		{"half of a text", answer(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF)}), false, true},
-		{"a portal's page", answer(200, &smithy.DeserializationError{Err: errors.New("x")}), false, true},
+		{"cut off", responseError(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", errTruncated)}), true, true},
+		{"half of a text", responseError(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF)}), false, true},
+		{"a portal's page", responseError(200, &smithy.DeserializationError{Err: errors.New("x")}), false, true},
 	} {
 		if again := retryer(t.Context(), "", 0)().IsErrorRetryable(tt.err); again != tt.again {
 			t.Errorf("%s: again: %v", tt.name, again)
 		}
-		if retryable := r.refused(StepWebIdentity, role, tt.err).Retryable; retryable != tt.retryable {
+		if retryable := r.requestError(StepWebIdentity, role, tt.err).Retryable; retryable != tt.retryable {
 			t.Errorf("%s: retryable: %v", tt.name, retryable)
 		}
 	}
@@ -292,7 +292,7 @@ func TestConnectionError(t *testing.T) {
 // In each mode, with any number of attempts, temporary errors are retried and refusals are not.
 func TestRetryer(t *testing.T) {
 	api := func(code, message string) error {
-		return answer(400, &smithy.GenericAPIError{Code: code, Message: message})
+		return responseError(400, &smithy.GenericAPIError{Code: code, Message: message})
 	}
 	for _, mode := range []aws.RetryMode{"", aws.RetryModeStandard, aws.RetryModeAdaptive} {
 		for attempts, want := range map[int]int{0: maxAttempts, 1: 1, 7: 7} {
@@ -303,7 +303,7 @@ func TestRetryer(t *testing.T) {
 			for _, err := range []error{
 				api("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"),
 				api("Throttling", "Rate exceeded"),
-				answer(503, errors.New("x")),
+				responseError(503, errors.New("x")),
 			} {
 				if !r.IsErrorRetryable(err) {
 					t.Errorf("mode %q: not tried again: %v", mode, err)
@@ -323,8 +323,8 @@ func TestRetryer(t *testing.T) {
 // A throttle is tried again for as long as there is time, other faults twice, and both as often as the user says. When it
 // is over, the error is what AWS said last. No two processes wait alike, or they would come back together.
 func TestBackoff(t *testing.T) {
-	throttle := answer(400, &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"})
-	fault := answer(500, &smithy.GenericAPIError{Code: "InternalFailure"})
+	throttle := responseError(400, &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"})
+	fault := responseError(500, &smithy.GenericAPIError{Code: "InternalFailure"})
 	within := func(d time.Duration) context.Context {
 		ctx, cancel := context.WithTimeout(t.Context(), d)
 		t.Cleanup(cancel)
@@ -373,7 +373,7 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-func TestLoginPrintsRedacted(t *testing.T) {
+func TestCredentialsFormat(t *testing.T) {
 	l := Credentials{Username: "AWS", Password: "the-password", TTL: 12 * time.Hour}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
 		for _, v := range []any{l, []Credentials{l}, map[string]Credentials{"l": l}, struct{ Login Credentials }{l}} {
@@ -388,12 +388,12 @@ func TestLoginPrintsRedacted(t *testing.T) {
 	}
 }
 
-func TestLogin(t *testing.T) {
+func TestParseAuthorizationToken(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: awsIdentity()}
+	r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)}, Identity: awsIdentity()}
 	b64 := base64.StdEncoding.EncodeToString
 	expires := aws.Time(now.Add(12 * time.Hour))
-	got, err := r.credentials(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
+	got, err := r.parseAuthorizationToken(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
 	if want := (Credentials{Username: "AWS", Password: "pass:with:colons", TTL: 12 * time.Hour}); err != nil || got != want {
 		t.Errorf("login of %q with %q for %v, %v", got.Username, got.Password, got.TTL, err)
 	}
@@ -401,17 +401,17 @@ func TestLogin(t *testing.T) {
 		"none": nil, "empty": aws.String(""), "not base64": aws.String("AWS:secret"), "no colon": aws.String(b64([]byte("secret"))), "no user": aws.String(b64([]byte(":secret"))), "no password": aws.String(b64([]byte("AWS:"))),
 	} {
 		var e *Error
-		if got, err := r.credentials(encoded, expires, now); !errors.As(err, &e) || got != (Credentials{}) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "ECR's answer has no password in it") {
+		if got, err := r.parseAuthorizationToken(encoded, expires, now); !errors.As(err, &e) || got != (Credentials{}) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "the response of ECR contains no password") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := r.credentials(aws.String(b64([]byte("AWS:secret"))), nil, now); err == nil {
+	if _, err := r.parseAuthorizationToken(aws.String(b64([]byte("AWS:secret"))), nil, now); err == nil {
 		t.Error("a password that never expires is believed")
 	}
 }
 
 // Half a key pair is an error that names the half that is missing, and no other identity is looked for.
-func TestHalfAKeyPair(t *testing.T) {
+func TestIncompleteKeyPair(t *testing.T) {
 	for _, tt := range []struct {
 		env  []string
 		want string
@@ -419,7 +419,7 @@ func TestHalfAKeyPair(t *testing.T) {
 		{[]string{"AWS_ACCESS_KEY_ID=AKIA"}, "reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not set"},
 		{[]string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY= "}, "reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is set but empty"},
 	} {
-		r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: token.Identity{KeysOnly: true}, Env: environ(tt.env...)}
+		r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)}, Identity: token.Identity{KeysOnly: true}, Env: environ(tt.env...)}
 		if _, err := r.login(t.Context()); err == nil || err.Error() != tt.want {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
@@ -427,7 +427,7 @@ func TestHalfAKeyPair(t *testing.T) {
 }
 
 // A login that has expired has no one type in the SDK; each of its forms says which command renews it.
-func TestNoCredentials(t *testing.T) {
+func TestChainError(t *testing.T) {
 	sso := awsconfig.SharedConfig{Profile: "dev", SSOSession: &awsconfig.SSOSession{Name: "s"}}
 	legacy := awsconfig.SharedConfig{Profile: "old", SSOStartURL: "https://x"}
 	login := awsconfig.SharedConfig{Profile: "new", LoginSession: "l"}
@@ -442,21 +442,21 @@ func TestNoCredentials(t *testing.T) {
 		profile, command string
 	}{{sso, "dev", "aws sso login"}, {legacy, "old", "aws sso login"}, {login, "new", "aws login"}, {chained, "dev", "aws sso login"}} {
 		for _, err := range expired {
-			got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(tt.shared, fmt.Errorf("x: %w", err))
+			got := (Request{Env: func(string) (string, bool) { return "", false }}).chainError(tt.shared, fmt.Errorf("x: %w", err))
 			var e *SignInError
 			if !errors.As(got, &e) || e.Profile != tt.profile || e.Command != tt.command {
 				t.Errorf("profile %s, %T: %v", tt.shared.Profile, err, got)
 			}
 		}
 		var e *SignInError
-		if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(tt.shared, errors.New("connection refused")); errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
+		if got := (Request{Env: func(string) (string, bool) { return "", false }}).chainError(tt.shared, errors.New("connection refused")); errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
 			t.Errorf("profile %s, another fault: %v", tt.shared.Profile, got)
 		}
 	}
-	if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(plain, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}); !strings.HasPrefix(got.Error(), `finding AWS credentials in profile "default": `) {
+	if got := (Request{Env: func(string) (string, bool) { return "", false }}).chainError(plain, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}); !strings.HasPrefix(got.Error(), `finding AWS credentials in profile "default": `) {
 		t.Errorf("a profile without a login: %v", got)
 	}
-	if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}); got.Error() != `finding AWS credentials in profile "default": AccessDenied: no` {
+	if got := (Request{Env: func(string) (string, bool) { return "", false }}).chainError(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}); got.Error() != `finding AWS credentials in profile "default": AccessDenied: no` {
 		t.Errorf("AWS's refusal: %v", got)
 	}
 }
@@ -474,7 +474,7 @@ func environ(pairs ...string) token.Env {
 }
 
 // oidc is an identity that is a token.
-func oidc(t *testing.T) token.Identity {
+func oidcIdentity(t *testing.T) token.Identity {
 	t.Helper()
 	env := environ("ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")
 	id, err := token.Identify(env, token.Settings{HasRole: true})

@@ -11,7 +11,7 @@ import (
 
 // FuzzLogin holds that whatever ECR's answer has for an authorization token, there is a name and a password in what is
 // read of it, and that an error quotes nothing of it.
-func FuzzLogin(f *testing.F) {
+func FuzzParseAuthorizationToken(f *testing.F) {
 	for _, s := range []string{"AWS:password", "AWS:pass:word", ":", "AWS:", ":password", "AWS", ""} {
 		f.Add(base64.StdEncoding.EncodeToString([]byte(s)), int64(43200))
 	}
@@ -19,14 +19,14 @@ func FuzzLogin(f *testing.F) {
 	f.Add("not base64", int64(1<<62))
 	now := time.Unix(1700000000, 0)
 	f.Fuzz(func(t *testing.T, encoded string, life int64) {
-		got, err := Request{}.credentials(aws.String(encoded), aws.Time(now.Add(time.Duration(life))), now)
+		got, err := Request{}.parseAuthorizationToken(aws.String(encoded), aws.Time(now.Add(time.Duration(life))), now)
 		switch {
-		case err != nil && (got != Credentials{} || !strings.HasSuffix(err.Error(), "ECR's answer has no password in it")):
+		case err != nil && (got != Credentials{} || !strings.HasSuffix(err.Error(), "the response of ECR contains no password")):
 			t.Errorf("%q: %v, %v", encoded, got, err)
 		case err == nil && (got.Username == "" || got.Password == "" || strings.Contains(got.Username, ":") || got.TTL != time.Duration(life)):
 			t.Errorf("%q for %d: %#v", encoded, life, got)
 		}
-		if _, err := (Request{}).credentials(aws.String(encoded), nil, now); err == nil {
+		if _, err := (Request{}).parseAuthorizationToken(aws.String(encoded), nil, now); err == nil {
 			t.Errorf("%q: a password that is for ever", encoded)
 		}
 	})

@@ -30,13 +30,13 @@ type service struct {
 }
 
 // kind says how a service talks.
-type kind struct {
+type serviceOptions struct {
 	plain, http2 bool
-	refuses      int // connections that it closes before they say anything, and does not count
+	closeFirst   int // connections that it closes before they say anything, and does not count
 }
 
 // start starts a service that answers each action. Its answers are by the name of the action, or for any of them by "".
-func start(t *testing.T, k kind, answers map[string]string) *service {
+func startService(t *testing.T, k serviceOptions, answers map[string]string) *service {
 	t.Helper()
 	s := &service{}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -47,7 +47,7 @@ func start(t *testing.T, k kind, answers map[string]string) *service {
 	}))
 	s.EnableHTTP2 = k.http2
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.Listener = &refusing{s.Listener, k.refuses}
+	s.Listener = &closingListener{s.Listener, k.closeFirst}
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -68,19 +68,19 @@ func start(t *testing.T, k kind, answers map[string]string) *service {
 }
 
 // startBoth starts what stands in for AWS.
-func startBoth(t *testing.T, k kind) (sts, ecr *service) {
+func startServices(t *testing.T, k serviceOptions) (sts, ecr *service) {
 	t.Helper()
-	return start(t, k, map[string]string{"AssumeRoleWithWebIdentity": stsAnswer, "AssumeRole": strings.ReplaceAll(stsAnswer, "WithWebIdentity", "")}),
-		start(t, k, map[string]string{"": ecrAnswer})
+	return startService(t, k, map[string]string{"AssumeRoleWithWebIdentity": stsResponse, "AssumeRole": strings.ReplaceAll(stsResponse, "WithWebIdentity", "")}),
+		startService(t, k, map[string]string{"": ecrResponse})
 }
 
 // refusing hangs up on the first callers. One goroutine accepts.
-type refusing struct {
+type closingListener struct {
 	net.Listener
 	first int
 }
 
-func (l *refusing) Accept() (net.Conn, error) {
+func (l *closingListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil || l.first == 0 {
@@ -91,15 +91,15 @@ func (l *refusing) Accept() (net.Conn, error) {
 	}
 }
 
-func (s *service) saw() (opened, closed int, requests string) {
+func (s *service) counts() (opened, closed int, requests string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.opened, s.closed, strings.Join(s.requests, " ")
 }
 
 const (
-	stsAnswer = `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
-	ecrAnswer = `{"authorizationData":[{"authorizationToken":"QVdTOnNlY3JldA==","expiresAt":2082758400}]}`
+	stsResponse = `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
+	ecrResponse = `{"authorizationData":[{"authorizationToken":"QVdTOnNlY3JldA==","expiresAt":2082758400}]}`
 )
 
 // Connections are opened before there is anything to ask, and asked over; what cannot be used is replaced, and nothing
@@ -107,15 +107,15 @@ const (
 func TestPreconnect(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		kind    kind
+		kind    serviceOptions
 		setting string                                    // of the environment
 		between func(p *preconnection, sts, ecr *service) // between the opening and the asking
 		opened  int                                       // connections of each service
 	}{
 		{name: "HTTP/1.1", opened: 1},
-		{name: "HTTP/2", kind: kind{http2: true}, opened: 1},
-		{name: "HTTP/2 switched off", kind: kind{http2: true}, setting: "GODEBUG=http2client=0", opened: 1},
-		{name: "the first connection is refused", kind: kind{refuses: 1}, opened: 1},
+		{name: "HTTP/2", kind: serviceOptions{http2: true}, opened: 1},
+		{name: "HTTP/2 switched off", kind: serviceOptions{http2: true}, setting: "GODEBUG=http2client=0", opened: 1},
+		{name: "the first connection is refused", kind: serviceOptions{closeFirst: 1}, opened: 1},
 		{name: "closed by AWS meanwhile, and tried again by the SDK", opened: 2, between: func(_ *preconnection, sts, ecr *service) {
 			sts.CloseClientConnections()
 			ecr.CloseClientConnections()
@@ -128,12 +128,12 @@ func TestPreconnect(t *testing.T) {
 			if name, value, ok := strings.Cut(tt.setting, "="); ok {
 				t.Setenv(name, value)
 			}
-			sts, ecr := startBoth(t, tt.kind)
-			r := request(t, sts, ecr)
-			r.preconnected = preconnect(t, t.Context(), r)
-			opening(t, r.preconnected)
+			sts, ecr := startServices(t, tt.kind)
+			r := newTestRequest(t, sts, ecr)
+			r.preconnected = startPreconnect(t, t.Context(), r)
+			waitForConnections(t, r.preconnected)
 			for _, s := range []*service{sts, ecr} {
-				if _, _, requests := s.saw(); requests != "" {
+				if _, _, requests := s.counts(); requests != "" {
 					t.Fatalf("%s was asked before there was anything to ask: %s", s.URL, requests)
 				}
 			}
@@ -149,7 +149,7 @@ func TestPreconnect(t *testing.T) {
 				want = "HTTP/2.0"
 			}
 			for _, s := range []*service{sts, ecr} {
-				if opened, _, requests := s.saw(); opened != tt.opened || requests != want {
+				if opened, _, requests := s.counts(); opened != tt.opened || requests != want {
 					t.Errorf("%s saw %d connections, and the requests %q; want %d, %q", s.URL, opened, requests, tt.opened, want)
 				}
 			}
@@ -158,7 +158,7 @@ func TestPreconnect(t *testing.T) {
 }
 
 // preconnect is r.preconnect where nothing is wrong.
-func preconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
+func startPreconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
 	t.Helper()
 	p, err := r.preconnect(ctx)
 	if err != nil {
@@ -168,7 +168,7 @@ func preconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
 }
 
 // opening waits until all has been opened that is going to be, or has failed.
-func opening(t *testing.T, p *preconnection) {
+func waitForConnections(t *testing.T, p *preconnection) {
 	t.Helper()
 	hung := time.After(20 * time.Second)
 	for addr, conns := range p.conns {
@@ -185,14 +185,14 @@ func opening(t *testing.T, p *preconnection) {
 }
 
 // request asks two services that stand in for AWS.
-func request(t *testing.T, sts, ecr *service) Request {
+func newTestRequest(t *testing.T, sts, ecr *service) Request {
 	t.Helper()
 	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
 	t.Setenv("AWS_ENDPOINT_URL_ECR", ecr.URL)
 	r := Request{
-		Settings: config.Settings{Registry: parse(t, registryHost), SessionName: "test"},
+		Settings: config.Settings{Registry: parseHost(t, registryHost), SessionName: "test"},
 		Roles:    config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}},
-		Identity: oidc(t), token: token.Token{Raw: "x.y.z"}, Env: environ(), Debug: func(string, ...any) {},
+		Identity: oidcIdentity(t), token: token.Token{Raw: "x.y.z"}, Env: environ(), Debug: func(string, ...any) {},
 	}
 	if sts.Certificate() != nil {
 		r.roots = x509.NewCertPool()
@@ -203,29 +203,29 @@ func request(t *testing.T, sts, ecr *service) Request {
 }
 
 // A chain of roles asks STS twice, over one connection.
-func TestPreconnectOfAChain(t *testing.T) {
-	sts, ecr := startBoth(t, kind{})
-	r := request(t, sts, ecr)
+func TestPreconnectRoleChain(t *testing.T) {
+	sts, ecr := startServices(t, serviceOptions{})
+	r := newTestRequest(t, sts, ecr)
 	r.Roles.ARNs = append(r.Roles.ARNs, "arn:aws:iam::210987654321:role/next")
-	r.preconnected = preconnect(t, t.Context(), r)
+	r.preconnected = startPreconnect(t, t.Context(), r)
 	if _, err := r.login(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if opened, _, requests := sts.saw(); opened != 1 || requests != "HTTP/1.1 HTTP/1.1" {
+	if opened, _, requests := sts.counts(); opened != 1 || requests != "HTTP/1.1 HTTP/1.1" {
 		t.Errorf("STS saw %d connections and the requests %q", opened, requests)
 	}
 }
 
 // What was opened is closed when the get is over, used or not.
 func TestPreconnectCloses(t *testing.T) {
-	sts, ecr := startBoth(t, kind{})
+	sts, ecr := startServices(t, serviceOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	opening(t, preconnect(t, ctx, request(t, sts, ecr)))
+	waitForConnections(t, startPreconnect(t, ctx, newTestRequest(t, sts, ecr)))
 	cancel()
 	for _, s := range []*service{sts, ecr} {
 		for hung := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-			opened, closed, _ := s.saw()
+			opened, closed, _ := s.counts()
 			if opened == 1 && closed == 1 {
 				break
 			}
@@ -237,21 +237,21 @@ func TestPreconnectCloses(t *testing.T) {
 }
 
 // Nothing is opened where there is no TLS; and a certificate that is not trusted is not asked.
-func TestPreconnectOpensNothing(t *testing.T) {
+func TestPreconnectSkipped(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		kind    kind
+		kind    serviceOptions
 		foreign bool   // certificates
 		once    bool   // AWS_MAX_ATTEMPTS is 1
 		want    string // the error
 	}{
-		{name: "http", kind: kind{plain: true}},
+		{name: "http", kind: serviceOptions{plain: true}},
 		{name: "one try", once: true},
 		{name: "unknown authority", foreign: true, want: "certificate signed by unknown authority"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			sts, ecr := startBoth(t, tt.kind)
-			r := request(t, sts, ecr)
+			sts, ecr := startServices(t, tt.kind)
+			r := newTestRequest(t, sts, ecr)
 			if tt.foreign {
 				r.roots = x509.NewCertPool()
 			}
@@ -259,16 +259,16 @@ func TestPreconnectOpensNothing(t *testing.T) {
 				t.Setenv("AWS_MAX_ATTEMPTS", "1")
 				r.Env = environ("AWS_MAX_ATTEMPTS=1")
 			}
-			r.preconnected = preconnect(t, t.Context(), r)
-			opening(t, r.preconnected)
-			if opened, _, _ := sts.saw(); opened != 0 && !tt.foreign {
+			r.preconnected = startPreconnect(t, t.Context(), r)
+			waitForConnections(t, r.preconnected)
+			if opened, _, _ := sts.counts(); opened != 0 && !tt.foreign {
 				t.Errorf("%d connections", opened)
 			}
 			_, err := r.login(t.Context())
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
-			opened, _, requests := sts.saw()
+			opened, _, requests := sts.counts()
 			if tt.want != "" && requests != "" {
 				t.Errorf("STS was asked: %s", requests)
 			}
@@ -281,7 +281,7 @@ func TestPreconnectOpensNothing(t *testing.T) {
 
 // A wrong setting is reported before anything is opened, also to the other service, whose endpoint
 // is good.
-func TestPreconnectReportsSettings(t *testing.T) {
+func TestPreconnectSettingErrors(t *testing.T) {
 	for _, tt := range []struct{ setting, value, want string }{
 		{"AWS_USE_FIPS_ENDPOINT", "perhaps", "AWS_USE_FIPS_ENDPOINT"},
 		{
@@ -298,8 +298,8 @@ func TestPreconnectReportsSettings(t *testing.T) {
 		},
 	} {
 		t.Run(tt.setting, func(t *testing.T) {
-			sts, ecr := startBoth(t, kind{})
-			r := request(t, sts, ecr)
+			sts, ecr := startServices(t, serviceOptions{})
+			r := newTestRequest(t, sts, ecr)
 			t.Setenv(tt.setting, tt.value)
 			r.Env = environ(tt.setting + "=" + tt.value)
 			p, err := r.preconnect(t.Context())
@@ -310,7 +310,7 @@ func TestPreconnectReportsSettings(t *testing.T) {
 				t.Errorf("get: %v, want %v", again, err)
 			}
 			for _, s := range []*service{sts, ecr} {
-				if opened, _, requests := s.saw(); opened != 0 || requests != "" {
+				if opened, _, requests := s.counts(); opened != 0 || requests != "" {
 					t.Errorf("%s saw %d connections and the requests %q", s.URL, opened, requests)
 				}
 			}
@@ -319,7 +319,7 @@ func TestPreconnectReportsSettings(t *testing.T) {
 }
 
 // A proxy's connections are its own affair.
-func TestDirect(t *testing.T) {
+func TestDirectAddr(t *testing.T) {
 	through := func(proxy string) func(*http.Request) (*url.URL, error) {
 		return func(r *http.Request) (*url.URL, error) {
 			if r.URL.Host != "sts.eu-west-2.amazonaws.com" || proxy == "" {
@@ -339,7 +339,7 @@ func TestDirect(t *testing.T) {
 		{"http://api.ecr.eu-west-2.amazonaws.com/", "", ""},
 		{"", "", ""},
 	} {
-		if got := direct(tt.url, through(tt.proxy)); got != tt.want {
+		if got := directAddr(tt.url, through(tt.proxy)); got != tt.want {
 			t.Errorf("%s through %q: %q, want %q", tt.url, tt.proxy, got, tt.want)
 		}
 	}

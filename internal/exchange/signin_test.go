@@ -23,7 +23,7 @@ import (
 )
 
 // oidcService starts a service that answers CreateToken with answer, and returns a login whose tokens it renews.
-func oidcService(t *testing.T, answer http.HandlerFunc) signIn {
+func startOIDCService(t *testing.T, answer http.HandlerFunc) signIn {
 	t.Helper()
 	home := t.TempDir()
 	t.Setenv("HOME", home)
@@ -48,7 +48,7 @@ func oidcService(t *testing.T, answer http.HandlerFunc) signIn {
 }
 
 // leave writes an SSO token that lives for that long.
-func leave(t *testing.T, login signIn, life time.Duration, refreshToken string) {
+func writeToken(t *testing.T, login signIn, life time.Duration, refreshToken string) {
 	b, err := json.Marshal(map[string]string{
 		"accessToken": "x", "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
 		"clientId": "id", "clientSecret": "secret", "refreshToken": refreshToken,
@@ -64,14 +64,14 @@ func leave(t *testing.T, login signIn, life time.Duration, refreshToken string) 
 	}
 }
 
-func refuse(rw http.ResponseWriter) {
+func refuseRenewalResponse(rw http.ResponseWriter) {
 	rw.Header().Set("X-Amzn-Errortype", "InvalidGrantException")
 	rw.WriteHeader(http.StatusBadRequest)
 	fmt.Fprint(rw, `{"error": "invalid_grant"}`)
 }
 
 // A token that is valid, or cannot be renewed, is read without a lock. On Windows every read takes the lock.
-func TestNothingToRenew(t *testing.T) {
+func TestRetrieveWithoutLock(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("there each look takes the lock, so that it cannot be in a renewal's way")
 	}
@@ -84,9 +84,12 @@ func TestNothingToRenew(t *testing.T) {
 		"good, not renewable": {time.Hour, "", true},
 		"past renewing":       {-time.Hour, "", false},
 	} {
-		login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Errorf("%s: AWS was asked", name); refuse(rw) })
-		leave(t, login, tt.life, tt.refreshToken)
-		if _, err := login.retrieve(t.Context()); (err == nil) != tt.good || !tt.good && !loginOver(err) {
+		login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+			t.Errorf("%s: AWS was asked", name)
+			refuseRenewalResponse(rw)
+		})
+		writeToken(t, login, tt.life, tt.refreshToken)
+		if _, err := login.retrieve(t.Context()); (err == nil) != tt.good || !tt.good && !needsLogin(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(login.file + ".lock"); !errors.Is(err, os.ErrNotExist) {
@@ -97,17 +100,17 @@ func TestNothingToRenew(t *testing.T) {
 
 // Another program, which does not know our lock, has spent the refresh token and writes the new one down only after we
 // were refused: its token is taken.
-func TestAnotherProgramWasFaster(t *testing.T) {
+func TestRenewedByAnotherProgram(t *testing.T) {
 	var login signIn
 	var others sync.WaitGroup
-	login = oidcService(t, func(rw http.ResponseWriter, _ *http.Request) {
-		refuse(rw)
+	login = startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		refuseRenewalResponse(rw)
 		others.Go(func() {
-			time.Sleep(renewalPause / 2)
-			leave(t, login, time.Hour, "next")
+			time.Sleep(rereadDelay / 2)
+			writeToken(t, login, time.Hour, "next")
 		})
 	})
-	leave(t, login, -time.Hour, "spent")
+	writeToken(t, login, -time.Hour, "spent")
 	if _, err := login.retrieve(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -115,32 +118,32 @@ func TestAnotherProgramWasFaster(t *testing.T) {
 }
 
 // Where the lock's file cannot be created, an expired token is not renewed, and a valid one is used.
-func TestNoRenewalWithoutALock(t *testing.T) {
-	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuse(rw) })
+func TestNoRenewalWithoutLock(t *testing.T) {
+	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuseRenewalResponse(rw) })
 	if err := os.Mkdir(login.file+".lock", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	leave(t, login, time.Hour, "next")
+	writeToken(t, login, time.Hour, "next")
 	if _, err := login.retrieve(t.Context()); err != nil {
 		t.Error(err)
 	}
-	leave(t, login, -time.Hour, "next")
-	var expired *unrenewable
+	writeToken(t, login, -time.Hour, "next")
+	var expired *renewalError
 	if _, err := login.retrieve(t.Context()); !errors.As(err, &expired) {
 		t.Error(err)
 	}
 }
 
 // A file that somebody is writing in place is read again.
-func TestTornToken(t *testing.T) {
-	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuse(rw) })
+func TestPartiallyWrittenToken(t *testing.T) {
+	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuseRenewalResponse(rw) })
 	if err := os.WriteFile(login.file, []byte(`{"accessToken": "half`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var others sync.WaitGroup
 	others.Go(func() {
-		time.Sleep(renewalPause / 2)
-		leave(t, login, time.Hour, "next")
+		time.Sleep(rereadDelay / 2)
+		writeToken(t, login, time.Hour, "next")
 	})
 	if _, err := login.retrieve(t.Context()); err != nil {
 		t.Error(err)
@@ -149,24 +152,24 @@ func TestTornToken(t *testing.T) {
 }
 
 // A refused renewal is reported after one pause, in which AWS is not asked a second time.
-func TestRefusedForGood(t *testing.T) {
-	var asked atomic.Int32
-	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { asked.Add(1); refuse(rw) })
-	leave(t, login, -time.Hour, "spent")
+func TestRenewalRefusedOnce(t *testing.T) {
+	var requests atomic.Int32
+	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) { requests.Add(1); refuseRenewalResponse(rw) })
+	writeToken(t, login, -time.Hour, "spent")
 	start := time.Now()
 	_, err := login.retrieve(t.Context())
-	if took := time.Since(start); !refused(err) || asked.Load() != 1 || took > renewalPause+3*time.Second {
-		t.Errorf("%v after %v and %d requests", err, took, asked.Load())
+	if took := time.Since(start); !renewalRefused(err) || requests.Load() != 1 || took > rereadDelay+3*time.Second {
+		t.Errorf("%v after %v and %d requests", err, took, requests.Load())
 	}
 }
 
 // Without a folder there is no login, and none is made.
-func TestNoLogin(t *testing.T) {
-	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuse(rw) })
+func TestNoTokenFile(t *testing.T) {
+	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuseRenewalResponse(rw) })
 	if err := os.RemoveAll(filepath.Dir(login.file)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := login.retrieve(t.Context()); !loginOver(err) {
+	if _, err := login.retrieve(t.Context()); !needsLogin(err) {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(filepath.Dir(login.file)); !errors.Is(err, os.ErrNotExist) {
@@ -175,19 +178,19 @@ func TestNoLogin(t *testing.T) {
 }
 
 // What AWS answers to a renewal, and whether a new login would mend it.
-func TestRefusedRenewal(t *testing.T) {
+func TestRenewalRefused(t *testing.T) {
 	for code, want := range map[string]bool{
 		"InvalidGrantException": true, "ExpiredTokenException": true, "InvalidClientException": true, "UnauthorizedClientException": true,
 		"SlowDownException": false, "InvalidRequestException": false, "SomethingNew": false,
 	} {
-		login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("X-Amzn-Errortype", code)
 			rw.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(rw, `{}`)
 		})
-		leave(t, login, -time.Hour, "token")
-		if _, err := login.credentials.Retrieve(t.Context()); err == nil || refused(err) != want || !strings.Contains(err.Error(), code) {
-			t.Errorf("%s: refused: %v: %v", code, refused(err), err)
+		writeToken(t, login, -time.Hour, "token")
+		if _, err := login.credentials.Retrieve(t.Context()); err == nil || renewalRefused(err) != want || !strings.Contains(err.Error(), code) {
+			t.Errorf("%s: refused: %v: %v", code, renewalRefused(err), err)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // FuzzRequestURL holds that the job's bearer goes to https, or stays on this machine, whatever the variable says, and
 // that an error does not quote it.
-func FuzzRequestURL(f *testing.F) {
+func FuzzParseEndpoint(f *testing.F) {
 	for _, s := range []string{
 		"https://run-actions-1-azure-eastus.actions.githubusercontent.com/222//idtoken/a/b?api-version=2.0", "http://127.0.0.1:1/x",
 		"http://localhost@evil.example/", "http://[::1%25lo]/", "HTTP://LOCALHOST", "http://127.0.0.1.evil.example", "https:evil.example", "//x", "\x00",
@@ -33,7 +33,7 @@ func FuzzRequestURL(f *testing.F) {
 
 // FuzzReply holds that no answer of a token endpoint makes the reader panic, that a value is never empty or padded, and
 // that an error, which people get to see, quotes nothing of the answer.
-func FuzzReply(f *testing.F) {
+func FuzzResponse(f *testing.F) {
 	for _, s := range []string{`{"count":1,"value":"a.b.c"}`, `{"value":" a "}`, `{"value":null}`, `{"value":{"value":"x"}}`, `{"VALUE":"a"}`, `{"value":"a","value":""}`, "<html>", "[]", "null", ""} {
 		f.Add([]byte(s))
 	}
@@ -42,7 +42,7 @@ func FuzzReply(f *testing.F) {
 		switch {
 		case err == nil && (value == "" || strings.TrimSpace(value) != value):
 			t.Errorf("%q: %q", body, value)
-		case err != nil && err.Error() != "the answer is not JSON (is there a proxy in between?)" && err.Error() != `the answer has no "value" in it`:
+		case err != nil && err.Error() != "the response is not JSON (is there a proxy in between?)" && err.Error() != `the response has no field "value"`:
 			t.Errorf("%q: %v", body, err)
 		}
 	})

@@ -11,17 +11,17 @@ import (
 )
 
 // outcome is a cell of README's tables.
-type outcome int
+type identityKind int
 
 const (
-	usesToken   outcome = iota
-	usesKeys            // and nothing else
-	usesSDK             // the SDK's chain
-	wantNoToken         // *MissingError
-	noRole              // *NoRoleError
+	usesToken    identityKind = iota
+	usesKeys                  // and nothing else
+	usesSDK                   // the SDK's chain
+	missingToken              // *MissingError
+	missingRole               // *NoRoleError
 )
 
-func (o outcome) String() string {
+func (o identityKind) String() string {
 	return [...]string{"the token", "the keys alone", "the SDK's chain", "no token", "no role"}[o]
 }
 
@@ -31,15 +31,15 @@ func identify(t *testing.T, role bool, settings Settings, pairs ...string) (Iden
 	return Identify(environ(pairs...), settings)
 }
 
-func outcomeOf(t *testing.T, s Identity, err error) outcome {
+func identityKindOf(t *testing.T, s Identity, err error) identityKind {
 	t.Helper()
 	var missing *MissingError
 	var role *NoRoleError
 	switch {
 	case errors.As(err, &missing):
-		return wantNoToken
+		return missingToken
 	case errors.As(err, &role):
-		return noRole
+		return missingRole
 	case err != nil:
 		t.Fatalf("Identify: %v", err)
 	case s.OIDC():
@@ -68,21 +68,21 @@ func TestIdentifyInCI(t *testing.T) {
 	cells := []struct {
 		name                   string
 		role, token, keys, pod bool
-		want                   outcome
+		want                   identityKind
 	}{
 		{"role, token", true, true, false, false, usesToken},
 		{"role, token, keys", true, true, true, false, usesToken},
 		{"role, token, keys, pod", true, true, true, true, usesToken},
-		{"role", true, false, false, false, wantNoToken},
-		{"role, keys", true, false, true, false, wantNoToken},
-		{"role, pod", true, false, false, true, wantNoToken},
+		{"role", true, false, false, false, missingToken},
+		{"role, keys", true, false, true, false, missingToken},
+		{"role, pod", true, false, false, true, missingToken},
 		{"token, keys", false, true, true, false, usesKeys},
 		{"keys", false, false, true, false, usesKeys},
 		{"keys, pod", false, false, true, true, usesKeys},
-		{"token", false, true, false, false, noRole},
-		{"token, pod", false, true, false, true, noRole},
-		{"nothing", false, false, false, false, noRole},
-		{"pod", false, false, false, true, noRole},
+		{"token", false, true, false, false, missingRole},
+		{"token, pod", false, true, false, true, missingRole},
+		{"nothing", false, false, false, false, missingRole},
+		{"pod", false, false, false, true, missingRole},
 	}
 	for _, ci := range cis {
 		for _, cell := range cells {
@@ -98,7 +98,7 @@ func TestIdentifyInCI(t *testing.T) {
 					pairs = append(pairs, pod...)
 				}
 				s, err := identify(t, cell.role, Settings{}, pairs...)
-				if got := outcomeOf(t, s, err); got != cell.want {
+				if got := identityKindOf(t, s, err); got != cell.want {
 					t.Fatalf("Identify gives %v, want %v", got, cell.want)
 				}
 				if want := map[bool]string{true: "aws", false: ci.name}[cell.want == usesKeys]; s.Name != want {
@@ -121,7 +121,7 @@ func TestIdentifyInCI(t *testing.T) {
 	}
 }
 
-func TestIdentifyElsewhere(t *testing.T) {
+func TestIdentifyOutsideCI(t *testing.T) {
 	pod := []string{"AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token", "AWS_ROLE_ARN=arn:aws:iam::123456789012:role/pod"}
 	keys := []string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY=0123456789abcdef"}
 	tests := []struct {
@@ -129,7 +129,7 @@ func TestIdentifyElsewhere(t *testing.T) {
 		role     bool
 		settings Settings
 		env      []string
-		want     outcome
+		want     identityKind
 	}{
 		{"machine", false, Settings{}, nil, usesSDK},
 		{"machine with a role", true, Settings{}, nil, usesSDK},
@@ -140,21 +140,21 @@ func TestIdentifyElsewhere(t *testing.T) {
 		{"aws chosen in a CI", true, Settings{Source: "aws"}, []string{"GITHUB_ACTIONS=true"}, usesSDK},
 		{"aws chosen in a CI, keys, no role", false, Settings{Source: "aws"}, append(keys, "GITHUB_ACTIONS=true"), usesSDK},
 		{"file chosen in a CI", true, Settings{Source: "file"}, append(pod, "GITHUB_ACTIONS=true"), usesToken},
-		{"file chosen without one", true, Settings{Source: "file"}, nil, wantNoToken},
-		{"a source chosen is never the keys", false, Settings{Source: "github"}, append(keys, "GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"), noRole},
-		{"a source chosen whose token is missing", true, Settings{Source: "buildkite"}, append(keys, "GITHUB_ACTIONS=true"), wantNoToken},
+		{"file chosen without one", true, Settings{Source: "file"}, nil, missingToken},
+		{"a source chosen is never the keys", false, Settings{Source: "github"}, append(keys, "GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"), missingRole},
+		{"a source chosen whose token is missing", true, Settings{Source: "buildkite"}, append(keys, "GITHUB_ACTIONS=true"), missingToken},
 		{"a token of the user's in a CI", true, Settings{}, append(keys, "CIRCLECI=true", "ECR_OIDC_TOKEN=0123456789abcdef"), usesToken},
 		{"a token of the user's in a CI, keys, no role", false, Settings{}, append(keys, "CIRCLECI=true", "ECR_OIDC_TOKEN=0123456789abcdef"), usesKeys},
-		{"a token of the user's, no role", false, Settings{}, []string{"ECR_OIDC_TOKEN=0123456789abcdef"}, noRole},
-		{"a token of the user's and keys on a machine, no role", false, Settings{}, append(keys, "ECR_OIDC_TOKEN=0123456789abcdef"), noRole},
-		{"env chosen, no token", true, Settings{Source: "env"}, nil, wantNoToken},
+		{"a token of the user's, no role", false, Settings{}, []string{"ECR_OIDC_TOKEN=0123456789abcdef"}, missingRole},
+		{"a token of the user's and keys on a machine, no role", false, Settings{}, append(keys, "ECR_OIDC_TOKEN=0123456789abcdef"), missingRole},
+		{"env chosen, no token", true, Settings{Source: "env"}, nil, missingToken},
 		{"GitLab's conventional variable", true, Settings{}, []string{"GITLAB_CI=true", "STS_AMAZONAWS_COM_ID_TOKEN=0123456789abcdef"}, usesToken},
-		{"that variable elsewhere", true, Settings{Source: "env"}, []string{"STS_AMAZONAWS_COM_ID_TOKEN=0123456789abcdef"}, wantNoToken},
+		{"that variable elsewhere", true, Settings{Source: "env"}, []string{"STS_AMAZONAWS_COM_ID_TOKEN=0123456789abcdef"}, missingToken},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := identify(t, tt.role, tt.settings, tt.env...)
-			if got := outcomeOf(t, s, err); got != tt.want {
+			if got := identityKindOf(t, s, err); got != tt.want {
 				t.Errorf("Identify gives %v (%v), want %v", got, err, tt.want)
 			}
 		})
@@ -162,7 +162,7 @@ func TestIdentifyElsewhere(t *testing.T) {
 }
 
 // An error says of the one variable that a person has to look at whether it is missing or empty.
-func TestIdentifyNamesTheVariable(t *testing.T) {
+func TestIdentifyErrorNamesVariable(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	tests := []struct {
 		name     string
@@ -308,7 +308,7 @@ func TestTokenFromVariableAndFile(t *testing.T) {
 	}
 }
 
-func TestTokenFileThatIsNoUse(t *testing.T) {
+func TestTokenFileInvalid(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
@@ -322,7 +322,7 @@ func TestTokenFileThatIsNoUse(t *testing.T) {
 		{"a directory", dir, dir},
 		{"empty", write("empty", " \n"), "empty is empty"},
 		{"not a JWT", write("noise", "hunter2hunter2"), "not a JWT"},
-		{"5 MB", write("long", strings.Repeat("hunter2", 5<<20/7)), "it is longer than the 20000 characters that STS takes (from "},
+		{"5 MB", write("long", strings.Repeat("hunter2", 5<<20/7)), "it is longer than the 20000 characters that STS accepts (from "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := identify(t, true, Settings{TokenFile: tt.path})
@@ -338,7 +338,7 @@ func TestTokenFileThatIsNoUse(t *testing.T) {
 }
 
 // Only what can be asked again can be renewed.
-func TestRenewable(t *testing.T) {
+func TestSourceRenewable(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for _, tt := range []struct {
 		env      []string

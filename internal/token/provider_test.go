@@ -12,13 +12,13 @@ import (
 // Every row of the table is complete, and documented: its secrets are redacted, its advice exists, docs/sources.md has its
 // section with its name, and the JSON Schema allows it.
 func TestProviders(t *testing.T) {
-	docs := readFileText(t, "../../docs/sources.md")
+	docs := readText(t, "../../docs/sources.md")
 	var schema struct {
 		Defs map[string]struct {
 			Properties map[string]struct{ Enum []string }
 		} `json:"$defs"`
 	}
-	if err := json.Unmarshal([]byte(readFileText(t, "../../ecr-oidc.schema.json")), &schema); err != nil {
+	if err := json.Unmarshal([]byte(readText(t, "../../ecr-oidc.schema.json")), &schema); err != nil {
 		t.Fatal(err)
 	}
 	var allowed []string
@@ -56,7 +56,7 @@ func TestProviders(t *testing.T) {
 		checkVariables(t, p)
 		if p.Label != "" {
 			for file, want := range map[string]string{"../../SECURITY.md": "| `" + p.Name + "` |", "../../README.md": p.Label} {
-				if !strings.Contains(readFileText(t, file), want) && !strings.Contains(readFileText(t, file), "| `"+p.Name+"`, ") {
+				if !strings.Contains(readText(t, file), want) && !strings.Contains(readText(t, file), "| `"+p.Name+"`, ") {
 					t.Errorf("%s does not name %s", file, want)
 				}
 			}
@@ -73,7 +73,7 @@ func TestProviders(t *testing.T) {
 	}
 	all := strings.Join(Sources(), "`, `")
 	for _, file := range []string{"../../README.md", "../../docs/configuration.md"} {
-		if !strings.Contains(readFileText(t, file), "| `"+all+"` |") {
+		if !strings.Contains(readText(t, file), "| `"+all+"` |") {
 			t.Errorf("%s does not list the sources `%s`", file, all)
 		}
 	}
@@ -98,7 +98,7 @@ func checkVariables(t *testing.T, p Provider) {
 }
 
 // A machine of another CI may run GitHub's jobs, so GitHub is detected first, and README has the order of all.
-func TestOrderOfProviders(t *testing.T) {
+func TestProviderOrder(t *testing.T) {
 	var order []string
 	for _, p := range providers() {
 		if p.Detect != nil {
@@ -106,7 +106,7 @@ func TestOrderOfProviders(t *testing.T) {
 		}
 	}
 	want := order[0] + " first, then " + strings.Join(order[1:], ", ") + ";"
-	readme := strings.Join(strings.Fields(readFileText(t, "../../README.md")), " ")
+	readme := strings.Join(strings.Fields(readText(t, "../../README.md")), " ")
 	if order[0] != "GitHub Actions" || !strings.Contains(readme, want) {
 		t.Errorf("README does not say %q", want)
 	}
@@ -114,7 +114,7 @@ func TestOrderOfProviders(t *testing.T) {
 
 // The token in a file is not in the environment. It looks like a token, which safetext.Redact redacts wherever it stands;
 // internal/exchange redacts it as the request's own token too.
-func TestFileSecret(t *testing.T) {
+func TestFileTokenIsSecret(t *testing.T) {
 	path := t.TempDir() + "/token"
 	raw := jwtFor("sts.amazonaws.com", 0)
 	if err := os.WriteFile(path, []byte(raw), 0o600); err != nil {
@@ -126,7 +126,7 @@ func TestFileSecret(t *testing.T) {
 	}
 }
 
-func readFileText(t *testing.T, path string) string {
+func readText(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // When AWS finds a signature wrong it quotes what it should have been made of, the session token included. That must
 // not reach the message; nor must the token, which a validation error quotes.
-func TestWhatAWSQuotesIsStruckOut(t *testing.T) {
+func TestErrorRedacted(t *testing.T) {
 	const jwt, sessionToken, secret = "not.even.base64-but-secret", "SESSION-TOKEN-OF-THE-ROLE", "SECRET-KEY-OF-THE-ROLE-SESSION"
 	var stsError string
 	aws := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -57,7 +57,7 @@ func TestWhatAWSQuotesIsStruckOut(t *testing.T) {
 }
 
 // STS answering without credentials is said with the role that was asked for.
-func TestAnswerWithoutCredentials(t *testing.T) {
+func TestResponseWithoutCredentials(t *testing.T) {
 	aws := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(rw, `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`)
 	}))
@@ -72,7 +72,7 @@ func TestAnswerWithoutCredentials(t *testing.T) {
 	settings := config.Settings{Registry: reg, SessionName: "test"}
 	roles := config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}, From: "ECR_OIDC_ROLE"}
 	_, err = Request{Settings: settings, Roles: roles, Identity: id, Env: env, Debug: func(string, ...any) {}}.login(t.Context())
-	const want = "asking AWS for role ci in 123456789012 (from ECR_OIDC_ROLE), source env: STS's answer has no credentials in it"
+	const want = "requesting role ci in 123456789012 (from ECR_OIDC_ROLE), source env: the response of STS contains no credentials"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

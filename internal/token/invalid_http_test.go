@@ -8,7 +8,7 @@ import (
 )
 
 // An answer that is not good HTTP is said in our words: net/http's own would quote it.
-func TestAnswerThatIsNotHTTP(t *testing.T) {
+func TestInvalidHTTPResponse(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
 		"a malformed status line": "HTTP/1.1 secret-body-line OK\r\n\r\n",

@@ -7,7 +7,7 @@ import (
 )
 
 // sessionNames are those that STS accepts (AssumeRoleWithWebIdentity, API reference).
-var sessionNames = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
+var validSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 
 // FuzzSessionName holds that STS accepts the name, whatever a CI calls its repository and run.
 func FuzzSessionName(f *testing.F) {
@@ -26,7 +26,7 @@ func FuzzSessionName(f *testing.F) {
 		} {
 			for _, source := range Sources() {
 				id, _ := Identify(env, Settings{Source: source})
-				if got := id.SessionName(); !sessionNames.MatchString(got) {
+				if got := id.SessionName(); !validSessionName.MatchString(got) {
 					t.Errorf("session name of %q, %q, %q in %s: %q", owner, repository, run, source, got)
 				}
 			}

@@ -7,20 +7,20 @@ import (
 )
 
 // place is what locate decides.
-type place struct {
-	Name     string
-	CI       bool
-	By       string
-	Explicit bool
-	Pair     bool
+type selection struct {
+	Name            string
+	CI              bool
+	DetectedBy      string
+	Explicit        bool
+	WebIdentityPair bool
 }
 
-func placeOf(env Env, settings Settings) (place, error) {
-	id, err := locate(env, settings)
-	return place{id.Name, id.CI, id.DetectedBy, id.Explicit, id.WebIdentityPair}, err
+func selectionOf(env Env, settings Settings) (selection, error) {
+	id, err := selectProvider(env, settings)
+	return selection{id.Name, id.CI, id.DetectedBy, id.Explicit, id.WebIdentityPair}, err
 }
 
-func TestLocate(t *testing.T) {
+func TestSelectProvider(t *testing.T) {
 	const (
 		onCircle = "CIRCLECI=true"
 		irsaFile = "AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token"
@@ -30,54 +30,54 @@ func TestLocate(t *testing.T) {
 		name     string
 		env      []string
 		settings Settings
-		want     place
+		want     selection
 	}{
-		{"GitHub says so", []string{"GITHUB_ACTIONS=true"}, Settings{}, place{Name: "github", CI: true, By: "GITHUB_ACTIONS"}},
-		{"GitHub's URL alone", []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x"}, Settings{}, place{Name: "github", CI: true, By: "ACTIONS_ID_TOKEN_REQUEST_URL"}},
-		{"GitHub's request token alone", []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, Settings{}, place{Name: "github", CI: true, By: "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}},
-		{"GITHUB_ACTIONS of another value", []string{"GITHUB_ACTIONS=1"}, Settings{}, place{Name: "aws"}},
-		{"CircleCI", []string{onCircle}, Settings{}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
-		{"GitLab", []string{"GITLAB_CI=true"}, Settings{}, place{Name: "gitlab", CI: true, By: "GITLAB_CI"}},
-		{"Buildkite", []string{"BUILDKITE=true"}, Settings{}, place{Name: "buildkite", CI: true, By: "BUILDKITE"}},
-		{"Azure Pipelines", []string{"TF_BUILD=True"}, Settings{}, place{Name: "azure", CI: true, By: "TF_BUILD"}},
+		{"GitHub says so", []string{"GITHUB_ACTIONS=true"}, Settings{}, selection{Name: "github", CI: true, DetectedBy: "GITHUB_ACTIONS"}},
+		{"GitHub's URL alone", []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x"}, Settings{}, selection{Name: "github", CI: true, DetectedBy: "ACTIONS_ID_TOKEN_REQUEST_URL"}},
+		{"GitHub's request token alone", []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, Settings{}, selection{Name: "github", CI: true, DetectedBy: "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}},
+		{"GITHUB_ACTIONS of another value", []string{"GITHUB_ACTIONS=1"}, Settings{}, selection{Name: "aws"}},
+		{"CircleCI", []string{onCircle}, Settings{}, selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+		{"GitLab", []string{"GITLAB_CI=true"}, Settings{}, selection{Name: "gitlab", CI: true, DetectedBy: "GITLAB_CI"}},
+		{"Buildkite", []string{"BUILDKITE=true"}, Settings{}, selection{Name: "buildkite", CI: true, DetectedBy: "BUILDKITE"}},
+		{"Azure Pipelines", []string{"TF_BUILD=True"}, Settings{}, selection{Name: "azure", CI: true, DetectedBy: "TF_BUILD"}},
 
-		{"GitHub inside everything", []string{"GITHUB_ACTIONS=true", onCircle, "GITLAB_CI=true", "BUILDKITE=true", irsaFile, irsaRole}, Settings{}, place{Name: "github", CI: true, By: "GITHUB_ACTIONS"}},
-		{"CircleCI before GitLab", []string{onCircle, "GITLAB_CI=true", "BUILDKITE=true"}, Settings{}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
-		{"GitLab before Buildkite", []string{"GITLAB_CI=true", "BUILDKITE=true"}, Settings{}, place{Name: "gitlab", CI: true, By: "GITLAB_CI"}},
-		{"a CI without its token, on a runner in EKS", []string{onCircle, irsaFile, irsaRole, "AWS_ACCESS_KEY_ID=AKIA"}, Settings{}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
+		{"GitHub inside everything", []string{"GITHUB_ACTIONS=true", onCircle, "GITLAB_CI=true", "BUILDKITE=true", irsaFile, irsaRole}, Settings{}, selection{Name: "github", CI: true, DetectedBy: "GITHUB_ACTIONS"}},
+		{"CircleCI before GitLab", []string{onCircle, "GITLAB_CI=true", "BUILDKITE=true"}, Settings{}, selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+		{"GitLab before Buildkite", []string{"GITLAB_CI=true", "BUILDKITE=true"}, Settings{}, selection{Name: "gitlab", CI: true, DetectedBy: "GITLAB_CI"}},
+		{"a CI without its token, on a runner in EKS", []string{onCircle, irsaFile, irsaRole, "AWS_ACCESS_KEY_ID=AKIA"}, Settings{}, selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
 
-		{"nothing", nil, Settings{}, place{Name: "aws"}},
-		{"markers that are empty", []string{"GITHUB_ACTIONS=", "ACTIONS_ID_TOKEN_REQUEST_URL=", "CIRCLECI= ", "GITLAB_CI=", "BUILDKITE="}, Settings{}, place{Name: "aws"}},
-		{"markers that say no", []string{"CIRCLECI=false", "GITLAB_CI=False"}, Settings{}, place{Name: "aws"}},
-		{"a pod", []string{irsaFile, irsaRole}, Settings{}, place{Name: "file", By: "AWS_WEB_IDENTITY_TOKEN_FILE", Pair: true}},
-		{"a pod's file, chosen", []string{irsaFile, onCircle}, Settings{Source: "file"}, place{Name: "file", CI: true, By: "ECR_OIDC_SOURCE", Explicit: true, Pair: true}},
-		{"another file in a pod", []string{irsaFile, irsaRole}, Settings{TokenFile: "/t"}, place{Name: "file", By: "ECR_OIDC_TOKEN_FILE"}},
-		{"chosen for one account, beside a token for all", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "aws", AccountSpecific: true}, place{Name: "aws", By: "ECR_OIDC_SOURCE", Explicit: true}},
-		{"half a pod: no role", []string{irsaFile}, Settings{}, place{Name: "aws"}},
-		{"half a pod: no file", []string{irsaRole}, Settings{}, place{Name: "aws"}},
-		{"half a pod: an empty file", []string{"AWS_WEB_IDENTITY_TOKEN_FILE=", irsaRole}, Settings{}, place{Name: "aws"}},
-		{"keys", []string{"AWS_ACCESS_KEY_ID=AKIA"}, Settings{}, place{Name: "aws"}},
+		{"nothing", nil, Settings{}, selection{Name: "aws"}},
+		{"markers that are empty", []string{"GITHUB_ACTIONS=", "ACTIONS_ID_TOKEN_REQUEST_URL=", "CIRCLECI= ", "GITLAB_CI=", "BUILDKITE="}, Settings{}, selection{Name: "aws"}},
+		{"markers that say no", []string{"CIRCLECI=false", "GITLAB_CI=False"}, Settings{}, selection{Name: "aws"}},
+		{"a pod", []string{irsaFile, irsaRole}, Settings{}, selection{Name: "file", DetectedBy: "AWS_WEB_IDENTITY_TOKEN_FILE", WebIdentityPair: true}},
+		{"a pod's file, chosen", []string{irsaFile, onCircle}, Settings{Source: "file"}, selection{Name: "file", CI: true, DetectedBy: "ECR_OIDC_SOURCE", Explicit: true, WebIdentityPair: true}},
+		{"another file in a pod", []string{irsaFile, irsaRole}, Settings{TokenFile: "/t"}, selection{Name: "file", DetectedBy: "ECR_OIDC_TOKEN_FILE"}},
+		{"chosen for one account, beside a token for all", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "aws", AccountSpecific: true}, selection{Name: "aws", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"half a pod: no role", []string{irsaFile}, Settings{}, selection{Name: "aws"}},
+		{"half a pod: no file", []string{irsaRole}, Settings{}, selection{Name: "aws"}},
+		{"half a pod: an empty file", []string{"AWS_WEB_IDENTITY_TOKEN_FILE=", irsaRole}, Settings{}, selection{Name: "aws"}},
+		{"keys", []string{"AWS_ACCESS_KEY_ID=AKIA"}, Settings{}, selection{Name: "aws"}},
 
-		{"a token on a machine", []string{"ECR_OIDC_TOKEN=x"}, Settings{}, place{Name: "env", By: "ECR_OIDC_TOKEN"}},
-		{"a token in a CI", []string{"ECR_OIDC_TOKEN=x", onCircle}, Settings{}, place{Name: "env", CI: true, By: "ECR_OIDC_TOKEN"}},
-		{"a token in GitLab", []string{"ECR_OIDC_TOKEN=x", "GITLAB_CI=true"}, Settings{}, place{Name: "gitlab", CI: true, By: "ECR_OIDC_TOKEN"}},
-		{"an empty token", []string{"ECR_OIDC_TOKEN=", onCircle}, Settings{}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
-		{"a token file", nil, Settings{TokenFile: "/t"}, place{Name: "file", By: "ECR_OIDC_TOKEN_FILE"}},
-		{"a token file in a CI", []string{"GITHUB_ACTIONS=true"}, Settings{TokenFile: "/t"}, place{Name: "file", CI: true, By: "ECR_OIDC_TOKEN_FILE"}},
+		{"a token on a machine", []string{"ECR_OIDC_TOKEN=x"}, Settings{}, selection{Name: "env", DetectedBy: "ECR_OIDC_TOKEN"}},
+		{"a token in a CI", []string{"ECR_OIDC_TOKEN=x", onCircle}, Settings{}, selection{Name: "env", CI: true, DetectedBy: "ECR_OIDC_TOKEN"}},
+		{"a token in GitLab", []string{"ECR_OIDC_TOKEN=x", "GITLAB_CI=true"}, Settings{}, selection{Name: "gitlab", CI: true, DetectedBy: "ECR_OIDC_TOKEN"}},
+		{"an empty token", []string{"ECR_OIDC_TOKEN=", onCircle}, Settings{}, selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+		{"a token file", nil, Settings{TokenFile: "/t"}, selection{Name: "file", DetectedBy: "ECR_OIDC_TOKEN_FILE"}},
+		{"a token file in a CI", []string{"GITHUB_ACTIONS=true"}, Settings{TokenFile: "/t"}, selection{Name: "file", CI: true, DetectedBy: "ECR_OIDC_TOKEN_FILE"}},
 
-		{"auto", []string{onCircle}, Settings{Source: "auto"}, place{Name: "circleci", CI: true, By: "CIRCLECI"}},
-		{"auto and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "auto"}, place{Name: "env", By: "ECR_OIDC_TOKEN"}},
-		{"aws in a CI", []string{"GITHUB_ACTIONS=true"}, Settings{Source: "aws"}, place{Name: "aws", CI: true, By: "ECR_OIDC_SOURCE", Explicit: true}},
-		{"aws on a machine", nil, Settings{Source: "aws"}, place{Name: "aws", By: "ECR_OIDC_SOURCE", Explicit: true}},
-		{"another CI than the one at hand", []string{"GITHUB_ACTIONS=true"}, Settings{Source: "buildkite"}, place{Name: "buildkite", CI: true, By: "ECR_OIDC_SOURCE", Explicit: true}},
-		{"file with a file", nil, Settings{Source: "file", TokenFile: "/t"}, place{Name: "file", By: "ECR_OIDC_SOURCE", Explicit: true}},
-		{"env with a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "env"}, place{Name: "env", By: "ECR_OIDC_SOURCE", Explicit: true}},
-		{"gitlab with a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "gitlab"}, place{Name: "gitlab", By: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"auto", []string{onCircle}, Settings{Source: "auto"}, selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+		{"auto and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "auto"}, selection{Name: "env", DetectedBy: "ECR_OIDC_TOKEN"}},
+		{"aws in a CI", []string{"GITHUB_ACTIONS=true"}, Settings{Source: "aws"}, selection{Name: "aws", CI: true, DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"aws on a machine", nil, Settings{Source: "aws"}, selection{Name: "aws", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"another CI than the one at hand", []string{"GITHUB_ACTIONS=true"}, Settings{Source: "buildkite"}, selection{Name: "buildkite", CI: true, DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"file with a file", nil, Settings{Source: "file", TokenFile: "/t"}, selection{Name: "file", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"env with a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "env"}, selection{Name: "env", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+		{"gitlab with a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "gitlab"}, selection{Name: "gitlab", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.settings.SourceFrom, tt.settings.TokenFileFrom = "ECR_OIDC_SOURCE", "ECR_OIDC_TOKEN_FILE"
-			got, err := placeOf(environ(tt.env...), tt.settings)
+			got, err := selectionOf(environ(tt.env...), tt.settings)
 			if err != nil || got != tt.want {
 				t.Errorf("locate = %+v, %v, want %+v", got, err, tt.want)
 			}
@@ -86,7 +86,7 @@ func TestLocate(t *testing.T) {
 }
 
 // Two answers to one question are an error that names both, never a guess.
-func TestLocateRefuses(t *testing.T) {
+func TestSelectProviderConflicts(t *testing.T) {
 	tests := []struct {
 		name     string
 		env      []string

@@ -54,7 +54,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
+func TestParseInvalid(t *testing.T) {
 	const secret = "ghs_16C7e42F292c6912E7710c838347Ae178B4a"
 	tests := []struct{ name, raw, want string }{
 		{"nothing", "", "not a JWT"},
@@ -64,7 +64,7 @@ func TestParseRefuses(t *testing.T) {
 		{"claims that are not JSON", "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(secret)) + ".c2ln", "not a JWT"},
 		{"an audience that is a number", jwtWith(map[string]any{"aud": 7, "sub": secret}), "not a JWT"},
 		{"an algorithm that there is none", "eyJhbGciOiJYIn0.e30.c2ln", "not a JWT"},
-		{"one character more than STS takes", strings.Repeat("x", 20001), "it is longer than the 20000 characters that STS takes"},
+		{"one character more than STS takes", strings.Repeat("x", 20001), "it is longer than the 20000 characters that STS accepts"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 // However it is printed, by itself or within something, a token shows its subject and not itself.
-func TestTokenPrintsItsSubject(t *testing.T) {
+func TestTokenFormat(t *testing.T) {
 	raw := jwtWith(map[string]any{"sub": "repo:acme/app\n::error::x"})
 	token, err := Parse(raw)
 	if err != nil {
@@ -123,11 +123,11 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%q): the error quotes it: %v", raw, err)
 		}
 		_ = fmt.Sprint(got)
-		_ = isExpired(got, time.Now())
+		_ = expiresWithinMinute(got, time.Now())
 	})
 }
 
-func TestExpired(t *testing.T) {
+func TestExpiresWithinMinute(t *testing.T) {
 	now := time.Unix(1700000000, 0)
 	for _, tt := range []struct {
 		expires time.Time
@@ -135,7 +135,7 @@ func TestExpired(t *testing.T) {
 	}{
 		{time.Time{}, false}, {now.Add(time.Hour), false}, {now.Add(61 * time.Second), false}, {now.Add(59 * time.Second), true}, {now.Add(-time.Hour), true},
 	} {
-		if got := isExpired(Token{Claims: Claims{Expires: tt.expires}}, now); got != tt.want {
+		if got := expiresWithinMinute(Token{Claims: Claims{Expires: tt.expires}}, now); got != tt.want {
 			t.Errorf("expired at %v with expiry %v = %v", now, tt.expires, got)
 		}
 	}
@@ -155,7 +155,7 @@ func TestPayload(t *testing.T) {
 	}
 }
 
-func TestIssued(t *testing.T) {
+func TestParseIssued(t *testing.T) {
 	for want, claims := range map[int64]map[string]any{1795204989: {"iat": 1795204989}, 0: {"exp": 1795204989}} {
 		token, err := Parse(jwtWith(claims))
 		if got := token.Claims.Issued; err != nil || want == 0 && !got.IsZero() || want != 0 && got.Unix() != want {
