@@ -19,35 +19,37 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// service is STS or ECR, which counts what it sees.
+// service is an emulated STS or ECR that counts connections and requests.
 type service struct {
 	*httptest.Server
 
 	mu       sync.Mutex
 	opened   int      // connections
-	closed   int      // of those
+	closed   int      // connections
 	requests []string // the HTTP version of each
 }
 
-// kind says how a service talks.
+// serviceOptions are the options of a service.
 type serviceOptions struct {
 	plain, http2 bool
-	closeFirst   int // connections that it closes before they say anything, and does not count
+	closeFirst   int // number of connections to close at once, without counting them
 }
 
-// start starts a service that answers each action. Its answers are by the name of the action, or for any of them by "".
-func startService(t *testing.T, k serviceOptions, answers map[string]string) *service {
+// startService starts a service. The keys of responses are names of actions; "" is any other
+// request.
+func startService(t *testing.T, o serviceOptions, responses map[string]string) *service {
 	t.Helper()
 	s := &service{}
-	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter,
+		r *http.Request) {
 		s.mu.Lock()
 		s.requests = append(s.requests, r.Proto)
 		s.mu.Unlock()
-		fmt.Fprint(rw, answers[r.FormValue("Action")])
+		fmt.Fprint(rw, responses[r.FormValue("Action")])
 	}))
-	s.EnableHTTP2 = k.http2
+	s.EnableHTTP2 = o.http2
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.Listener = &closingListener{s.Listener, k.closeFirst}
+	s.Listener = &closingListener{s.Listener, o.closeFirst}
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -58,7 +60,7 @@ func startService(t *testing.T, k serviceOptions, answers map[string]string) *se
 			s.closed++
 		}
 	}
-	if k.plain {
+	if o.plain {
 		s.Start()
 	} else {
 		s.StartTLS()
@@ -67,14 +69,16 @@ func startService(t *testing.T, k serviceOptions, answers map[string]string) *se
 	return s
 }
 
-// startBoth starts what stands in for AWS.
-func startServices(t *testing.T, k serviceOptions) (sts, ecr *service) {
+// startServices starts an STS and an ECR.
+func startServices(t *testing.T, o serviceOptions) (sts, ecr *service) {
 	t.Helper()
-	return startService(t, k, map[string]string{"AssumeRoleWithWebIdentity": stsResponse, "AssumeRole": strings.ReplaceAll(stsResponse, "WithWebIdentity", "")}),
-		startService(t, k, map[string]string{"": ecrResponse})
+	return startService(t, o,
+			map[string]string{"AssumeRoleWithWebIdentity": stsResponse,
+				"AssumeRole": strings.ReplaceAll(stsResponse, "WithWebIdentity", "")}),
+		startService(t, o, map[string]string{"": ecrResponse})
 }
 
-// refusing hangs up on the first callers. One goroutine accepts.
+// closingListener closes the first connections. Accept must not be called concurrently.
 type closingListener struct {
 	net.Listener
 	first int
@@ -91,6 +95,8 @@ func (l *closingListener) Accept() (net.Conn, error) {
 	}
 }
 
+// counts returns the numbers of opened and closed connections, and the HTTP versions of the
+// requests.
 func (s *service) counts() (opened, closed int, requests string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,24 +108,26 @@ const (
 	ecrResponse = `{"authorizationData":[{"authorizationToken":"QVdTOnNlY3JldA==","expiresAt":2082758400}]}`
 )
 
-// Connections are opened before there is anything to ask, and asked over; what cannot be used is replaced, and nothing
-// is asked twice.
+// TestPreconnect checks that connections are opened before the first request and used for it, that
+// an unusable connection is replaced, and that no request is sent twice.
 func TestPreconnect(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		kind    serviceOptions
-		setting string                                    // of the environment
-		between func(p *preconnection, sts, ecr *service) // between the opening and the asking
+		options serviceOptions
+		setting string                                    // NAME=value
+		between func(p *preconnection, sts, ecr *service) // runs after the connections are open
 		opened  int                                       // connections of each service
 	}{
 		{name: "HTTP/1.1", opened: 1},
-		{name: "HTTP/2", kind: serviceOptions{http2: true}, opened: 1},
-		{name: "HTTP/2 switched off", kind: serviceOptions{http2: true}, setting: "GODEBUG=http2client=0", opened: 1},
-		{name: "the first connection is refused", kind: serviceOptions{closeFirst: 1}, opened: 1},
-		{name: "closed by AWS meanwhile, and tried again by the SDK", opened: 2, between: func(_ *preconnection, sts, ecr *service) {
-			sts.CloseClientConnections()
-			ecr.CloseClientConnections()
-		}},
+		{name: "HTTP/2", options: serviceOptions{http2: true}, opened: 1},
+		{name: "HTTP/2 disabled", options: serviceOptions{http2: true},
+			setting: "GODEBUG=http2client=0", opened: 1},
+		{name: "first connection closed", options: serviceOptions{closeFirst: 1}, opened: 1},
+		{name: "closed by AWS, retried by the SDK", opened: 2,
+			between: func(_ *preconnection, sts, ecr *service) {
+				sts.CloseClientConnections()
+				ecr.CloseClientConnections()
+			}},
 		{name: "too old", opened: 2, between: func(p *preconnection, _, _ *service) {
 			p.now = func() time.Time { return time.Now().Add(maxIdle + time.Second) }
 		}},
@@ -128,13 +136,14 @@ func TestPreconnect(t *testing.T) {
 			if name, value, ok := strings.Cut(tt.setting, "="); ok {
 				t.Setenv(name, value)
 			}
-			sts, ecr := startServices(t, tt.kind)
+			sts, ecr := startServices(t, tt.options)
 			r := newTestRequest(t, sts, ecr)
 			r.preconnected = startPreconnect(t, t.Context(), r)
 			waitForConnections(t, r.preconnected)
 			for _, s := range []*service{sts, ecr} {
 				if _, _, requests := s.counts(); requests != "" {
-					t.Fatalf("%s was asked before there was anything to ask: %s", s.URL, requests)
+					t.Fatalf("%s received a request before the login: %s", s.URL,
+						requests)
 				}
 			}
 			if tt.between != nil {
@@ -145,19 +154,21 @@ func TestPreconnect(t *testing.T) {
 				t.Fatalf("%v, %v", login, err)
 			}
 			want := "HTTP/1.1"
-			if tt.kind.http2 && tt.setting == "" {
+			if tt.options.http2 && tt.setting == "" {
 				want = "HTTP/2.0"
 			}
 			for _, s := range []*service{sts, ecr} {
-				if opened, _, requests := s.counts(); opened != tt.opened || requests != want {
-					t.Errorf("%s saw %d connections, and the requests %q; want %d, %q", s.URL, opened, requests, tt.opened, want)
+				if opened, _, requests := s.counts(); opened != tt.opened ||
+					requests != want {
+					t.Errorf("%s: %d connections, requests %q; want %d, %q", s.URL,
+						opened, requests, tt.opened, want)
 				}
 			}
 		})
 	}
 }
 
-// preconnect is r.preconnect where nothing is wrong.
+// startPreconnect calls r.preconnect and fails on an error.
 func startPreconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
 	t.Helper()
 	p, err := r.preconnect(ctx)
@@ -167,24 +178,24 @@ func startPreconnect(t *testing.T, ctx context.Context, r Request) *preconnectio
 	return p
 }
 
-// opening waits until all has been opened that is going to be, or has failed.
+// waitForConnections waits until all connections are open or have failed.
 func waitForConnections(t *testing.T, p *preconnection) {
 	t.Helper()
-	hung := time.After(20 * time.Second)
+	timeout := time.After(20 * time.Second)
 	for addr, conns := range p.conns {
 		select {
-		case c := <-conns: // and back with it
-			again := make(chan connection, 1)
-			again <- c
-			close(again)
-			p.conns[addr] = again
-		case <-hung:
+		case c := <-conns: // put it back
+			restored := make(chan connection, 1)
+			restored <- c
+			close(restored)
+			p.conns[addr] = restored
+		case <-timeout:
 			t.Fatal("still connecting to ", addr)
 		}
 	}
 }
 
-// request asks two services that stand in for AWS.
+// newTestRequest returns a Request that uses these services.
 func newTestRequest(t *testing.T, sts, ecr *service) Request {
 	t.Helper()
 	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
@@ -192,7 +203,8 @@ func newTestRequest(t *testing.T, sts, ecr *service) Request {
 	r := Request{
 		Settings: config.Settings{Registry: parseHost(t, registryHost), SessionName: "test"},
 		Roles:    config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}},
-		Identity: oidcIdentity(t), token: token.Token{Raw: "x.y.z"}, Env: environ(), Debug: func(string, ...any) {},
+		Identity: oidcIdentity(t), token: token.Token{Raw: "x.y.z"}, Env: environ(),
+		Debug: func(string, ...any) {},
 	}
 	if sts.Certificate() != nil {
 		r.roots = x509.NewCertPool()
@@ -202,7 +214,7 @@ func newTestRequest(t *testing.T, sts, ecr *service) Request {
 	return r
 }
 
-// A chain of roles asks STS twice, over one connection.
+// TestPreconnectRoleChain checks that a role chain sends two requests to STS over one connection.
 func TestPreconnectRoleChain(t *testing.T) {
 	sts, ecr := startServices(t, serviceOptions{})
 	r := newTestRequest(t, sts, ecr)
@@ -212,11 +224,11 @@ func TestPreconnectRoleChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if opened, _, requests := sts.counts(); opened != 1 || requests != "HTTP/1.1 HTTP/1.1" {
-		t.Errorf("STS saw %d connections and the requests %q", opened, requests)
+		t.Errorf("STS: %d connections, requests %q", opened, requests)
 	}
 }
 
-// What was opened is closed when the get is over, used or not.
+// TestPreconnectCloses checks that unused connections are closed when ctx is done.
 func TestPreconnectCloses(t *testing.T) {
 	sts, ecr := startServices(t, serviceOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -224,35 +236,37 @@ func TestPreconnectCloses(t *testing.T) {
 	waitForConnections(t, startPreconnect(t, ctx, newTestRequest(t, sts, ecr)))
 	cancel()
 	for _, s := range []*service{sts, ecr} {
-		for hung := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
 			opened, closed, _ := s.counts()
 			if opened == 1 && closed == 1 {
 				break
 			}
-			if time.Now().After(hung) {
+			if time.Now().After(deadline) {
 				t.Fatalf("%d of %d connections are closed", closed, opened)
 			}
 		}
 	}
 }
 
-// Nothing is opened where there is no TLS; and a certificate that is not trusted is not asked.
+// TestPreconnectSkipped checks that no connection is opened to an http endpoint, or when
+// AWS_MAX_ATTEMPTS is 1, and that no request is sent to a server with an untrusted certificate.
 func TestPreconnectSkipped(t *testing.T) {
 	for _, tt := range []struct {
-		name    string
-		kind    serviceOptions
-		foreign bool   // certificates
-		once    bool   // AWS_MAX_ATTEMPTS is 1
-		want    string // the error
+		name      string
+		options   serviceOptions
+		untrusted bool   // the services' certificates
+		once      bool   // AWS_MAX_ATTEMPTS is 1
+		want      string // the error
 	}{
-		{name: "http", kind: serviceOptions{plain: true}},
-		{name: "one try", once: true},
-		{name: "unknown authority", foreign: true, want: "certificate signed by unknown authority"},
+		{name: "http", options: serviceOptions{plain: true}},
+		{name: "one attempt", once: true},
+		{name: "unknown authority", untrusted: true,
+			want: "certificate signed by unknown authority"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			sts, ecr := startServices(t, tt.kind)
+			sts, ecr := startServices(t, tt.options)
 			r := newTestRequest(t, sts, ecr)
-			if tt.foreign {
+			if tt.untrusted {
 				r.roots = x509.NewCertPool()
 			}
 			if tt.once {
@@ -261,26 +275,27 @@ func TestPreconnectSkipped(t *testing.T) {
 			}
 			r.preconnected = startPreconnect(t, t.Context(), r)
 			waitForConnections(t, r.preconnected)
-			if opened, _, _ := sts.counts(); opened != 0 && !tt.foreign {
+			if opened, _, _ := sts.counts(); opened != 0 && !tt.untrusted {
 				t.Errorf("%d connections", opened)
 			}
 			_, err := r.login(t.Context())
-			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			if tt.want == "" && err != nil || tt.want != "" &&
+				(err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 			opened, _, requests := sts.counts()
 			if tt.want != "" && requests != "" {
-				t.Errorf("STS was asked: %s", requests)
+				t.Errorf("STS received %s", requests)
 			}
-			if tt.foreign && opened != 1 {
-				t.Errorf("%d connections to find out that the certificate is not AWS's", opened)
+			if tt.untrusted && opened != 1 {
+				t.Errorf("%d connections, want 1", opened)
 			}
 		})
 	}
 }
 
-// A wrong setting is reported before anything is opened, also to the other service, whose endpoint
-// is good.
+// TestPreconnectSettingErrors checks that an invalid setting is reported before any connection is
+// opened, also to the service whose endpoint is valid.
 func TestPreconnectSettingErrors(t *testing.T) {
 	for _, tt := range []struct{ setting, value, want string }{
 		{"AWS_USE_FIPS_ENDPOINT", "perhaps", "AWS_USE_FIPS_ENDPOINT"},
@@ -307,18 +322,18 @@ func TestPreconnectSettingErrors(t *testing.T) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 			if _, again := Login(t.Context(), r); again == nil || again.Error() != err.Error() {
-				t.Errorf("get: %v, want %v", again, err)
+				t.Errorf("Login: %v, want %v", again, err)
 			}
 			for _, s := range []*service{sts, ecr} {
 				if opened, _, requests := s.counts(); opened != 0 || requests != "" {
-					t.Errorf("%s saw %d connections and the requests %q", s.URL, opened, requests)
+					t.Errorf("%s: %d connections, requests %q", s.URL, opened, requests)
 				}
 			}
 		})
 	}
 }
 
-// A proxy's connections are its own affair.
+// TestDirectAddr checks that a URL that is reached through a proxy has no direct address.
 func TestDirectAddr(t *testing.T) {
 	through := func(proxy string) func(*http.Request) (*url.URL, error) {
 		return func(r *http.Request) (*url.URL, error) {
@@ -335,7 +350,8 @@ func TestDirectAddr(t *testing.T) {
 		{"https://sts.eu-west-2.amazonaws.com/", "https://proxy", ""},
 		{"https://sts.eu-west-2.amazonaws.com/", "socks5://proxy", ""},
 		{"https://sts.eu-west-2.amazonaws.com/", "http://[broken", ""},
-		{"https://api.ecr.eu-west-2.amazonaws.com/", "http://proxy:3128", "api.ecr.eu-west-2.amazonaws.com:443"},
+		{"https://api.ecr.eu-west-2.amazonaws.com/", "http://proxy:3128",
+			"api.ecr.eu-west-2.amazonaws.com:443"},
 		{"http://api.ecr.eu-west-2.amazonaws.com/", "", ""},
 		{"", "", ""},
 	} {

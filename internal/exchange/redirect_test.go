@@ -11,11 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sso"
 )
 
-// A redirect is not followed: the SDK would send the token of an SSO login along, to whichever
-// host.
+// TestRedirectNotFollowed checks that a redirect is not followed. The SDK would send the token of
+// an SSO session to the other host.
 func TestRedirectNotFollowed(t *testing.T) {
 	var elsewhere, requests atomic.Int32
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
+		*http.Request) {
+		elsewhere.Add(1)
+	}))
 	defer other.Close()
 	portal := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
@@ -24,16 +27,19 @@ func TestRedirectNotFollowed(t *testing.T) {
 	defer portal.Close()
 	r := Request{Env: environ(), Debug: func(string, ...any) {}}
 	cfg := aws.Config{
-		Region: "eu-west-2", HTTPClient: r.httpClient(), BaseEndpoint: aws.String(portal.URL), APIOptions: r.apiOptions(),
-		Retryer: retryer(t.Context(), aws.RetryModeStandard, 0),
+		Region: "eu-west-2", HTTPClient: r.httpClient(), BaseEndpoint: aws.String(portal.URL),
+		APIOptions: r.apiOptions(),
+		Retryer:    retryer(t.Context(), aws.RetryModeStandard, 0),
 	}
 	_, err := sso.NewFromConfig(cfg).GetRoleCredentials(t.Context(), &sso.GetRoleCredentialsInput{
-		AccessToken: aws.String("token"), AccountId: aws.String("123456789012"), RoleName: aws.String("x"),
+		AccessToken: aws.String("token"), AccountId: aws.String("123456789012"),
+		RoleName: aws.String("x"),
 	})
 	if err == nil || !strings.Contains(describeSDKError(err), "redirects are not followed") {
 		t.Errorf("%v", err)
 	}
 	if elsewhere.Load() != 0 || requests.Load() != 1 {
-		t.Errorf("%d requests to the other host, %d to the portal; want 0 and 1", elsewhere.Load(), requests.Load())
+		t.Errorf("%d requests to the other host, %d to the portal; want 0 and 1", elsewhere.Load(),
+			requests.Load())
 	}
 }

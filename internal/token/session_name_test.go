@@ -6,10 +6,11 @@ import (
 	"testing"
 )
 
-// sessionNames are those that STS accepts (AssumeRoleWithWebIdentity, API reference).
+// validSessionName matches the session names that STS accepts (AssumeRoleWithWebIdentity, API
+// reference).
 var validSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 
-// FuzzSessionName holds that STS accepts the name, whatever a CI calls its repository and run.
+// FuzzSessionName checks that STS accepts the session name for any name of a repository and a run.
 func FuzzSessionName(f *testing.F) {
 	f.Add("acme", "app", "1")
 	f.Add("", "", "")
@@ -18,43 +19,51 @@ func FuzzSessionName(f *testing.F) {
 	f.Add(strings.Repeat("a-", 60), strings.Repeat("-b", 60), strings.Repeat("12", 60))
 	f.Fuzz(func(t *testing.T, owner, repository, run string) {
 		for _, env := range []Env{
-			environ("GITHUB_ACTIONS=true", "GITHUB_REPOSITORY="+owner+"/"+repository, "GITHUB_RUN_ID="+run),
-			environ("CIRCLECI=true", "CIRCLE_PROJECT_USERNAME="+owner, "CIRCLE_PROJECT_REPONAME="+repository, "CIRCLE_BUILD_NUM="+run),
+			environ("GITHUB_ACTIONS=true", "GITHUB_REPOSITORY="+owner+"/"+repository,
+				"GITHUB_RUN_ID="+run),
+			environ("CIRCLECI=true", "CIRCLE_PROJECT_USERNAME="+owner,
+				"CIRCLE_PROJECT_REPONAME="+repository, "CIRCLE_BUILD_NUM="+run),
 			environ("GITLAB_CI=true", "CI_PROJECT_PATH="+repository, "CI_JOB_ID="+run),
-			environ("BUILDKITE=true", "BUILDKITE_ORGANIZATION_SLUG="+owner, "BUILDKITE_PIPELINE_SLUG="+repository, "BUILDKITE_BUILD_NUMBER="+run),
-			environ("TF_BUILD=True", "SYSTEM_TEAMPROJECT="+owner, "BUILD_DEFINITIONNAME="+repository, "BUILD_BUILDID="+run),
+			environ("BUILDKITE=true", "BUILDKITE_ORGANIZATION_SLUG="+owner,
+				"BUILDKITE_PIPELINE_SLUG="+repository, "BUILDKITE_BUILD_NUMBER="+run),
+			environ("TF_BUILD=True", "SYSTEM_TEAMPROJECT="+owner,
+				"BUILD_DEFINITIONNAME="+repository, "BUILD_BUILDID="+run),
 		} {
 			for _, source := range Sources() {
 				id, _ := Identify(env, Settings{Source: source})
 				if got := id.SessionName(); !validSessionName.MatchString(got) {
-					t.Errorf("session name of %q, %q, %q in %s: %q", owner, repository, run, source, got)
+					t.Errorf("session name of %q, %q, %q in %s: %q", owner, repository,
+						run, source, got)
 				}
 			}
 		}
 	})
 }
 
-// FuzzHyphenate holds that a name is cleaned by hand as STS's pattern has it.
+// FuzzHyphenate checks that hyphenate agrees with a regular expression made from STS's pattern.
 func FuzzHyphenate(f *testing.F) {
 	for _, s := range []string{"acme/app", "группа/app", "", "é", "\xff", "-a-", "a b"} {
 		f.Add(s)
 	}
-	others := regexp.MustCompile(`[^\w+=,.@-]+`)
+	invalid := regexp.MustCompile(`[^\w+=,.@-]+`)
 	f.Fuzz(func(t *testing.T, s string) {
-		if got, want := hyphenate(s), strings.Trim(others.ReplaceAllString(s, "-"), "-"); got != want {
+		if got, want := hyphenate(s), strings.Trim(invalid.ReplaceAllString(s, "-"),
+			"-"); got != want {
 			t.Errorf("hyphenate(%q) = %q, want %q", s, got, want)
 		}
 	})
 }
 
-// A container may have been given a job's variables without the one by which its CI is detected.
+// TestSessionNameWithoutDetection checks the session name in a container that has a job's
+// variables, but not the one that identifies the CI.
 func TestSessionNameWithoutDetection(t *testing.T) {
 	for _, tt := range []struct {
 		env  []string
 		want string
 	}{
 		{[]string{"CI_PROJECT_PATH=acme/app", "CI_JOB_ID=7"}, "env-acme-app-7"},
-		{[]string{"CIRCLECI=true", "CIRCLE_PROJECT_USERNAME=acme", "CIRCLE_PROJECT_REPONAME=app", "CI_PROJECT_PATH=x/y"}, "env-acme-app"},
+		{[]string{"CIRCLECI=true", "CIRCLE_PROJECT_USERNAME=acme", "CIRCLE_PROJECT_REPONAME=app",
+			"CI_PROJECT_PATH=x/y"}, "env-acme-app"},
 		{nil, "docker-credential-ecr-oidc"},
 	} {
 		id, err := identify(t, true, Settings{}, append(tt.env, "ECR_OIDC_TOKEN=x.y.z")...)
