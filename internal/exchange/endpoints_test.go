@@ -18,8 +18,7 @@ import (
 // no request and runs no command.
 func TestEndpoints(t *testing.T) {
 	var requests atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
-		*http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		requests.Add(1)
 	}))
 	defer server.Close()
@@ -45,13 +44,14 @@ sso_region = eu-west-2
 		t.Fatal(err)
 	}
 	const (
-		plain, dual = "123456789012.dkr.ecr.eu-west-2.amazonaws.com",
-			"123456789012.dkr-ecr.eu-west-2.on.aws"
-		usFIPS, usBoth = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com",
-			"123456789012.dkr-ecr-fips.us-west-2.on.aws"
-		gov, china = "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com",
-			"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
-		public, euFIPS = "public.ecr.aws", "123456789012.dkr.ecr-fips.eu-west-2.amazonaws.com"
+		plain  = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+		dual   = "123456789012.dkr-ecr.eu-west-2.on.aws"
+		usFIPS = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"
+		usBoth = "123456789012.dkr-ecr-fips.us-west-2.on.aws"
+		euFIPS = "123456789012.dkr.ecr-fips.eu-west-2.amazonaws.com"
+		gov    = "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com"
+		china  = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
+		public = "public.ecr.aws"
 	)
 	github := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=" + server.URL, "ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}
 	keys := []string{"GITHUB_ACTIONS=true", "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
@@ -70,12 +70,10 @@ sso_region = eu-west-2
 		{name: "keys alone, without a role", host: plain, env: keys, noRole: true,
 			ecr: "https://api.ecr.eu-west-2.amazonaws.com/"},
 		{name: "no role, FIPS without an STS endpoint", host: euFIPS,
-			env: append(keys,
-				"AWS_ENDPOINT_URL_ECR="+server.URL+"/ecr"), noRole: true, ecr: server.URL +
-				"/ecr"},
+			env:    append(keys, "AWS_ENDPOINT_URL_ECR="+server.URL+"/ecr"),
+			noRole: true, ecr: server.URL + "/ecr"},
 		{name: "role, FIPS without an STS endpoint", host: euFIPS,
-			env: append(keys,
-				"AWS_ENDPOINT_URL_ECR="+server.URL+"/ecr"),
+			env:   append(keys, "AWS_ENDPOINT_URL_ECR="+server.URL+"/ecr"),
 			wrong: "AWS has no FIPS endpoint"},
 		{name: "a profile without a role", host: plain, env: []string{"ECR_OIDC_PROFILE=custom"},
 			noRole: true, ecr: "https://ecr.example/custom/"},
@@ -91,8 +89,7 @@ sso_region = eu-west-2
 			sts: "https://sts-fips.us-east-1.amazonaws.com/",
 			ecr: "https://api.ecr-fips.us-east-1.amazonaws.com/"},
 		{name: "FIPS in a region without it", host: plain,
-			env: append(github,
-				"AWS_USE_FIPS_ENDPOINT=true"), wrong: "AWS has no FIPS endpoint"},
+			env: append(github, "AWS_USE_FIPS_ENDPOINT=true"), wrong: "AWS has no FIPS endpoint"},
 		{name: "GovCloud", host: gov, env: github, sts: "https://sts.us-gov-west-1.amazonaws.com/",
 			ecr: "https://api.ecr.us-gov-west-1.amazonaws.com/"},
 		{name: "China", host: china, env: github, sts: "https://sts.cn-north-1.amazonaws.com.cn/",
@@ -101,8 +98,8 @@ sso_region = eu-west-2
 			ecr: "https://api.ecr-public.us-east-1.amazonaws.com/"},
 		{name: "custom", host: plain,
 			env: append(github, "AWS_ENDPOINT_URL="+server.URL+"/all",
-				"AWS_ENDPOINT_URL_STS="+server.URL+"/sts"), sts: server.URL +
-				"/sts", ecr: server.URL + "/all"},
+				"AWS_ENDPOINT_URL_STS="+server.URL+"/sts"),
+			sts: server.URL + "/sts", ecr: server.URL + "/all"},
 		{name: "custom, with a password and a query", host: plain,
 			env: append(github,
 				"AWS_ENDPOINT_URL=https://user:password@proxy.example/all?key=secret"),
@@ -121,8 +118,8 @@ sso_region = eu-west-2
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.env = append(tt.env, "AWS_CONFIG_FILE="+profiles,
-				"AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(dir,
-					"none"), "AWS_EC2_METADATA_SERVICE_ENDPOINT="+server.URL)
+				"AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(dir, "none"),
+				"AWS_EC2_METADATA_SERVICE_ENDPOINT="+server.URL)
 			vars := map[string]string{}
 			for _, pair := range tt.env {
 				name, value, _ := strings.Cut(pair, "=")
@@ -130,8 +127,7 @@ sso_region = eu-west-2
 				vars[name] = value
 			}
 			env := token.Env(func(name string) (string, bool) {
-				value,
-					set := vars[name]
+				value, set := vars[name]
 				return value, set
 			})
 			settings := token.Settings{Profile: vars["ECR_OIDC_PROFILE"],

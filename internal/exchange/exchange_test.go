@@ -111,9 +111,9 @@ func TestChooseVariant(t *testing.T) {
 			}
 			continue
 		}
-		if gotFIPS, gotDual := fips == aws.FIPSEndpointStateEnabled,
-			dual == aws.DualStackEndpointStateEnabled; err != nil || gotFIPS != tt.wantFIPS ||
-			gotDual != tt.wantDual {
+		gotFIPS := fips == aws.FIPSEndpointStateEnabled
+		gotDual := dual == aws.DualStackEndpointStateEnabled
+		if err != nil || gotFIPS != tt.wantFIPS || gotDual != tt.wantDual {
 			t.Errorf("%+v: FIPS %v, dual-stack %v, %v", tt, gotFIPS, gotDual, err)
 		}
 	}
@@ -131,22 +131,27 @@ func TestError(t *testing.T) {
 				Source: "github", Subject: "repo:acme/app:pull_request",
 				Audience: "sts.amazonaws.com", Code: "AccessDenied",
 				Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
-			`AWS refused role teams/ci in 123456789012 (from ECR_ROLE_TO_ASSUME) for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`},
+			`AWS refused role teams/ci in 123456789012 (from ECR_ROLE_TO_ASSUME) ` +
+				`for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: ` +
+				`AccessDenied`},
 		{"refused, with a message",
 			Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "AWS_ROLE_ARN",
 				Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken",
 				Message: "No OpenIDConnect\nprovider found"},
-			`AWS refused role teams/ci in 123456789012 (from AWS_ROLE_ARN) for "s", aud "a", source github: InvalidIdentityToken: No OpenIDConnect provider found`},
+			`AWS refused role teams/ci in 123456789012 (from AWS_ROLE_ARN) for "s", aud "a", ` +
+				`source github: InvalidIdentityToken: No OpenIDConnect provider found`},
 		{"role chain, with a message",
 			Error{Step: StepAssumeRole, Registry: reg, Role: role, From: "ECR_OIDC_ROLE",
 				Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
-			"AWS refused role teams/ci in 123456789012 (from ECR_OIDC_ROLE), source aws: AccessDenied: User: x is not authorized"},
+			"AWS refused role teams/ci in 123456789012 (from ECR_OIDC_ROLE), source aws: " +
+				"AccessDenied: User: x is not authorized"},
 		{"password",
 			Error{Step: StepPassword, Registry: reg, Role: role, From: "ECR_OIDC_ROLE",
 				Source: "github", Subject: "s", Audience: "a",
 				Code: "AccessDeniedException", Message: "no"},
 			`AWS refused a password for ` + registryHost +
-				` to role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source github: AccessDeniedException: no`},
+				` to role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", ` +
+				`source github: AccessDeniedException: no`},
 		{"password without a role",
 			Error{Step: StepPassword, Registry: reg, Source: "aws",
 				Code: "AccessDeniedException"},
@@ -156,7 +161,8 @@ func TestError(t *testing.T) {
 			Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "ECR_OIDC_ROLE",
 				Source: "file", Subject: "s", Audience: "a",
 				Message: "no response in time"},
-			`requesting role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source file: no response in time`},
+			`requesting role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", ` +
+				`source file: no response in time`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,11 +185,13 @@ func TestErrorSingleLine(t *testing.T) {
 	const untrusted = "a\r\nb\u2028c\x1b[31m ##[error]\u202e"
 	for _, step := range []Step{StepWebIdentity, StepAssumeRole, StepPassword} {
 		for _, code := range []string{"", "SomeCode"} {
-			e := &Error{Step: step, Registry: parseHost(t, registryHost), Role: role,
-				From: "ECR_OIDC_ROLE", Source: "github", Subject: untrusted +
-					strings.Repeat("s", 5000), Audience: untrusted +
-					strings.Repeat("a", 5000), Code: code, Message: untrusted +
-					strings.Repeat("m", 5000)}
+			e := &Error{
+				Step: step, Registry: parseHost(t, registryHost), Role: role, Code: code,
+				From: "ECR_OIDC_ROLE", Source: "github",
+				Subject:  untrusted + strings.Repeat("s", 5000),
+				Audience: untrusted + strings.Repeat("a", 5000),
+				Message:  untrusted + strings.Repeat("m", 5000),
+			}
 			if got := e.Error(); strings.ContainsAny(got, "\r\n\x1b\u2028\u202e") ||
 				strings.Contains(got, "##[") || len(got) > 2500 {
 				t.Errorf("%q", got)
@@ -201,16 +209,17 @@ func TestDescribeRole(t *testing.T) {
 		"arn:aws:sts::123456789012:assumed-role/ci/run": "role assumed-role/ci/run in 123456789012",
 	} {
 		if got := DescribeRole(in); got != want {
-			t.Errorf("Short(%q) = %q, want %q", in, got, want)
+			t.Errorf("DescribeRole(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
 
 // responseError returns the SDK's error for an HTTP response with this status.
 func responseError(status int, err error) error {
-	return &smithy.OperationError{ServiceID: "STS", OperationName: "X",
-		Err: &awshttp.ResponseError{RequestID: "r",
-			ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}}, Err: err}}}
+	response := &smithyhttp.Response{Response: &http.Response{StatusCode: status}}
+	return &smithy.OperationError{ServiceID: "STS", OperationName: "X", Err: &awshttp.ResponseError{
+		RequestID: "r", ResponseError: &smithyhttp.ResponseError{Response: response, Err: err},
+	}}
 }
 
 func TestDescribeSDKError(t *testing.T) {
@@ -237,18 +246,13 @@ func TestDescribeSDKError(t *testing.T) {
 		{"page of a proxy", responseError(502, errors.New("<html>secret")), "HTTP 502"},
 		{"a redirect", responseError(302, errors.New("secret")), "HTTP 302"},
 		{"page of a captive portal",
-			responseError(200,
-				errors.New("deserialization failed: <html>secret")),
+			responseError(200, errors.New("deserialization failed: <html>secret")),
 			"the response is not from AWS (is there a proxy in between?)"},
 		{"truncated response",
-			responseError(200,
-				fmt.Errorf("deserialization failed: %w",
-					errTruncated)),
+			responseError(200, fmt.Errorf("deserialization failed: %w", errTruncated)),
 			"the connection was closed before the response was complete"},
 		{"incomplete JSON",
-			responseError(200,
-				fmt.Errorf("deserialization failed: %w",
-					io.ErrUnexpectedEOF)),
+			responseError(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)),
 			"the response is not from AWS (is there a proxy in between?)"},
 		{"too long",
 			responseError(500,
@@ -264,10 +268,11 @@ func TestDescribeSDKError(t *testing.T) {
 			}
 		})
 	}
-	for in, want := range map[string]string{"https://h:1/x?y": "h:1", "": "AWS", "::": "AWS",
-		"/x": "AWS"} {
+	for in, want := range map[string]string{
+		"https://h:1/x?y": "h:1", "": "AWS", "::": "AWS", "/x": "AWS",
+	} {
 		if got := hostOf(in); got != want {
-			t.Errorf("host(%q) = %q, want %q", in, got, want)
+			t.Errorf("hostOf(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -290,10 +295,10 @@ func TestRequestError(t *testing.T) {
 			Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
 		Env: environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
 	}
-	e := r.requestError(StepWebIdentity, role,
-		responseError(400,
-			&smithy.GenericAPIError{Code: "ValidationError",
-				Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
+	e := r.requestError(StepWebIdentity, role, responseError(400, &smithy.GenericAPIError{
+		Code:    "ValidationError",
+		Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n",
+	}))
 	if e.Code != "ValidationError" || e.Message != "1 validation error: '***' and ***" {
 		t.Errorf("code %q, message %q", e.Code, e.Message)
 	}
@@ -322,7 +327,9 @@ func TestRetryIssuerKeys(t *testing.T) {
 		want aws.Ternary
 	}{
 		{&smithy.GenericAPIError{Code: "InvalidIdentityToken",
-			Message: "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements"}, aws.TrueTernary},
+			Message: "Couldn't retrieve verification key from your identity provider, please " +
+				"reference AssumeRoleWithWebIdentity documentation for requirements"},
+			aws.TrueTernary},
 		{&smithy.GenericAPIError{Code: "InvalidIdentityToken", Message: "Incorrect token audience"},
 			aws.UnknownTernary},
 		{&smithy.GenericAPIError{Code: "InvalidIdentityToken",
@@ -342,8 +349,7 @@ func TestRetryIssuerKeys(t *testing.T) {
 // response is.
 func TestRetryConnection(t *testing.T) {
 	sent := func(err error) error {
-		return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post",
-			Err: err}}
+		return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}}
 	}
 	r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
 		Identity: oidcIdentity(t), Env: environ()}
@@ -353,27 +359,26 @@ func TestRetryConnection(t *testing.T) {
 		retried, retryable bool
 	}{
 		{"untrusted certificate",
-			sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false,
-			false},
+			sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}),
+			false, false},
 		{"connection", sent(syscall.ECONNREFUSED), true, true},
 		{"truncated response",
-			responseError(200,
-				&smithy.DeserializationError{Err: fmt.Errorf("x: %w", errTruncated)}), true,
-			true},
+			responseError(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", errTruncated)}),
+			true, true},
 		{"incomplete JSON",
 			responseError(200,
-				&smithy.DeserializationError{Err: fmt.Errorf("x: %w",
-					io.ErrUnexpectedEOF)}), false, true},
+				&smithy.DeserializationError{Err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF)}),
+			false, true},
 		{"page of a captive portal",
-			responseError(200,
-				&smithy.DeserializationError{Err: errors.New("x")}), false, true},
+			responseError(200, &smithy.DeserializationError{Err: errors.New("x")}),
+			false, true},
 	} {
-		if retried := retryer(t.Context(), "",
-			0)().IsErrorRetryable(tt.err); retried != tt.retried {
+		retried := retryer(t.Context(), "", 0)().IsErrorRetryable(tt.err)
+		if retried != tt.retried {
 			t.Errorf("%s: retried: %v", tt.name, retried)
 		}
-		if retryable := r.requestError(StepWebIdentity, role,
-			tt.err).Retryable; retryable != tt.retryable {
+		retryable := r.requestError(StepWebIdentity, role, tt.err).Retryable
+		if retryable != tt.retryable {
 			t.Errorf("%s: retryable: %v", tt.name, retryable)
 		}
 	}
@@ -403,9 +408,8 @@ func TestRetryer(t *testing.T) {
 				}
 			}
 			for _, err := range []error{
-				api("AccessDenied", "no"), api("InvalidIdentityToken",
-					"Incorrect token audience"), api("ExpiredTokenException", "x"),
-				api("ValidationError", "x"),
+				api("AccessDenied", "no"), api("InvalidIdentityToken", "Incorrect token audience"),
+				api("ExpiredTokenException", "x"), api("ValidationError", "x"),
 			} {
 				if r.IsErrorRetryable(err) {
 					t.Errorf("mode %q: retried: %v", mode, err)
@@ -454,13 +458,13 @@ func TestBackoff(t *testing.T) {
 				pause, err := backoff(tt.ctx, tt.attempts).BackoffDelay(tt.failed, tt.err)
 				if tt.max == 0 {
 					if err == nil || !errors.Is(err, tt.err) {
-						t.Fatalf("pause %v, error %v; want the error of the last attempt", pause, err)
+						t.Fatalf("pause %v, error %v; want the last attempt's error", pause, err)
 					}
 					continue
 				}
 				if err != nil || pause < tt.max/2 || pause >= tt.max {
-					t.Fatalf("pause %v, error %v; want %v to %v", pause, err, tt.max/2,
-						tt.max)
+					t.Fatalf("pause %v, error %v; want %v to %v",
+						pause, err, tt.max/2, tt.max)
 				}
 				pauses[pause] = true
 			}
@@ -475,8 +479,9 @@ func TestBackoff(t *testing.T) {
 func TestCredentialsFormat(t *testing.T) {
 	l := Credentials{Username: "AWS", Password: "the-password", TTL: 12 * time.Hour}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for _, v := range []any{l, []Credentials{l}, map[string]Credentials{"l": l},
-			struct{ Login Credentials }{l}} {
+		for _, v := range []any{
+			l, []Credentials{l}, map[string]Credentials{"l": l}, struct{ Login Credentials }{l},
+		} {
 			got := fmt.Sprintf(verb, v)
 			if strings.Contains(got, "the-password") ||
 				strings.Contains(got, fmt.Sprintf("%x", "the-password")) {
@@ -496,8 +501,8 @@ func TestParseAuthorizationToken(t *testing.T) {
 	b64 := base64.StdEncoding.EncodeToString
 	expires := aws.Time(now.Add(12 * time.Hour))
 	got, err := r.parseAuthorizationToken(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
-	if want := (Credentials{Username: "AWS", Password: "pass:with:colons",
-		TTL: 12 * time.Hour}); err != nil || got != want {
+	want := Credentials{Username: "AWS", Password: "pass:with:colons", TTL: 12 * time.Hour}
+	if err != nil || got != want {
 		t.Errorf("login of %q with %q for %v, %v", got.Username, got.Password, got.TTL, err)
 	}
 	for name, encoded := range map[string]*string{
@@ -513,8 +518,8 @@ func TestParseAuthorizationToken(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := r.parseAuthorizationToken(aws.String(b64([]byte("AWS:secret"))), nil,
-		now); err == nil {
+	_, err = r.parseAuthorizationToken(aws.String(b64([]byte("AWS:secret"))), nil, now)
+	if err == nil {
 		t.Error("no error for a password without an expiry")
 	}
 }
@@ -547,45 +552,41 @@ func TestChainError(t *testing.T) {
 	login := awsconfig.SharedConfig{Profile: "new", LoginSession: "l"}
 	chained := awsconfig.SharedConfig{Profile: "outer", Source: &sso}
 	plain := awsconfig.SharedConfig{Profile: "default"}
+	notExist := &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}
 	expired := []error{
 		&ssocreds.InvalidTokenError{}, &ssooidctypes.InvalidGrantException{},
-		&ssotypes.UnauthorizedException{}, &fs.PathError{Op: "open", Path: "x",
-			Err: fs.ErrNotExist},
+		&ssotypes.UnauthorizedException{}, notExist,
 		errors.New("cached SSO token is expired, or not present, and cannot be refreshed"),
 	}
+	r := Request{Env: environ()}
 	for _, tt := range []struct {
 		shared           awsconfig.SharedConfig
 		profile, command string
-	}{{sso, "dev", "aws sso login"}, {legacy, "old", "aws sso login"}, {login, "new",
-		"aws login"}, {chained, "dev", "aws sso login"}} {
+	}{
+		{sso, "dev", "aws sso login"},
+		{legacy, "old", "aws sso login"},
+		{login, "new", "aws login"},
+		{chained, "dev", "aws sso login"},
+	} {
 		for _, err := range expired {
-			got := (Request{Env: func(string) (string, bool) {
-				return "",
-					false
-			}}).chainError(tt.shared, fmt.Errorf("x: %w", err))
+			got := r.chainError(tt.shared, fmt.Errorf("x: %w", err))
 			var e *SignInError
 			if !errors.As(got, &e) || e.Profile != tt.profile || e.Command != tt.command {
 				t.Errorf("profile %s, %T: %v", tt.shared.Profile, err, got)
 			}
 		}
 		var e *SignInError
-		if got := (Request{Env: func(string) (string, bool) {
-			return "",
-				false
-		}}).chainError(tt.shared, errors.New("connection refused")); errors.As(got,
-			&e) || !strings.Contains(got.Error(), tt.shared.Profile) {
+		got := r.chainError(tt.shared, errors.New("connection refused"))
+		if errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
 			t.Errorf("profile %s, another error: %v", tt.shared.Profile, got)
 		}
 	}
-	if got := (Request{Env: func(string) (string, bool) { return "", false }}).chainError(plain,
-		&fs.PathError{Op: "open", Path: "x",
-			Err: fs.ErrNotExist}); !strings.HasPrefix(got.Error(),
-		`finding AWS credentials in profile "default": `) {
+	const prefix = `finding AWS credentials in profile "default": `
+	if got := r.chainError(plain, notExist); !strings.HasPrefix(got.Error(), prefix) {
 		t.Errorf("a profile without a sign-in session: %v", got)
 	}
-	if got := (Request{Env: func(string) (string, bool) { return "", false }}).chainError(plain,
-		&smithy.GenericAPIError{Code: "AccessDenied",
-			Message: "no"}); got.Error() != `finding AWS credentials in profile "default": AccessDenied: no` {
+	got := r.chainError(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"})
+	if got.Error() != prefix+"AccessDenied: no" {
 		t.Errorf("an error of AWS: %v", got)
 	}
 }

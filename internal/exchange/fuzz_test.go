@@ -32,8 +32,8 @@ func FuzzParseAuthorizationToken(f *testing.F) {
 				got.TTL != time.Duration(ttl)):
 			t.Errorf("%q for %d: %#v", encoded, ttl, got)
 		}
-		if _, err := (Request{}).parseAuthorizationToken(aws.String(encoded), nil,
-			now); err == nil {
+		_, err = Request{}.parseAuthorizationToken(aws.String(encoded), nil, now)
+		if err == nil {
 			t.Errorf("%q: accepted without an expiry", encoded)
 		}
 	})

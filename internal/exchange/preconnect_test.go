@@ -24,8 +24,8 @@ type service struct {
 	*httptest.Server
 
 	mu       sync.Mutex
-	opened   int      // connections
-	closed   int      // connections
+	opened   int      // number of connections
+	closed   int      // number of those that are closed
 	requests []string // the HTTP version of each
 }
 
@@ -40,13 +40,13 @@ type serviceOptions struct {
 func startService(t *testing.T, o serviceOptions, responses map[string]string) *service {
 	t.Helper()
 	s := &service{}
-	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter,
-		r *http.Request) {
+	handler := func(rw http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.requests = append(s.requests, r.Proto)
 		s.mu.Unlock()
 		fmt.Fprint(rw, responses[r.FormValue("Action")])
-	}))
+	}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(handler))
 	s.EnableHTTP2 = o.http2
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.Listener = &closingListener{s.Listener, o.closeFirst}
@@ -72,10 +72,11 @@ func startService(t *testing.T, o serviceOptions, responses map[string]string) *
 // startServices starts an STS and an ECR.
 func startServices(t *testing.T, o serviceOptions) (sts, ecr *service) {
 	t.Helper()
-	return startService(t, o,
-			map[string]string{"AssumeRoleWithWebIdentity": stsResponse,
-				"AssumeRole": strings.ReplaceAll(stsResponse, "WithWebIdentity", "")}),
-		startService(t, o, map[string]string{"": ecrResponse})
+	sts = startService(t, o, map[string]string{
+		"AssumeRoleWithWebIdentity": stsResponse,
+		"AssumeRole":                strings.ReplaceAll(stsResponse, "WithWebIdentity", ""),
+	})
+	return sts, startService(t, o, map[string]string{"": ecrResponse})
 }
 
 // closingListener closes the first connections. Accept must not be called concurrently.
@@ -104,7 +105,11 @@ func (s *service) counts() (opened, closed int, requests string) {
 }
 
 const (
-	stsResponse = `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
+	stsResponse = `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>` +
+		`<Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId>` +
+		`<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>` +
+		`<Expiration>2036-01-01T00:00:00Z</Expiration></Credentials>` +
+		`</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
 	ecrResponse = `{"authorizationData":[{"authorizationToken":"QVdTOnNlY3JldA==","expiresAt":2082758400}]}`
 )
 
@@ -158,8 +163,8 @@ func TestPreconnect(t *testing.T) {
 				want = "HTTP/2.0"
 			}
 			for _, s := range []*service{sts, ecr} {
-				if opened, _, requests := s.counts(); opened != tt.opened ||
-					requests != want {
+				opened, _, requests := s.counts()
+				if opened != tt.opened || requests != want {
 					t.Errorf("%s: %d connections, requests %q; want %d, %q", s.URL,
 						opened, requests, tt.opened, want)
 				}
@@ -279,8 +284,8 @@ func TestPreconnectSkipped(t *testing.T) {
 				t.Errorf("%d connections", opened)
 			}
 			_, err := r.login(t.Context())
-			if tt.want == "" && err != nil || tt.want != "" &&
-				(err == nil || !strings.Contains(err.Error(), tt.want)) {
+			if tt.want == "" && err != nil ||
+				tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 			opened, _, requests := sts.counts()
@@ -301,11 +306,13 @@ func TestPreconnectSettingErrors(t *testing.T) {
 		{"AWS_USE_FIPS_ENDPOINT", "perhaps", "AWS_USE_FIPS_ENDPOINT"},
 		{
 			"AWS_ENDPOINT_URL_STS", "http://sts.test.invalid",
-			"checking the endpoint of STS: http://sts.test.invalid (from AWS_ENDPOINT_URL_STS) must be an https URL",
+			"checking the endpoint of STS: http://sts.test.invalid (from AWS_ENDPOINT_URL_STS) " +
+				"must be an https URL",
 		},
 		{
 			"AWS_ENDPOINT_URL_ECR", "http://user:password@ecr.test.invalid/x?y",
-			"checking the endpoint of ECR: http://ecr.test.invalid (from AWS_ENDPOINT_URL_ECR) must be an https URL",
+			"checking the endpoint of ECR: http://ecr.test.invalid (from AWS_ENDPOINT_URL_ECR) " +
+				"must be an https URL",
 		},
 		{
 			"AWS_ENDPOINT_URL_ECR", "https://user:pass%word@ecr.test.invalid",

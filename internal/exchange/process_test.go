@@ -13,16 +13,17 @@ import (
 func TestTailBuffer(t *testing.T) {
 	var stderr tailBuffer
 	for range 1000 {
-		if n, err := stderr.Write([]byte(strings.Repeat("x", 999) + "\n")); n != 1000 ||
-			err != nil {
+		n, err := stderr.Write([]byte(strings.Repeat("x", 999) + "\n"))
+		if n != 1000 || err != nil {
 			t.Fatal(n, err)
 		}
 	}
 	if len(stderr) != 64<<10 {
 		t.Errorf("%d bytes, want 64 KiB", len(stderr))
 	}
-	for in, want := range map[string]string{"": "", "\n \n": "", "one": "one",
-		"one\ntwo\r\n\n": "two"} {
+	for in, want := range map[string]string{
+		"": "", "\n \n": "", "one": "one", "one\ntwo\r\n\n": "two",
+	} {
 		if got := tailBuffer(in).lastLine(); got != want {
 			t.Errorf("the last line of %q is %q", in, got)
 		}
@@ -44,9 +45,11 @@ func TestOutputCounter(t *testing.T) {
 func TestProcessErrorOmitsOutput(t *testing.T) {
 	p := &process{stderr: tailBuffer("warning\n")}
 	p.profile.Profile = "dev"
-	err := p.processError(&processcreds.ProviderError{Err: errors.New("parse failed of process output: {half-a-secret, error: x")}, nil)
-	if err == nil ||
-		err.Error() != `finding AWS credentials: the credential_process of profile "dev" did not print valid credentials: warning` {
+	parseErr := errors.New("parse failed of process output: {half-a-secret, error: x")
+	err := p.processError(&processcreds.ProviderError{Err: parseErr}, nil)
+	const want = `finding AWS credentials: the credential_process of profile "dev" ` +
+		"did not print valid credentials: warning"
+	if err == nil || err.Error() != want {
 		t.Errorf("%v", err)
 	}
 	if err := p.processError(errors.New("of STS"), nil); err != nil {

@@ -15,22 +15,30 @@ import (
 // TestErrorRedacted checks that secrets in AWS's messages are redacted. A signature error quotes
 // the session token and the secret key. A validation error quotes the OIDC token.
 func TestErrorRedacted(t *testing.T) {
-	const jwt, sessionToken, secret = "not.even.base64-but-secret", "SESSION-TOKEN-OF-THE-ROLE",
-		"SECRET-KEY-OF-THE-ROLE-SESSION"
+	const (
+		jwt          = "not.even.base64-but-secret"
+		sessionToken = "SESSION-TOKEN-OF-THE-ROLE"
+		secret       = "SECRET-KEY-OF-THE-ROLE-SESSION"
+	)
 	var stsError string
 	aws := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/ecr"):
 			rw.WriteHeader(http.StatusBadRequest)
-			fmt.Fprintf(rw,
-				`{"__type":"InvalidSignatureException","message":"The Canonical String should have been 'x-amz-security-token:%s' %s"}`, r.Header.Get("X-Amz-Security-Token"), secret)
+			fmt.Fprintf(rw, `{"__type":"InvalidSignatureException","message":"The Canonical String `+
+				`should have been 'x-amz-security-token:%s' %s"}`,
+				r.Header.Get("X-Amz-Security-Token"), secret)
 		case stsError != "":
 			rw.WriteHeader(http.StatusBadRequest)
-			fmt.Fprintf(rw,
-				`<ErrorResponse><Error><Code>ValidationError</Code><Message>Value '%s' at 'webIdentityToken' %s</Message></Error></ErrorResponse>`, jwt, stsError)
+			fmt.Fprintf(rw, `<ErrorResponse><Error><Code>ValidationError</Code><Message>`+
+				`Value '%s' at 'webIdentityToken' %s</Message></Error></ErrorResponse>`, jwt, stsError)
 		default:
-			fmt.Fprintf(rw,
-				`<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`, secret, sessionToken)
+			fmt.Fprintf(rw, `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>`+
+				`<Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId>`+
+				`<SecretAccessKey>%s</SecretAccessKey><SessionToken>%s</SessionToken>`+
+				`<Expiration>2036-01-01T00:00:00Z</Expiration></Credentials>`+
+				`</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`,
+				secret, sessionToken)
 		}
 	}))
 	defer aws.Close()
@@ -51,7 +59,8 @@ func TestErrorRedacted(t *testing.T) {
 	r := Request{Settings: settings, Roles: roles, Identity: id, token: token.Token{Raw: jwt}, Env: env,
 		Debug: func(string, ...any) {}}
 	for _, tt := range []struct{ sts, want string }{
-		{"", "InvalidSignatureException: The Canonical String should have been 'x-amz-security-token:***' ***"},
+		{"", "InvalidSignatureException: The Canonical String should have been " +
+			"'x-amz-security-token:***' ***"},
 		{"is bad", "ValidationError: Value '***' at 'webIdentityToken' is bad"},
 	} {
 		stsError = tt.sts
@@ -62,11 +71,12 @@ func TestErrorRedacted(t *testing.T) {
 	}
 }
 
-// TestResponseWithoutCredentials checks that the error names the role.
+// TestResponseWithoutCredentials checks the error for a response of STS without credentials. It
+// names the role.
 func TestResponseWithoutCredentials(t *testing.T) {
 	aws := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(rw,
-			`<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`)
+		fmt.Fprint(rw, `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>`+
+			`</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`)
 	}))
 	defer aws.Close()
 	t.Setenv("AWS_ENDPOINT_URL", aws.URL)
@@ -79,9 +89,11 @@ func TestResponseWithoutCredentials(t *testing.T) {
 	settings := config.Settings{Registry: reg, SessionName: "test"}
 	roles := config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"},
 		From: "ECR_OIDC_ROLE"}
-	_, err = Request{Settings: settings, Roles: roles, Identity: id, Env: env,
-		Debug: func(string, ...any) {}}.login(t.Context())
-	const want = "requesting role ci in 123456789012 (from ECR_OIDC_ROLE), source env: the response of STS contains no credentials"
+	r := Request{Settings: settings, Roles: roles, Identity: id, Env: env,
+		Debug: func(string, ...any) {}}
+	_, err = r.login(t.Context())
+	const want = "requesting role ci in 123456789012 (from ECR_OIDC_ROLE), source env: " +
+		"the response of STS contains no credentials"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}

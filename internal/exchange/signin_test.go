@@ -94,8 +94,8 @@ func TestRetrieveWithoutLock(t *testing.T) {
 			refuseRenewalResponse(rw)
 		})
 		writeToken(t, login, tt.ttl, tt.refreshToken)
-		if _, err := login.retrieve(t.Context()); (err == nil) != tt.valid || !tt.valid &&
-			!needsLogin(err) {
+		_, err := login.retrieve(t.Context())
+		if (err == nil) != tt.valid || !tt.valid && !needsLogin(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(login.file + ".lock"); !errors.Is(err, os.ErrNotExist) {

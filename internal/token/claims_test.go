@@ -104,8 +104,8 @@ func TestTokenFormat(t *testing.T) {
 	}
 	holder := struct{ Token Token }{token}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
-		for _, v := range []any{token, &token, []Token{token}, map[string]Token{"t": token},
-			holder} {
+		values := []any{token, &token, []Token{token}, map[string]Token{"t": token}, holder}
+		for _, v := range values {
 			if _, pointer := v.(*Token); pointer && verb == "%#v" {
 				continue
 			}
@@ -150,8 +150,8 @@ func TestExpiresWithinMinute(t *testing.T) {
 		{time.Time{}, false}, {now.Add(time.Hour), false}, {now.Add(61 * time.Second),
 			false}, {now.Add(59 * time.Second), true}, {now.Add(-time.Hour), true},
 	} {
-		if got := expiresWithinMinute(Token{Claims: Claims{Expires: tt.expires}},
-			now); got != tt.want {
+		token := Token{Claims: Claims{Expires: tt.expires}}
+		if got := expiresWithinMinute(token, now); got != tt.want {
 			t.Errorf("expired at %v with expiry %v = %v", now, tt.expires, got)
 		}
 	}
@@ -177,11 +177,13 @@ func TestPayload(t *testing.T) {
 }
 
 func TestParseIssued(t *testing.T) {
-	for want, claims := range map[int64]map[string]any{1795204989: {"iat": 1795204989},
-		0: {"exp": 1795204989}} {
+	for want, claims := range map[int64]map[string]any{
+		1795204989: {"iat": 1795204989},
+		0:          {"exp": 1795204989},
+	} {
 		token, err := Parse(jwtWith(claims))
-		if got := token.Claims.Issued; err != nil || want == 0 && !got.IsZero() || want != 0 &&
-			got.Unix() != want {
+		got := token.Claims.Issued
+		if err != nil || want == 0 && !got.IsZero() || want != 0 && got.Unix() != want {
 			t.Errorf("%v: %v, %v", claims, got, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -110,8 +111,11 @@ func TestIdentifyInCI(t *testing.T) {
 				if got := identityKindOf(t, s, err); got != cell.want {
 					t.Fatalf("Identify = %v, want %v", got, cell.want)
 				}
-				if want := map[bool]string{true: "aws",
-					false: ci.name}[cell.want == usesKeys]; s.Name != want {
+				want := ci.name
+				if cell.want == usesKeys {
+					want = "aws"
+				}
+				if s.Name != want {
 					t.Errorf("Name = %q, want %q", s.Name, want)
 				}
 				if !s.CI {
@@ -121,10 +125,10 @@ func TestIdentifyInCI(t *testing.T) {
 				if !errors.As(err, &missing) {
 					return
 				}
-				for variable, set := range map[string]bool{"AWS_ACCESS_KEY_ID": cell.keys,
-					"AWS_WEB_IDENTITY_TOKEN_FILE": cell.pod} {
-					if strings.Contains(strings.Join(missing.Ignored, " "),
-						variable) != set {
+				for variable, set := range map[string]bool{
+					"AWS_ACCESS_KEY_ID": cell.keys, "AWS_WEB_IDENTITY_TOKEN_FILE": cell.pod,
+				} {
+					if slices.Contains(missing.Ignored, variable) != set {
 						t.Errorf("Ignored = %q", missing.Ignored)
 					}
 				}
@@ -133,6 +137,7 @@ func TestIdentifyInCI(t *testing.T) {
 	}
 }
 
+// TestIdentifyOutsideCI checks machines, pods, and sources that the user named.
 func TestIdentifyOutsideCI(t *testing.T) {
 	pod := []string{"AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token",
 		"AWS_ROLE_ARN=arn:aws:iam::123456789012:role/pod"}
@@ -144,10 +149,10 @@ func TestIdentifyOutsideCI(t *testing.T) {
 		env      []string
 		want     identityKind
 	}{
-		{"machine", false, Settings{}, nil, usesSDK},
-		{"machine with a role", true, Settings{}, nil, usesSDK},
-		{"machine with keys", false, Settings{}, keys, usesSDK},
-		{"machine with a profile", false, Settings{Profile: "dev"}, nil, usesSDK},
+		{"no CI", false, Settings{}, nil, usesSDK},
+		{"role", true, Settings{}, nil, usesSDK},
+		{"keys", false, Settings{}, keys, usesSDK},
+		{"profile", false, Settings{Profile: "dev"}, nil, usesSDK},
 		{"pod", true, Settings{}, pod, usesToken},
 		{"pod with keys", true, Settings{}, append(keys, pod...), usesToken},
 		{"source aws in a CI", true, Settings{Source: "aws"}, []string{"GITHUB_ACTIONS=true"},
@@ -172,8 +177,7 @@ func TestIdentifyOutsideCI(t *testing.T) {
 			append(keys, "ECR_OIDC_TOKEN=0123456789abcdef"), missingRole},
 		{"source env, no token", true, Settings{Source: "env"}, nil, missingToken},
 		{"GitLab's conventional variable", true, Settings{},
-			[]string{"GITLAB_CI=true",
-				"STS_AMAZONAWS_COM_ID_TOKEN=0123456789abcdef"}, usesToken},
+			[]string{"GITLAB_CI=true", "STS_AMAZONAWS_COM_ID_TOKEN=0123456789abcdef"}, usesToken},
 		{"that variable outside GitLab", true, Settings{Source: "env"},
 			[]string{"STS_AMAZONAWS_COM_ID_TOKEN=0123456789abcdef"}, missingToken},
 	}
@@ -200,18 +204,15 @@ func TestIdentifyErrorNamesVariable(t *testing.T) {
 		{"GitHub, no permission", Settings{}, []string{"GITHUB_ACTIONS=true"},
 			"finding the GitHub job's OIDC token: ACTIONS_ID_TOKEN_REQUEST_URL is not set"},
 		{"GitHub, empty", Settings{},
-			[]string{"GITHUB_ACTIONS=true",
-				"ACTIONS_ID_TOKEN_REQUEST_URL="},
+			[]string{"GITHUB_ACTIONS=true", "ACTIONS_ID_TOKEN_REQUEST_URL="},
 			"finding the GitHub job's OIDC token: ACTIONS_ID_TOKEN_REQUEST_URL is set but empty"},
 		{"GitHub, empty request token", Settings{},
-			[]string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
-				"ACTIONS_ID_TOKEN_REQUEST_TOKEN= "},
+			[]string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN= "},
 			"finding the GitHub job's OIDC token: ACTIONS_ID_TOKEN_REQUEST_TOKEN is set but empty"},
 		{"CircleCI", Settings{}, []string{"CIRCLECI=true"},
 			"finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is not set"},
 		{"CircleCI, empty V2 with V1", Settings{},
-			[]string{"CIRCLECI=true", "CIRCLE_OIDC_TOKEN_V2=",
-				"CIRCLE_OIDC_TOKEN=x"},
+			[]string{"CIRCLECI=true", "CIRCLE_OIDC_TOKEN_V2=", "CIRCLE_OIDC_TOKEN=x"},
 			"finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is set but empty"},
 		{"CircleCI server, empty", Settings{}, []string{"CIRCLECI=true", "CIRCLE_OIDC_TOKEN="},
 			"finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN is set but empty"},
@@ -222,8 +223,7 @@ func TestIdentifyErrorNamesVariable(t *testing.T) {
 		{"Buildkite", Settings{}, []string{"BUILDKITE=true"},
 			"finding the Buildkite job's OIDC token: BUILDKITE_JOB_ID is not set"},
 		{"Buildkite, empty token", Settings{},
-			[]string{"BUILDKITE=true", "BUILDKITE_JOB_ID=j",
-				"BUILDKITE_AGENT_ACCESS_TOKEN="},
+			[]string{"BUILDKITE=true", "BUILDKITE_JOB_ID=j", "BUILDKITE_AGENT_ACCESS_TOKEN="},
 			"finding the Buildkite job's OIDC token: BUILDKITE_AGENT_ACCESS_TOKEN is set but empty"},
 		{"file", Settings{Source: "file"}, []string{"ECR_OIDC_TOKEN_FILE="},
 			"finding the OIDC token: ECR_OIDC_TOKEN_FILE is set but empty"},
@@ -237,8 +237,8 @@ func TestIdentifyErrorNamesVariable(t *testing.T) {
 			}
 			_, err := identify(t, false, tt.settings, tt.env...)
 			_, why, _ := strings.Cut(tt.want, "token: ")
-			if want := "finding an identity: no role is configured, and there is no token (" +
-				why + ")"; err == nil || err.Error() != want {
+			want := "finding an identity: no role is configured, and there is no token (" + why + ")"
+			if err == nil || err.Error() != want {
 				t.Errorf("without a role: %v, want %s", err, want)
 			}
 		})
@@ -267,8 +267,8 @@ func TestSecret(t *testing.T) {
 	}{
 		{"github: the request token", true, Settings{},
 			[]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + s16,
-				"ACTIONS_ID_TOKEN_REQUEST_URL=https://" + other, "AWS_SECRET_ACCESS_KEY=" +
-					other}, s16},
+				"ACTIONS_ID_TOKEN_REQUEST_URL=https://" + other,
+				"AWS_SECRET_ACCESS_KEY=" + other}, s16},
 		{"github: too short", true, Settings{},
 			[]string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + s15,
 				"ACTIONS_ID_TOKEN_REQUEST_URL=https://" + other}, ""},
@@ -304,8 +304,8 @@ func TestSecret(t *testing.T) {
 			[]string{"BUILDKITE=true", "BUILDKITE_JOB_ID=job",
 				"BUILDKITE_AGENT_ACCESS_TOKEN=" + s16}, ""},
 		{"buildkite: a job token without the job's id", true, Settings{},
-			[]string{"BUILDKITE=true", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_" + s16}, "bkaj_" +
-				s16},
+			[]string{"BUILDKITE=true", "BUILDKITE_AGENT_ACCESS_TOKEN=bkaj_" + s16},
+			"bkaj_" + s16},
 		{"azure: the job's access token", true, Settings{},
 			[]string{"TF_BUILD=True", "SYSTEM_OIDCREQUESTURI=https://x",
 				"SYSTEM_ACCESSTOKEN=" + s16}, s16},
@@ -381,8 +381,8 @@ func TestTokenFromVariableAndFile(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			// the token has expired, which only STS decides
 			for _, audience := range []string{"", "sts.amazonaws.com"} {
-				if got, err := get(audience, tt.settings, tt.env...); err != nil ||
-					got.Raw != raw {
+				got, err := get(audience, tt.settings, tt.env...)
+				if err != nil || got.Raw != raw {
 					t.Errorf("for audience %q: %v, %v", audience, got, err)
 				}
 			}

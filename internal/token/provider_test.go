@@ -25,8 +25,9 @@ func TestProviders(t *testing.T) {
 	for _, def := range schema.Defs {
 		allowed = append(allowed, def.Properties["source"].Enum...)
 	}
-	if want := Sources(); !slices.Equal(slices.Sorted(slices.Values(want)),
-		slices.Compact(slices.Sorted(slices.Values(allowed)))) {
+	want := Sources()
+	unique := slices.Compact(slices.Sorted(slices.Values(allowed)))
+	if !slices.Equal(slices.Sorted(slices.Values(want)), unique) {
 		t.Errorf("ecr-oidc.schema.json allows the sources %q, want %q", allowed, want)
 	}
 	names := map[string]bool{}
@@ -35,20 +36,19 @@ func TestProviders(t *testing.T) {
 			t.Errorf("the name %q is empty or not unique", p.Name)
 		}
 		names[p.Name] = true
-		// its secret is in a file; see TestFileTokenIsSecret
+		// The secret of "file" is in the file. See TestFileTokenIsSecret.
 		if len(p.Secrets) == 0 && p.Name != "file" {
 			t.Errorf("%s: no secrets", p.Name)
 		}
 		for _, name := range p.Secrets {
-			if got := environ(name + "=the-secret-value").Secrets(); !slices.Contains(got,
-				"the-secret-value") {
+			got := environ(name + "=the-secret-value").Secrets()
+			if !slices.Contains(got, "the-secret-value") {
 				t.Errorf("%s: %s is not redacted", p.Name, name)
 			}
 		}
 		if p.URL != "" {
-			if got := environ(p.URL +
-				"=https://user:the-password@host/").Secrets(); !slices.Contains(got,
-				"the-password") {
+			got := environ(p.URL + "=https://user:the-password@host/").Secrets()
+			if !slices.Contains(got, "the-password") {
 				t.Errorf("%s: a password in %s is not redacted", p.Name, p.URL)
 			}
 		}
@@ -56,12 +56,13 @@ func TestProviders(t *testing.T) {
 			t.Errorf("%s: New or Advice is missing", p.Name)
 		}
 		if (p.Label == "") != (p.Detect == nil) || (p.Label == "") != (p.Job == nil) {
-			t.Errorf("%s: a CI must have Label, Detect and Job; another source must have none of them", p.Name)
+			t.Errorf("%s: only a CI has Label, Detect and Job, and it has all of them", p.Name)
 		}
 		checkVariables(t, p)
 		if p.Label != "" {
-			for file, want := range map[string]string{"../../SECURITY.md": "| `" + p.Name +
-				"` |", "../../README.md": p.Label} {
+			for file, want := range map[string]string{
+				"../../SECURITY.md": "| `" + p.Name + "` |", "../../README.md": p.Label,
+			} {
 				if !strings.Contains(readText(t, file), want) &&
 					!strings.Contains(readText(t, file), "| `"+p.Name+"`, ") {
 					t.Errorf("%s does not name %s", file, want)

@@ -115,8 +115,8 @@ func TestGitHubQuery(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{"", "?audience=other"} {
 		e := serve(t, tokenResponse(jwtFor("sts.amazonaws.com", time.Hour)))
-		if _, err := githubJob(t, e.URL+"/x"+query).Token(t.Context(), NewClient(nil),
-			""); err != nil {
+		_, err := githubJob(t, e.URL+"/x"+query).Token(t.Context(), NewClient(nil), "")
+		if err != nil {
 			t.Fatal(err)
 		}
 		if got := e.requests[0].URL.RawQuery; got != "audience=sts.amazonaws.com" {
@@ -130,8 +130,8 @@ func TestGitHubRetries(t *testing.T) {
 	t.Parallel()
 	good := tokenResponse(jwtFor("sts.amazonaws.com", time.Hour))
 	for _, tt := range []struct {
-		name  string
-		fault cannedResponse
+		name      string
+		temporary cannedResponse
 	}{
 		{"500", cannedResponse{status: 500, body: "secret body"}},
 		{"502", cannedResponse{status: 502}},
@@ -147,9 +147,9 @@ func TestGitHubRetries(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e := serve(t, tt.fault, good)
-			if _, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil),
-				""); err != nil || len(e.requests) != 2 {
+			e := serve(t, tt.temporary, good)
+			_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), "")
+			if err != nil || len(e.requests) != 2 {
 				t.Errorf("%d requests, %v", len(e.requests), err)
 			}
 		})
@@ -158,7 +158,9 @@ func TestGitHubRetries(t *testing.T) {
 		t.Parallel()
 		e := serve(t, cannedResponse{status: 503, body: "secret body"})
 		_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), "")
-		if want := "requesting the job's OIDC token from GitHub (5 attempts): HTTP 503 Service Unavailable"; err == nil || err.Error() != want || len(e.requests) != 5 {
+		const want = "requesting the job's OIDC token from GitHub (5 attempts): " +
+			"HTTP 503 Service Unavailable"
+		if err == nil || err.Error() != want || len(e.requests) != 5 {
 			t.Errorf("%d requests, %v, want %s", len(e.requests), err, want)
 		}
 	})
@@ -191,8 +193,8 @@ func TestGitHubRetryAfter(t *testing.T) {
 			start := time.Now()
 			_, err := githubJob(t, e.URL+requestPath).Token(ctx, NewClient(nil), "")
 			took := time.Since(start)
-			if tt.want == "" && (err != nil || len(e.requests) != 2) || tt.want != "" &&
-				(err == nil || err.Error() != tt.want || len(e.requests) != 1) {
+			if tt.want == "" && (err != nil || len(e.requests) != 2) ||
+				tt.want != "" && (err == nil || err.Error() != tt.want || len(e.requests) != 1) {
 				t.Errorf("%d requests, %v, want %s", len(e.requests), err, tt.want)
 			}
 			if took < tt.min || took > tt.max {
@@ -209,9 +211,9 @@ func TestGitHubRefusals(t *testing.T) {
 	elsewhere := serve(t, tokenResponse(jwtFor("sts.amazonaws.com", time.Hour)))
 	const secret = "eyJhbGciOiJSUzI1NiJ9.c2VjcmV0LWJvZHk"
 	tests := []struct {
-		name  string
-		reply cannedResponse
-		want  string
+		name     string
+		response cannedResponse
+		want     string
 	}{
 		{"400", cannedResponse{status: 400, body: secret}, "HTTP 400 Bad Request"},
 		{"401", cannedResponse{status: 401, body: secret}, "HTTP 401 Unauthorized"},
@@ -222,12 +224,10 @@ func TestGitHubRefusals(t *testing.T) {
 		{"201", cannedResponse{status: 201, body: `{"value":"` + secret + `"}`},
 			"HTTP 201 Created"},
 		{"a redirect",
-			cannedResponse{status: 302, body: secret,
-				location: elsewhere.URL + "/" +
-					secret}, "HTTP 302 Found: redirects are not followed"},
+			cannedResponse{status: 302, body: secret, location: elsewhere.URL + "/" + secret},
+			"HTTP 302 Found: redirects are not followed"},
 		{"a redirect that preserves the method",
-			cannedResponse{status: 307,
-				location: elsewhere.URL},
+			cannedResponse{status: 307, location: elsewhere.URL},
 			"HTTP 307 Temporary Redirect: redirects are not followed"},
 		{"HTML", cannedResponse{status: 200, body: "<html>" + secret + "</html>"},
 			"the response is not JSON (is there a proxy in between?)"},
@@ -244,20 +244,18 @@ func TestGitHubRefusals(t *testing.T) {
 		{"a number in the field", cannedResponse{status: 200, body: `{"value":7}`},
 			`the response has no field "value"`},
 		{"2 MiB",
-			cannedResponse{status: 200,
-				body: `{"value":"` + strings.Repeat("x", 2<<20) + secret +
-					`"}`}, "the response is longer than 65536 bytes"},
+			cannedResponse{status: 200, body: `{"value":"` + strings.Repeat("x", 2<<20) + secret + `"}`},
+			"the response is longer than 65536 bytes"},
 		{"JSON and more", cannedResponse{status: 200, body: `{"value":"` + secret + `"}{}`},
 			"the response is not JSON"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e := serve(t, tt.reply)
+			e := serve(t, tt.response)
 			_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), "")
-			if err == nil ||
-				!strings.HasPrefix(err.Error(),
-					"requesting the job's OIDC token from GitHub (1 attempt): "+tt.want) {
+			want := "requesting the job's OIDC token from GitHub (1 attempt): " + tt.want
+			if err == nil || !strings.HasPrefix(err.Error(), want) {
 				t.Fatalf("%v, want %s", err, tt.want)
 			}
 			checkRedacted(t, err, secret, elsewhere.URL)
@@ -315,8 +313,8 @@ func TestGitHubNoResponse(t *testing.T) {
 			}
 		}))
 		t.Cleanup(s.Close)
-		if got, err := githubJob(t, s.URL+requestPath).Token(t.Context(), NewClient(nil),
-			""); err != nil || got.Raw != good {
+		got, err := githubJob(t, s.URL+requestPath).Token(t.Context(), NewClient(nil), "")
+		if err != nil || got.Raw != good {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
@@ -406,8 +404,8 @@ func TestGitHubAudience(t *testing.T) {
 		e := serve(t, tokenResponse(jwtFor(tt.got, time.Hour)))
 		_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), tt.audience)
 		var wrong *AudienceError
-		if tt.ok && err != nil || !tt.ok &&
-			(!errors.As(err, &wrong) || !strings.Contains(wrong.Token, "GitHub")) {
+		if tt.ok && err != nil ||
+			!tt.ok && (!errors.As(err, &wrong) || !strings.Contains(wrong.Token, "GitHub")) {
 			t.Errorf("requested audience %q, got %v: %v", tt.audience, tt.got, err)
 		}
 	}
@@ -490,12 +488,13 @@ func TestBuildkite(t *testing.T) {
 	}
 	e := serve(t, cannedResponse{status: 422, body: bearer})
 	_, err := at(e.URL).Token(t.Context(), NewClient(nil), "")
-	if want := "requesting the job's OIDC token from Buildkite (1 attempt): HTTP 422 Unprocessable Entity"; err == nil || err.Error() != want {
+	const want = "requesting the job's OIDC token from Buildkite (1 attempt): HTTP 422 Unprocessable Entity"
+	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if _, err := at("http://agent.buildkite.com/v3").Token(t.Context(), nil, ""); err == nil ||
-		!strings.Contains(err.Error(),
-			"reading BUILDKITE_AGENT_ENDPOINT: it must be an https URL") {
+	_, err = at("http://agent.buildkite.com/v3").Token(t.Context(), nil, "")
+	const wantURL = "reading BUILDKITE_AGENT_ENDPOINT: it must be an https URL"
+	if err == nil || !strings.Contains(err.Error(), wantURL) {
 		t.Error(err)
 	}
 }

@@ -15,6 +15,7 @@ type selection struct {
 	WebIdentityPair bool
 }
 
+// selectionOf calls selectProvider.
 func selectionOf(env Env, settings Settings) (selection, error) {
 	id, err := selectProvider(env, settings)
 	return selection{id.Name, id.CI, id.DetectedBy, id.Explicit, id.WebIdentityPair}, err
@@ -51,16 +52,16 @@ func TestSelectProvider(t *testing.T) {
 
 		{"GitHub before all others",
 			[]string{"GITHUB_ACTIONS=true", onCircle, "GITLAB_CI=true", "BUILDKITE=true",
-				irsaFile, irsaRole}, Settings{}, selection{Name: "github", CI: true,
-				DetectedBy: "GITHUB_ACTIONS"}},
+				irsaFile, irsaRole}, Settings{},
+			selection{Name: "github", CI: true, DetectedBy: "GITHUB_ACTIONS"}},
 		{"CircleCI before GitLab", []string{onCircle, "GITLAB_CI=true", "BUILDKITE=true"},
-			Settings{}, selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+			Settings{},
+			selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
 		{"GitLab before Buildkite", []string{"GITLAB_CI=true", "BUILDKITE=true"}, Settings{},
 			selection{Name: "gitlab", CI: true, DetectedBy: "GITLAB_CI"}},
 		{"CI without a token, on a runner in EKS",
-			[]string{onCircle, irsaFile, irsaRole,
-				"AWS_ACCESS_KEY_ID=AKIA"}, Settings{}, selection{Name: "circleci", CI: true,
-				DetectedBy: "CIRCLECI"}},
+			[]string{onCircle, irsaFile, irsaRole, "AWS_ACCESS_KEY_ID=AKIA"}, Settings{},
+			selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
 
 		{"nothing", nil, Settings{}, selection{Name: "aws"}},
 		{"empty variables",
@@ -77,8 +78,8 @@ func TestSelectProvider(t *testing.T) {
 		{"another file in a pod", []string{irsaFile, irsaRole}, Settings{TokenFile: "/t"},
 			selection{Name: "file", DetectedBy: "ECR_OIDC_TOKEN_FILE"}},
 		{"account-specific source with ECR_OIDC_TOKEN", []string{"ECR_OIDC_TOKEN=x"},
-			Settings{Source: "aws", AccountSpecific: true}, selection{Name: "aws",
-				DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+			Settings{Source: "aws", AccountSpecific: true},
+			selection{Name: "aws", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"pod without a role", []string{irsaFile}, Settings{}, selection{Name: "aws"}},
 		{"pod without a file", []string{irsaRole}, Settings{}, selection{Name: "aws"}},
 		{"pod with an empty file variable", []string{"AWS_WEB_IDENTITY_TOKEN_FILE=", irsaRole},
@@ -107,8 +108,8 @@ func TestSelectProvider(t *testing.T) {
 		{"aws outside a CI", nil, Settings{Source: "aws"},
 			selection{Name: "aws", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"another CI than the detected one", []string{"GITHUB_ACTIONS=true"},
-			Settings{Source: "buildkite"}, selection{Name: "buildkite", CI: true,
-				DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+			Settings{Source: "buildkite"},
+			selection{Name: "buildkite", CI: true, DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"file with a file", nil, Settings{Source: "file", TokenFile: "/t"},
 			selection{Name: "file", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"env with a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "env"},
@@ -118,11 +119,11 @@ func TestSelectProvider(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.settings.SourceFrom, tt.settings.TokenFileFrom = "ECR_OIDC_SOURCE",
-				"ECR_OIDC_TOKEN_FILE"
+			tt.settings.SourceFrom = "ECR_OIDC_SOURCE"
+			tt.settings.TokenFileFrom = "ECR_OIDC_TOKEN_FILE"
 			got, err := selectionOf(environ(tt.env...), tt.settings)
 			if err != nil || got != tt.want {
-				t.Errorf("locate = %+v, %v, want %+v", got, err, tt.want)
+				t.Errorf("selectProvider = %+v, %v, want %+v", got, err, tt.want)
 			}
 		})
 	}
@@ -153,16 +154,15 @@ func TestSelectProviderConflicts(t *testing.T) {
 		{"a token and a token file", []string{"ECR_OIDC_TOKEN=x"}, Settings{TokenFile: "/t"},
 			[]string{"ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set"}},
 		{"a token and a token file with auto", []string{"ECR_OIDC_TOKEN=x"},
-			Settings{Source: "auto",
-				TokenFile: "/t"},
+			Settings{Source: "auto", TokenFile: "/t"},
 			[]string{"ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set"}},
 		{"a token and a token file with a source", []string{"ECR_OIDC_TOKEN=x"},
 			Settings{Source: "env", TokenFile: "/t"}, []string{"ECR_OIDC_TOKEN_FILE"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.settings.SourceFrom, tt.settings.TokenFileFrom = "ECR_OIDC_SOURCE",
-				"ECR_OIDC_TOKEN_FILE"
+			tt.settings.SourceFrom = "ECR_OIDC_SOURCE"
+			tt.settings.TokenFileFrom = "ECR_OIDC_TOKEN_FILE"
 			_, err := Identify(environ(tt.env...), tt.settings)
 			if err == nil {
 				t.Fatal("no error")
@@ -179,7 +179,6 @@ func TestSelectProviderConflicts(t *testing.T) {
 func TestEnv(t *testing.T) {
 	env := environ("FULL= a value\n", "EMPTY=", "BLANK= \t")
 	for _, tt := range []struct{ name, value, missing string }{
-		// DescribeMissing is not called for a variable with a value
 		{"FULL", "a value", "FULL is set but empty"},
 		{"EMPTY", "", "EMPTY is set but empty"},
 		{"BLANK", "", "BLANK is set but empty"},
@@ -189,7 +188,7 @@ func TestEnv(t *testing.T) {
 			t.Errorf("Get(%s) = %q, want %q", tt.name, got, tt.value)
 		}
 		if got := env.DescribeMissing(tt.name); got != tt.missing {
-			t.Errorf("Missing(%s) = %q, want %q", tt.name, got, tt.missing)
+			t.Errorf("DescribeMissing(%s) = %q, want %q", tt.name, got, tt.missing)
 		}
 	}
 }
@@ -224,8 +223,8 @@ func TestSecrets(t *testing.T) {
 		"AWS_ENDPOINT_URL=https://host:8443/x",
 		"NO_PROXY=u:password@host").Secrets()
 	slices.Sort(got)
-	if want := []string{"S3cr3t/P@ss", "another%word", "proxy%25word", "proxy%word"}; !slices.Equal(got,
-		want) {
+	want := []string{"S3cr3t/P@ss", "another%word", "proxy%25word", "proxy%word"}
+	if !slices.Equal(got, want) {
 		t.Errorf("Secrets of URLs = %q, want %q", got, want)
 	}
 	if got := environ("ECR_OIDC_TOKEN=", "AWS_SECRET_ACCESS_KEY= ").Secrets(); got != nil {
@@ -238,7 +237,8 @@ func TestSecrets(t *testing.T) {
 func TestIgnored(t *testing.T) {
 	keys := []string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_PROFILE=dev", "AWS_WEB_IDENTITY_TOKEN_FILE=/t",
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://x"}
-	const identities = "AWS_ACCESS_KEY_ID AWS_PROFILE AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_WEB_IDENTITY_TOKEN_FILE"
+	const identities = "AWS_ACCESS_KEY_ID AWS_PROFILE AWS_CONTAINER_CREDENTIALS_FULL_URI " +
+		"AWS_WEB_IDENTITY_TOKEN_FILE"
 	for _, tt := range []struct {
 		name     string
 		env      []string
@@ -252,16 +252,16 @@ func TestIgnored(t *testing.T) {
 		{"GitHub on a runner in EKS", append([]string{"GITHUB_ACTIONS=true"}, keys...), Settings{},
 			identities},
 		{"GitHub inside CircleCI",
-			[]string{"GITHUB_ACTIONS=true", "CIRCLECI=true", "GITLAB_CI=false",
-				"BUILDKITE= "}, Settings{}, "CIRCLECI"},
+			[]string{"GITHUB_ACTIONS=true", "CIRCLECI=true", "GITLAB_CI=false", "BUILDKITE= "},
+			Settings{}, "CIRCLECI"},
 		{"CircleCI, and a shell's GITHUB_ACTIONS", []string{"CIRCLECI=true", "GITHUB_ACTIONS=1"},
 			Settings{}, ""},
 		{"a token in CircleCI", []string{"CIRCLECI=true", "ECR_OIDC_TOKEN=x"}, Settings{},
 			"CIRCLECI"},
 		{"a token in GitLab", []string{"GITLAB_CI=true", "ECR_OIDC_TOKEN=x"}, Settings{}, ""},
 		{"account-specific source and a token", []string{"GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN=x"},
-			Settings{Source: "github", SourceFrom: "ecr-oidc.yaml:3",
-				AccountSpecific: true}, "ECR_OIDC_TOKEN"},
+			Settings{Source: "github", SourceFrom: "ecr-oidc.yaml:3", AccountSpecific: true},
+			"ECR_OIDC_TOKEN"},
 		{"aws in GitHub", append([]string{"GITHUB_ACTIONS=true"}, keys...),
 			Settings{Source: "aws", SourceFrom: "ECR_OIDC_SOURCE"}, "GITHUB_ACTIONS"},
 		{"keys and profile outside a CI", keys[:2], Settings{}, ""},
