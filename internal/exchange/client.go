@@ -140,9 +140,9 @@ func (b responseBody) Read(p []byte) (int, error) {
 
 // plainBody replaces a request's body with one that has no WriteTo method. smithy-go closes the
 // body when the headers of the response arrive. From then on, the WriteTo method of smithy-go's
-// body returns io.EOF (transport/http/internal/io/safe.go). When net/http calls WriteTo after that,
-// it treats the error as a failed write and closes the connection before the response is read. The
-// SDK then sends the request again (aws-sdk-go-v2#1825, #2737).
+// body returns io.EOF (transport/http/internal/io/safe.go). If net/http then calls WriteTo to find
+// the end of the body, it treats io.EOF as a failed write and closes the connection before the
+// response is read. The SDK sends the request again (aws-sdk-go-v2#1825, #2737).
 func plainBody(stack *middleware.Stack) error {
 	replace := func(
 		ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler,

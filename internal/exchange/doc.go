@@ -1,5 +1,6 @@
 // Package exchange exchanges an identity for the password of a registry. It is the only package
-// that uses the AWS SDK.
+// that uses the AWS SDK. The caller has decided the identity with token.Identify, and caches the
+// result.
 //
 // Login does this in order:
 //

@@ -35,7 +35,8 @@ type Outcome struct {
 	Duration time.Duration // of the request, with its retries
 }
 
-// Error reports that AWS refused a request or did not respond. It contains no secret.
+// Error reports that AWS refused a request, or that there is no valid response. It contains no
+// secret.
 type Error struct {
 	Step      Step
 	Registry  registry.Registry
@@ -44,8 +45,8 @@ type Error struct {
 	Source    string // the value of ECR_OIDC_SOURCE, or the detected one
 	Subject   string // of the token; "" for other sources
 	Audience  string // of the token; "" for other sources
-	Code      string // AWS's error code; "" when AWS did not respond
-	Message   string // AWS's message, or why AWS did not respond
+	Code      string // AWS's error code; "" when there is no valid response
+	Message   string // AWS's message, or why there is no valid response
 	Retryable bool   // a later attempt may succeed: no response, a throttle, or an error of AWS
 }
 

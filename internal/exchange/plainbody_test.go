@@ -50,7 +50,9 @@ func TestPlainBody(t *testing.T) {
 				RoleArn:          aws.String("arn:aws:iam::123456789012:role/ci"),
 				RoleSessionName:  aws.String("test"),
 				WebIdentityToken: aws.String("the-token"),
-			}, func(o *sts.Options) { o.Retryer = retry.AddWithMaxBackoffDelay(retry.NewStandard(), time.Millisecond) })
+			}, func(o *sts.Options) {
+				o.Retryer = retry.AddWithMaxBackoffDelay(retry.NewStandard(), time.Millisecond)
+			})
 			if bodies != 3 {
 				t.Errorf("%d requests, want 3", bodies)
 			}

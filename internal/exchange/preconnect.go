@@ -62,8 +62,8 @@ func (r Request) preconnect(ctx context.Context) (*preconnection, error) {
 	return p, nil
 }
 
-// directAddr returns the host:port of an https URL that is not reached through a proxy; "" for any
-// other URL. net/http does not call DialTLSContext for connections through a proxy.
+// directAddr returns the host:port of an https URL that is reached without a proxy; "" for any other
+// URL. A connection to a proxy is not opened in advance.
 func directAddr(endpoint string, proxy func(*http.Request) (*url.URL, error)) string {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "https" {

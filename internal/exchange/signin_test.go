@@ -67,8 +67,8 @@ func writeToken(t *testing.T, login signIn, ttl time.Duration, refreshToken stri
 	}
 }
 
-// refuseRenewalResponse writes the response for a refresh token that was used before.
-func refuseRenewalResponse(rw http.ResponseWriter) {
+// writeRefusal writes the response for a refresh token that was used before.
+func writeRefusal(rw http.ResponseWriter) {
 	rw.Header().Set("X-Amzn-Errortype", "InvalidGrantException")
 	rw.WriteHeader(http.StatusBadRequest)
 	fmt.Fprint(rw, `{"error": "invalid_grant"}`)
@@ -91,7 +91,7 @@ func TestRetrieveWithoutLock(t *testing.T) {
 	} {
 		login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 			t.Errorf("%s: AWS received a request", name)
-			refuseRenewalResponse(rw)
+			writeRefusal(rw)
 		})
 		writeToken(t, login, tt.ttl, tt.refreshToken)
 		_, err := login.retrieve(t.Context())
@@ -111,7 +111,7 @@ func TestRenewedByAnotherProgram(t *testing.T) {
 	var login signIn
 	var others sync.WaitGroup
 	login = startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
-		refuseRenewalResponse(rw)
+		writeRefusal(rw)
 		others.Go(func() {
 			time.Sleep(rereadDelay / 2)
 			writeToken(t, login, time.Hour, "next")
@@ -129,7 +129,7 @@ func TestRenewedByAnotherProgram(t *testing.T) {
 func TestNoRenewalWithoutLock(t *testing.T) {
 	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 		t.Error("AWS received a request")
-		refuseRenewalResponse(rw)
+		writeRefusal(rw)
 	})
 	if err := os.Mkdir(login.file+".lock", 0o700); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func TestNoRenewalWithoutLock(t *testing.T) {
 func TestPartiallyWrittenToken(t *testing.T) {
 	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 		t.Error("AWS received a request")
-		refuseRenewalResponse(rw)
+		writeRefusal(rw)
 	})
 	if err := os.WriteFile(login.file, []byte(`{"accessToken": "half`), 0o600); err != nil {
 		t.Fatal(err)
@@ -169,12 +169,10 @@ func TestPartiallyWrittenToken(t *testing.T) {
 // reported after rereadDelay.
 func TestRenewalRefusedOnce(t *testing.T) {
 	var requests atomic.Int32
-	login := startOIDCService(t,
-		func(rw http.ResponseWriter,
-			_ *http.Request) {
-			requests.Add(1)
-			refuseRenewalResponse(rw)
-		})
+	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		writeRefusal(rw)
+	})
 	writeToken(t, login, -time.Hour, "spent")
 	start := time.Now()
 	_, err := login.retrieve(t.Context())
@@ -189,7 +187,7 @@ func TestRenewalRefusedOnce(t *testing.T) {
 func TestNoTokenFile(t *testing.T) {
 	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 		t.Error("AWS received a request")
-		refuseRenewalResponse(rw)
+		writeRefusal(rw)
 	})
 	if err := os.RemoveAll(filepath.Dir(login.file)); err != nil {
 		t.Fatal(err)

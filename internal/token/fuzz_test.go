@@ -10,7 +10,8 @@ import (
 // its error does not quote the URL.
 func FuzzParseEndpoint(f *testing.F) {
 	for _, s := range []string{
-		"https://run-actions-1-azure-eastus.actions.githubusercontent.com/222//idtoken/a/b?api-version=2.0", "http://127.0.0.1:1/x",
+		"https://run-actions-1-azure-eastus.actions.githubusercontent.com/222//idtoken/a/b" +
+			"?api-version=2.0", "http://127.0.0.1:1/x",
 		"http://localhost@evil.example/", "http://[::1%25lo]/", "HTTP://LOCALHOST",
 		"http://127.0.0.1.evil.example", "https:evil.example", "//x", "\x00",
 	} {

@@ -11,7 +11,8 @@ import (
 // process of the job can write that file.
 func FuzzPullRequest(f *testing.F) {
 	for _, s := range []string{
-		`{"pull_request": {"head": {"repo": {"full_name": "fork/app"}}, "base": {"repo": {"full_name": "acme/app"}}}}`,
+		`{"pull_request": {"head": {"repo": {"full_name": "fork/app"}}, ` +
+			`"base": {"repo": {"full_name": "acme/app"}}}}`,
 		`{"pull_request": {"head": {"repo": null}, "base": {"repo": {"full_name": "acme/app"}}}}`,
 		`{"pull_request": null}`, `{"pull_request": 5}`, `[`, ``,
 	} {

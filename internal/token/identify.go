@@ -39,7 +39,7 @@ type Settings struct {
 // Identity is what the process authenticates with: an OIDC token or AWS credentials.
 type Identity struct {
 	Provider
-	CI         bool   // a CI was detected; credentials of the machine are not used
+	CI         bool   // a CI was detected; unless Explicit, the machine's credentials are not used
 	DetectedCI string // name of the detected CI; "" outside a CI
 	DetectedBy string // variable or line that selected the provider; "" for the default
 	Explicit   bool   // the user named the source, and no other is used
@@ -216,7 +216,7 @@ func (id Identity) TokenName() string {
 
 // Token returns the job's token for an audience. For the audience "" it requests
 // "sts.amazonaws.com" where an audience can be requested, and otherwise accepts the token's own. It
-// blocks until the token is available or ctx is done. The error is a *RequestError, *MissingError
+// blocks until it succeeds or fails, or until ctx is done. The error is a *RequestError, *MissingError
 // or *AudienceError, or reports an invalid setting or token. It contains no secret. Identity must
 // be an OIDC token.
 func (id Identity) Token(ctx context.Context, client *http.Client, audience string) (Token, error) {

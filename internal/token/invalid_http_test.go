@@ -15,7 +15,8 @@ func TestInvalidHTTPResponse(t *testing.T) {
 		"a malformed status line": "HTTP/1.1 secret-body-line OK\r\n\r\n",
 		"not HTTP":                "secret-body-line\r\n\r\n",
 		"a malformed header":      "HTTP/1.1 200 OK\r\nsecret-body-line\r\n\r\n",
-		"a malformed Location":    "HTTP/1.1 302 Found\r\nLocation: http://secret-body-line:%zz/\r\nContent-Length: 0\r\n\r\n",
+		"a malformed Location": "HTTP/1.1 302 Found\r\nLocation: http://secret-body-line:%zz/\r\n" +
+			"Content-Length: 0\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
