@@ -32,6 +32,7 @@ type Credentials struct {
 	NoCache  bool          // the cache key does not identify the identity
 }
 
+// String returns a description of the credentials without the password.
 func (c Credentials) String() string { return fmt.Sprintf("login of %q for %v", c.Username, c.TTL) }
 
 // GoString returns the same text as String.

@@ -15,8 +15,7 @@ import (
 // an SSO session to the other host.
 func TestRedirectNotFollowed(t *testing.T) {
 	var elsewhere, requests atomic.Int32
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
-		*http.Request) {
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		elsewhere.Add(1)
 	}))
 	defer other.Close()

@@ -321,8 +321,7 @@ func TestGitHubNoResponse(t *testing.T) {
 	t.Run("ctx ends during a request", func(t *testing.T) {
 		t.Parallel()
 		over := make(chan struct{})
-		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
-			*http.Request) {
+		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 			<-over
 		}))
 		t.Cleanup(s.Close)
