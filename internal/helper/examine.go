@@ -59,7 +59,7 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 		return x
 	}
 	fresh := x.Cached != nil && x.Cached.IsFresh(time.Now())
-	if f, left, ok := store.Failure(h.cacheKey(r)); ok && !fresh {
+	if f, left, ok := store.CachedFailure(h.cacheKey(r)); ok && !fresh {
 		x.CachedErr, x.CachedErrUntil = decodeError(&f, r), time.Now().Add(left)
 	}
 	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, r)
@@ -91,7 +91,7 @@ func (h Helper) Request(ctx context.Context, x Examination) Examination {
 // lookUp finds what is in the cache, without creating it, and returns the cache.
 func (h Helper) lookUp(x *Examination) *cache.Cache {
 	r := exchange.Request{Settings: x.Settings, Roles: x.Roles, Identity: x.Identity}
-	store, err := h.openCache(r, cache.Find)
+	store, err := h.openCache(r, cache.OpenExisting)
 	if err != nil {
 		x.CacheErr = err
 		return nil

@@ -120,7 +120,7 @@ func (h Helper) cache(r exchange.Request) *cache.Cache {
 	return store
 }
 
-// openCache opens the cache with cache.Open, or with cache.Find for a caller that only reads.
+// openCache opens the cache with cache.Open, or with cache.OpenExisting for a caller that only reads.
 //
 // Only the "aws" source on a machine may have entries without a secret: every process of the user
 // can use that profile anyway. All other entries need one, or the next job, or the next token in
