@@ -85,8 +85,8 @@ func TestDoctorUnknownVerdict(t *testing.T) {
 		unknown  = "Whether the trust policy admits this token cannot be determined"
 		admitted = "The trust policy admits this token."
 
-		undecodable = "ecr-oidc: reading the trust policy: line 3: it has a character that " +
-			"cannot be decoded"
+		undecodable = "ecr-oidc: reading the trust policy: line 3: invalid character: half " +
+			"of a surrogate pair"
 		issuer = "token.actions.githubusercontent.com"
 	)
 	policy := func(conditions string) string {
@@ -191,7 +191,7 @@ func TestDoctorSessionName(t *testing.T) {
 		refused  = "The trust policy does not admit this token:"
 		unknown  = "Whether the trust policy admits this token cannot be determined:"
 		hint     = "→ set it with --session-name, or use the output of doctor --json from the job"
-		allowed  = "allowed are 2 to 64 letters, digits and _ + = , . @ -"
+		allowed  = "it must have 2 to 64 characters: letters, digits and _ + = , . @ -"
 	)
 	if out := j.doctor(t, "--trust-policy", policy, usual); !strings.Contains(out.stdout, admitted) {
 		t.Errorf("in the job: %+v", out)
@@ -249,7 +249,7 @@ func TestDoctorSessionName(t *testing.T) {
 				"ECR_OIDC_SESSION_NAME"},
 		{"--claims - --session-name x",
 			`doctor: --session-name is "x"; ` + allowed},
-		{"--claims - --session-name a/b", `doctor: --session-name is "a/b"; allowed are`},
+		{"--claims - --session-name a/b", `doctor: --session-name is "a/b"; it must have`},
 		{"--claims - --session-name " + strings.Repeat("x", 65), "doctor: --session-name is "},
 	} {
 		if out := runDoctor(t, j.dir, claims, strings.Fields(tt.args)...); out.code != 2 ||

@@ -66,8 +66,8 @@ func TestDoctorTimeout(t *testing.T) {
 	}
 	skipOnWindows(t)
 	const (
-		check = "✗ settings  serving get: timed out after 28s\n            → a file may block: "
-		get   = "\nget would return:\necr-oidc: serving get: timed out after 28s; to see why: " +
+		check = "✗ settings  running get: timed out after 28s\n            → a file may block: "
+		get   = "\nget would return:\necr-oidc: running get: timed out after 28s; to see why: " +
 			"docker-credential-ecr-oidc doctor " + usual + "\n"
 	)
 	j := newDoctorJob(t, emulator.Options{})

@@ -198,10 +198,10 @@ func TestReleaseVersion(t *testing.T) {
 
 // The error of password ends with the doctor command for the registry.
 func TestPasswordDoctorHint(t *testing.T) {
-	err := &getError{&explain.TimeoutError{Action: "serving password", Limit: explain.GetTimeout},
+	err := &getError{&explain.TimeoutError{Action: "running password", Limit: explain.GetTimeout},
 		host}
 	got := Program{Env: environ()}.errorLine(err)
-	want := "ecr-oidc: serving password: timed out after 28s; to see why: " +
+	want := "ecr-oidc: running password: timed out after 28s; to see why: " +
 		"docker-credential-ecr-oidc doctor " + host
 	if got != want {
 		t.Errorf("%q, want %q", got, want)

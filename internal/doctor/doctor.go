@@ -43,7 +43,7 @@ func runStep(
 	step func(context.Context, helper.Examination) helper.Examination,
 ) helper.Examination {
 	input := x // a copy: the step can still read it after the limit
-	output, err := explain.RunWithTimeout("serving get", limit,
+	output, err := explain.RunWithTimeout("running get", limit,
 		func(ctx context.Context) (helper.Examination, error) { return step(ctx, input), nil })
 	if err != nil {
 		x.Err = err

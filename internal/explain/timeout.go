@@ -12,7 +12,7 @@ const GetTimeout = 28 * time.Second
 
 // TimeoutError reports an action that did not end within its time limit.
 type TimeoutError struct {
-	Action string // a gerund, such as "serving get"
+	Action string // a gerund, such as "running get"
 	Limit  time.Duration
 }
 
