@@ -37,13 +37,13 @@ const (
 
 func faultCases() []faultCase {
 	const (
-		late   = "no answer in time"
-		early  = "the connection was closed before the answer was complete"
-		notAWS = "the answer is not AWS's (is there a proxy in between?)"
-		noJSON = "the answer is not JSON (is there a proxy in between?)"
-		long   = "the answer is longer than "
-		empty  = "answer has no password in it"
-		bearer = ": a redirect, which is not followed with the job's bearer"
+		late   = "no response in time"
+		early  = "the connection was closed before the response was complete"
+		notAWS = "the response is not from AWS (is there a proxy in between?)"
+		noJSON = "the response is not JSON (is there a proxy in between?)"
+		long   = "the response is longer than "
+		empty  = "the response of ECR contains no password"
+		bearer = ": redirects are not followed"
 	)
 	refused, reset := "connection refused", "connection reset by peer"
 	if runtime.GOOS == "windows" {
@@ -136,14 +136,14 @@ func faultCases() []faultCase {
 			oidc: "HTTP 429 Too Many Requests"},
 		{name: "429, Retry-After 1",
 			fault: emulator.Fault{Status: 429, Header: map[string]string{"Retry-After": "1"}}, retryable: true,
-			oidc: "HTTP 429 Too Many Requests: it wants to be asked again in 1s"},
+			oidc: "HTTP 429 Too Many Requests: retry after 1s"},
 		{name: "429, Retry-After 60",
 			fault: emulator.Fault{Status: 429, Header: map[string]string{"Retry-After": "60"}},
-			oidc:  "HTTP 429 Too Many Requests: it wants to be asked again in 1m0s"},
+			oidc:  "HTTP 429 Too Many Requests: retry after 1m0s"},
 		{name: "403, the job is pending",
 			fault: emulator.Fault{Status: 403,
 				Body: []byte("Can't issue ID_TOKEN for job in Pending state " + halfSecret)}, retryable: true,
-			oidc: "HTTP 403: it does not see the job as running yet"},
+			oidc: "HTTP 403: the job is not registered as running yet"},
 		{name: "Throttling",
 			fault: emulator.Fault{Code: "Throttling",
 				Message: "Rate exceeded"}, retryable: true, requests: manyRequests,
@@ -169,11 +169,11 @@ func faultCases() []faultCase {
 		{name: "a login page", fault: emulator.Fault{Body: page, ContentType: "text/html"},
 			oidc: noJSON, sts: notAWS, ecr: notAWS},
 		{name: "an empty body", fault: emulator.Fault{Body: []byte{}},
-			oidc: noJSON, sts: "STS's answer has no credentials in it",
-			ecr: "ECR's " + empty},
+			oidc: noJSON, sts: "the response of STS contains no credentials",
+			ecr: empty},
 		{name: "204", fault: emulator.Fault{Status: 204, Body: []byte{}},
-			oidc: "HTTP 204 No Content", sts: "STS's answer has no credentials in it",
-			ecr: "ECR's " + empty},
+			oidc: "HTTP 204 No Content", sts: "the response of STS contains no credentials",
+			ecr: empty},
 		{name: "half of the body",
 			fault: emulator.Fault{Body: []byte(`{"value": "` + halfSecret)},
 			oidc:  noJSON, ecr: notAWS},
@@ -182,10 +182,10 @@ func faultCases() []faultCase {
 			sts:   notAWS},
 		{name: "a list for an object",
 			fault: emulator.Fault{Body: []byte(`["` + halfSecret + `"]`)},
-			oidc:  noJSON, sts: "STS's answer has no credentials in it", ecr: notAWS},
+			oidc:  noJSON, sts: "the response of STS contains no credentials", ecr: notAWS},
 		{name: "a number for a text",
 			fault: emulator.Fault{Body: []byte(`{"value": 5, "x": "` + halfSecret + `"}`)},
-			oidc:  `the answer has no "value" in it`},
+			oidc:  `the response has no field "value"`},
 		{name: "a number for a text",
 			fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": 5, "proxyEndpoint": "` + halfSecret + `"}]}`)},
 			ecr:   notAWS},
@@ -200,7 +200,7 @@ func faultCases() []faultCase {
 			oidc:  "it is not a JWT (from GitHub)"},
 		{name: "a malformed password",
 			fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": "` + halfSecret + `", "expiresAt": 1e10}]}`)},
-			ecr:   "ECR's " + empty},
+			ecr:   empty},
 		{name: "redirect",
 			fault: emulator.Fault{Status: 302, Header: map[string]string{"Location": "elsewhere"}},
 			oidc:  "HTTP 302 Found" + bearer, sts: "HTTP 302", ecr: "HTTP 302"},

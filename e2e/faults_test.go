@@ -175,7 +175,7 @@ func (r *faultRun) checkMessage(a answered) (wrong []error) {
 		errorf("%v", err)
 	}
 	step := map[string]string{
-		"oidc": "asking GitHub for the job's OIDC token (",
+		"oidc": "requesting the job's OIDC token from GitHub (",
 		"sts":  "role ci in 123456789012 (from ECR_OIDC_ROLE) for ",
 		"ecr":  "a password for " + usual + " to role ci in ",
 	}[r.service]

@@ -21,9 +21,9 @@ func TestHangingServers(t *testing.T) {
 	slow(t, "waits for the limits of the program, 28 seconds")
 	var all sync.WaitGroup
 	for service, want := range map[string]string{
-		"oidc": "ecr-oidc: asking GitHub for the job's OIDC token (",
-		"sts":  "ecr-oidc: asking AWS for role ci in 123456789012 ",
-		"ecr":  "ecr-oidc: asking AWS for a password for " + usual,
+		"oidc": "ecr-oidc: requesting the job's OIDC token from GitHub (",
+		"sts":  "ecr-oidc: requesting role ci in 123456789012 ",
+		"ecr":  "ecr-oidc: requesting a password for " + usual,
 	} {
 		j := newJob(t)
 		j.server.Fail(service, emulator.Fault{Hang: true})
@@ -33,7 +33,7 @@ func TestHangingServers(t *testing.T) {
 			if took := time.Since(start); took > 28*time.Second {
 				t.Errorf("%s hangs: get took %v", service, took)
 			}
-			if err == nil || !strings.HasPrefix(stdout, want) || stdout != stderr || !strings.Contains(stdout, "no answer in time") {
+			if err == nil || !strings.HasPrefix(stdout, want) || stdout != stderr || !strings.Contains(stdout, "no response in time") {
 				t.Errorf("%s hangs: %v\nstdout %sstderr %s", service, err, stdout, stderr)
 			}
 		})
@@ -46,7 +46,7 @@ func TestHangingServers(t *testing.T) {
 		}
 		all.Go(func() {
 			stdout, stderr, err := j.get(usual)
-			if err == nil || stdout != stderr || stdout != "ecr-oidc: answering get: not done within 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n" {
+			if err == nil || stdout != stderr || stdout != "ecr-oidc: running get: timed out after 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n" {
 				t.Errorf("a pipe hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
 			}
 		})
@@ -62,7 +62,7 @@ func TestHangingServers(t *testing.T) {
 		j.env["PATH"], j.env["ECR_OIDC_CONFIG"] = bin+":"+j.env["PATH"], file
 		all.Go(func() {
 			stdout, stderr, err := j.get("docker.io")
-			if err == nil || stdout != stderr || !strings.HasPrefix(stdout, "ecr-oidc: asking creds_store slow: ") {
+			if err == nil || stdout != stderr || !strings.HasPrefix(stdout, "ecr-oidc: calling creds_store slow: ") {
 				t.Errorf("creds_store hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
 			}
 			pid, err := os.ReadFile(filepath.Join(j.dir, "pid"))

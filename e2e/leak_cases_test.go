@@ -316,13 +316,6 @@ func dockerAuths(password string) string {
 	return `{"auths": {"` + usual + `": {"auth": "` + auth + `"}}}`
 }
 
-// pullRequestToken returns a token that role ci does not trust.
-func (j *leakJob) pullRequestToken() string {
-	return j.server.Mint(emulator.GitHubIssuer, map[string]any{
-		"sub": "repo:acme/app:pull_request", "aud": "sts.amazonaws.com", "exp": time.Now().Add(time.Hour).Unix(),
-	})
-}
-
 // machine takes the job's variables away.
 func (j *leakJob) offCI() {
 	for name := range j.env {

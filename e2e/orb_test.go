@@ -187,7 +187,7 @@ func TestOrb(t *testing.T) {
 			t.Errorf("install says\n%s%s", stdout, stderr)
 		}
 		stdout, stderr = j.command("configure", map[string]any{"registries": usual})
-		contains(t, "configure", stdout, ".docker/config.json: Docker asks ecr-oidc for "+usual+"\n")
+		contains(t, "configure", stdout, ".docker/config.json: Docker uses ecr-oidc for "+usual+"\n")
 		if stderr != "" || strings.Contains(stdout, "role") {
 			t.Errorf("configure says\n%s%s", stdout, stderr)
 		}
@@ -205,7 +205,7 @@ func TestOrb(t *testing.T) {
 		j.server.Federate(other, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg, "org/"+emulator.CircleOrg+"/*")
 		j.env["PULL_ROLE"] = other
 		stdout, _ = j.command("configure", map[string]any{"registries": otherHost + "/base/image", "role_arn": "$PULL_ROLE"})
-		contains(t, "configure", stdout, "Docker asks ecr-oidc for "+otherHost, "account "+emulator.SpokeAccount+" has role "+other)
+		contains(t, "configure", stdout, "Docker uses ecr-oidc for "+otherHost, "account "+emulator.SpokeAccount+" has role "+other)
 		for host, want := range map[string]string{usual: emulator.CircleRole, otherHost: other} {
 			if role := j.get(host); role != want {
 				t.Errorf("for %s a later step was %s, want %s", host, role, want)
