@@ -275,16 +275,16 @@ func TestDoctorIgnoresCache(t *testing.T) {
 		if out := j.doctor(t); out.code != 0 {
 			t.Fatalf("%+v", out)
 		}
-		counted(t, j.server, 1, 1, 1)
+		requireCalls(t, j.server, 1, 1, 1)
 		j.server.Reset()
 	}
 	j.cachePassword(t) // doctor cached no password
-	counted(t, j.server, 1, 1, 1)
+	requireCalls(t, j.server, 1, 1, 1)
 	j.server.Reset()
 	if out := j.doctor(t); out.code != 0 {
 		t.Fatalf("%+v", out)
 	}
-	counted(t, j.server, 1, 1, 1)
+	requireCalls(t, j.server, 1, 1, 1)
 	j.server.Reset()
 
 	j = newDoctorJob(t, emulator.Options{})
@@ -292,17 +292,17 @@ func TestDoctorIgnoresCache(t *testing.T) {
 	if out := j.doctor(t); out.code != 1 {
 		t.Fatalf("%+v", out)
 	}
-	counted(t, j.server, 1, 1, 0)
+	requireCalls(t, j.server, 1, 1, 0)
 	j.server.Reset()
 	j.trustMainBranch()
 	j.cachePassword(t) // doctor cached no failure
-	counted(t, j.server, 1, 1, 1)
+	requireCalls(t, j.server, 1, 1, 1)
 
 	j = newDoctorJob(t, emulator.Options{})
 	j.cacheFailure(t)
 	j.server.Reset()
 	out := j.doctor(t)
-	counted(t, j.server, 1, 1, 1)
+	requireCalls(t, j.server, 1, 1, 1)
 	stdout, _, err := j.get(usual) // returns the cached failure
 	if out.code != 1 || err == nil ||
 		!strings.Contains(out.stdout, "get returns a cached failure for another ") ||

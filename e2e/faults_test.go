@@ -121,7 +121,7 @@ func (r *faultRun) run() (wrong []error) {
 	}
 	err := cmd.Wait()
 	r.took, r.peak, r.sent = time.Since(start), peak(), r.server.Count(r.service)
-	a := answered{out.String(), errs.String(), err}
+	a := getResult{out.String(), errs.String(), err}
 
 	if r.took > 28*time.Second {
 		errorf("it took %v", r.took)
@@ -159,7 +159,7 @@ func (r *faultRun) run() (wrong []error) {
 }
 
 // checkMessage returns what is wrong with the message of a get that failed.
-func (r *faultRun) checkMessage(a answered) (wrong []error) {
+func (r *faultRun) checkMessage(a getResult) (wrong []error) {
 	errorf := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	line := strings.TrimPrefix(strings.TrimSuffix(a.stdout, "\n"), "ecr-oidc: ")
 	r.result, _, _ = strings.Cut(line, "; ")
@@ -304,7 +304,7 @@ func (r *faultRun) checkBackoff() (wrong []error) {
 }
 
 // good returns what is wrong with the result of a get that must succeed; nil if nothing is.
-func (j *job) good(a answered) error {
+func (j *job) good(a getResult) error {
 	password := a.secret()
 	switch {
 	case a.err != nil || a.stderr != "" || password == "":
@@ -316,7 +316,7 @@ func (j *job) good(a answered) error {
 }
 
 // secret returns the password of a successful get; "" for any other result.
-func (a answered) secret() string {
+func (a getResult) secret() string {
 	var reply struct{ Username, Secret string }
 	if a.err != nil || json.Unmarshal([]byte(a.stdout), &reply) != nil || reply.Username != "AWS" {
 		return ""
@@ -343,7 +343,7 @@ func (j *job) takes(password string) bool {
 
 // refused returns what is wrong with the result of a get that must fail. The message must be one
 // line on both streams, without control characters or workflow commands.
-func (a answered) refused() error {
+func (a getResult) refused() error {
 	line, whole := strings.CutSuffix(a.stdout, "\n")
 	switch {
 	case a.err == nil:

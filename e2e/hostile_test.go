@@ -53,11 +53,11 @@ func (v *victim) with(name, value string) *victim {
 }
 
 // ask asks for the usual registry.
-func (v *victim) ask() answered {
+func (v *victim) ask() getResult {
 	cmd, out, errs := v.command("get", usual)
 	v.as(cmd)
 	err := cmd.Run()
-	return answered{out.String(), errs.String(), err}
+	return getResult{out.String(), errs.String(), err}
 }
 
 // get asks, and has to get a password that the registry takes, without a word on stderr. It returns that, and whether

@@ -1,5 +1,5 @@
-// Package e2e drives the built binary against an emulated AWS and CI. Each promise is a script in testdata whose first
-// lines say it.
+// Package e2e tests the built program against an emulated AWS and CI. The first lines of a script in
+// testdata state what it tests.
 package e2e
 
 import (
@@ -42,9 +42,9 @@ func helperPath() string { return filepath.Join(binDir(), exe(program)) }
 
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
-		"get":    func() { ask("get") },
-		"erase":  func() { ask("erase") },
-		"store":  func() { ask("store") },
+		"get":    func() { runHelper("get") },
+		"erase":  func() { runHelper("erase") },
+		"store":  func() { runHelper("store") },
 		"docker": standIn, // for the commands of examples/
 	})
 }
@@ -72,14 +72,14 @@ func (s suite) Run() int {
 	return s.m.Run()
 }
 
-// ask is what a client does: it runs the helper with one verb and writes its argument to the helper's stdin. Without
-// an argument it asks for the usual registry.
-func ask(verb string) {
+// runHelper runs the program like a client: with one command, and the argument on stdin. The default
+// argument is the usual registry.
+func runHelper(command string) {
 	input := usual
 	if len(os.Args) > 1 {
 		input = strings.Join(os.Args[1:], " ")
 	}
-	cmd := exec.Command(program, verb)
+	cmd := exec.Command(program, command)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		if cmd.ProcessState == nil {

@@ -15,22 +15,23 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// many is how many processes start at the same time: "docker compose pull" and "buildx bake" do that.
+// many is the number of processes that start at the same time. "docker compose pull" and "buildx bake"
+// start a helper for each image.
 const many = 64
 
-// answered is the result of one process.
-type answered struct {
+// getResult is the result of one process.
+type getResult struct {
 	stdout, stderr string
 	err            error
 }
 
-// storm starts many processes that get the same registry, each in the environment of the job, and
-// returns their results. If released is not nil, storm calls it when so many of them wait for a
-// lock, or on other systems than Linux, when all have started.
-func storm(t *testing.T, j *job, waiters int, released func()) []answered {
+// concurrentGets starts many gets of the same registry in the environment of the job, and returns their
+// results. If released is not nil, it is called once that many of them wait for a lock. Without a
+// table of locks, that is on other systems than Linux, it is called when all have started.
+func concurrentGets(t *testing.T, j *job, waiters int, released func()) []getResult {
 	t.Helper()
 	var (
-		answers = make([]answered, many)
+		answers = make([]getResult, many)
 		pids    = make([]int, many)
 		all     sync.WaitGroup
 	)
@@ -43,7 +44,7 @@ func storm(t *testing.T, j *job, waiters int, released func()) []answered {
 		pids[i] = cmd.Process.Pid
 		all.Go(func() {
 			err := cmd.Wait()
-			answers[i] = answered{stdout.String(), stderr.String(), err}
+			answers[i] = getResult{stdout.String(), stderr.String(), err}
 		})
 	}
 	if released != nil {
@@ -80,52 +81,55 @@ func lockWaiters(t *testing.T, pids []int) (n int) {
 	return n
 }
 
-// counted fails the test unless the emulator was asked so often.
-func counted(t *testing.T, w *emulator.Server, oidc, sts, ecr int) {
+// requireCalls fails the test unless the services have received these numbers of calls.
+func requireCalls(t *testing.T, w *emulator.Server, oidc, sts, ecr int) {
 	t.Helper()
 	if a, b, c := w.Count("oidc"), w.Count("sts"), w.Count("ecr"); a != oidc || b != sts || c != ecr {
-		t.Errorf("asked OIDC %d, STS %d, ECR %d times; want %d, %d, %d", a, b, c, oidc, sts, ecr)
+		t.Errorf("%d calls to OIDC, %d to STS, %d to ECR; want %d, %d, %d", a, b, c, oidc, sts, ecr)
 	}
 }
 
-// password is the secret of a good answer.
-func (a answered) password(t *testing.T) string {
+// password returns the password of a get that must succeed.
+func (a getResult) password(t *testing.T) string {
 	t.Helper()
 	var reply struct{ Username, Secret string }
-	if a.err != nil || json.Unmarshal([]byte(a.stdout), &reply) != nil || reply.Username != "AWS" || reply.Secret == "" {
+	if a.err != nil || json.Unmarshal([]byte(a.stdout), &reply) != nil ||
+		reply.Username != "AWS" || reply.Secret == "" {
 		t.Fatalf("%v\nstdout %s\nstderr %s", a.err, a.stdout, a.stderr)
 	}
 	return reply.Secret
 }
 
-// Sixty-four cold pulls at once cost one token, one role and one password, also when AWS is slow; and all get the same.
-func TestStorm(t *testing.T) {
+// TestConcurrentGets checks that 64 concurrent gets without a cache entry request one token, one role
+// session and one password, and return the same password.
+func TestConcurrentGets(t *testing.T) {
 	t.Parallel()
 	slow(t, "starts 64 programs")
 	for _, held := range []bool{true, false} {
 		j := newJob(t)
 		gate := make(chan struct{})
 		var release func()
-		if held { // STS answers when all others wait
+		if held { // STS responds when all other processes wait
 			j.server.Fail("sts", emulator.Fault{Until: gate})
 			release = func() { close(gate) }
 		}
-		answers := storm(t, j, many-1, release)
+		answers := concurrentGets(t, j, many-1, release)
 		first := answers[0].password(t)
 		for _, a := range answers {
 			if a.password(t) != first {
-				t.Error("two passwords")
+				t.Error("different passwords")
 			}
 			if a.stderr != "" {
-				t.Errorf("stderr of a good get: %s", a.stderr)
+				t.Errorf("stderr of a successful get: %s", a.stderr)
 			}
 		}
-		counted(t, j.server, 1, 1, 1)
+		requireCalls(t, j.server, 1, 1, 1)
 	}
 }
 
-// Sixty-four that AWS refuses are told so, every one, for one call; those that come a moment later too.
-func TestStormRefused(t *testing.T) {
+// TestConcurrentRefusals checks that 64 concurrent gets report one refusal of AWS, and that later gets
+// report it too, without a call.
+func TestConcurrentRefusals(t *testing.T) {
 	t.Parallel()
 	slow(t, "starts 64 programs")
 	for _, held := range []bool{true, false} {
@@ -137,41 +141,47 @@ func TestStormRefused(t *testing.T) {
 			j.server.Fail("sts", emulator.Fault{Until: gate})
 			release = func() { close(gate) }
 		}
-		want := `ecr-oidc: AWS refused role ci in 123456789012 (from ECR_OIDC_ROLE) for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`
-		answers := storm(t, j, many-1, release)
+		const want = `ecr-oidc: AWS refused role ci in 123456789012 (from ECR_OIDC_ROLE) for ` +
+			`"repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`
+		answers := concurrentGets(t, j, many-1, release)
 		for _, a := range answers {
-			if a.err == nil || !strings.HasPrefix(a.stdout, want) || a.stderr != a.stdout || a.stdout != answers[0].stdout {
+			if a.err == nil || !strings.HasPrefix(a.stdout, want) || a.stderr != a.stdout ||
+				a.stdout != answers[0].stdout {
 				t.Errorf("%v\nstdout %s\nstderr %s", a.err, a.stdout, a.stderr)
 			}
 		}
-		counted(t, j.server, 1, 1, 0)
-		// The six forms in which nerdctl asks for one host.
-		for _, form := range []string{usual + ":443", "https://" + usual + ":443", "http://" + usual + ":443", usual, "https://" + usual, "http://" + usual} {
+		requireCalls(t, j.server, 1, 1, 0)
+		// nerdctl tries these six forms of a host.
+		for _, form := range []string{
+			usual + ":443", "https://" + usual + ":443", "http://" + usual + ":443",
+			usual, "https://" + usual, "http://" + usual,
+		} {
 			if stdout, _, err := j.get(form); err == nil || stdout != answers[0].stdout {
 				t.Errorf("%s: %s", form, stdout)
 			}
 		}
-		// Another account's registry there shares the password, so it shares the refusal, under its own name.
+		// The registry of another account in the region has the same cache key, and its own name in the message.
 		other := "210987654321" + strings.TrimPrefix(usual, emulator.Account)
 		if stdout, _, err := j.get(other); err == nil || !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s: %s", other, stdout)
 		}
-		counted(t, j.server, 1, 1, 0)
+		requireCalls(t, j.server, 1, 1, 0)
 	}
 }
 
-// A process that is killed while it fetches costs the others one more fetch. One that is stopped delays them: each of them
-// gets a login within the time of a get, and they may fetch more than once.
-func TestStormLosesItsHolder(t *testing.T) {
+// TestConcurrentGetsLoseHolder checks gets that wait for the process that holds the lock. When it is
+// killed, one of them fetches. When it is stopped, they time out, and each returns a login within the
+// time limit of a get.
+func TestConcurrentGetsLoseHolder(t *testing.T) {
 	t.Parallel()
 	slow(t, "starts 64 programs")
 	for _, tt := range []struct {
-		name  string
-		loses func(*exec.Cmd) error
-		bound time.Duration // a guard against hangs
+		name      string
+		interrupt func(*exec.Cmd) error
+		limit     time.Duration
 	}{
 		{"killed", func(c *exec.Cmd) error { return c.Process.Kill() }, 20 * time.Second},
-		{"stopped", func(c *exec.Cmd) error { return c.Process.Signal(stop) }, 28 * time.Second}, // on Unix
+		{"stopped", func(c *exec.Cmd) error { return c.Process.Signal(stop) }, 28 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -191,29 +201,29 @@ func TestStormLosesItsHolder(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 			start := time.Now()
-			lose := func() {
-				if err := tt.loses(holder); err != nil {
+			interrupt := func() {
+				if err := tt.interrupt(holder); err != nil {
 					t.Error(err)
 				}
 			}
-			var answers []answered
-			if tt.name == "stopped" { // before the others begin to wait
-				lose()
-				answers = storm(t, j, many, nil)
+			var answers []getResult
+			if tt.name == "stopped" { // before the other processes start
+				interrupt()
+				answers = concurrentGets(t, j, many, nil)
 			} else {
-				answers = storm(t, j, many, lose)
+				answers = concurrentGets(t, j, many, interrupt)
 			}
 			first := answers[0].password(t)
 			for _, a := range answers {
 				if a.password(t) != first && tt.name == "killed" {
-					t.Error("two passwords")
+					t.Error("different passwords")
 				}
 			}
-			if took := time.Since(start); took > tt.bound {
+			if took := time.Since(start); took > tt.limit {
 				t.Errorf("it took %v", took)
 			}
 			if tt.name == "killed" {
-				counted(t, j.server, 2, 2, 1)
+				requireCalls(t, j.server, 2, 2, 1)
 			}
 		})
 	}
