@@ -17,7 +17,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// victim is a job, run by nobody in particular, on a machine where somebody else does things to its cache.
+// victim is a job on a machine where another process changes its cache.
 type victim struct {
 	*job
 	t  *testing.T
@@ -26,11 +26,11 @@ type victim struct {
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	j := newJobIn(t, emulator.Options{JobTokens: time.Minute}) // tokens that nobody keeps, so that the only entry is the password
+	j := newJobIn(t, emulator.Options{JobTokens: time.Minute}) // too short to be cached: the only entry is the password
 	return &victim{job: j, t: t, as: drop(t, j)}
 }
 
-// next is another job's on the same machine, under the same user.
+// next returns another job of the same user on the machine.
 func (v *victim) next(gh emulator.GitHubJob) *victim {
 	env := map[string]string{}
 	for name, value := range v.env {
@@ -42,7 +42,7 @@ func (v *victim) next(gh emulator.GitHubJob) *victim {
 	return &victim{job: &job{server: v.server, dir: v.dir, env: env}, t: v.t, as: v.as}
 }
 
-// with is the same job, asking for something else.
+// with returns the same job with another value of a variable.
 func (v *victim) with(name, value string) *victim {
 	n := v.next(emulator.GitHubJob{})
 	for _, bearer := range []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL"} {
@@ -52,7 +52,7 @@ func (v *victim) with(name, value string) *victim {
 	return n
 }
 
-// ask asks for the usual registry.
+// ask runs get for the usual registry.
 func (v *victim) ask() getResult {
 	cmd, out, errs := v.command("get", usual)
 	v.as(cmd)
@@ -60,8 +60,8 @@ func (v *victim) ask() getResult {
 	return getResult{out.String(), errs.String(), err}
 }
 
-// get asks, and has to get a password that the registry takes, without a word on stderr. It returns that, and whether
-// AWS was asked for it; if so, for one token, one role, and one password.
+// get runs a get that must return a password which the registry accepts, without output on stderr. It
+// returns the password, and whether it made calls: if so, one for a token, a role and a password each.
 func (v *victim) get() (password string, filled bool) {
 	v.t.Helper()
 	before := [3]int{v.server.Count("oidc"), v.server.Count("sts"), v.server.Count("ecr")}
@@ -79,12 +79,12 @@ func (v *victim) get() (password string, filled bool) {
 	return a.secret(), calls[0] == 1
 }
 
-// misses and hits are gets that AWS answers, and that the cache does.
+// misses runs a get that must make calls, and hits one that must not.
 func (v *victim) misses(where string) string {
 	v.t.Helper()
 	password, filled := v.get()
 	if !filled {
-		v.t.Errorf("%s: answered from the cache", where)
+		v.t.Errorf("%s: a cache hit", where)
 	}
 	return password
 }
@@ -93,7 +93,7 @@ func (v *victim) hits(where string) string {
 	v.t.Helper()
 	password, filled := v.get()
 	if filled {
-		v.t.Errorf("%s: not answered from the cache", where)
+		v.t.Errorf("%s: a cache miss", where)
 	}
 	return password
 }
@@ -105,7 +105,7 @@ func (v *victim) must(err error) {
 	}
 }
 
-// cached lists the cache's files whose names end so.
+// cached returns the files of the cache with a suffix.
 func (v *victim) cached(suffix string) []string {
 	v.t.Helper()
 	paths, err := filepath.Glob(filepath.Join(v.env["RUNNER_TEMP"], "ecr-oidc*", "*"+suffix))
@@ -113,7 +113,7 @@ func (v *victim) cached(suffix string) []string {
 	return paths
 }
 
-// entry is the one entry that there is.
+// entry returns the only entry.
 func (v *victim) entry() string {
 	v.t.Helper()
 	entries := v.cached(".sealed")

@@ -18,8 +18,8 @@ import (
 // nobody is the user that jobs have where the tests run as root, whom no mode keeps out of anything.
 const nobody = 65534
 
-// drop gives a job to nobody, and returns what makes a process nobody's. Where the tests do not run as root there is
-// nothing to do.
+// drop gives the files of a job to the user nobody, and returns a function that makes a command run as
+// that user. Without root it does nothing.
 func drop(t *testing.T, j *job) func(*exec.Cmd) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -27,7 +27,7 @@ func drop(t *testing.T, j *job) func(*exec.Cmd) {
 	}
 	give(j, j.dir)
 	binary := filepath.Join(j.dir, program)
-	// A copy could be busy: a process that another test is just starting may have it open for writing.
+	// A link, because a process that another test starts may inherit a copy open for writing, which is then busy.
 	if err := errors.Join(os.Link(helperPath(), binary), os.Chmod(filepath.Dir(j.dir), 0o755)); err != nil {
 		t.Fatal(err)
 	}

@@ -38,32 +38,37 @@ func leakCases() map[string]leakCase {
 			}
 			all.Wait()
 		}},
-		"concurrent refusals": {arrange: func(j *leakJob) { j.echo("sts", 403) }, act: func(j *leakJob) {
-			var all sync.WaitGroup
-			for range 8 {
-				all.Go(func() { j.try(usual, "get") })
-			}
-			all.Wait()
-			j.fail(usual, "get")
-			j.fail("", "password", usual)
-		}},
+		"concurrent refusals": {arrange: func(j *leakJob) { j.echo("sts", 403) },
+			act: func(j *leakJob) {
+				var all sync.WaitGroup
+				for range 8 {
+					all.Go(func() { j.try(usual, "get") })
+				}
+				all.Wait()
+				j.fail(usual, "get")
+				j.fail("", "password", usual)
+			}},
 		"debug log of the GitHub runner": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_DEBUG"], j.env["RUNNER_DEBUG"] = "", "1"
-			j.addFault("ecr", emulator.Fault{Status: 400, Code: "ValidationException", Message: "bad: " + j.received("ecr"), Times: 1})
+			j.addFault("ecr", emulator.Fault{Status: 400, Code: "ValidationException",
+				Message: "bad: " + j.received("ecr"), Times: 1})
 		}, act: func(j *leakJob) {
 			j.fail(usual, "get")
 			j.succeed(usual, "erase")
 			j.succeed(usual, "get")
 			if logs, _ := filepath.Glob(filepath.Join(j.env["RUNNER_TEMP"], "ecr-oidc-debug*.log")); len(logs) != 1 {
-				j.t.Errorf("there is no log: %q", logs)
+				j.t.Errorf("log files: %q", logs)
 			}
 		}},
-		"no cache":               {arrange: func(j *leakJob) { j.env["ECR_OIDC_CACHE"] = "off" }, act: func(j *leakJob) { j.succeed(usual, "get") }},
-		"GitHub echoes with 500": {arrange: func(j *leakJob) { j.echo("oidc", 500) }, act: func(j *leakJob) { j.fail(usual, "get") }},
-		"GitHub echoes with 400": {arrange: func(j *leakJob) { j.echo("oidc", 400) }, act: func(j *leakJob) {
-			j.fail(usual, "get")
-			j.fail(usual, "get")
-		}},
+		"no cache": {arrange: func(j *leakJob) { j.env["ECR_OIDC_CACHE"] = "off" },
+			act: func(j *leakJob) { j.succeed(usual, "get") }},
+		"GitHub echoes with 500": {arrange: func(j *leakJob) { j.echo("oidc", 500) },
+			act: func(j *leakJob) { j.fail(usual, "get") }},
+		"GitHub echoes with 400": {arrange: func(j *leakJob) { j.echo("oidc", 400) },
+			act: func(j *leakJob) {
+				j.fail(usual, "get")
+				j.fail(usual, "get")
+			}},
 		"GitHub echoes as the token": {arrange: func(j *leakJob) {
 			b, err := json.Marshal(map[string]string{"value": "not a token " + j.received("oidc")})
 			j.must(err)
@@ -74,11 +79,13 @@ func leakCases() map[string]leakCase {
 			j.fail(usual, "get")
 		}},
 		"ECR quotes the signed request": {arrange: func(j *leakJob) {
-			j.addFault("ecr", emulator.Fault{Status: 403, Code: "InvalidSignatureException", Message: "The Canonical String for this request should have been 'POST\n/\n\nx-amz-security-token:" + j.session.SessionToken + "'"})
+			j.addFault("ecr", emulator.Fault{Status: 403, Code: "InvalidSignatureException",
+				Message: "The Canonical String for this request should have been 'POST\n/\n\nx-amz-security-token:" + j.session.SessionToken + "'"})
 		}, act: func(j *leakJob) { j.fail(usual, "get") }},
 		"access key": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_ROLE"], j.env["AWS_ACCESS_KEY_ID"] = "", "AKIAIOSFODNN7EXAMPLE"
-			j.addFault("ecr", emulator.Fault{Code: "ValidationException", Message: j.received("oidc"), Times: 1})
+			j.addFault("ecr", emulator.Fault{Code: "ValidationException",
+				Message: j.received("oidc"), Times: 1})
 		}, act: func(j *leakJob) {
 			j.fail(usual, "get")
 			j.succeed(usual, "erase")
@@ -86,23 +93,28 @@ func leakCases() map[string]leakCase {
 		}},
 		"role chain": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_ROLE"] = emulator.CIRole + "," + emulator.SpokeRole
-			j.server.Fail("sts.AssumeRole", emulator.Fault{Code: "ValidationError", Message: j.received("sts.AssumeRole"), Times: 1})
+			j.server.Fail("sts.AssumeRole", emulator.Fault{Code: "ValidationError",
+				Message: j.received("sts.AssumeRole"), Times: 1})
 		}, act: func(j *leakJob) {
 			j.fail(usual, "get")
 			j.succeed(usual, "erase")
 			j.succeed("", "password", usual)
 		}},
-		"refresh": {arrange: func(j *leakJob) { j.ttl = time.Second }, act: func(j *leakJob) { j.refresh(func() {}) }},
-		"refresh fails": {arrange: func(j *leakJob) { j.ttl = time.Second }, act: func(j *leakJob) {
-			j.refresh(func() { j.server.Heal(); j.echo("oidc", 503) })
-		}},
-		"refresh is refused": {arrange: func(j *leakJob) { j.ttl = time.Second }, act: func(j *leakJob) {
-			j.refresh(func() {
-				j.server.Heal()
-				j.addFault("sts", emulator.Fault{Status: 403, Code: "AccessDenied", Message: j.received("sts")})
-			})
-			j.fail(usual, "get")
-		}},
+		"refresh": {arrange: func(j *leakJob) { j.ttl = time.Second },
+			act: func(j *leakJob) { j.refresh(func() {}) }},
+		"refresh fails": {arrange: func(j *leakJob) { j.ttl = time.Second },
+			act: func(j *leakJob) {
+				j.refresh(func() { j.server.Heal(); j.echo("oidc", 503) })
+			}},
+		"refresh is refused": {arrange: func(j *leakJob) { j.ttl = time.Second },
+			act: func(j *leakJob) {
+				j.refresh(func() {
+					j.server.Heal()
+					j.addFault("sts", emulator.Fault{Status: 403, Code: "AccessDenied",
+						Message: j.received("sts")})
+				})
+				j.fail(usual, "get")
+			}},
 		"store": {act: func(j *leakJob) {
 			login := fmt.Sprintf(`{"ServerURL":"https://%s","Username":"AWS","Secret":"%s"}`, usual, markedLogin)
 			j.succeed(login, "store")
@@ -138,7 +150,7 @@ func leakCases() map[string]leakCase {
 		}},
 		"configure": {arrange: func(j *leakJob) {
 			j.write("docker/config.json", `{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:"+markedLogin))+`"}}}`, 0o600)
-			j.allowed[markedLogin] = filepath.Join(j.dir, "docker", "config.json") // it is kept where it is found, backups included
+			j.allowed[markedLogin] = filepath.Join(j.dir, "docker", "config.json") // and its backups
 		}, act: func(j *leakJob) {
 			j.succeed("", "configure", "--dry-run", usual)
 			j.succeed("", "configure", "--role", "ci", "--source", "github", usual)
@@ -147,10 +159,11 @@ func leakCases() map[string]leakCase {
 			j.try("", "doctor", usual)
 			j.try("", "doctor", "--json", usual)
 		}},
-		"ECR echoes to doctor": {arrange: func(j *leakJob) { j.echo("ecr", 400) }, act: func(j *leakJob) {
-			j.try("", "doctor", usual)
-			j.try("", "doctor", "--json", usual)
-		}},
+		"ECR echoes to doctor": {arrange: func(j *leakJob) { j.echo("ecr", 400) },
+			act: func(j *leakJob) {
+				j.try("", "doctor", usual)
+				j.try("", "doctor", "--json", usual)
+			}},
 		"CircleCI": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Circle(emulator.CircleJob{Expired: true}))
 			token := j.server.CircleToken(emulator.CircleJob{})
@@ -168,10 +181,12 @@ func leakCases() map[string]leakCase {
 			j.fail(usual, "get")
 			j.requireCalled("circleci")
 		}},
-		"GitLab": {arrange: func(j *leakJob) { j.onCI(j.server.GitLab(emulator.GitLabJob{})); j.echo("ecr", 400) }, act: func(j *leakJob) { j.fail(usual, "get") }},
+		"GitLab": {arrange: func(j *leakJob) { j.onCI(j.server.GitLab(emulator.GitLabJob{})); j.echo("ecr", 400) },
+			act: func(j *leakJob) { j.fail(usual, "get") }},
 		"Buildkite": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Buildkite(emulator.BuildkiteJob{}))
-			j.addFault("oidc", emulator.Fault{Status: 422, Code: "x", Message: j.env["BUILDKITE_AGENT_ACCESS_TOKEN"], Times: 1})
+			j.addFault("oidc", emulator.Fault{Status: 422, Code: "x",
+				Message: j.env["BUILDKITE_AGENT_ACCESS_TOKEN"], Times: 1})
 		}, act: func(j *leakJob) {
 			j.fail(usual, "get")
 			j.succeed(usual, "erase")
@@ -179,7 +194,8 @@ func leakCases() map[string]leakCase {
 		}},
 		"Azure": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Azure(emulator.AzureJob{Connection: "ecr-push"}))
-			j.addFault("oidc", emulator.Fault{Status: 404, Code: "x", Message: j.env["SYSTEM_ACCESSTOKEN"], Times: 1})
+			j.addFault("oidc", emulator.Fault{Status: 404, Code: "x",
+				Message: j.env["SYSTEM_ACCESSTOKEN"], Times: 1})
 		}, act: func(j *leakJob) {
 			j.fail(usual, "get")
 			j.succeed(usual, "erase")
@@ -195,13 +211,15 @@ func leakCases() map[string]leakCase {
 			j.env["ECR_OIDC_TOKEN_FILE"] = j.write("token", j.server.CircleToken(emulator.CircleJob{}), 0o600)
 			j.echo("sts", 400)
 		}, act: func(j *leakJob) { j.fail(usual, "get") }},
-		"malformed token": {arrange: func(j *leakJob) { j.env["ECR_OIDC_TOKEN"] = "marked-and-no-token" }, act: func(j *leakJob) { j.fail(usual, "get") }},
+		"malformed token": {arrange: func(j *leakJob) { j.env["ECR_OIDC_TOKEN"] = "marked-and-no-token" },
+			act: func(j *leakJob) { j.fail(usual, "get") }},
 		"credential_process": {arrange: func(j *leakJob) {
 			j.offCI()
 			j.addSecret("marked+key/of=the-process")
 			j.addProgram("give-keys", `echo '{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "marked+key/of=the-process"}'`)
 			j.env["AWS_CONFIG_FILE"] = j.write("aws-config", "[default]\ncredential_process = give-keys\n", 0o600)
-			j.addFault("ecr", emulator.Fault{Code: "ValidationException", Message: "marked+key/of=the-process", Times: 1})
+			j.addFault("ecr", emulator.Fault{Code: "ValidationException",
+				Message: "marked+key/of=the-process", Times: 1})
 		}, act: func(j *leakJob) {
 			j.fail(usual, "get")
 			j.succeed(usual, "erase")
@@ -219,16 +237,18 @@ func leakCases() map[string]leakCase {
 			j.fail(usual, "get")
 			j.requireCalled("give-keys")
 		}},
-		"SSO": {arrange: func(j *leakJob) { j.sso(time.Hour) }, act: func(j *leakJob) { j.succeed(usual, "get") }},
+		"SSO": {arrange: func(j *leakJob) { j.sso(time.Hour) },
+			act: func(j *leakJob) { j.succeed(usual, "get") }},
 		"SSO renewal": {arrange: func(j *leakJob) { j.sso(-time.Hour) }, act: func(j *leakJob) {
 			j.succeed(usual, "get")
 			if j.server.Count("sso.CreateToken") != 1 {
-				j.t.Error("it was not renewed")
+				j.t.Error("the token was not renewed")
 			}
 		}},
 		"SSO renewal is refused": {arrange: func(j *leakJob) {
 			j.sso(-time.Hour)
-			j.server.Fail("sso", emulator.Fault{Status: 400, Code: "InvalidGrantException", Message: "no"})
+			j.server.Fail("sso", emulator.Fault{Status: 400, Code: "InvalidGrantException",
+				Message: "no"})
 		}, act: func(j *leakJob) { j.fail(usual, "get") }},
 		"token URL with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
@@ -241,7 +261,7 @@ func leakCases() map[string]leakCase {
 		"proxy with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
 			j.env["HTTPS_PROXY"] = "http://user:marked-password@127.0.0.1:1"
-			maps.Copy(j.env, j.server.GitHubReal(emulator.GitHubJob{})) // nobody asks a proxy for loopback
+			maps.Copy(j.env, j.server.GitHubReal(emulator.GitHubJob{})) // a proxy is not used for loopback
 		}, act: func(j *leakJob) { j.fail(usual, "get") }},
 		// The cases of doctor alone: what a report could quote.
 		"CircleCI, expired": {arrange: func(j *leakJob) {
@@ -316,44 +336,47 @@ func dockerAuths(password string) string {
 	return `{"auths": {"` + usual + `": {"auth": "` + auth + `"}}}`
 }
 
-// machine takes the job's variables away.
+// offCI removes the variables of the CI.
 func (j *leakJob) offCI() {
 	for name := range j.env {
-		if name == "CI" || name == "ECR_OIDC_ROLE" || strings.HasPrefix(name, "GITHUB_") || strings.HasPrefix(name, "ACTIONS_") || strings.HasPrefix(name, "RUNNER_") {
+		if name == "CI" || name == "ECR_OIDC_ROLE" || strings.HasPrefix(name, "GITHUB_") ||
+			strings.HasPrefix(name, "ACTIONS_") || strings.HasPrefix(name, "RUNNER_") {
 			delete(j.env, name)
 		}
 	}
 	j.env["AWS_SECRET_ACCESS_KEY"], j.env["AWS_SESSION_TOKEN"] = "", ""
 }
 
-// ci makes it a job of another CI.
+// onCI replaces the variables of the CI.
 func (j *leakJob) onCI(env map[string]string) {
 	j.offCI()
 	maps.Copy(j.env, env)
 	j.env["ECR_OIDC_ROLE"] = emulator.CIRole
 }
 
-// refresh earns a password, makes a change, and asks again until AWS is asked again.
+// refresh gets a password, makes a change, and repeats get until it makes a call.
 func (j *leakJob) refresh(change func()) {
 	j.t.Helper()
 	j.succeed(usual, "get")
 	change()
 	for start, before := time.Now(), len(j.server.Calls()); len(j.server.Calls()) == before; j.try(usual, "get") {
 		if time.Since(start) > time.Minute {
-			j.t.Fatal("AWS was never asked again")
+			j.t.Fatal("no further call to AWS")
 		}
 	}
 }
 
-// sso makes it a machine with what "aws sso login" left behind, which lives for that long and can be renewed.
+// sso writes the files of "aws sso login", with an access token that expires after life and can be renewed.
 func (j *leakJob) sso(life time.Duration) {
 	j.t.Helper()
 	j.offCI()
 	const access, refresh, client = "marked+access/token=of-sso", "marked+refresh/token=of-sso", "marked+client/secret=of-sso"
 	sum := sha1.Sum([]byte("acme"))
 	token, err := json.Marshal(map[string]string{
-		"accessToken": access, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339), "region": "eu-west-2", "startUrl": "https://acme.awsapps.com/start",
-		"clientId": "client-id", "clientSecret": client, "registrationExpiresAt": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339), "refreshToken": refresh,
+		"accessToken": access, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
+		"region": "eu-west-2", "startUrl": "https://acme.awsapps.com/start",
+		"clientId": "client-id", "clientSecret": client,
+		"registrationExpiresAt": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339), "refreshToken": refresh,
 	})
 	j.must(err)
 	j.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", string(token), 0o600)

@@ -14,8 +14,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
-// TestPathOfAGet measures which files a get runs through, on GitHub with one role and no file of ours, and compares them
-// with the table in CONTRIBUTING.md. "go test -run TestPathOfAGet -v" prints the statements as well.
+// TestPathOfAGet measures which files a get executes on GitHub, with one role and no ecr-oidc.yaml, and
+// compares them with the table in CONTRIBUTING.md. "go test -run TestPathOfAGet -v" prints the statements as well.
 func TestPathOfAGet(t *testing.T) {
 	slow(t, "builds the program with coverage")
 	if runtime.GOOS != "linux" {

@@ -19,11 +19,11 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// usual is the registry that scripts ask for unless they say otherwise.
+// usual is the default registry of scripts.
 const usual = emulator.Account + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 
-// TestScripts runs each script in testdata against an emulator of its own. In a script's environment there is nothing but
-// a HOME, the emulator's endpoints and its CA; "github" or "circleci" make it a job.
+// TestScripts runs each script in testdata against its own emulator. The environment of a script contains
+// only a HOME, the endpoints of the emulator and its CA. "github" or "circleci" adds the variables of a job.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -108,7 +108,7 @@ func setAll(ts *testscript.TestScript, env map[string]string) {
 	}
 }
 
-// options reads key=value arguments into a struct's fields by their JSON names, with numbers and booleans as such.
+// options sets the fields of a struct from key=value arguments, by their JSON names.
 func options(ts *testscript.TestScript, args []string, into any) {
 	m := map[string]any{}
 	for _, arg := range args {
