@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The action's inputs are those that its code reads and docs/action.md explains, with the same defaults, and its code
-// needs nothing but Node.
+// TestAction checks that the inputs in action.yml are those that the code of the action reads and
+// docs/action.md explains, with the same defaults, and that the code needs only Node.
 func TestAction(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)

@@ -54,8 +54,8 @@ func lead(outside net.Conn, addr string) {
 	both.Wait()
 }
 
-// What a get has to wait for gives it time to connect to where it goes next: to STS and ECR while GitHub makes the token,
-// to ECR while STS makes the role session. It connects to each once, and an answer from the cache connects to nobody.
+// TestConnectsAhead checks that a get connects to STS and ECR while GitHub makes the token, and to
+// ECR while STS makes the role session. It opens one connection to each. A cached get opens none.
 func TestConnectsAhead(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -12,7 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-// A process that holds the lock of a file and never ends does not block configure: it reports the lock,
+// TestConfigureWithLockHeld checks that configure reports a lock file that another process holds,
 // and changes nothing.
 func TestConfigureWithLockHeld(t *testing.T) {
 	t.Parallel()

@@ -138,8 +138,9 @@ func (v *victim) replace(path string, content []byte) {
 	give(v.job, path)
 }
 
-// What one job leaves behind is noise to the next one of the same user in the same directory: whatever that one does with
-// the files, it answers with a password of its own, and it learns nothing from their names, their contents or their size.
+// TestAnotherJobsCache checks two jobs of one user that share a cache directory. Whatever one job
+// does with the files, the other gets its own password. Names, contents and sizes of files reveal
+// nothing.
 func TestAnotherJobsCache(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
@@ -201,7 +202,8 @@ func TestAnotherJobsCache(t *testing.T) {
 	}
 }
 
-// Whatever stands where an entry should be: it is not there, and the next get puts one there that is.
+// TestDamagedEntries checks that a get ignores a damaged entry, whatever kind of file it is, and
+// replaces it.
 func TestDamagedEntries(t *testing.T) {
 	t.Parallel()
 	slow(t, "runs the program with many damaged files")
@@ -272,7 +274,8 @@ func TestDamagedEntries(t *testing.T) {
 	}
 }
 
-// What is too old to serve anybody goes with the next fill, and nothing else does.
+// TestCleanUp checks that storing an entry deletes the files that are too old to be used, and no
+// others.
 func TestCleanUp(t *testing.T) {
 	t.Parallel()
 	slow(t, "fills a cache with many entries")
@@ -317,8 +320,9 @@ func TestCleanUp(t *testing.T) {
 	v.hits("after that")
 }
 
-// A lock that a process has held for longer than a fetch may take delays a get by a few seconds at most, and later gets
-// not at all. TestHeldLocks has the process that keeps its lock looking new.
+// TestStuckLock checks a lock that a process has held for longer than a fetch may take. It delays
+// one get by a few seconds, and later gets not at all. TestHeldLocks checks a process that keeps
+// its lock files new.
 func TestStuckLock(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// Later steps find the binary where the CI has a way to tell them; else that is said.
+// TestInstallLater checks that later steps of a job find the binary where the CI allows it, and
+// that install.sh reports it otherwise.
 func TestInstallLater(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -67,8 +68,8 @@ func TestInstallLater(t *testing.T) {
 	})
 }
 
-// The path of the directory is checked when it is resolved, so a folder's name cannot add a line
-// to GITHUB_PATH, or code to BASH_ENV, whether it comes from --dir or from the working directory.
+// TestInstallDirInjection checks that the path of the directory cannot add a line to GITHUB_PATH or
+// code to BASH_ENV, whether it comes from --dir or from the working directory.
 func TestInstallDirInjection(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -152,7 +153,7 @@ func TestInstallDirInjection(t *testing.T) {
 	})
 }
 
-// A script that was cut off on its way into a shell does nothing, wherever that happened.
+// TestInstallCutOff checks that a script that is truncated at any point does nothing.
 func TestInstallCutOff(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../install.sh")

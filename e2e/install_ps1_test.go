@@ -93,7 +93,7 @@ func (i *windowsInstallation) bad(want string, args ...string) {
 	}
 }
 
-// Elsewhere than on Windows it says where to go.
+// TestInstallPS1Elsewhere checks that install.ps1 names install.sh on other systems than Windows.
 func TestInstallPS1Elsewhere(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("this is Windows")

@@ -140,7 +140,7 @@ func contains(t *testing.T, what, text string, wants ...string) {
 	}
 }
 
-// The binary under test, from a mirror, with what most machines have.
+// TestInstall installs the program under test from a mirror, with the tools of most machines.
 func TestInstall(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -157,7 +157,8 @@ func TestInstall(t *testing.T) {
 	})
 }
 
-// Whatever downloads, and whatever sums.
+// TestInstallTools checks install.sh with each program that can download and each that can compute
+// a checksum.
 func TestInstallTools(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -191,7 +192,8 @@ func TestInstallTools(t *testing.T) {
 	})
 }
 
-// The latest version is where releases/latest leads to; TLS is checked, also along the redirect of a download.
+// TestInstallLatest checks that the latest version is the target of the redirect of
+// releases/latest, and that TLS certificates are verified, also after the redirect of a download.
 func TestInstallLatest(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -226,7 +228,8 @@ while [ $# -gt 0 ]; do if [ "$1" = -O ]; then : >"$2"; fi; shift; done`)
 	})
 }
 
-// A mirror may want a login. It is in no message, and in no program's arguments.
+// TestInstallMirrorLogin checks a mirror with a login. The login appears in no message and in no
+// argument of a program.
 func TestInstallMirrorLogin(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -279,7 +282,7 @@ func TestInstallMirrorLogin(t *testing.T) {
 	})
 }
 
-// What is wrong is said in one line, and nothing is installed.
+// TestInstallRefuses checks that an error is one line, and that nothing is installed.
 func TestInstallRefuses(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -398,7 +401,8 @@ func emptyArchive(t *testing.T) []byte {
 	return out.Bytes()
 }
 
-// The archive is the one of the machine at hand.
+// TestInstallPlatforms checks that install.sh downloads the archive for the system and architecture
+// of the machine.
 func TestInstallPlatforms(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -416,7 +420,8 @@ func TestInstallPlatforms(t *testing.T) {
 	})
 }
 
-// A second installation replaces the first in one step, and a failed one leaves it alone.
+// TestInstallTwice checks that a second installation replaces the first atomically, and that a
+// failed one does not change it.
 func TestInstallTwice(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// Where cosign is, it decides, and is asked for exactly our release workflow at the tag.
+// TestInstallCosign checks that install.sh runs cosign where it is installed, with exactly the
+// release workflow at the tag as the identity, and obeys its result.
 func TestInstallCosign(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {

@@ -95,8 +95,9 @@ func alpine(t *testing.T) (root string, step func(credential *syscall.Credential
 	}
 }
 
-// In an image without bash, root's job installs into /usr/local/bin, and later steps are let in. A user who may write
-// nowhere on PATH is told so before anything is downloaded: there is no way to change PATH for later steps.
+// TestOrbAlpine checks an image without bash. As root the orb installs into /usr/local/bin, and
+// later steps get a login. For a user who may not write to any directory of PATH it fails before it
+// downloads anything: nothing can change PATH for later steps.
 func TestOrbAlpine(t *testing.T) {
 	t.Parallel()
 	root, step := alpine(t)

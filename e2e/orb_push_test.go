@@ -11,7 +11,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// The job builds with the arguments that were meant, pushes every tag, and asks as the role.
+// TestOrbPush checks that the job builds with the given arguments, pushes every tag, and uses the
+// role.
 func TestOrbPush(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -89,8 +90,9 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 	})
 }
 
-// The value of a variable is one tag, one registry or one role. Whoever names a branch cannot
-// push another tag, choose another role or add an option to docker build.
+// TestOrbValuesAreNotSplit checks that the value of a variable is one tag, one registry or one
+// role. The name of a branch cannot push another tag, choose another role or add an option to
+// docker build.
 func TestOrbValuesAreNotSplit(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {

@@ -64,8 +64,8 @@ func shown(given map[string]any) string {
 	return strings.Join(all, " ")
 }
 
-// Two commands, and every later step of the job is let in: in each shell, whether PATH reaches later steps by BASH_ENV, or
-// the binary lies where PATH leads anyway.
+// TestOrb checks that two commands of the orb give every later step of the job a login, in each
+// shell, whether BASH_ENV changes PATH for later steps or the binary is in a directory of PATH.
 func TestOrb(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -115,7 +115,7 @@ func TestOrb(t *testing.T) {
 	})
 }
 
-// An image like docker:* has BusyBox and nothing else: no bash, curl or jq.
+// TestOrbBusyBox checks an image like docker:*, which has BusyBox and no bash, curl or jq.
 func TestOrbBusyBox(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -129,7 +129,8 @@ func TestOrbBusyBox(t *testing.T) {
 	})
 }
 
-// What configure is given reaches the program, and what the job's variables hold reaches it as it is.
+// TestOrbConfigure checks that the program receives the parameters of configure and the variables
+// of the job unchanged.
 func TestOrbConfigure(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -205,7 +206,7 @@ func TestOrbConfigure(t *testing.T) {
 	})
 }
 
-// Another audience is asked for with the job's own command.
+// TestOrbAudience checks that another audience is requested with the circleci command of the job.
 func TestOrbAudience(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -228,8 +229,9 @@ func TestOrbAudience(t *testing.T) {
 	})
 }
 
-// A directory of Docker's configuration for one job reaches later steps where there is bash, and is refused where it
-// would not. One that the job's environment names reaches them everywhere.
+// TestOrbDockerConfig checks a Docker configuration directory for one job. It reaches later steps
+// with bash, and is refused where it would not. A directory from the environment of the job reaches
+// them everywhere.
 func TestOrbDockerConfig(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -278,7 +280,8 @@ func TestOrbDockerConfig(t *testing.T) {
 	})
 }
 
-// Where install puts the binary, and what it says of places that later steps do not look into.
+// TestOrbInstallDir checks the directory of the binary, and the message when later steps do not
+// search it.
 func TestOrbInstallDir(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {

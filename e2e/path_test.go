@@ -14,8 +14,9 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
-// TestPathOfAGet measures which files a get executes on GitHub, with one role and no ecr-oidc.yaml, and
-// compares them with the table in CONTRIBUTING.md. "go test -run TestPathOfAGet -v" prints the statements as well.
+// TestPathOfAGet measures which files a get executes on GitHub, with one role and no ecr-oidc.yaml,
+// and compares them with the table in CONTRIBUTING.md. "go test -run TestPathOfAGet -v" also prints
+// the number of statements.
 func TestPathOfAGet(t *testing.T) {
 	slow(t, "builds the program with coverage")
 	if runtime.GOOS != "linux" {

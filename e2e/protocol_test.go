@@ -9,8 +9,9 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 )
 
-// docker-credential-helpers' own client, which is Docker's, drives the binary: get, store, list, erase, get again; and
-// it takes our answer for a foreign host as its "not found".
+// TestDockersClient runs the program with the client of docker-credential-helpers, which Docker
+// uses: get, store, list, erase and get again. The client recognizes the response for another host
+// as "not found".
 func TestDockersClient(t *testing.T) {
 	j := newJob(t)
 	helper := func(args ...string) client.Program {
@@ -64,7 +65,8 @@ type clientProgram struct{ cmd *exec.Cmd }
 func (p *clientProgram) Output() ([]byte, error) { p.cmd.Stdout = nil; return p.cmd.Output() }
 func (p *clientProgram) Input(in io.Reader)      { p.cmd.Stdin = in }
 
-// Wrong usage is exit code 2, a failure 1, and help and version succeed.
+// TestExitCodes checks that wrong usage exits with 2, a failure with 1, and help and version with
+// 0.
 func TestExitCodes(t *testing.T) {
 	j := newJob(t)
 	for _, tt := range []struct {

@@ -10,7 +10,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// examples/gitlab and examples/buildkite.
+// TestSetupOtherCIs runs examples/gitlab and examples/buildkite.
 func TestSetupOtherCIs(t *testing.T) {
 	t.Parallel()
 	const tag = registry + "/app:" + commit

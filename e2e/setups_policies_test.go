@@ -78,7 +78,7 @@ func merged(all ...inputs) inputs {
 	return sum
 }
 
-// The table above leaves out no policy.
+// TestEveryPolicyIsRendered checks that the table contains every policy.
 func TestEveryPolicyIsRendered(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{"reusable-workflow/subject.json": true} // GitHub's

@@ -8,7 +8,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// examples/bootstrap-multi-platform: a role for exactly main, and an image for two platforms.
+// TestSetupBootstrapMultiPlatform runs examples/bootstrap-multi-platform: a role for main only, and
+// an image for two platforms.
 func TestSetupBootstrapMultiPlatform(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "bootstrap-multi-platform")
@@ -42,7 +43,8 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 	}
 }
 
-// examples/reusable-workflow: any repository of acme may push, through one workflow on its main branch.
+// TestSetupReusableWorkflow runs examples/reusable-workflow: any repository of acme may push,
+// through one workflow on its main branch.
 func TestSetupReusableWorkflow(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "reusable-workflow")

@@ -115,7 +115,7 @@ func (r *renderer) render(calls map[string]inputs) map[string]rendered {
 	return all
 }
 
-// Every policy that lies in examples/ is what Terraform renders.
+// TestTerraformPolicies checks that every policy in examples/ is what Terraform renders.
 func TestTerraformPolicies(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
@@ -194,8 +194,8 @@ func cc(sub string, j emulator.CircleJob) identity {
 	return identity{sub, func(w *emulator.Server) map[string]string { return w.Circle(j) }}
 }
 
-// What the module renders is whom it says: STS evaluates it, the right jobs push and pull with the built binary, and the
-// others are refused in words that have their own subject.
+// TestTerraformPoliciesLetIn evaluates the rendered policies. The right jobs push and pull with the
+// program under test, and the errors of the others name their own subject.
 func TestTerraformPoliciesLetIn(t *testing.T) {
 	t.Parallel()
 	needBash(t)
@@ -308,7 +308,8 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 	}
 }
 
-// What would let strangers in is refused before there is a plan, whatever else is given.
+// TestTerraformRefuses checks that variables that would admit strangers are refused before there is
+// a plan, whatever else is set.
 func TestTerraformRefuses(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
@@ -412,8 +413,8 @@ func TestTerraformRefuses(t *testing.T) {
 	}
 }
 
-// What the module around the policies adds: its own variables, and that it hands on those of the policies. AWS's provider
-// plans it; nobody is asked.
+// TestTerraformModule checks the variables of the module around the policies, and that it passes on
+// those of the policies. The AWS provider plans it without a request.
 func TestTerraformModule(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)

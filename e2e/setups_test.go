@@ -24,7 +24,7 @@ const (
 	commit   = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 )
 
-// examples/github-actions: a role from a secret.
+// TestSetupGitHubActions runs examples/github-actions with a role from a secret.
 func TestSetupGitHubActions(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
@@ -51,7 +51,8 @@ func TestSetupGitHubActions(t *testing.T) {
 	}
 }
 
-// examples/github-actions: two repositories of one registry, each with a role that may push there alone.
+// TestSetupGitHubActionsSeveralRepositories runs examples/github-actions with two repositories of
+// one registry, each with a role that may push only there.
 func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
@@ -103,7 +104,8 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	e.refusedFor(err, "no role is configured", "ECR_OIDC_ROLE")
 }
 
-// examples/github-actions: two registries in two accounts, from one build.
+// TestSetupGitHubActionsSeveralAccounts runs examples/github-actions with registries in two
+// accounts, from one build.
 func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
@@ -126,7 +128,8 @@ func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	e.refusedFor(err, "AWS refused role app-push in 123456789012", `for "repo:acme/app:ref:refs/heads/feature"`)
 }
 
-// examples/circleci: a role from the project's variables, and the job's own token.
+// TestSetupCircleCI runs examples/circleci with a role from the variables of the project and the
+// token of the job.
 func TestSetupCircleCI(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "circleci")
@@ -191,7 +194,8 @@ func TestSetupCircleCI(t *testing.T) {
 	e.refusedFor(err, "/project/11111111-2222-4333-8444-555555555555/", "AccessDenied")
 }
 
-// orb/src/examples/push_job.yml: it pushes one commit after the other into a repository with immutable tags too.
+// TestSetupOrbExample runs orb/src/examples/push_job.yml for one commit after the other, also with
+// immutable tags.
 func TestSetupOrbExample(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "circleci")
@@ -227,7 +231,8 @@ func circleIDs(t *testing.T, trust string) emulator.CircleJob {
 	return emulator.CircleJob{Org: m[1], Project: m[2]}
 }
 
-// examples/github-terraform: what the Terraform module makes, and the workflow of its README.
+// TestSetupGitHubTerraform runs examples/github-terraform: the result of the Terraform module, and
+// the workflow of its README.
 func TestSetupGitHubTerraform(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-terraform")
@@ -273,7 +278,8 @@ func (e *example) rerun(file string, job emulator.GitHubJob, tag string) {
 	e.server.SetImmutable(emulator.Account, emulator.Region, "app", true)
 }
 
-// examples/circleci-access-keys: a user's keys are the first link to the role; then the same role without them.
+// TestSetupCircleCIAccessKeys runs examples/circleci-access-keys: the keys of a user assume the
+// role first, then a token does.
 func TestSetupCircleCIAccessKeys(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "circleci-access-keys")
@@ -334,7 +340,8 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 	e.refusedFor(err, "vcs-ref/refs/heads/feature", "AccessDenied")
 }
 
-// Each action of the push policy is needed: without it, something between the push and the pull is refused.
+// TestPushPolicyIsTheLeast checks that each action of the push policy is needed: without it, a step
+// between the push and the pull is refused.
 func TestPushPolicyIsTheLeast(t *testing.T) {
 	t.Parallel()
 	actions := regexp.MustCompile(`"(ecr:\w+)"`).FindAllStringSubmatch(newExample(t, "github-actions").read("push-policy.json"), -1)
@@ -359,8 +366,8 @@ func TestPushPolicyIsTheLeast(t *testing.T) {
 	}
 }
 
-// Every folder is in the table of examples/README.md and has a README of a page; what a README links to is there; and no
-// file of a folder goes without a README that names it.
+// TestExamplesReadmes checks that every directory is in the table of examples/README.md and has a
+// README, that the links of a README work, and that a README names every file.
 func TestExamplesReadmes(t *testing.T) {
 	t.Parallel()
 	read := func(path ...string) string {
