@@ -24,22 +24,22 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// metadata starts an instance's metadata service and a container's credentials endpoint, and points the SDK at both.
-// "! metadata" demands that nobody has asked either; "metadata asked" that somebody has.
+// metadata starts the metadata service of an instance and the credentials endpoint of a container, and sets the
+// variables that name them. "! metadata" fails if either has received a request, "metadata asked" if neither has.
 func metadata(ts *testscript.TestScript, neg bool, args []string) {
 	file := filepath.Join(ts.Getenv("WORK"), "metadata-asked")
 	if neg || len(args) > 0 {
 		_, err := os.Stat(file)
 		if (err == nil) == neg {
-			ts.Fatalf("the machine's metadata was asked: %v, want %v", err == nil, !neg)
+			ts.Fatalf("a request for metadata: %v, want %v", err == nil, !neg)
 		}
 		return
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		os.WriteFile(file, []byte(r.URL.Path), 0o600)
 		keys := map[string]string{
-			"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": time.Now().Format(time.RFC3339), "AccessKeyId": ts.Getenv("KEY_ID"),
-			"SecretAccessKey": ts.Getenv("KEY_SECRET"), "Expiration": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+			"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": time.Now().Format(time.RFC3339), "AccessKeyId": emulator.AccessKeyID,
+			"SecretAccessKey": emulator.SecretAccessKey, "Expiration": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		}
 		switch {
 		case r.Method == http.MethodPut: // IMDSv2's session
