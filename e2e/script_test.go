@@ -37,21 +37,21 @@ func TestScripts(t *testing.T) {
 			"gitlab":    gitlabJob,     // gitlab [key=value...]: the environment of a GitLab job
 			"buildkite": buildkiteJob,  // buildkite [key=value...]: the environment of a Buildkite job
 			"azure":     azureJob,      // azure [key=value...]: the environment of a step of an Azure Pipelines job
-			"federate":  federate,      // federate ROLE ISSUER AUDIENCE SUBJECT: a role that admits it, and its provider
-			"asked":     asked,         // asked OIDC STS ECR: how many calls since the last asked
-			"saw":       saw,           // saw REGEXP: a call since the last asked was so
-			"fail":      fail,          // fail SERVICE key=value...: a fault
-			"heal":      heal,          // no more faults
+			"federate":  federate,      // federate ROLE ISSUER AUDIENCE SUBJECT: add a role that trusts it, and its provider
+			"asked":     asked,         // asked OIDC STS ECR: check the numbers of calls since the last asked
+			"saw":       saw,           // saw REGEXP: check that a call since the last asked matches
+			"fail":      fail,          // fail SERVICE key=value...: add a fault
+			"heal":      heal,          // remove all faults
 			"down":      down,          // stop every server
-			"trust":     trust,         // trust SUBJECT: whom role ci lets in
-			"forbid":    forbid,        // role ci may not get passwords
-			"mint":      mint,          // mint VARIABLE [key=value...]: an odd token
-			"metadata":  metadata,      // an instance and a container that offer credentials
-			"sso":       sso,           // sso SESSION [expired] [refreshable|spent]: what "aws sso login" left behind
-			"login":     login,         // login SESSION [expired] [spent] [region=R]: what "aws login" did
-			"orb":       circleCommand, // put CircleCI's own command on PATH
-			"secret":    secret,        // secret VARIABLE: the password of the last good get goes into it
-			"clean":     clean,         // clean DIR TEXT...: no file below DIR, nor its name, has TEXT in it
+			"trust":     trust,         // trust SUBJECT: replace the trust policy of role ci
+			"forbid":    forbid,        // remove the permission of role ci to get passwords
+			"mint":      mint,          // mint VARIABLE [key=value...]: set a variable to a token
+			"metadata":  metadata,      // start an instance and a container with credentials
+			"sso":       sso,           // sso SESSION [expired] [refreshable|spent]: write the files of "aws sso login"
+			"login":     login,         // login SESSION [expired] [spent] [region=R]: write the files of "aws login"
+			"orb":       circleCommand, // put the circleci command on PATH
+			"secret":    secret,        // secret VARIABLE: set it to the password of the last get
+			"clean":     clean,         // clean DIR TEXT...: check that no file below DIR contains TEXT in its name or content
 			"repeat":    repeat,        // repeat CHARACTER N FILE
 		},
 		Condition: func(cond string) (bool, error) {
@@ -187,12 +187,12 @@ func asked(ts *testscript.TestScript, _ bool, args []string) {
 	ecr := w.Count("ecr") + w.Count("ecr-public")
 	got := fmt.Sprintf("%d %d %d", w.Count("oidc"), w.Count("sts"), ecr)
 	if want := strings.Join(args, " "); got != want {
-		ts.Fatalf("asked OIDC, STS, ECR %s times, want %s:\n%s", got, want, strings.Join(lines(w), "\n"))
+		ts.Fatalf("calls to OIDC, STS, ECR: %s, want %s:\n%s", got, want, strings.Join(lines(w), "\n"))
 	}
 	w.Reset()
 }
 
-// lines writes each call as "SERVICE HOST OP DETAIL STATUS FORM".
+// lines returns each call as "SERVICE HOST OP DETAIL STATUS FORM".
 func lines(w *emulator.Server) (out []string) {
 	for _, c := range w.Calls() {
 		out = append(out, fmt.Sprintf("%s %s %s %s %d %s %s", c.Service, c.Host, c.Op, c.Detail, c.Status, c.Form.Encode(), c.Header.Get("User-Agent")))
@@ -243,11 +243,11 @@ func forbid(ts *testscript.TestScript, _ bool, _ []string) {
 	the(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), NoLogin: true})
 }
 
-// mint makes a token as an issuer would, or as it would not: issuer=, wrong-key, and any claim.
+// mint sets a variable to a token with any issuer=, any claim, and with wrong-key an invalid signature.
 func mint(ts *testscript.TestScript, _ bool, args []string) {
 	claims := map[string]any{"sub": "repo:acme/app:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
 	options(ts, args[1:], &claims)
-	for _, name := range []string{"exp", "iat", "nbf"} { // from now on, in seconds
+	for _, name := range []string{"exp", "iat", "nbf"} { // seconds from now
 		if n, ok := claims[name].(float64); ok {
 			claims[name] = time.Now().Unix() + int64(n)
 		}
@@ -293,16 +293,16 @@ func clean(ts *testscript.TestScript, _ bool, args []string) {
 		b, err := os.ReadFile(path)
 		for _, text := range args[1:] {
 			if text == "" {
-				ts.Fatalf("nothing to look for")
+				ts.Fatalf("empty text")
 			}
 			if strings.Contains(string(b), text) || strings.Contains(d.Name(), text) {
-				ts.Fatalf("%s has %q in it", path, text)
+				ts.Fatalf("%s contains %q", path, text)
 			}
 		}
 		return err
 	}))
 	if files == 0 {
-		ts.Fatalf("there is no file below %s", args[0])
+		ts.Fatalf("no file below %s", args[0])
 	}
 }
 
