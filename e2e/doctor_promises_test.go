@@ -229,16 +229,16 @@ func TestDoctorAsksAfresh(t *testing.T) {
 			t.Fatalf("%+v", out)
 		}
 		counted(t, j.server, 1, 1, 1)
-		j.server.Reset()
+		j.server.ResetCalls()
 	}
 	j.got(t) // doctor left no password behind
 	counted(t, j.server, 1, 1, 1)
-	j.server.Reset()
+	j.server.ResetCalls()
 	if out := j.doctor(t); out.code != 0 {
 		t.Fatalf("%+v", out)
 	}
 	counted(t, j.server, 1, 1, 1)
-	j.server.Reset()
+	j.server.ResetCalls()
 
 	j = patient(t, emulator.Options{})
 	j.distrust()
@@ -246,14 +246,14 @@ func TestDoctorAsksAfresh(t *testing.T) {
 		t.Fatalf("%+v", out)
 	}
 	counted(t, j.server, 1, 1, 0)
-	j.server.Reset()
+	j.server.ResetCalls()
 	j.server.AddRole(emulator.Role{ARN: emulator.CIRole, Trust: mainOnly, Push: []string{"*"}})
 	j.got(t) // doctor left no failure behind
 	counted(t, j.server, 1, 1, 1)
 
 	j = patient(t, emulator.Options{})
 	j.refused(t)
-	j.server.Reset()
+	j.server.ResetCalls()
 	out := j.doctor(t)
 	counted(t, j.server, 1, 1, 1)
 	said, _, err := j.get(usual) // which answers with its failure for a few seconds yet, and doctor has said so
@@ -322,7 +322,7 @@ func TestDoctorClaimsOfAnother(t *testing.T) {
 		"a report": {"--json"}, "a report with a verdict in it": {"--json", "--trust-policy", policy}, "of one registry": {"--json", usual},
 	} {
 		report := j.doctor(t, args...)
-		j.server.Reset()
+		j.server.ResetCalls()
 		for _, more := range [][]string{nil, {usual}} {
 			out := bare(t, t.TempDir(), report.stdout, append([]string{"--claims", "-", "--trust-policy", policy}, more...)...)
 			if got := verdict(out.stdout); out.code != 1 || out.stderr != "" || got != want {
@@ -363,7 +363,7 @@ func TestDoctorClaimsCallsNobody(t *testing.T) {
 	if want.code != 0 {
 		t.Fatalf("%+v", want)
 	}
-	maps.Copy(j.env, map[string]string{"ECR_OIDC_SOURCE": "typo", "ECR_OIDC_DEBUG": "1", "HTTPS_PROXY": j.server.Proxy(), "AWS_CONFIG_FILE": "/none", "ECR_OIDC_ROLE": "another"})
+	maps.Copy(j.env, map[string]string{"ECR_OIDC_SOURCE": "typo", "ECR_OIDC_DEBUG": "1", "HTTPS_PROXY": j.server.ProxyURL(), "AWS_CONFIG_FILE": "/none", "ECR_OIDC_ROLE": "another"})
 	before := lying(t, j.dir)
 	if got := j.doctor(t, "--claims", claims, "--trust-policy", policy, usual); got != want {
 		t.Errorf("%+v, want %+v", got, want)
@@ -405,7 +405,7 @@ func TestDoctorJSONIsDocumented(t *testing.T) {
 		func(j *job) []string { return []string{"--trust-policy", j.write(t, "p", odd)} },
 		func(j *job) []string { return []string{"--trust-policy", j.write(t, "p", mainOnly)} },
 		func(j *job) []string {
-			j.server.Federate(emulator.CircleRole, "https://oidc.circleci.com/org/"+emulator.CircleOrg, "another", "*")
+			j.server.AddFederatedRole(emulator.CircleRole, "https://oidc.circleci.com/org/"+emulator.CircleOrg, "another", "*")
 			j.onCircle(emulator.CircleJob{Ref: "refs/heads/dev"})
 			j.server.AddRole(emulator.Role{ARN: emulator.CircleRole, Trust: mainOnly})
 			j.server.AddProvider(emulator.Account, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg)
@@ -495,7 +495,7 @@ func TestDoctorOutsideText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j.onGitHub(emulator.GitHubJob{Sub: "repo:" + evil, Claims: map[string]any{"workflow": evil, "name " + evil: []any{evil, map[string]any{evil: evil}}}})
+	j.onGitHub(emulator.GitHubJob{Subject: "repo:" + evil, Claims: map[string]any{"workflow": evil, "name " + evil: []any{evil, map[string]any{evil: evil}}}})
 	j.config(t, `{"credHelpers": {"`+usual+`": `+string(quoted)+`}, "credsStore": `+string(quoted)+`}`)
 	j.env["AWS_PROFILE"] = "x\x1b[2J"
 	policy := j.write(t, "policy.json", `{"Version": "2012-10-17", "Statement": {"Sid": `+string(quoted)+`, "Effect": "Allow", "Principal": {"Federated": `+string(quoted)+`}, "Action": `+string(quoted)+

@@ -199,11 +199,11 @@ func TestDoctorSignals(t *testing.T) {
 			return nil
 		}},
 		{name: "a proxy that intercepts TLS, and no bundle", arrange: func(t *testing.T, j *job) []string {
-			maps.Copy(j.env, j.server.GitHubReal(emulator.GitHubJob{}))
+			maps.Copy(j.env, j.server.GitHubRealHost(emulator.GitHubJob{}))
 			for _, name := range []string{"AWS_CA_BUNDLE", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR"} {
 				delete(j.env, name)
 			}
-			j.env["HTTPS_PROXY"] = strings.Replace(j.server.Proxy(), "http://", "http://user:marked-password@", 1)
+			j.env["HTTPS_PROXY"] = strings.Replace(j.server.ProxyURL(), "http://", "http://user:marked-password@", 1)
 			j.env["SSL_CERT_FILE"] = j.write(t, "roots.pem", string(newJob(t).server.CAPEM()))
 			return nil
 		}},
@@ -283,7 +283,7 @@ func TestDoctorCache(t *testing.T) {
 		}},
 		{name: "a password", arrange: func(t *testing.T, j *job) []string { j.got(t); return nil }},
 		{name: "a password, and AWS refuses by now", arrange: func(t *testing.T, j *job) []string { j.got(t); j.distrust(); return nil }},
-		{name: "a password whose role session is over, and AWS cannot be asked", in: emulator.Options{Sessions: time.Second},
+		{name: "a password whose role session is over, and AWS cannot be asked", in: emulator.Options{SessionTTL: time.Second},
 			arrange: func(t *testing.T, j *job) []string {
 				j.got(t)
 				j.server.Fail("sts", emulator.Fault{Status: 503})
@@ -291,7 +291,7 @@ func TestDoctorCache(t *testing.T) {
 				j.until(t, "while AWS cannot be asked")
 				return nil
 			}},
-		{name: "a password that has expired", in: emulator.Options{TokenLife: 15*time.Minute + 2*time.Second},
+		{name: "a password that has expired", in: emulator.Options{PasswordTTL: 15*time.Minute + 2*time.Second},
 			arrange: func(t *testing.T, j *job) []string { j.got(t); j.until(t, "serves no longer"); return nil }},
 		{name: "a failure, and AWS lets it pass by now", arrange: func(t *testing.T, j *job) []string { j.refused(t); return nil }},
 		{name: "a failure, and AWS says no more", arrange: func(t *testing.T, j *job) []string { j.refused(t); j.distrust(); return nil }},

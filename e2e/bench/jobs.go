@@ -52,8 +52,8 @@ func startEmulator(addr, dir string) (*emulator.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.Default()
-	w.Federate(otherRole, emulator.GitHubIssuer, "sts.amazonaws.com", subject)
+	w.AddDefaults()
+	w.AddFederatedRole(otherRole, emulator.GitHubIssuer, "sts.amazonaws.com", subject)
 	w.AddUser(emulator.User{ARN: "arn:aws:iam::" + emulator.Account + ":user/puller", AccessKeyID: userID, SecretAccessKey: userSecret})
 	w.Circle(emulator.CircleJob{}) // makes its issuer's key now, so that nothing that is measured waits for it
 	token := w.Mint(emulator.GitHubIssuer, map[string]any{"sub": subject, "aud": "sts.amazonaws.com", "exp": time.Now().Add(12 * time.Hour).Unix()})
@@ -80,7 +80,7 @@ func (b *bench) job(name string, ci, more map[string]string) job {
 		"AWS_CA_BUNDLE": filepath.Join(b.dir, "ca.pem"), "SystemRoot": os.Getenv("SystemRoot"),
 	}
 	if !b.wired {
-		all["HTTPS_PROXY"] = b.server.Proxy()
+		all["HTTPS_PROXY"] = b.server.ProxyURL()
 	}
 	maps.Copy(all, ci)
 	maps.Copy(all, more)
@@ -105,12 +105,12 @@ func (j job) start(ctx context.Context, hosts ...string) error {
 
 // github is this program in a job of GitHub Actions. All other jobs but CircleCI's have that job's variables too.
 func (b *bench) github() job {
-	return b.job(program, b.server.GitHubReal(emulator.GitHubJob{}), map[string]string{"ECR_ROLE_TO_ASSUME": emulator.CIRole})
+	return b.job(program, b.server.GitHubRealHost(emulator.GitHubJob{}), map[string]string{"ECR_ROLE_TO_ASSUME": emulator.CIRole})
 }
 
 // githubRoles is github with another role in the second account.
 func (b *bench) githubRoles() job {
-	return b.job(program, b.server.GitHubReal(emulator.GitHubJob{}), map[string]string{
+	return b.job(program, b.server.GitHubRealHost(emulator.GitHubJob{}), map[string]string{
 		"ECR_ROLE_TO_ASSUME": emulator.CIRole, "ECR_OIDC_ROLE_" + emulator.SpokeAccount: otherRole,
 	})
 }
@@ -122,7 +122,7 @@ func (b *bench) circleci() job {
 
 // keys is this program in a job that has AWS keys, and neither role nor token: it asks ECR alone.
 func (b *bench) keys() job {
-	return b.job(program, b.server.GitHubReal(emulator.GitHubJob{NoIDToken: true}), map[string]string{
+	return b.job(program, b.server.GitHubRealHost(emulator.GitHubJob{NoIDToken: true}), map[string]string{
 		"AWS_ACCESS_KEY_ID": userID, "AWS_SECRET_ACCESS_KEY": userSecret,
 	})
 }
@@ -130,7 +130,7 @@ func (b *bench) keys() job {
 // peerOIDC is the peer with a job's token in a file. That flatters it: it cannot fetch the token, so that a step of the job
 // must have done so before, in a time that is in no figure here, and on GitHub the file is good for five minutes only.
 func (b *bench) peerOIDC() job {
-	return b.job(peer, b.server.GitHubReal(emulator.GitHubJob{}), map[string]string{
+	return b.job(peer, b.server.GitHubRealHost(emulator.GitHubJob{}), map[string]string{
 		"AWS_WEB_IDENTITY_TOKEN_FILE": filepath.Join(b.dir, "token"),
 		"AWS_ROLE_ARN":                emulator.CIRole, "AWS_ROLE_SESSION_NAME": "ci", "AWS_REGION": emulator.Region,
 	})
@@ -140,13 +140,13 @@ func (b *bench) peerOIDC() job {
 // It hits when the keys are in the job's environment, whether a user's or those of a session that an
 // earlier step has made. It never hits when the peer itself assumes the role.
 func (b *bench) peerKeys(name string) job {
-	return b.job(name, b.server.GitHubReal(emulator.GitHubJob{}), map[string]string{
+	return b.job(name, b.server.GitHubRealHost(emulator.GitHubJob{}), map[string]string{
 		"AWS_ACCESS_KEY_ID": userID, "AWS_SECRET_ACCESS_KEY": userSecret, "AWS_REGION": emulator.Region,
 	})
 }
 
 // idle is the program that does nothing.
-func (b *bench) idle() job { return b.job(nothing, b.server.GitHubReal(emulator.GitHubJob{}), nil) }
+func (b *bench) idle() job { return b.job(nothing, b.server.GitHubRealHost(emulator.GitHubJob{}), nil) }
 
 // login is a helper's answer.
 type login struct {

@@ -94,7 +94,7 @@ func inTurn(runs int, all ...once) ([]series, error) {
 
 // timed measures what f takes in a job, from before its first process starts until its last has ended, and what it asks.
 func (b *bench) timed(j job, f gets) (s sample, err error) {
-	b.server.Reset()
+	b.server.ResetCalls()
 	start := time.Now()
 	ended, err := f(j)
 	s.took = ended.Sub(start)

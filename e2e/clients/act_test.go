@@ -39,7 +39,7 @@ func TestAct(t *testing.T) {
 	check(t, err)
 	r := newRunner(t, trusted())
 	before := r.docker(t)
-	aws.Reset()
+	aws.ResetCalls()
 	out, err := r.act(t, "push.yml", map[string]string{"ECR_ROLE_TO_ASSUME": role, "PASSWORD": theirs.Secret})
 	if err != nil {
 		t.Fatal(err)
@@ -106,16 +106,16 @@ func TestActFails(t *testing.T) {
 func TestActReusableWorkflow(t *testing.T) {
 	const workflow = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/main"
 	const reusable = "arn:aws:iam::" + emulator.Account + ":role/reusable"
-	aws.Federate(reusable, emulator.GitHubIssuer, "sts.amazonaws.com", "repo:acme/*:*:job_workflow_ref:"+workflow)
+	aws.AddFederatedRole(reusable, emulator.GitHubIssuer, "sts.amazonaws.com", "repo:acme/*:*:job_workflow_ref:"+workflow)
 	subject := []string{"repo", "context", "job_workflow_ref"}
-	r := newRunner(t, aws.GitHubReal(emulator.GitHubJob{Ref: "refs/heads/feature", SubjectOf: subject, CalledFrom: workflow}))
+	r := newRunner(t, aws.GitHubRealHost(emulator.GitHubJob{Ref: "refs/heads/feature", SubjectClaims: subject, ReusableWorkflow: workflow}))
 	if _, err := r.act(t, "caller.yml", map[string]string{"ECR_ROLE_TO_ASSUME": reusable}); err != nil {
 		t.Fatal(err)
 	}
 	if got := pushers(host + "/app:reusable"); len(got) != 1 || !strings.Contains(got[0], "assumed-role/reusable/") {
 		t.Errorf("it was pushed by %q", got)
 	}
-	other := newRunner(t, aws.GitHubReal(emulator.GitHubJob{SubjectOf: subject, CalledFrom: strings.Replace(workflow, "main", "feature", 1)}))
+	other := newRunner(t, aws.GitHubRealHost(emulator.GitHubJob{SubjectClaims: subject, ReusableWorkflow: strings.Replace(workflow, "main", "feature", 1)}))
 	if _, err := other.act(t, "caller.yml", map[string]string{"ECR_ROLE_TO_ASSUME": reusable}); err == nil {
 		t.Error("a branch of the workflow's repository was let in")
 	}

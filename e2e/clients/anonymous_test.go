@@ -25,7 +25,7 @@ func TestAnonymous(t *testing.T) {
 	quiet := func(t *testing.T, j *job, program string, args ...string) {
 		t.Helper()
 		c, gets := counted(t, j)
-		aws.Reset()
+		aws.ResetCalls()
 		silent(t, c.ok(t, program, args...))
 		if calls := gets(); !slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, "get "+public+" by ") }) {
 			t.Errorf("it asked %q, want it to ask about %s", calls, public)

@@ -106,7 +106,7 @@ func newestDocker(t *testing.T) string {
 func TestBuildKit(t *testing.T) {
 	eachBuilder(t, trusted(), func(t *testing.T, j *job, b builder) {
 		c, gets := counted(t, j)
-		aws.Reset()
+		aws.ResetCalls()
 		name := filepath.Base(t.Name())
 		base, app := host+"/app:base-"+name, host+"/app:"+name
 		c.ok(t, b.program, b.build(buildContext(t, j, name, "scratch"), base)...)
@@ -150,7 +150,7 @@ func pulledByPlatform(t *testing.T, j *job, ref string, platforms []string) {
 // The layers' cache is one more image in the same registry.
 func TestBuildKitCache(t *testing.T) {
 	j, docker := buildxRemote(t, newJob(t, trusted(), host))
-	aws.Reset()
+	aws.ResetCalls()
 	dir, cache := buildContext(t, j, "cached", "scratch"), "type=registry,ref="+host+"/app:cache"
 	j.ok(t, docker, "buildx", "build", "--cache-to", cache+",mode=max", dir)
 	j.ok(t, docker, "buildx", "prune", "--all", "--force")
@@ -169,7 +169,7 @@ func TestBake(t *testing.T) {
 	platforms := []string{"linux/amd64", "linux/arm64"}
 	refs := []string{good + "/app:bake0", bad + "/app:bake1", good + "/app:bake2", bad + "/app:bake3"}
 	bake := bakeFile(t, j, refs, platforms)
-	aws.Reset()
+	aws.ResetCalls()
 	c.ok(t, docker, bake...)
 	t.Logf("%d gets for %d targets", len(gets()), len(refs))
 	asked(t, 2, 3, 2)
@@ -207,7 +207,7 @@ func TestBuildKitRefusal(t *testing.T) {
 		c, gets := counted(t, j)
 		name := filepath.Base(t.Name())
 		dir := buildContext(t, j, "refused-"+name, "scratch")
-		aws.Reset()
+		aws.ResetCalls()
 		c.ok(t, b.program, b.build(dir, "")...)
 		if n := len(gets()); n != 0 {
 			t.Errorf("a build that needs no login asked %d times", n)
@@ -230,7 +230,7 @@ func TestBuildKitHang(t *testing.T) {
 	j, docker := buildxRemote(t, newJob(t, trusted(), host))
 	c, gets := counted(t, j)
 	aws.Fail("sts", emulator.Fault{Hang: true})
-	t.Cleanup(aws.Heal)
+	t.Cleanup(aws.ClearFaults)
 	began := time.Now()
 	out := c.refused(t, docker, "buildx", "build", "--progress", "plain", "--push", "--tag", host+"/app:hang", buildContext(t, j, "hang", "scratch"))
 	took := time.Since(began)

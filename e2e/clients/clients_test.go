@@ -14,7 +14,7 @@ import (
 // and one password, and nothing secret is left behind.
 func TestClients(t *testing.T) {
 	j := newJob(t, trusted(), host)
-	aws.Reset()
+	aws.ResetCalls()
 
 	eachDocker(t, func(t *testing.T, d docker) { pushAndPullDocker(t, j, d) })
 
@@ -67,7 +67,7 @@ func TestClients(t *testing.T) {
 func TestCircleCI(t *testing.T) {
 	crane := need(t, "crane")
 	j := newJob(t, circle(), host)
-	aws.Reset()
+	aws.ResetCalls()
 	pushAndPullCrane(t, j, crane, host)
 	asked(t, 0, 1, 1)
 	a, err := j.get(host)

@@ -14,7 +14,7 @@ func TestCompose(t *testing.T) {
 	j := twoAccounts(t).with("DOCKER_HOST", engine(t))
 	compose := composeProject(t, j)
 	c, gets := counted(t, j)
-	aws.Reset()
+	aws.ResetCalls()
 	for _, verb := range []string{"build", "push", "pull"} {
 		before := len(gets())
 		silent(t, c.ok(t, docker, append(compose, verb)...))
@@ -24,7 +24,7 @@ func TestCompose(t *testing.T) {
 
 	t.Run("pull with nothing cached", func(t *testing.T) {
 		j := j.with("RUNNER_TEMP", t.TempDir())
-		aws.Reset()
+		aws.ResetCalls()
 		silent(t, j.ok(t, docker, append(compose, "pull")...))
 		asked(t, 2, 3, 2)
 	})

@@ -19,7 +19,7 @@ func TestCredsStore(t *testing.T) {
 		j = j.with("PATH", j.dir+":"+j.env["PATH"])
 		j.ok(t, "docker-credential-ecr-oidc", "configure", "--remove", host)
 		j.ok(t, "docker-credential-ecr-oidc", "configure", "--creds-store=other")
-		aws.Reset()
+		aws.ResetCalls()
 
 		ref := host + "/app:store-" + d.major()
 		if out := j.ok(t, d.path, "build", "--tag", ref, buildContext(t, j, "store"+d.major(), "scratch")); strings.Contains(out, "ecr-oidc: ") {

@@ -35,7 +35,7 @@ func TestDisk(t *testing.T) {
 			t.Cleanup(func() { j.ok(t, "umount", disk) })
 			spoil(t, j, disk)
 			j = j.with("RUNNER_TEMP", disk).with("HOME", disk).with("TMPDIR", disk)
-			aws.Reset()
+			aws.ResetCalls()
 			for range 2 {
 				if a, err := j.get(host); err != nil || a.Secret == "" {
 					t.Errorf("get: %v", err)
@@ -89,7 +89,7 @@ func TestFailingCalls(t *testing.T) {
 					check(t, os.RemoveAll(filepath.Dir(paths[0])))
 				}
 			}
-			aws.Reset()
+			aws.ResetCalls()
 			log := j.scratch("strace.log")
 			out, err := j.try(host, "strace", append(flags, "-o", log, "docker-credential-ecr-oidc", "get")...)
 			var a answer

@@ -31,12 +31,12 @@ func TestMinIO(t *testing.T) {
 		"MINIO_IDENTITY_OPENID_CLAIM_NAME=policy")
 	job := func(t *testing.T) *job {
 		// MinIO takes its permissions from a claim, and any role's name with it.
-		ci := aws.GitHubReal(emulator.GitHubJob{Claims: map[string]any{"policy": "readwrite"}})
+		ci := aws.GitHubRealHost(emulator.GitHubJob{Claims: map[string]any{"policy": "readwrite"}})
 		return newJob(t, ci, host).with("AWS_ENDPOINT_URL_STS", "http://"+address)
 	}
 
 	t.Run("good token", func(t *testing.T) {
-		aws.Reset()
+		aws.ResetCalls()
 		_, err := job(t).get(host)
 		t.Log(err)
 		// MinIO's session is no session of the emulator, whose ECR says so: STS
@@ -47,7 +47,7 @@ func TestMinIO(t *testing.T) {
 		asked(t, 1, 0, 1)
 	})
 	t.Run("token signed by another key", func(t *testing.T) {
-		aws.Reset()
+		aws.ResetCalls()
 		forged, err := json.Marshal(map[string]any{"value": aws.MintWrongKey(emulator.GitHubIssuer, map[string]any{
 			"aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main", "policy": "readwrite",
 		})})
@@ -75,7 +75,7 @@ func TestMoto(t *testing.T) {
 	}
 
 	t.Run("get", func(t *testing.T) {
-		aws.Reset()
+		aws.ResetCalls()
 		j := job(t)
 		for range 2 {
 			a, err := j.get(host)

@@ -16,7 +16,7 @@ func TestHelm(t *testing.T) {
 	t.Run("push and pull", func(t *testing.T) {
 		j := newJob(t, trusted(), host)
 		chart := chart(t, j, helm)
-		aws.Reset()
+		aws.ResetCalls()
 		j.ok(t, helm, "push", chart, charts)
 		j.ok(t, helm, "pull", charts+"/demo", "--version", "0.1.0", "--destination", j.home())
 		asked(t, 1, 1, 1)
@@ -26,7 +26,7 @@ func TestHelm(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) {
 		j := newJob(t, untrusted(), host)
-		aws.Reset()
+		aws.ResetCalls()
 		saysUntrusted(t, j.refused(t, helm, "push", chart(t, j, helm), charts))
 		saysUntrusted(t, j.refused(t, helm, "pull", charts+"/demo", "--version", "0.1.0"))
 	})
@@ -52,7 +52,7 @@ func TestHelmRegistryLogin(t *testing.T) {
 	})
 	t.Run("refused", func(t *testing.T) {
 		j := newJob(t, untrusted(), host)
-		aws.Reset()
+		aws.ResetCalls()
 		saysUntrusted(t, j.refused(t, "bash", "-c", login))
 	})
 }

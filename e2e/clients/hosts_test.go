@@ -20,7 +20,7 @@ func TestHosts(t *testing.T) {
 	} {
 		t.Run(c.registry, func(t *testing.T) {
 			j := newJob(t, trusted(), c.registry)
-			aws.Reset()
+			aws.ResetCalls()
 			a, err := j.get(c.registry)
 			check(t, err)
 			if a.Username != "AWS" || a.Secret == "" {
@@ -34,7 +34,7 @@ func TestHosts(t *testing.T) {
 			if got := hostsByService(); !maps.EqualFunc(got, want, slices.Equal) {
 				t.Errorf("asked %v, want %v", got, want)
 				for _, c := range aws.Calls() {
-					t.Logf("%s %s %s: %d in %v", c.Host, c.Op, c.Detail, c.Status, c.Took)
+					t.Logf("%s %s %s: %d in %v", c.Host, c.Op, c.Detail, c.Status, c.Duration)
 				}
 			}
 			t.Run("push and pull", func(t *testing.T) {

@@ -20,7 +20,7 @@ func TestKaniko(t *testing.T) {
 		image(t, layout, "kaniko's base")
 		j.ok(t, crane, "push", layout, host+"/app:kaniko-base")
 		k, args := kanikoJob(t, j, kaniko, host+"/app:kaniko-base")
-		aws.Reset()
+		aws.ResetCalls()
 		k.ok(t, "chroot", append(args, "--destination", host+"/app:kaniko")...)
 		asked(t, 1, 1, 1)
 		files, err := j.try("", crane, "export", host+"/app:kaniko", "-")
@@ -31,12 +31,12 @@ func TestKaniko(t *testing.T) {
 	})
 	t.Run("push refused", func(t *testing.T) {
 		k, args := kanikoJob(t, newJob(t, untrusted(), host), kaniko, "scratch")
-		aws.Reset()
+		aws.ResetCalls()
 		saysUntrusted(t, k.refused(t, "chroot", append(args, "--destination", host+"/app:refused")...))
 	})
 	t.Run("pull refused", func(t *testing.T) {
 		k, args := kanikoJob(t, newJob(t, untrusted(), host), kaniko, host+"/app:none")
-		aws.Reset()
+		aws.ResetCalls()
 		saysUntrusted(t, k.refused(t, "chroot", append(args, "--no-push")...))
 	})
 }

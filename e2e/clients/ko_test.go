@@ -23,7 +23,7 @@ func TestKo(t *testing.T) {
 
 	t.Run("build", func(t *testing.T) {
 		j := koJob(t, trusted())
-		aws.Reset()
+		aws.ResetCalls()
 		j.ok(t, "sh", "-c", koBuild, ko)
 		asked(t, 1, 1, 1)
 		a, err := j.get(host)
@@ -31,14 +31,14 @@ func TestKo(t *testing.T) {
 		j.leftNothing(t, a.Secret)
 	})
 	t.Run("refused", func(t *testing.T) {
-		aws.Reset()
+		aws.ResetCalls()
 		saysUntrusted(t, koJob(t, untrusted()).refused(t, "sh", "-c", koBuild, ko))
 	})
 	t.Run("AWS keys in the environment", func(t *testing.T) {
 		const user = "arn:aws:iam::" + emulator.Account + ":user/ko"
 		aws.AddUser(emulator.User{ARN: user, AccessKeyID: "AKIAIOSFODNN7KO", SecretAccessKey: emulator.SecretAccessKey, Push: []string{"app*"}, Pull: []string{"app*"}})
 		j := koJob(t, trusted()).with("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7KO").with("AWS_SECRET_ACCESS_KEY", emulator.SecretAccessKey)
-		aws.Reset()
+		aws.ResetCalls()
 		j.ok(t, "sh", "-c", koBuild, ko)
 		asked(t, 0, 0, 1)
 		for _, c := range aws.Calls() {

@@ -50,7 +50,7 @@ func TestLoginWithoutPassword(t *testing.T) {
 		j := newJob(t, trusted(), host).with("DOCKER_HOST", engine(t))
 		ours, err := j.get(host)
 		check(t, err)
-		aws.Reset()
+		aws.ResetCalls()
 		before := kept(t, j)
 		if out := j.ok(t, d.path, "login", host); !strings.Contains(out, "Login Succeeded") {
 			t.Error("Docker does not say that the login succeeded")
@@ -96,7 +96,7 @@ func TestLoginThatCannotBeKept(t *testing.T) {
 // pushedBy pushes, and fails the test unless the registry let in that session and nobody else.
 func pushedBy(t *testing.T, j *job, d docker, ref, session string) {
 	t.Helper()
-	aws.Reset()
+	aws.ResetCalls()
 	j.ok(t, d.path, "push", ref)
 	n := 0
 	for _, c := range aws.Calls() {

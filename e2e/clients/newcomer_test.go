@@ -28,7 +28,7 @@ func TestNewcomer(t *testing.T) {
 	}
 	script, err := filepath.Abs("install.sh")
 	check(t, err)
-	aws.Reset()
+	aws.ResetCalls()
 	j.ok(t, "sh", script, "--version", "0.1.0", "--mirror", mirror(t))
 	// As a shell would, by the job's PATH.
 	j.ok(t, "sh", "-c", "docker-credential-ecr-oidc configure "+host)

@@ -37,7 +37,7 @@ func TestParallel(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				j := newJob(t, c.ci, host).with("DOCKER_HOST", engine)
-				aws.Reset()
+				aws.ResetCalls()
 				outs, errs := make([]string, len(refs)), make([]error, len(refs))
 				var all sync.WaitGroup
 				for i, ref := range refs {
@@ -63,7 +63,7 @@ func TestParallel(t *testing.T) {
 		pull(t, engine(t), d.path, []string{"pull", "--quiet"}, "")
 		t.Run("all tags", func(t *testing.T) {
 			j := newJob(t, trusted(), host).with("DOCKER_HOST", engine(t))
-			aws.Reset()
+			aws.ResetCalls()
 			j.ok(t, d.path, "pull", "--all-tags", host+"/app-parallel")
 			asked(t, 1, 1, 1)
 		})

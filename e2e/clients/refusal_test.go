@@ -14,7 +14,7 @@ import (
 // what they see, verbatim.
 func TestRefusal(t *testing.T) {
 	ref := host + "/app:refused"
-	aws.Reset()
+	aws.ResetCalls()
 
 	eachDocker(t, func(t *testing.T, d docker) {
 		j := newJob(t, untrusted(), host).with("DOCKER_HOST", engine(t)).with("DOCKER_BUILDKIT", "0")

@@ -13,7 +13,7 @@ func TestRegctl(t *testing.T) {
 	j := twoAccounts(t)
 	layout := j.scratch("layout")
 	want := image(t, layout, "regctl")
-	aws.Reset()
+	aws.ResetCalls()
 	j.ok(t, regctl, "image", "copy", "ocidir://"+layout+":v1", good+"/app:regctl")
 	j.ok(t, regctl, "image", "copy", good+"/app:regctl", bad+"/app:regctl")
 	if got := lastLine(j.ok(t, regctl, "image", "digest", bad+"/app:regctl")); got != want {

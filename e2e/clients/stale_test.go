@@ -81,14 +81,14 @@ type registryView struct {
 func refusedView(t *testing.T, j *job, d docker, engine, verb, ref string) registryView {
 	t.Helper()
 	seen := tapped(t, engine)
-	aws.Reset()
+	aws.ResetCalls()
 	out := j.with("DOCKER_HOST", seen.address).refused(t, d.path, verb, ref)
 	v := registryView{header: seen.last()}
 	for _, c := range aws.Calls() {
 		if c.Service == "registry" {
 			v.calls++
-			t.Logf("registry: %s %s: %s login, HTTP %d", c.Op, c.Detail, cmp.Or(c.Login, "no"), c.Status)
-			if c.Login == "bad" {
+			t.Logf("registry: %s %s: %s login, HTTP %d", c.Op, c.Detail, cmp.Or(c.Credentials, "no"), c.Status)
+			if c.Credentials == "invalid" {
 				v.bad++
 			}
 		}

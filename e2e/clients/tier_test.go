@@ -58,7 +58,7 @@ func run(m *testing.M, bundle string) (int, error) {
 		return 0, err
 	}
 	defer aws.Close()
-	aws.Default()
+	aws.AddDefaults()
 	// The file is bind-mounted: it has to stay the same file.
 	f, err := os.OpenFile(bundle, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -128,11 +128,11 @@ func newJob(t *testing.T, ci map[string]string, registries ...string) *job {
 // trusted is a job of the repository and branch that the role trusts;
 // untrusted one of a pull request there.
 func trusted() map[string]string {
-	return aws.GitHubReal(emulator.GitHubJob{Repository: "acme/app", Ref: "refs/heads/main"})
+	return aws.GitHubRealHost(emulator.GitHubJob{Repository: "acme/app", Ref: "refs/heads/main"})
 }
 
 func untrusted() map[string]string {
-	return aws.GitHubReal(emulator.GitHubJob{Repository: "acme/app", Ref: "refs/pull/7/merge", Event: "pull_request"})
+	return aws.GitHubRealHost(emulator.GitHubJob{Repository: "acme/app", Ref: "refs/pull/7/merge", Event: "pull_request"})
 }
 
 func circle() map[string]string {

@@ -32,7 +32,7 @@ func TestWindows(t *testing.T) {
 		}
 	})
 	t.Run("get twice", func(t *testing.T) {
-		aws.Reset()
+		aws.ResetCalls()
 		var first answer
 		for i := range 2 {
 			a, err := w.get()
@@ -49,7 +49,7 @@ func TestWindows(t *testing.T) {
 	})
 	t.Run("gets at once", func(t *testing.T) {
 		w := w.with("RUNNER_TEMP", w.folder(t, "second"))
-		aws.Reset()
+		aws.ResetCalls()
 		var answers [4]answer
 		var errs [4]error
 		var all sync.WaitGroup
@@ -70,7 +70,7 @@ func TestWindows(t *testing.T) {
 		for k, v := range untrusted() {
 			w = w.with(k, v)
 		}
-		aws.Reset()
+		aws.ResetCalls()
 		_, err := w.get()
 		if err == nil {
 			t.Fatal("get succeeded, though the role does not trust this job")

@@ -46,7 +46,7 @@ func demo(out io.Writer) (err error) {
 		return err
 	}
 	defer s.server.Close()
-	s.server.Default()
+	s.server.AddDefaults()
 	s.server.Mint(emulator.GitHubIssuer, nil) // makes the issuer's key now, so that it does not count as GitHub's time
 	for _, scene := range []func() error{s.configure, s.push, s.pull, s.stored, s.refusal} {
 		if err := scene(); err != nil {
@@ -95,7 +95,7 @@ func (s *stage) enter(job map[string]string) error {
 		"RUNNER_TEMP":        temp,
 		"ECR_ROLE_TO_ASSUME": emulator.CIRole,
 		"AWS_CA_BUNDLE":      ca,               // the emulated AWS's and GitHub's certificates
-		"HTTPS_PROXY":        s.server.Proxy(), // leads their real names to this process
+		"HTTPS_PROXY":        s.server.ProxyURL(), // leads their real names to this process
 		"SystemRoot":         os.Getenv("SystemRoot"),
 	}
 	maps.Copy(env, job)
@@ -111,7 +111,7 @@ func (s *stage) enter(job map[string]string) error {
 
 func (s *stage) configure() error {
 	s.say("\n1. A GitHub job of acme/app on main, with `permissions: {id-token: write}` and one variable.\n")
-	if err := s.enter(s.server.GitHubReal(emulator.GitHubJob{})); err != nil {
+	if err := s.enter(s.server.GitHubRealHost(emulator.GitHubJob{})); err != nil {
 		return err
 	}
 	s.say("$ export ECR_ROLE_TO_ASSUME=%s", emulator.CIRole)

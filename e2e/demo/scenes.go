@@ -81,15 +81,15 @@ func (s *stage) calls() {
 	requests, took := 0, time.Duration(0)
 	for _, c := range s.server.Calls() {
 		if c.Service == "registry" {
-			requests, took = requests+1, took+c.Took
+			requests, took = requests+1, took+c.Duration
 		} else if service, ok := services[c.Service]; ok {
-			s.say("  %6.2f ms  %-8s  %d  %s", milliseconds(c.Took), service, c.Status, strings.TrimRight(c.Op+" "+c.Detail, "/ "))
+			s.say("  %6.2f ms  %-8s  %d  %s", milliseconds(c.Duration), service, c.Status, strings.TrimRight(c.Op+" "+c.Detail, "/ "))
 		}
 	}
 	if requests > 0 {
 		s.say("  %6.2f ms  registry  %d requests", milliseconds(took), requests)
 	}
-	s.server.Reset()
+	s.server.ResetCalls()
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -142,10 +142,10 @@ func (s *stage) password() (string, error) {
 
 func (s *stage) refusal() error {
 	s.say("\n5. The same for a pull request, whose jobs the role's trust policy does not admit.\n")
-	if err := s.enter(s.server.GitHubReal(emulator.GitHubJob{Event: "pull_request"})); err != nil {
+	if err := s.enter(s.server.GitHubRealHost(emulator.GitHubJob{Event: "pull_request"})); err != nil {
 		return err
 	}
-	s.server.Reset()
+	s.server.ResetCalls()
 	s.say("$ echo %s | %s get", host, helper)
 	cmd := exec.Command(helper, "get")
 	cmd.Stdin = strings.NewReader(host)

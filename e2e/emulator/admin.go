@@ -14,7 +14,7 @@ import (
 // admin lets a shell steer an emulator that runs as a process of its own, at
 // https://emulator.test/ or under /_emulator/ on loopback:
 //
-//	GET  calls, count?service=S, reset, heal, ca.pem, circleci-token?aud=A
+//	GET  calls, count?service=S, reset-calls, clear-faults, ca.pem, circleci-token?aud=A
 //	POST fail?service=S[&delay=2s] a Fault; role a Role; github a GitHubJob; circleci a CircleJob
 //
 // The last two answer with the job's environment, with real host names.
@@ -26,10 +26,10 @@ func (w *Server) admin(rw http.ResponseWriter, r *http.Request, path string) {
 		err = json.NewEncoder(rw).Encode(w.Calls())
 	case "GET /count":
 		fmt.Fprintln(rw, w.Count(query.Get("service")))
-	case "GET /reset":
-		w.Reset()
-	case "GET /heal":
-		w.Heal()
+	case "GET /reset-calls":
+		w.ResetCalls()
+	case "GET /clear-faults":
+		w.ClearFaults()
 	case "GET /ca.pem":
 		rw.Write(w.CAPEM())
 	case "GET /circleci-token":
@@ -56,7 +56,7 @@ func (w *Server) admin(rw http.ResponseWriter, r *http.Request, path string) {
 	case "POST /github":
 		var j GitHubJob
 		if err = decode(r.Body, &j); err == nil {
-			rw.Write(EnvFile(w.GitHubReal(j)))
+			rw.Write(EnvFile(w.GitHubRealHost(j)))
 		}
 	case "POST /circleci":
 		var j CircleJob

@@ -17,7 +17,7 @@ type AzureJob struct {
 	Ref                             string // refs/heads/main
 
 	Connection string // service connection of the step's task, which sets a variable to its id
-	Other      string // another service connection that a task of the stage references
+	OtherConnection      string // another service connection that a task of the stage references
 	Entra      bool   // the tokens of both connections come from Entra
 	NoToken    bool   // a step that does not map System.AccessToken into its environment
 }
@@ -31,7 +31,7 @@ const (
 	EntraIssuer     = "https://login.microsoftonline.com/" + AzureTenant + "/v2.0"
 	AzureAudience   = "api://AzureADTokenExchange"
 	EntraAudience   = "fb60f99c-7a34-4190-8149-302f77469936"
-	EntraAuthorized = "499b84ac-1321-427f-aa17-267ca6975798"
+	EntraAuthorizedParty = "499b84ac-1321-427f-aa17-267ca6975798"
 
 	azureIssuer = "https://vstoken.dev.azure.com/"
 )
@@ -41,7 +41,7 @@ func AzureIssuer(organization string) string { return azureIssuer + azureID(orga
 
 // EntraSubject returns the subject of Entra's tokens for a service connection.
 func EntraSubject(organization, project, connection string) string {
-	return "/eid1/c/pub/t/" + azureBase64(AzureTenant) + "/a/" + azureBase64(EntraAuthorized) +
+	return "/eid1/c/pub/t/" + azureBase64(AzureTenant) + "/a/" + azureBase64(EntraAuthorizedParty) +
 		"/sc/" + azureID(organization) + "/" + azureID(organization, project, connection)
 }
 
@@ -72,7 +72,7 @@ func (w *Server) Azure(j AzureJob) map[string]string {
 		"BUILD_SOURCEBRANCH": j.Ref, "BUILD_SOURCEBRANCHNAME": branch, "BUILD_SOURCEVERSION": githubSHA,
 		"SYSTEM_OIDCREQUESTURI": w.URL("azure") + run.path,
 	}
-	for _, name := range []string{j.Connection, j.Other} {
+	for _, name := range []string{j.Connection, j.OtherConnection} {
 		if name != "" {
 			run.connections[azureID(j.Organization, j.Project, name)] = name
 		}
@@ -160,7 +160,7 @@ func (w *Server) entraToken(j AzureJob, connection string) string {
 	begin := w.now().Unix() - 300
 	return w.Mint(EntraIssuer, map[string]any{
 		"sub": EntraSubject(j.Organization, j.Project, connection), "aud": EntraAudience,
-		"azp": EntraAuthorized, "azpacr": "2", "iat": begin, "nbf": begin, "exp": begin + 86700, "jti": nil,
+		"azp": EntraAuthorizedParty, "azpacr": "2", "iat": begin, "nbf": begin, "exp": begin + 86700, "jti": nil,
 		"idtyp": "app", "oid": azureID(j.Organization, "principal"), "tid": AzureTenant, "ver": "2.0",
 	})
 }

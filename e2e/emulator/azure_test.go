@@ -93,7 +93,7 @@ func TestEntraToken(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	c := azureClaims(t, resp)
-	if c["iss"] != EntraIssuer || c["aud"] != EntraAudience || c["azp"] != EntraAuthorized {
+	if c["iss"] != EntraIssuer || c["aud"] != EntraAudience || c["azp"] != EntraAuthorizedParty {
 		t.Errorf("claims %v", c)
 	}
 	end := "/a/rISbSSETf0KqFyZ8ppdXmA/sc/" + job["SYSTEM_COLLECTIONID"] + "/" + connection

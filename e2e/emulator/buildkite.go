@@ -30,8 +30,8 @@ func (w *Server) Buildkite(j BuildkiteJob) map[string]string {
 	return w.buildkiteJob(j, w.URL("buildkite"))
 }
 
-// BuildkiteReal is Buildkite with the agent API's real host name.
-func (w *Server) BuildkiteReal(j BuildkiteJob) map[string]string {
+// BuildkiteRealHost is Buildkite with the agent API's real host name.
+func (w *Server) BuildkiteRealHost(j BuildkiteJob) map[string]string {
 	return w.buildkiteJob(j, BuildkiteIssuer)
 }
 

@@ -14,9 +14,9 @@ type Call struct {
 	Op      string // the API's name for it; the HTTP method for a registry
 	Detail  string // the audience, the role, the path: what it was about
 	Caller  string // the ARN whose credentials let it in; empty before that
-	Login   string // what a registry was sent to log in with: empty for nothing, else "good" or "bad"
+	Credentials   string // what a registry was sent to log in with: empty for nothing, else "valid" or "invalid"
 	Status  int    // 0 while unanswered, and for ever if hung or reset
-	Took    time.Duration
+	Duration    time.Duration
 	At      time.Time   // by the real clock
 	Header  http.Header // User-Agent only
 	Form    url.Values  // STS parameters without the token
@@ -47,8 +47,8 @@ func (w *Server) Count(service string) int {
 	return n
 }
 
-// Reset forgets the calls; roles, sessions and images stay.
-func (w *Server) Reset() {
+// ResetCalls forgets the calls; roles, sessions and images stay.
+func (w *Server) ResetCalls() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.calls = nil
@@ -66,14 +66,14 @@ func (w *Server) answered(c *Call, status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c.Status == 0 {
-		c.Status, c.Took = status, time.Since(c.At)
+		c.Status, c.Duration = status, time.Since(c.At)
 	}
 }
 
 func (w *Server) over(c *Call) {
 	w.mu.Lock()
-	if c.Took == 0 {
-		c.Took = time.Since(c.At)
+	if c.Duration == 0 {
+		c.Duration = time.Since(c.At)
 	}
 	call := *c
 	w.mu.Unlock()

@@ -21,7 +21,7 @@ const (
 	GitLabRole    = "arn:aws:iam::" + Account + ":role/gitlab"
 	ForgejoRole   = "arn:aws:iam::" + Account + ":role/forgejo"
 	AzureRole     = "arn:aws:iam::" + Account + ":role/azure"
-	ConnectRole   = "arn:aws:iam::" + Account + ":role/azure-connection"
+	AzureConnectionRole   = "arn:aws:iam::" + Account + ":role/azure-connection"
 	EntraRole     = "arn:aws:iam::" + Account + ":role/azure-entra"
 
 	// AWS's own examples, known to every secret scanner as such.
@@ -29,17 +29,17 @@ const (
 	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 )
 
-// Default fills the emulator with a usual company: an account whose role ci trusts
+// AddDefaults fills the emulator with a usual company: an account whose role ci trusts
 // GitHub's acme/app on its main branch, whose role circle trusts the same
 // branch built by CircleCI, and whose role pusher trusts a user that may do
 // nothing else; one role for the same branch built by each other CI, or for the
 // pipeline or service connection where a CI's subject has no branch; and a second
 // account whose role spoke trusts ci.
-func (w *Server) Default() {
+func (w *Server) AddDefaults() {
 	circle := circleHost + "/org/" + CircleOrg
 	w.AddProvider(Account, githubIssuerHost, "sts.amazonaws.com")
 	w.AddProvider(Account, circle, CircleOrg, "sts.amazonaws.com")
-	w.AddRole(Role{ARN: CIRole, Push: []string{"app*"}, Pull: []string{"app*"}, Public: true,
+	w.AddRole(Role{ARN: CIRole, Push: []string{"app*"}, Pull: []string{"app*"}, PublicLogin: true,
 		Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main")})
 	w.AddRole(Role{ARN: CircleRole, Push: []string{"app*"}, Pull: []string{"app*"},
 		Trust: fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
@@ -51,26 +51,26 @@ func (w *Server) Default() {
 	w.AddRole(Role{ARN: SpokeRole, Push: []string{"*"}, Pull: []string{"*"}, Trust: AWSTrust(CIRole)})
 	w.AddUser(User{ARN: CIUser, AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey, NoLogin: true})
 	w.AddRole(Role{ARN: PusherRole, Push: []string{"app*"}, Pull: []string{"app*"}, Trust: AWSTrust(CIUser)})
-	w.Federate(BuildkiteRole, BuildkiteIssuer, "sts.amazonaws.com", "organization:acme:pipeline:app:ref:refs/heads/main:commit:*:step:*")
-	w.Federate(GitLabRole, GitLabIssuer, "sts.amazonaws.com", "project_path:acme/app:ref_type:branch:ref:main")
-	w.Federate(ForgejoRole, ForgejoIssuer, "sts.amazonaws.com", "repo:acme-123/app-456:ref:refs/heads/main")
-	w.Federate(AzureRole, AzureIssuer("acme"), AzureAudience, "p://acme/shop/app")
-	w.Federate(ConnectRole, AzureIssuer("acme"), AzureAudience, "sc://acme/shop/ecr-push")
+	w.AddFederatedRole(BuildkiteRole, BuildkiteIssuer, "sts.amazonaws.com", "organization:acme:pipeline:app:ref:refs/heads/main:commit:*:step:*")
+	w.AddFederatedRole(GitLabRole, GitLabIssuer, "sts.amazonaws.com", "project_path:acme/app:ref_type:branch:ref:main")
+	w.AddFederatedRole(ForgejoRole, ForgejoIssuer, "sts.amazonaws.com", "repo:acme-123/app-456:ref:refs/heads/main")
+	w.AddFederatedRole(AzureRole, AzureIssuer("acme"), AzureAudience, "p://acme/shop/app")
+	w.AddFederatedRole(AzureConnectionRole, AzureIssuer("acme"), AzureAudience, "sc://acme/shop/ecr-push")
 	entra := strings.TrimPrefix(EntraIssuer, "https://")
-	w.AddProvider(Account, entra, EntraAudience, EntraAuthorized)
+	w.AddProvider(Account, entra, EntraAudience, EntraAuthorizedParty)
 	w.AddRole(Role{ARN: EntraRole, Push: []string{"app*"}, Pull: []string{"app*"},
 		Trust: fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 			"Effect": "Allow",
 			"Principal": {"Federated": "arn:aws:iam::%s:oidc-provider/%s"},
 			"Action": "sts:AssumeRoleWithWebIdentity",
 			"Condition": {"StringEquals": {"%[2]s:aud": [%q, %q], "%[2]s:sub": %[5]q}}
-		}]}`, Account, entra, EntraAudience, EntraAuthorized, EntraSubject("acme", "shop", "ecr-push"))})
+		}]}`, Account, entra, EntraAudience, EntraAuthorizedParty, EntraSubject("acme", "shop", "ecr-push"))})
 }
 
-// Federate adds a role that lets in one subject, which may have IAM's
+// AddFederatedRole adds a role that lets in one subject, which may have IAM's
 // wildcards, of an issuer's tokens for one audience, and to the role's account
 // the provider for that issuer, whose only client id is that audience.
-func (w *Server) Federate(role, issuer, audience, subject string) {
+func (w *Server) AddFederatedRole(role, issuer, audience, subject string) {
 	host := strings.TrimPrefix(issuer, "https://")
 	w.AddProvider(accountOf(role), issuer, audience)
 	w.AddRole(Role{ARN: role, Push: []string{"app*"}, Pull: []string{"app*"}, Trust: fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{

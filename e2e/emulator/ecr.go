@@ -75,7 +75,7 @@ func (v *visit) ecr() {
 
 // password gives out a new one, in the shape of ECR's.
 func (w *Server) password(p principal, region string, public bool) (string, time.Time) {
-	expires := w.now().Add(w.opts.TokenLife)
+	expires := w.now().Add(w.opts.PasswordTTL)
 	text, err := json.Marshal(map[string]any{
 		"payload": randomBase64(960), "datakey": randomBase64(184),
 		"version": "2", "type": "DATA_KEY", "expiration": expires.Unix(),

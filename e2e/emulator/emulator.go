@@ -22,9 +22,9 @@ import (
 type Options struct {
 	Addr      string           // TLS listener; default 127.0.0.1:0
 	PlainAddr string           // HTTP listener, which is the proxy too; default 127.0.0.1:0
-	TokenLife time.Duration    // life of ECR passwords; default 12 hours
-	JobTokens time.Duration    // life of GitHub's tokens; default 5 minutes, which is GitHub's
-	Sessions  time.Duration    // the longest life of a role session, below what AWS gives; negative: STS reports that it is over already; default none
+	PasswordTTL time.Duration    // life of ECR passwords; default 12 hours
+	GitHubTokenTTL time.Duration    // life of GitHub's tokens; default 5 minutes, which is GitHub's
+	SessionTTL  time.Duration    // the longest life of a role session, below what AWS gives; negative: STS reports that it is over already; default none
 	Clock     func() time.Time // what the servers believe and send as Date; default time.Now
 	OnCall    func(Call)       // told of each call when it is over; may be nil
 }
@@ -69,11 +69,11 @@ func Start(o Options) (*Server, error) {
 	if o.PlainAddr == "" {
 		o.PlainAddr = "127.0.0.1:0"
 	}
-	if o.TokenLife == 0 {
-		o.TokenLife = 12 * time.Hour
+	if o.PasswordTTL == 0 {
+		o.PasswordTTL = 12 * time.Hour
 	}
-	if o.JobTokens == 0 {
-		o.JobTokens = 5 * time.Minute
+	if o.GitHubTokenTTL == 0 {
+		o.GitHubTokenTTL = 5 * time.Minute
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
@@ -143,9 +143,9 @@ func (w *Server) PlainURL(service string) string {
 	return "http://" + reachable(w.plain) + "/" + service
 }
 
-// Proxy returns the URL of a CONNECT proxy that leads every host to this server:
+// ProxyURL returns the URL of a CONNECT proxy that leads every host to this server:
 // with HTTPS_PROXY set to it an unmodified program reaches "real" names.
-func (w *Server) Proxy() string { return "http://" + reachable(w.plain) }
+func (w *Server) ProxyURL() string { return "http://" + reachable(w.plain) }
 
 // reachable is a listener's address; for one on all addresses (a lab whose names
 // lie on 127.0.0.2 and so on) the first of loopback's.

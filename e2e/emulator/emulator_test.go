@@ -25,7 +25,7 @@ func start(t *testing.T, o Options) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	w.Default()
+	w.AddDefaults()
 	return w
 }
 
@@ -125,12 +125,12 @@ func TestGitHubSubject(t *testing.T) {
 		{GitHubJob{Ref: "refs/tags/v1"}, "repo:acme/app:ref:refs/tags/v1"},
 		{GitHubJob{Event: "pull_request"}, "repo:acme/app:pull_request"},
 		{GitHubJob{Event: "pull_request", Environment: "a:b"}, "repo:acme/app:environment:a%3Ab"},
-		{GitHubJob{Immutable: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
-		{GitHubJob{SubjectOf: custom, CalledFrom: called}, "repo:acme/app:ref:refs/heads/main:job_workflow_ref:" + called},
-		{GitHubJob{SubjectOf: custom, CalledFrom: called, Immutable: true}, "repo:acme@123456/app@456789:ref:refs/heads/main:job_workflow_ref:" + called},
-		{GitHubJob{SubjectOf: custom}, "repo:acme/app:ref:refs/heads/main:job_workflow_ref:acme/app/.github/workflows/build.yml@refs/heads/main"},
-		{GitHubJob{SubjectOf: []string{"repository_owner", "actor"}, Claims: map[string]any{"actor": "a:b"}}, "repository_owner:acme:actor:a%3Ab"},
-		{GitHubJob{Sub: "own"}, "own"},
+		{GitHubJob{ImmutableSubject: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
+		{GitHubJob{SubjectClaims: custom, ReusableWorkflow: called}, "repo:acme/app:ref:refs/heads/main:job_workflow_ref:" + called},
+		{GitHubJob{SubjectClaims: custom, ReusableWorkflow: called, ImmutableSubject: true}, "repo:acme@123456/app@456789:ref:refs/heads/main:job_workflow_ref:" + called},
+		{GitHubJob{SubjectClaims: custom}, "repo:acme/app:ref:refs/heads/main:job_workflow_ref:acme/app/.github/workflows/build.yml@refs/heads/main"},
+		{GitHubJob{SubjectClaims: []string{"repository_owner", "actor"}, Claims: map[string]any{"actor": "a:b"}}, "repository_owner:acme:actor:a%3Ab"},
+		{GitHubJob{Subject: "own"}, "own"},
 	} {
 		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(gitHubToken(t, w, tt.job), ".")[1])
 		if err != nil {
@@ -206,7 +206,7 @@ func TestHosts(t *testing.T) {
 
 func TestProxyTunnels(t *testing.T) {
 	w := start(t, Options{})
-	proxy, err := url.Parse(w.Proxy())
+	proxy, err := url.Parse(w.ProxyURL())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestProxyTunnels(t *testing.T) {
 	tr := &http.Transport{Proxy: http.ProxyURL(proxy), TLSClientConfig: &tls.Config{RootCAs: pool}}
 	defer tr.CloseIdleConnections()
 	c := &http.Client{Transport: tr}
-	env := w.GitHubReal(GitHubJob{})
+	env := w.GitHubRealHost(GitHubJob{})
 	r := get(env["ACTIONS_ID_TOKEN_REQUEST_URL"], "Authorization", "Bearer "+env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
 	resp, err := c.Do(r)
 	if err != nil {
@@ -250,11 +250,11 @@ func TestFaults(t *testing.T) {
 	if _, body := ask(w.PlainURL("aws")); !strings.Contains(body, "MissingAuthenticationToken") || time.Since(begin) < 30*time.Millisecond {
 		t.Errorf("a delay alone should leave the answer: %s", body)
 	}
-	w.Heal()
+	w.ClearFaults()
 	if n := w.Count("sts"); n != 5 {
 		t.Errorf("%d calls, want 5", n)
 	}
-	w.Reset()
+	w.ResetCalls()
 	if n := w.Count("sts.GetCallerIdentity"); n != 0 {
 		t.Errorf("%d calls after Reset", n)
 	}

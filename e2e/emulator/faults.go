@@ -23,7 +23,7 @@ type Fault struct {
 	Delay       time.Duration
 	Until       <-chan struct{} // the answer waits for it to be closed
 	Hang        bool            // never answer, until the client goes or the emulator closes
-	HangAfter   bool            // send the headers, and hang then
+	HangAfterHeaders   bool            // send the headers, and hang then
 	Drip        time.Duration   // the body comes byte by byte, with a pause after each
 	Truncate    int             // the connection ends after so many bytes of the body; 0 = never
 	Reset       bool            // reset the connection without an answer
@@ -38,8 +38,8 @@ func (w *Server) Fail(service string, f Fault) {
 	w.faults[service] = append(w.faults[service], f)
 }
 
-// Heal forgets all faults.
-func (w *Server) Heal() {
+// ClearFaults forgets all faults.
+func (w *Server) ClearFaults() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.faults)
@@ -92,7 +92,7 @@ func (v *visit) suffer(f Fault) bool {
 	if f.ContentType != "" {
 		v.Header().Set("Content-Type", f.ContentType)
 	}
-	if f.HangAfter || f.Drip > 0 || f.Truncate > 0 {
+	if f.HangAfterHeaders || f.Drip > 0 || f.Truncate > 0 {
 		v.spoil(f)
 		return true
 	}
@@ -130,7 +130,7 @@ func (v *visit) spoil(f Fault) {
 	flush := http.NewResponseController(client).Flush
 	flush()
 	switch {
-	case f.HangAfter:
+	case f.HangAfterHeaders:
 		v.wait(nil)
 		reset(client)
 	case f.Truncate > 0: // the server closes a connection that it owes something

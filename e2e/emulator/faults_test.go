@@ -16,7 +16,7 @@ func TestSpoiltAnswers(t *testing.T) {
 	tr := w.Transport()
 	defer tr.CloseIdleConnections()
 	ask := func(f Fault) (*http.Response, []byte, error) {
-		w.Heal()
+		w.ClearFaults()
 		w.Fail("sts", f)
 		c := &http.Client{Transport: tr, Timeout: 300 * time.Millisecond}
 		resp, err := c.Do(post(w.URL("sts"), "application/x-www-form-urlencoded", "Action=GetCallerIdentity"))
@@ -33,7 +33,7 @@ func TestSpoiltAnswers(t *testing.T) {
 		t.Fatalf("%s, %v", body, err)
 	}
 	for name, f := range map[string]Fault{
-		"truncated": {Truncate: len(text)}, "dripping": {Drip: 25 * time.Millisecond}, "hanging after its headers": {HangAfter: true},
+		"truncated": {Truncate: len(text)}, "dripping": {Drip: 25 * time.Millisecond}, "hanging after its headers": {HangAfterHeaders: true},
 	} {
 		resp, body, err := ask(f)
 		if resp.StatusCode != whole.StatusCode || resp.ContentLength < int64(len(text)) || !strings.HasPrefix(text, string(body)) {

@@ -17,8 +17,8 @@ type ForgejoJob struct {
 const (
 	forgejoHost   = "forge.acme.example"
 	ForgejoIssuer = "https://" + forgejoHost + "/api/actions"
-	ForgejoOwner  = "123"
-	ForgejoRepo   = "456"
+	ForgejoOwnerID  = "123"
+	ForgejoRepoID   = "456"
 )
 
 // Forgejo returns the environment of a job: the contract is GitHub's, the URL
@@ -38,7 +38,7 @@ func (w *Server) Forgejo(j ForgejoJob) map[string]string {
 	if j.NoIDToken {
 		return env
 	}
-	sub := fmt.Sprintf("repo:%s-%s/%s-%s", owner, ForgejoOwner, name, ForgejoRepo)
+	sub := fmt.Sprintf("repo:%s-%s/%s-%s", owner, ForgejoOwnerID, name, ForgejoRepoID)
 	if j.Event == "pull_request" {
 		sub += ":pull_request"
 	} else {
@@ -49,8 +49,8 @@ func (w *Server) Forgejo(j ForgejoJob) map[string]string {
 	env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = bearer
 	env["ACTIONS_ID_TOKEN_REQUEST_URL"] = w.URL("forgejo") + path + "?placeholder=true"
 	run := githubRun{path: path, id: "792", job: GitHubJob{
-		Repository: j.Repository, Ref: j.Ref, Event: j.Event, Workflow: "build.yml", Issuer: ForgejoIssuer, Sub: sub,
-		Claims: map[string]any{"repository_id": ForgejoRepo, "repository_owner_id": ForgejoOwner},
+		Repository: j.Repository, Ref: j.Ref, Event: j.Event, Workflow: "build.yml", Issuer: ForgejoIssuer, Subject: sub,
+		Claims: map[string]any{"repository_id": ForgejoRepoID, "repository_owner_id": ForgejoOwnerID},
 	}}
 	w.mu.Lock()
 	defer w.mu.Unlock()

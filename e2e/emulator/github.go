@@ -13,10 +13,10 @@ type GitHubJob struct {
 	Repository, Ref, Environment, Event, Workflow string
 
 	Issuer     string         // of a GitHub Enterprise Server; default GitHubIssuer
-	Sub        string         // instead of the one that GitHub would build
-	SubjectOf  []string       // the repository's include_claim_keys: a subject of these claims
-	Immutable  bool           // made, renamed or moved after July 2026: the subject has the ids too
-	CalledFrom string         // the reusable workflow that the job is in, as OWNER/REPO/PATH@REF
+	Subject        string         // instead of the one that GitHub would build
+	SubjectClaims  []string       // the repository's include_claim_keys: a subject of these claims
+	ImmutableSubject  bool           // made, renamed or moved after July 2026: the subject has the ids too
+	ReusableWorkflow string         // the reusable workflow that the job is in, as OWNER/REPO/PATH@REF
 	NoIDToken  bool           // a job without "id-token: write"
 	Claims     map[string]any // extra or overriding; nil removes
 }
@@ -32,9 +32,9 @@ type githubRun struct {
 // RUNNER_TEMP is not in it: that is the test's own folder.
 func (w *Server) GitHub(j GitHubJob) map[string]string { return w.github(j, w.URL("github-token")) }
 
-// GitHubReal is GitHub with the token endpoint's real host name, for a client
+// GitHubRealHost is GitHub with the token endpoint's real host name, for a client
 // that reaches it through the proxy or in a namespace of its own.
-func (w *Server) GitHubReal(j GitHubJob) map[string]string {
+func (w *Server) GitHubRealHost(j GitHubJob) map[string]string {
 	return w.github(j, "https://"+githubTokenHost)
 }
 
@@ -116,20 +116,20 @@ func (w *Server) githubClaims(run githubRun, audience string) map[string]any {
 	now := w.now().Unix()
 	c := map[string]any{
 		"aud": or(audience, "https://github.com/"+owner),
-		"iat": now, "nbf": now - 600, "exp": now + int64(w.opts.JobTokens.Seconds()),
+		"iat": now, "nbf": now - 600, "exp": now + int64(w.opts.GitHubTokenTTL.Seconds()),
 		"ref": j.Ref, "ref_type": kind, "ref_protected": "true", "sha": githubSHA, "head_ref": "", "base_ref": "",
 		"repository": j.Repository, "repository_id": "456789", "repository_visibility": "private",
 		"repository_owner": owner, "repository_owner_id": "123456", "actor": "octocat", "actor_id": "583231",
 		"run_id": run.id, "run_number": "7", "run_attempt": "1", "runner_environment": "github-hosted",
 		"event_name": j.Event, "workflow": j.Workflow, "workflow_ref": workflowRef(j), "workflow_sha": githubSHA,
-		"job_workflow_ref": or(j.CalledFrom, workflowRef(j)), "job_workflow_sha": githubSHA, "check_run_id": "55912837465",
+		"job_workflow_ref": or(j.ReusableWorkflow, workflowRef(j)), "job_workflow_sha": githubSHA, "check_run_id": "55912837465",
 	}
 	if j.Environment != "" {
 		c["environment"] = j.Environment
 	}
 	maps.Copy(c, j.Claims)
 	if _, ok := c["sub"]; !ok {
-		c["sub"] = or(j.Sub, githubSub(j, c))
+		c["sub"] = or(j.Subject, githubSub(j, c))
 	}
 	return c
 }
@@ -139,10 +139,10 @@ func (w *Server) githubClaims(run githubRun, audience string) map[string]any {
 // https://docs.github.com/en/actions/reference/security/oidc#customizing-the-token-claims
 func githubSub(j GitHubJob, claims map[string]any) string {
 	owner, name, _ := strings.Cut(j.Repository, "/")
-	if j.Immutable {
+	if j.ImmutableSubject {
 		owner, name = fmt.Sprintf("%s@%s", owner, claims["repository_owner_id"]), fmt.Sprintf("%s@%s", name, claims["repository_id"])
 	}
-	keys := j.SubjectOf
+	keys := j.SubjectClaims
 	if keys == nil {
 		keys = []string{"repo", "context"}
 	}

@@ -18,7 +18,7 @@ type Role struct {
 	Push, Pull []string      // of public.ecr.aws too, with the alias: "acme/app"
 	NoLogin    bool          // lacks ecr:GetAuthorizationToken
 	MaxSession time.Duration // default 1 hour, as in IAM
-	Public     bool          // may use ecr-public
+	PublicLogin     bool          // may use ecr-public
 }
 
 // User is an IAM user with an access key. It may call sts:AssumeRole.
@@ -111,7 +111,7 @@ func (w *Server) mayLogin(p principal, service string) bool {
 	}
 	r := w.roles[p.source]
 	if service == "ecr-public" {
-		return r.Public
+		return r.PublicLogin
 	}
 	return !r.NoLogin
 }

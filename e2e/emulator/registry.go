@@ -72,9 +72,9 @@ func (v *visit) challenge() {
 func (v *visit) sent(known bool) {
 	v.w.mu.Lock()
 	defer v.w.mu.Unlock()
-	v.call.Login = "bad"
+	v.call.Credentials = "invalid"
 	if known {
-		v.call.Login = "good"
+		v.call.Credentials = "valid"
 	}
 }
 
@@ -174,9 +174,9 @@ func (v *visit) images(repo string) {
 	s.ServeHTTP(v, v.r)
 }
 
-// SetImmutable makes the tags of one repository immutable, or mutable again, as
+// SetImmutableTags makes the tags of one repository immutable, or mutable again, as
 // they are by default.
-func (w *Server) SetImmutable(account, region, repository string, immutable bool) {
+func (w *Server) SetImmutableTags(account, region, repository string, immutable bool) {
 	s := w.store(account, region)
 	s.tagging.Lock()
 	defer s.tagging.Unlock()

@@ -191,7 +191,7 @@ func TestRegistry(t *testing.T) {
 	w := start(t, Options{Clock: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }})
 	w.AddRole(Role{ARN: CIRole + "-reader", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"),
 		Pull: []string{"app", SpokeAccount + ":shared/*"}})
-	w.AddRole(Role{ARN: CIRole + "-public", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Public: true, Push: []string{"acme/*"}})
+	w.AddRole(Role{ARN: CIRole + "-public", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), PublicLogin: true, Push: []string{"acme/*"}})
 	must := func(c credentials, u, scope string) string {
 		p, bad := login(t, w, c, u, scope)
 		if bad != "" {
@@ -293,7 +293,7 @@ func TestImmutableTags(t *testing.T) {
 	other := strings.Replace(manifest(empty), `"schemaVersion":2`, `"schemaVersion":2,"annotations":{"a":"b"}`, 1)
 
 	free("a mutable one", d.push("app")+d.push("app"))
-	w.SetImmutable(Account, "eu-west-2", "app", true)
+	w.SetImmutableTags(Account, "eu-west-2", "app", true)
 	refused("the same digest", d.push("app"))
 	refused("another digest", put("1", other))
 	free("another tag, once", put("2", other))
@@ -303,7 +303,7 @@ func TestImmutableTags(t *testing.T) {
 	d.host = SpokeAccount + ".dkr.ecr.eu-west-2.amazonaws.com"
 	free("another account", d.push("app")+d.push("app"))
 	d.host = privateHost
-	w.SetImmutable(Account, "eu-west-2", "app", false)
+	w.SetImmutableTags(Account, "eu-west-2", "app", false)
 	free("mutable again", d.push("app"))
 }
 
@@ -322,7 +322,7 @@ func TestIdentityPolicy(t *testing.T) {
 	as := func(text string) *docker {
 		t.Helper()
 		// Push and Pull are there to be overruled.
-		w.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Policy: text, Push: []string{"*:*"}, Pull: []string{"*:*"}, Public: true})
+		w.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Policy: text, Push: []string{"*:*"}, Pull: []string{"*:*"}, PublicLogin: true})
 		password, bad := login(t, w, session(t, w, CIRole), privateAPI, "eu-west-2/ecr")
 		if bad != "" {
 			t.Fatal(bad)
@@ -375,7 +375,7 @@ func TestRegistryAction(t *testing.T) {
 
 func TestSSO(t *testing.T) {
 	w := start(t, Options{})
-	w.AddSSO("access", Account, "Developer", CIRole)
+	w.AddSSOAssignment("access", Account, "Developer", CIRole)
 	const u = "https://portal.sso.eu-west-2.amazonaws.com/federation/credentials?account_id=" + Account + "&role_name="
 	for _, tt := range []struct {
 		url, token string

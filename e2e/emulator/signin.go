@@ -14,9 +14,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// ConsoleClient is the client under which "aws login" on the browser's own
+// ConsoleClientID is the client under which "aws login" on the browser's own
 // machine gets its tokens.
-const ConsoleClient = "arn:aws:signin:::devtools/same-device"
+const ConsoleClientID = "arn:aws:signin:::devtools/same-device"
 
 // consoleLogin is a person's "aws login": whose credentials its refresh token
 // gets, in which region, with a proof of which key.
@@ -28,9 +28,9 @@ type consoleLogin struct {
 // consoleErrors are the OAuth codes that go with AWS's.
 var consoleErrors = map[string]string{"AccessDeniedException": "TOKEN_EXPIRED", "ValidationException": "INVALID_REQUEST"}
 
-// AddLogin lets the bearer of an "aws login" refresh token who has the key get
+// AddConsoleLogin lets the bearer of an "aws login" refresh token who has the key get
 // a role's credentials, in one region. Add the role too.
-func (w *Server) AddLogin(refreshToken, region, roleARN string, key *ecdsa.PublicKey) {
+func (w *Server) AddConsoleLogin(refreshToken, region, roleARN string, key *ecdsa.PublicKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.logins[refreshToken] = consoleLogin{roleARN, region, key}
@@ -57,7 +57,7 @@ func (v *visit) consoleToken() {
 	login, known := v.w.logins[in.RefreshToken]
 	v.w.mu.Unlock()
 	switch {
-	case err != nil || v.r.Method != http.MethodPost || v.at.path != "/v1/token" || in.ClientID != ConsoleClient || in.GrantType != "refresh_token":
+	case err != nil || v.r.Method != http.MethodPost || v.at.path != "/v1/token" || in.ClientID != ConsoleClientID || in.GrantType != "refresh_token":
 		v.fail(apiError{http.StatusBadRequest, "ValidationException", "Invalid request"})
 	case !known:
 		v.fail(apiError{http.StatusForbidden, "AccessDeniedException", "The refresh token has expired"})

@@ -9,17 +9,17 @@ import (
 // ssoGrant is a person's right to a role in an account.
 type ssoGrant struct{ token, account, role string }
 
-// AddSSO lets the bearer of an IAM Identity Center access token have a role's
+// AddSSOAssignment lets the bearer of an IAM Identity Center access token have a role's
 // credentials under the name that the account's portal shows. Add the role too.
-func (w *Server) AddSSO(accessToken, account, roleName, roleARN string) {
+func (w *Server) AddSSOAssignment(accessToken, account, roleName, roleARN string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sso[ssoGrant{accessToken, account, roleName}] = roleARN
 }
 
-// AddSSORefresh lets a refresh token be exchanged, once, for an access token and
+// AddSSORefreshToken lets a refresh token be exchanged, once, for an access token and
 // the next refresh token.
-func (w *Server) AddSSORefresh(refreshToken, accessToken string) {
+func (w *Server) AddSSORefreshToken(refreshToken, accessToken string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.refresh[refreshToken] = accessToken

@@ -17,7 +17,7 @@ import (
 // A refresh token of IAM Identity Center is good once, and comes with the next.
 func TestSSORefreshTokenIsGoodOnce(t *testing.T) {
 	w := start(t, Options{})
-	w.AddSSORefresh("first", "access")
+	w.AddSSORefreshToken("first", "access")
 	ask := func(token, secret string) (int, string, map[string]any) {
 		body, _ := json.Marshal(map[string]string{"clientId": "x", "clientSecret": secret, "grantType": "refresh_token", "refreshToken": token})
 		status, text := do(t, w, post("https://oidc.eu-west-2.amazonaws.com/token", "application/json", string(body)))
@@ -45,9 +45,9 @@ func TestConsoleLogin(t *testing.T) {
 	w := start(t, Options{})
 	key, other := ecKey(t), ecKey(t)
 	w.AddRole(Role{ARN: CIRole})
-	w.AddLogin("refresh", "eu-west-2", CIRole, &key.PublicKey)
+	w.AddConsoleLogin("refresh", "eu-west-2", CIRole, &key.PublicKey)
 	const here, there = "https://eu-west-2.signin.aws.amazon.com/v1/token", "https://us-east-1.signin.aws.amazon.com/v1/token"
-	const body = `{"clientId": "` + ConsoleClient + `", "grantType": "refresh_token", "refreshToken": "refresh"}`
+	const body = `{"clientId": "` + ConsoleClientID + `", "grantType": "refresh_token", "refreshToken": "refresh"}`
 	used := prove(t, key, here, "once", time.Now())
 	for _, tt := range []struct {
 		name, url, body, proof string

@@ -46,8 +46,8 @@ type metadata struct{ RequestId string }
 
 // session opens the session and answers with its credentials.
 func (v *visit) session(role Role, life time.Duration, r assumedResult) {
-	if v.w.opts.Sessions > 0 {
-		life = min(life, v.w.opts.Sessions)
+	if v.w.opts.SessionTTL > 0 {
+		life = min(life, v.w.opts.SessionTTL)
 	}
 	var session *policy
 	if text := v.form.Get("Policy"); text != "" {
@@ -64,8 +64,8 @@ func (v *visit) session(role Role, life time.Duration, r assumedResult) {
 	r.Role.Arn, r.Role.AssumedRoleId = p.arn, p.id
 	r.Credentials.AccessKeyId, r.Credentials.SecretAccessKey, r.Credentials.SessionToken = p.keyID, p.secret, p.token
 	expires := p.expires
-	if v.w.opts.Sessions < 0 {
-		expires = v.w.now().Add(v.w.opts.Sessions)
+	if v.w.opts.SessionTTL < 0 {
+		expires = v.w.now().Add(v.w.opts.SessionTTL)
 	}
 	r.Credentials.Expiration = expires.UTC().Format(time.RFC3339)
 	v.xml(http.StatusOK, assumed{XMLName: xml.Name{Space: stsSpace, Local: action + "Response"}, Result: r, Metadata: metadata{guid()}})

@@ -90,7 +90,7 @@ func TestWebIdentity(t *testing.T) {
 		{name: "other branch", token: gitHubToken(t, w, GitHubJob{Ref: "refs/heads/x"}), want: denied},
 		{name: "environment", token: gitHubToken(t, w, GitHubJob{Environment: "prod"}), want: denied},
 		{name: "pull request", token: gitHubToken(t, w, GitHubJob{Event: "pull_request"}), want: denied},
-		{name: "subject with ids", token: gitHubToken(t, w, GitHubJob{Sub: "repo:acme@123456/app@456789:ref:refs/heads/main"}), want: denied},
+		{name: "subject with ids", token: gitHubToken(t, w, GitHubJob{Subject: "repo:acme@123456/app@456789:ref:refs/heads/main"}), want: denied},
 		{name: "no such role", role: "arn:aws:iam::" + Account + ":role/none", token: good, want: denied},
 		{name: "no such account", role: "arn:aws:iam::999999999999:role/none", token: good, want: denied},
 		{name: "trusts nobody", role: "arn:aws:iam::" + Account + ":role/nobody", token: good, want: denied},

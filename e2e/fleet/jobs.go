@@ -118,7 +118,7 @@ func (f *fleet) environment(n int) ([]string, error) {
 	if err := os.MkdirAll(temp, 0o755); err != nil {
 		return nil, err
 	}
-	env := f.server.GitHubReal(emulator.GitHubJob{})
+	env := f.server.GitHubRealHost(emulator.GitHubJob{})
 	endpoint, err := url.Parse(env["ACTIONS_ID_TOKEN_REQUEST_URL"])
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (f *fleet) environment(n int) ([]string, error) {
 	f.mu.Unlock()
 	maps.Copy(env, map[string]string{
 		"GITHUB_RUN_ID": strconv.Itoa(firstRun + n), "HOME": home, "RUNNER_TEMP": temp, "SystemRoot": os.Getenv("SystemRoot"),
-		"ECR_ROLE_TO_ASSUME": emulator.CIRole, "AWS_CA_BUNDLE": f.ca, "HTTPS_PROXY": f.server.Proxy(),
+		"ECR_ROLE_TO_ASSUME": emulator.CIRole, "AWS_CA_BUNDLE": f.ca, "HTTPS_PROXY": f.server.ProxyURL(),
 	})
 	if n%sharing == sharing-1 {
 		env["ECR_OIDC_CACHE_DIR"] = filepath.Join(f.dir, "shared")

@@ -81,7 +81,7 @@ func run(ctx context.Context, p plan, out, progress io.Writer) (t tally, err err
 		return t, err
 	}
 	defer w.Close()
-	w.Default()
+	w.AddDefaults()
 	w.Mint(emulator.GitHubIssuer, nil) // makes the issuer's key now, so that the first job need not wait for it
 	transport := w.Transport()
 	transport.MaxIdleConnsPerHost = most

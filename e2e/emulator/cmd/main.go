@@ -46,13 +46,13 @@ func run() error {
 		return err
 	}
 	defer w.Close()
-	w.Default()
+	w.AddDefaults()
 	files := map[string][]byte{
 		"ca.pem":       w.CAPEM(),
-		"github.env":   emulator.EnvFile(w.GitHubReal(emulator.GitHubJob{})),
+		"github.env":   emulator.EnvFile(w.GitHubRealHost(emulator.GitHubJob{})),
 		"circleci.env": emulator.EnvFile(w.Circle(emulator.CircleJob{})),
 		"emulator.env": emulator.EnvFile(map[string]string{
-			"EMULATOR_ADDR": w.Addr(), "EMULATOR_PROXY": w.Proxy(), "EMULATOR_ADMIN": w.PlainURL("_emulator"),
+			"EMULATOR_ADDR": w.Addr(), "EMULATOR_PROXY": w.ProxyURL(), "EMULATOR_ADMIN": w.PlainURL("_emulator"),
 		}),
 	}
 	for name, text := range files {
