@@ -94,7 +94,7 @@ func (s *stage) enter(job map[string]string) error {
 		"DOCKER_CONFIG":      filepath.Join(s.dir, "docker"),
 		"RUNNER_TEMP":        temp,
 		"ECR_ROLE_TO_ASSUME": emulator.CIRole,
-		"AWS_CA_BUNDLE":      ca,               // the emulated AWS's and GitHub's certificates
+		"AWS_CA_BUNDLE":      ca,                  // the emulated AWS's and GitHub's certificates
 		"HTTPS_PROXY":        s.server.ProxyURL(), // leads their real names to this process
 		"SystemRoot":         os.Getenv("SystemRoot"),
 	}

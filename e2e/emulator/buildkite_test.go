@@ -48,7 +48,7 @@ func TestBuildkiteAgentAPI(t *testing.T) {
 			if _, _, err := jwt.NewParser().ParseUnverified(answer.Token, &c); err != nil {
 				t.Fatal(err)
 			}
-			sub := "organization:acme:pipeline:app:ref:refs/heads/main:commit:" + githubSHA + ":step:push"
+			sub := "organization:acme:pipeline:app:ref:refs/heads/main:commit:" + commitSHA + ":step:push"
 			if c.Issuer != "https://agent.buildkite.com" || c.Subject != sub || len(c.Audience) != 1 || c.Audience[0] != tt.audience {
 				t.Errorf("claims %+v", c)
 			}

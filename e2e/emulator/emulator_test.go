@@ -161,14 +161,14 @@ func TestDiscovery(t *testing.T) {
 			t.Errorf("%s: %v %s", base, err, body)
 			continue
 		}
-		if _, body := do(t, w, get(d.Keys)); !strings.Contains(body, kid(keyOf(issuer))) {
+		if _, body := do(t, w, get(d.Keys)); !strings.Contains(body, kid(issuerKey(issuer))) {
 			t.Errorf("%s: %s", d.Keys, body)
 		}
 	}
 }
 
 func TestHosts(t *testing.T) {
-	for host, want := range map[string]place{
+	for host, want := range map[string]endpoint{
 		"sts.eu-west-2.amazonaws.com":                                 {service: "sts", region: "eu-west-2"},
 		"sts.amazonaws.com":                                           {service: "sts", region: "us-east-1"},
 		"sts-fips.us-east-1.api.aws":                                  {service: "sts", region: "us-east-1"},
@@ -197,7 +197,7 @@ func TestHosts(t *testing.T) {
 		"123456789012.dkr-ecr.eu-west-2.amazonaws.com": {account: Account, service: "registry", region: "eu-west-2"},
 		"example.com":                                  {},
 	} {
-		got, ok := byName(host)
+		got, ok := endpointOfHost(host)
 		if wantOK := want.service != "" && host != "123456789012.dkr-ecr.eu-west-2.amazonaws.com"; got != want || ok != wantOK {
 			t.Errorf("%s: %+v %v", host, got, ok)
 		}

@@ -39,7 +39,7 @@ func TestConditions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := p.allows(question{action: "sts:AssumeRoleWithWebIdentity", who: map[string][]string{"Federated": {"i"}},
+		got := p.allows(policyRequest{action: "sts:AssumeRoleWithWebIdentity", principals: map[string][]string{"Federated": {"i"}},
 			context: map[string][]string{"i:sub": {main}, "i:aud": {"sts"}, "i:many": {"a", "b"}}})
 		if got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.condition, got, tt.want)
@@ -67,7 +67,7 @@ func TestStatements(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.allows(question{action: "sts:AssumeRole", who: map[string][]string{"AWS": {"me", "root"}}}); got != tt.want {
+		if got := p.allows(policyRequest{action: "sts:AssumeRole", principals: map[string][]string{"AWS": {"me", "root"}}}); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.statements, got, tt.want)
 		}
 	}

@@ -159,7 +159,7 @@ func (d *docker) call(method, path, body string) (int, string, http.Header) {
 // push uploads an image of one layer and returns what went wrong.
 func (d *docker) push(repo string) string {
 	const layer = "{}"
-	sum := "sha256:" + hash([]byte(layer))
+	sum := "sha256:" + sha256Hex([]byte(layer))
 	status, body, h := d.call("POST", "/v2/"+repo+"/blobs/uploads/", "")
 	if status != http.StatusAccepted {
 		return body
@@ -289,7 +289,7 @@ func TestImmutableTags(t *testing.T) {
 		}
 		return ""
 	}
-	empty := "sha256:" + hash([]byte("{}"))
+	empty := "sha256:" + sha256Hex([]byte("{}"))
 	other := strings.Replace(manifest(empty), `"schemaVersion":2`, `"schemaVersion":2,"annotations":{"a":"b"}`, 1)
 
 	free("a mutable one", d.push("app")+d.push("app"))
@@ -297,7 +297,7 @@ func TestImmutableTags(t *testing.T) {
 	refused("the same digest", d.push("app"))
 	refused("another digest", put("1", other))
 	free("another tag, once", put("2", other))
-	free("by digest, twice", put("sha256:"+hash([]byte(other)), other)+put("sha256:"+hash([]byte(other)), other))
+	free("by digest, twice", put("sha256:"+sha256Hex([]byte(other)), other)+put("sha256:"+sha256Hex([]byte(other)), other))
 	free("another repository", d.push("web")+d.push("web"))
 	free("pulling", d.pull("app"))
 	d.host = SpokeAccount + ".dkr.ecr.eu-west-2.amazonaws.com"

@@ -47,8 +47,8 @@ func TestSignatureVectors(t *testing.T) {
 			if bad != nil {
 				t.Fatal(bad.message)
 			}
-			if got := s.sum("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", r, []byte(tt.body)); got != tt.want {
-				t.Errorf("signature %s, want %s, of\n%s", got, tt.want, canonical(r, s.headers, []byte(tt.body)))
+			if got := s.compute("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", r, []byte(tt.body)); got != tt.want {
+				t.Errorf("signature %s, want %s, of\n%s", got, tt.want, canonicalRequest(r, s.headers, []byte(tt.body)))
 			}
 		})
 	}
@@ -81,7 +81,7 @@ func TestSignatureRefused(t *testing.T) {
 		{name: "changed body", creds: user, change: func(r *http.Request) { setBody(r, body+"&x=y") }, want: "SignatureDoesNotMatch"},
 		{name: "changed header", creds: user, change: func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, want: "SignatureDoesNotMatch"},
 		{name: "unsigned header", creds: user, change: func(r *http.Request) { r.Header.Set("X-Amz-Target", "x") }, want: "SignatureDoesNotMatch"},
-		{name: "wrong payload hash", creds: user, change: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", hash(nil)) }, want: "SignatureDoesNotMatch"},
+		{name: "wrong payload hash", creds: user, change: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", sha256Hex(nil)) }, want: "SignatureDoesNotMatch"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := post("https://sts.eu-west-2.amazonaws.com/", "application/x-www-form-urlencoded", body)

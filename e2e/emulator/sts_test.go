@@ -14,7 +14,7 @@ type credentials struct{ id, secret, token string }
 
 // sign signs a request of scope region/service, as a client would.
 func sign(r *http.Request, c credentials, scope, body string, at time.Time) {
-	r.Header.Set("X-Amz-Date", at.UTC().Format(stampLayout))
+	r.Header.Set("X-Amz-Date", at.UTC().Format(amzDateLayout))
 	headers := "content-type;host;x-amz-date"
 	if c.token != "" {
 		r.Header.Set("X-Amz-Security-Token", c.token)
@@ -27,7 +27,7 @@ func sign(r *http.Request, c credentials, scope, body string, at time.Time) {
 	auth := "AWS4-HMAC-SHA256 Credential=" + c.id + "/" + stamp[:8] + "/" + scope + "/aws4_request, SignedHeaders=" + headers + ", Signature="
 	r.Header.Set("Authorization", auth+"0")
 	s, _ := parseSignature(r.Header)
-	r.Header.Set("Authorization", auth+s.sum(c.secret, r, []byte(body)))
+	r.Header.Set("Authorization", auth+s.compute(c.secret, r, []byte(body)))
 }
 
 // assume calls STS with parameters in pairs; creds without id means unsigned.
@@ -146,7 +146,7 @@ func TestCircle(t *testing.T) {
 		{"v2", env["CIRCLE_OIDC_TOKEN_V2"], ""},
 		{"v1 has no branch", env["CIRCLE_OIDC_TOKEN"], "403 AccessDenied"},
 		{"other branch", w.Circle(CircleJob{Ref: "refs/heads/x"})["CIRCLE_OIDC_TOKEN_V2"], "403 AccessDenied"},
-		{"other organisation", w.Circle(CircleJob{Org: guid()})["CIRCLE_OIDC_TOKEN_V2"], "400 InvalidIdentityToken: No OpenIDConnect provider"},
+		{"other organisation", w.Circle(CircleJob{Org: newUUID()})["CIRCLE_OIDC_TOKEN_V2"], "400 InvalidIdentityToken: No OpenIDConnect provider"},
 		{"expired", old["CIRCLE_OIDC_TOKEN_V2"], "400 ExpiredTokenException"},
 		{"asked for", w.CircleToken(CircleJob{Expired: true, Audience: "sts.amazonaws.com"}), ""},
 	} {
