@@ -118,13 +118,15 @@ func (r *request) azure() {
 	case r.endpoint.path != run.path:
 		r.fail(apiError{http.StatusNotFound, "", "No job found"})
 	case r.httpReq.Method != http.MethodPost:
-		r.fail(apiError{http.StatusMethodNotAllowed, "", "The requested resource does not support this http method."})
+		r.fail(apiError{http.StatusMethodNotAllowed, "",
+			"The requested resource does not support this http method."})
 	case query.Get("api-version") != "7.1":
 		r.fail(apiError{http.StatusBadRequest, "", "No api-version was supplied"})
 	case r.httpReq.Header.Get("Content-Type") != "application/json":
 		r.fail(apiError{http.StatusUnsupportedMediaType, "", "Unsupported Media Type"})
 	case azureGUID.MatchString(id) && !referenced:
-		r.fail(apiError{http.StatusNotFound, "", "There is no explicit reference to service connection " + id})
+		r.fail(apiError{http.StatusNotFound, "",
+			"There is no explicit reference to service connection " + id})
 	case referenced && run.job.Entra:
 		r.writeOIDCToken(r.server.entraToken(run.job, name))
 	default:
@@ -160,7 +162,8 @@ func (s *Server) entraToken(j AzureJob, connection string) string {
 	begin := s.now().Unix() - 300
 	return s.Mint(EntraIssuer, map[string]any{
 		"sub": EntraSubject(j.Organization, j.Project, connection), "aud": EntraAudience,
-		"azp": EntraAuthorizedParty, "azpacr": "2", "iat": begin, "nbf": begin, "exp": begin + 86700, "jti": nil,
+		"azp": EntraAuthorizedParty, "azpacr": "2", "iat": begin, "nbf": begin, "exp": begin + 86700,
+		"jti":   nil,
 		"idtyp": "app", "oid": azureID(j.Organization, "principal"), "tid": AzureTenant, "ver": "2.0",
 	})
 }

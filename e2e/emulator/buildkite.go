@@ -83,7 +83,8 @@ func (r *request) buildkite() {
 		Lifetime int64
 	}
 	switch {
-	case !strings.HasPrefix(r.endpoint.path, "/v3/jobs/") || !strings.HasSuffix(r.endpoint.path, "/oidc/tokens"):
+	case !strings.HasPrefix(r.endpoint.path, "/v3/jobs/") ||
+		!strings.HasSuffix(r.endpoint.path, "/oidc/tokens"):
 		r.fail(apiError{http.StatusNotFound, "", "Not Found"})
 	case r.httpReq.Method != http.MethodPost:
 		r.fail(apiError{http.StatusMethodNotAllowed, "", "Method Not Allowed"})
@@ -100,7 +101,8 @@ func (r *request) buildkite() {
 		now := r.server.now().Unix()
 		ttl := or(in.Lifetime, 300)
 		r.writeJSON(http.StatusOK, map[string]string{"token": r.server.Mint(BuildkiteIssuer, map[string]any{
-			"sub": buildkiteSubject(run.job), "aud": or(in.Audience, "https://buildkite.com/"+run.job.Organization),
+			"sub": buildkiteSubject(run.job),
+			"aud": or(in.Audience, "https://buildkite.com/"+run.job.Organization),
 			"iat": now, "nbf": now, "exp": now + ttl, "jti": nil,
 			"organization_slug": run.job.Organization, "pipeline_slug": run.job.Pipeline, "build_number": 175,
 			"build_commit": commitSHA, "job_id": run.id, "agent_id": newUUID(), "step_key": run.job.Step,

@@ -72,8 +72,9 @@ func (s *Server) mintCircleCI(j CircleJob, v2 bool) string {
 	return s.Mint(circleIssuer+"/org/"+j.Org, map[string]any{
 		"sub": sub, "aud": j.Audience, "jti": nil, "nbf": nil,
 		"iat": issued.Unix(), "exp": issued.Add(time.Hour).Unix(),
-		prefix + "org-id": j.Org, prefix + "project-id": j.Project, prefix + "vcs-origin": origin, prefix + "vcs-ref": j.Ref,
-		prefix + "job-id": newUUID(), prefix + "workflow-id": newUUID(), prefix + "pipeline-id": newUUID(),
+		prefix + "org-id": j.Org, prefix + "project-id": j.Project, prefix + "vcs-origin": origin,
+		prefix + "vcs-ref": j.Ref,
+		prefix + "job-id":  newUUID(), prefix + "workflow-id": newUUID(), prefix + "pipeline-id": newUUID(),
 		prefix + "context-ids": []string{}, prefix + "ssh-rerun": false,
 	})
 }

@@ -57,8 +57,10 @@ func (s *Server) AddDefaults() {
 	s.AddRole(Role{ARN: PusherRole, Push: []string{"app*"}, Pull: []string{"app*"}, Trust: AWSTrust(CIUser)})
 	s.AddFederatedRole(BuildkiteRole, BuildkiteIssuer, "sts.amazonaws.com",
 		"organization:acme:pipeline:app:ref:refs/heads/main:commit:*:step:*")
-	s.AddFederatedRole(GitLabRole, GitLabIssuer, "sts.amazonaws.com", "project_path:acme/app:ref_type:branch:ref:main")
-	s.AddFederatedRole(ForgejoRole, ForgejoIssuer, "sts.amazonaws.com", "repo:acme-123/app-456:ref:refs/heads/main")
+	s.AddFederatedRole(GitLabRole, GitLabIssuer, "sts.amazonaws.com",
+		"project_path:acme/app:ref_type:branch:ref:main")
+	s.AddFederatedRole(ForgejoRole, ForgejoIssuer, "sts.amazonaws.com",
+		"repo:acme-123/app-456:ref:refs/heads/main")
 	s.AddFederatedRole(AzureRole, AzureIssuer("acme"), AzureAudience, "p://acme/shop/app")
 	s.AddFederatedRole(AzureConnectionRole, AzureIssuer("acme"), AzureAudience, "sc://acme/shop/ecr-push")
 	entra := strings.TrimPrefix(EntraIssuer, "https://")

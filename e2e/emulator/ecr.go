@@ -32,7 +32,8 @@ func (r *request) ecr() {
 	if public {
 		target = publicTarget
 	}
-	if r.httpReq.Method != http.MethodPost || r.httpReq.Header.Get("X-Amz-Target") != target+".GetAuthorizationToken" {
+	if r.httpReq.Method != http.MethodPost ||
+		r.httpReq.Header.Get("X-Amz-Target") != target+".GetAuthorizationToken" {
 		r.fail(apiError{http.StatusBadRequest, "UnknownOperationException", ""})
 		return
 	}
@@ -67,7 +68,8 @@ func (r *request) ecr() {
 	var registries []any
 	for _, id := range in.RegistryIDs {
 		registry := maps.Clone(data)
-		registry["proxyEndpoint"] = "https://" + id + ".dkr.ecr." + s.region + "." + partitionOf(s.region).suffix
+		registry["proxyEndpoint"] = "https://" + id + ".dkr.ecr." + s.region + "." +
+			partitionOf(s.region).suffix
 		registries = append(registries, registry)
 	}
 	r.writeJSON(http.StatusOK, map[string]any{"authorizationData": registries})

@@ -103,7 +103,8 @@ func (r *request) githubToken() {
 	case query.Get("api-version") != "2.0": // for example of a client that replaces the query
 		r.fail(apiError{http.StatusBadRequest, "", "no api-version was given"})
 	default:
-		token := r.server.Mint(or(run.job.Issuer, GitHubIssuer), r.server.githubClaims(run, query.Get("audience")))
+		token := r.server.Mint(or(run.job.Issuer, GitHubIssuer),
+			r.server.githubClaims(run, query.Get("audience")))
 		r.writeJSON(http.StatusOK, map[string]any{"count": len(token), "value": token})
 	}
 }
@@ -118,12 +119,15 @@ func (s *Server) githubClaims(run githubRun, audience string) map[string]any {
 	c := map[string]any{
 		"aud": or(audience, "https://github.com/"+owner),
 		"iat": now, "nbf": now - 600, "exp": now + int64(s.opts.GitHubTokenTTL.Seconds()),
-		"ref": j.Ref, "ref_type": kind, "ref_protected": "true", "sha": commitSHA, "head_ref": "", "base_ref": "",
+		"ref": j.Ref, "ref_type": kind, "ref_protected": "true", "sha": commitSHA, "head_ref": "",
+		"base_ref":   "",
 		"repository": j.Repository, "repository_id": "456789", "repository_visibility": "private",
 		"repository_owner": owner, "repository_owner_id": "123456", "actor": "octocat", "actor_id": "583231",
 		"run_id": run.id, "run_number": "7", "run_attempt": "1", "runner_environment": "github-hosted",
-		"event_name": j.Event, "workflow": j.Workflow, "workflow_ref": workflowRef(j), "workflow_sha": commitSHA,
-		"job_workflow_ref": or(j.ReusableWorkflow, workflowRef(j)), "job_workflow_sha": commitSHA, "check_run_id": "55912837465",
+		"event_name": j.Event, "workflow": j.Workflow, "workflow_ref": workflowRef(j),
+		"workflow_sha":     commitSHA,
+		"job_workflow_ref": or(j.ReusableWorkflow, workflowRef(j)), "job_workflow_sha": commitSHA,
+		"check_run_id": "55912837465",
 	}
 	if j.Environment != "" {
 		c["environment"] = j.Environment

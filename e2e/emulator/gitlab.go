@@ -26,7 +26,8 @@ func (s *Server) GitLab(j GitLabJob) map[string]string {
 	kind, name := refParts(or(j.Ref, "refs/heads/main"))
 	env := map[string]string{
 		"CI": "true", "GITLAB_CI": "true", "CI_SERVER_URL": j.Instance, "CI_PROJECT_PATH": j.Project,
-		"CI_JOB_ID": "987654", "CI_PIPELINE_ID": "4321", "CI_COMMIT_SHA": commitSHA, "CI_COMMIT_REF_NAME": name,
+		"CI_JOB_ID": "987654", "CI_PIPELINE_ID": "4321", "CI_COMMIT_SHA": commitSHA,
+		"CI_COMMIT_REF_NAME": name,
 	}
 	if j.NoToken {
 		return env
@@ -40,7 +41,8 @@ func (s *Server) GitLab(j GitLabJob) map[string]string {
 		"aud": or(j.Audience, "sts.amazonaws.com"),
 		"iat": issued.Unix(), "nbf": issued.Add(-5 * time.Second).Unix(), "exp": issued.Add(time.Hour).Unix(),
 		"project_path": j.Project, "ref": name, "ref_type": kind, "ref_protected": "true",
-		"pipeline_source": "push", "job_id": "987654", "pipeline_id": "4321", "runner_environment": "gitlab-hosted",
+		"pipeline_source": "push", "job_id": "987654", "pipeline_id": "4321",
+		"runner_environment": "gitlab-hosted",
 	})
 	return env
 }

@@ -135,7 +135,8 @@ func endpointOfHost(host string) (endpoint, bool) {
 		account, separator, region, suffix := m[1], m[2], m[3], m[4]
 		p := partitionOf(region)
 		ok := separator == "." && suffix == p.suffix || separator == "-" && suffix == p.dualStackRegistry
-		return endpoint{service: "registry", account: account, region: region}, ok && regionName.MatchString(region)
+		return endpoint{service: "registry", account: account, region: region}, ok &&
+			regionName.MatchString(region)
 	}
 	if region, ok := strings.CutSuffix(host, ".signin.aws.amazon.com"); ok {
 		return endpoint{service: "signin", region: region}, regionName.MatchString(region)

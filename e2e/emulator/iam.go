@@ -80,7 +80,8 @@ func (s *Server) AddUser(u User) {
 	defer s.mu.Unlock()
 	s.users[u.ARN] = u
 	s.principals[u.AccessKeyID] = principal{
-		arn: u.ARN, source: u.ARN, id: "AIDA" + randomKeyID(), keyID: u.AccessKeyID, secret: u.SecretAccessKey,
+		arn: u.ARN, source: u.ARN, id: "AIDA" + randomKeyID(), keyID: u.AccessKeyID,
+		secret: u.SecretAccessKey,
 	}
 }
 

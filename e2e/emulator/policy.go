@@ -83,7 +83,8 @@ func (s statement) applies(request policyRequest) bool {
 	if request.principals != nil && !s.Principal.include(request.principals) {
 		return false
 	}
-	if s.Resource != nil && !slices.ContainsFunc(s.Resource, func(r string) bool { return like(r, request.resource) }) {
+	if s.Resource != nil && !slices.ContainsFunc(s.Resource,
+		func(r string) bool { return like(r, request.resource) }) {
 		return false
 	}
 	for op, keys := range s.Condition {

@@ -9,7 +9,8 @@ import (
 
 // connect records a CONNECT request and tunnels it to the TLS listener, whatever its host.
 func (s *Server) connect(rw http.ResponseWriter, httpReq *http.Request) {
-	call := &Call{Service: "connect", Host: httpReq.Host, Op: httpReq.Method, Detail: httpReq.Host, At: time.Now()}
+	call := &Call{Service: "connect", Host: httpReq.Host, Op: httpReq.Method, Detail: httpReq.Host,
+		At: time.Now()}
 	call.Header = http.Header{"User-Agent": httpReq.Header.Values("User-Agent")}
 	s.addCall(call)
 	defer s.finish(call)

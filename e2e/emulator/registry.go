@@ -38,7 +38,8 @@ func (r *request) registry() {
 		r.challenge()
 	// ECR responds with 403 and no challenge, so that clients do not retry:
 	// https://github.com/awslabs/soci-snapshotter/pull/1196
-	case !known, !anonymous && (g.region != r.endpoint.region || g.public != (r.endpoint.account == "public")):
+	case !known, !anonymous && (g.region != r.endpoint.region ||
+		g.public != (r.endpoint.account == "public")):
 		r.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
 	case !r.server.now().Before(g.expires):
 		r.fail(apiError{http.StatusForbidden, "DENIED",
@@ -151,7 +152,8 @@ func registryAction(method, path string) string {
 }
 
 // publicActions are the actions on ECR Public that everyone may perform.
-var publicActions = []string{"BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability", "ListImages"}
+var publicActions = []string{"BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability",
+	"ListImages"}
 
 // permits reports whether a password allows an action on a repository.
 func (s *Server) permits(g passwordGrant, e endpoint, action, repo string) bool {
@@ -209,7 +211,8 @@ func (s *Server) imageStore(account, region string) *imageStore {
 	defer s.mu.Unlock()
 	key := account + "/" + region
 	if s.imageStores[key] == nil {
-		images := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+		images := registry.New(registry.Logger(log.New(io.Discard, "", 0)),
+			registry.WithReferrersSupport(true))
 		s.imageStores[key] = &imageStore{Handler: images, immutable: map[string]bool{}}
 	}
 	return s.imageStores[key]

@@ -82,7 +82,8 @@ func (r *request) serve() {
 
 // newCall returns the record of the request, as far as it is known before the request is served.
 func (r *request) newCall() *Call {
-	c := &Call{Service: r.endpoint.service, Host: r.httpReq.Host, Path: r.endpoint.path, Op: r.httpReq.Method, Detail: r.endpoint.path, At: time.Now()}
+	c := &Call{Service: r.endpoint.service, Host: r.httpReq.Host, Path: r.endpoint.path,
+		Op: r.httpReq.Method, Detail: r.endpoint.path, At: time.Now()}
 	c.Header = http.Header{"User-Agent": r.httpReq.Header.Values("User-Agent")}
 	switch r.endpoint.service {
 	case "github", "circleci":
@@ -164,7 +165,8 @@ func (r *request) fail(e apiError) {
 		if e.status >= 500 {
 			errorType = "Receiver"
 		}
-		r.writeXML(e.status, stsError{Type: errorType, Code: e.code, Message: e.message, RequestID: newUUID()})
+		r.writeXML(e.status, stsError{Type: errorType, Code: e.code, Message: e.message,
+			RequestID: newUUID()})
 	case "ecr", "ecr-public":
 		r.writeJSON(e.status, map[string]string{"__type": e.code, "message": e.message})
 	case "sso":
@@ -177,7 +179,8 @@ func (r *request) fail(e apiError) {
 		r.Header().Set("X-Amzn-Errortype", e.code)
 		r.writeJSON(e.status, map[string]string{"error": consoleErrors[e.code], "message": e.message})
 	case "registry":
-		r.writeJSON(e.status, map[string]any{"errors": []any{map[string]string{"code": e.code, "message": e.message}}})
+		r.writeJSON(e.status, map[string]any{"errors": []any{map[string]string{"code": e.code,
+			"message": e.message}}})
 	default:
 		r.writeJSON(e.status, map[string]string{"message": e.message})
 	}

@@ -66,7 +66,8 @@ func (r *request) createOAuth2Token() {
 		r.fail(apiError{http.StatusBadRequest, "ValidationException", "Invalid request"})
 	default:
 		if err := r.checkProof(login.key); err != nil {
-			r.fail(apiError{http.StatusBadRequest, "ValidationException", "Invalid DPoP proof: " + err.Error()})
+			r.fail(apiError{http.StatusBadRequest, "ValidationException",
+				"Invalid DPoP proof: " + err.Error()})
 			return
 		}
 		p := r.server.newSession(login.role, "jane@example.com", 15*time.Minute, nil)
@@ -90,9 +91,10 @@ func (r *request) checkProof(key *ecdsa.PublicKey) error {
 	}
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuedAt(),
 		jwt.WithTimeFunc(r.server.now), jwt.WithLeeway(time.Minute))
-	proof, err := parser.ParseWithClaims(r.httpReq.Header.Get("DPoP"), &claims, func(t *jwt.Token) (any, error) {
-		return publicKey(t.Header["jwk"])
-	})
+	proof, err := parser.ParseWithClaims(r.httpReq.Header.Get("DPoP"), &claims,
+		func(t *jwt.Token) (any, error) {
+			return publicKey(t.Header["jwk"])
+		})
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,8 @@ func (r *request) checkProof(key *ecdsa.PublicKey) error {
 	case !presented.Equal(key):
 		return errors.New("the key is not the key of the login")
 	case claims.Method != r.httpReq.Method || claims.URL != url:
-		return fmt.Errorf("the proof is for %s %s, not for %s %s", claims.Method, claims.URL, r.httpReq.Method, url)
+		return fmt.Errorf("the proof is for %s %s, not for %s %s", claims.Method, claims.URL,
+			r.httpReq.Method, url)
 	case claims.IssuedAt == nil || r.server.now().Sub(claims.IssuedAt.Time) > 5*time.Minute:
 		return errors.New("the proof has expired or has no date")
 	case claims.ID == "" || r.server.usedProofs[claims.ID]:

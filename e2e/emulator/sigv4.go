@@ -62,7 +62,8 @@ func parseSignature(h http.Header) (s signature, bad *signatureError) {
 		return s, &signatureError{incompleteSignature,
 			"Authorization header requires 'Credential', 'Signature' and 'SignedHeaders' parameters."}
 	}
-	s = signature{keyID: scope[0], date: scope[1], region: scope[2], service: scope[3], value: fields["Signature"],
+	s = signature{keyID: scope[0], date: scope[1], region: scope[2], service: scope[3],
+		value:   fields["Signature"],
 		headers: strings.Split(fields["SignedHeaders"], ";"), amzDate: h.Get("X-Amz-Date")}
 	at, err := time.Parse(amzDateLayout, s.amzDate)
 	if err != nil || s.amzDate[:8] != s.date {
@@ -87,7 +88,8 @@ func (s signature) covers(h http.Header) bool {
 // compute returns the signature of a request with a secret access key.
 func (s signature) compute(secret string, r *http.Request, body []byte) string {
 	scope := strings.Join([]string{s.date, s.region, s.service, "aws4_request"}, "/")
-	text := "AWS4-HMAC-SHA256\n" + s.amzDate + "\n" + scope + "\n" + sha256Hex([]byte(canonicalRequest(r, s.headers, body)))
+	text := "AWS4-HMAC-SHA256\n" + s.amzDate + "\n" + scope + "\n" + sha256Hex([]byte(canonicalRequest(r,
+		s.headers, body)))
 	key := []byte("AWS4" + secret)
 	for _, part := range []string{s.date, s.region, s.service, "aws4_request"} {
 		key = hmacSHA256(key, part)
@@ -97,7 +99,8 @@ func (s signature) compute(secret string, r *http.Request, body []byte) string {
 
 func canonicalRequest(r *http.Request, headers []string, body []byte) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n%s\n", r.Method, canonicalPath(r.URL.EscapedPath()), canonicalQuery(r.URL.Query()))
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", r.Method, canonicalPath(r.URL.EscapedPath()),
+		canonicalQuery(r.URL.Query()))
 	for _, k := range headers {
 		value := strings.Join(r.Header.Values(k), ",")
 		switch k {
@@ -137,7 +140,8 @@ func canonicalQuery(q map[string][]string) string {
 func uriEncode(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {
-		if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-_.~", c) >= 0 {
+		if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' ||
+			strings.IndexByte("-_.~", c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "%%%02X", c)

@@ -33,7 +33,8 @@ func (r *request) roleCredentials() {
 		return
 	}
 	query := r.httpReq.URL.Query()
-	assignment := ssoAssignment{r.httpReq.Header.Get("X-Amz-Sso_bearer_token"), query.Get("account_id"), query.Get("role_name")}
+	assignment := ssoAssignment{r.httpReq.Header.Get("X-Amz-Sso_bearer_token"), query.Get("account_id"),
+		query.Get("role_name")}
 	r.server.mu.Lock()
 	role, ok := r.server.ssoAssignments[assignment]
 	known := false
@@ -43,7 +44,8 @@ func (r *request) roleCredentials() {
 	r.server.mu.Unlock()
 	switch {
 	case !known:
-		r.fail(apiError{http.StatusUnauthorized, "UnauthorizedException", "Session token not found or invalid"})
+		r.fail(apiError{http.StatusUnauthorized, "UnauthorizedException",
+			"Session token not found or invalid"})
 	case !ok:
 		r.fail(apiError{http.StatusForbidden, "ForbiddenException", "No access"})
 	default:

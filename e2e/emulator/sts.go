@@ -23,7 +23,8 @@ func (r *request) sts() {
 		r.callerIdentity()
 	default:
 		r.fail(apiError{http.StatusBadRequest, "InvalidAction",
-			fmt.Sprintf("Could not find operation %s for version %s", r.form.Get("Action"), r.form.Get("Version"))})
+			fmt.Sprintf("Could not find operation %s for version %s", r.form.Get("Action"),
+				r.form.Get("Version"))})
 	}
 }
 
@@ -63,14 +64,16 @@ func (r *request) startSession(role Role, ttl time.Duration, result assumeRoleRe
 	action := r.form.Get("Action")
 	result.XMLName.Local = action + "Result"
 	result.Role.Arn, result.Role.AssumedRoleId = p.arn, p.id
-	result.Credentials.AccessKeyId, result.Credentials.SecretAccessKey, result.Credentials.SessionToken = p.keyID, p.secret, p.token
+	result.Credentials.AccessKeyId, result.Credentials.SecretAccessKey,
+		result.Credentials.SessionToken = p.keyID, p.secret, p.token
 	expires := p.expires
 	if r.server.opts.SessionTTL < 0 {
 		expires = r.server.now().Add(r.server.opts.SessionTTL)
 	}
 	result.Credentials.Expiration = expires.UTC().Format(time.RFC3339)
 	r.writeXML(http.StatusOK, assumeRoleResponse{
-		XMLName: xml.Name{Space: stsNamespace, Local: action + "Response"}, Result: result, Metadata: metadata{newUUID()},
+		XMLName: xml.Name{Space: stsNamespace, Local: action + "Response"}, Result: result,
+		Metadata: metadata{newUUID()},
 	})
 }
 
@@ -90,12 +93,16 @@ func (r *request) assumeRole() {
 		context["sts:externalid"] = []string{id}
 	}
 	account := accountOf(caller.source)
-	principals := []string{caller.arn, caller.source, account, "arn:" + arnPart(caller.source, 1) + ":iam::" + account + ":root"}
+	principals := []string{caller.arn, caller.source, account,
+		"arn:" + arnPart(caller.source, 1) + ":iam::" + account + ":root"}
 	switch {
-	case !trust.allows(policyRequest{action: "sts:AssumeRole", principals: map[string][]string{"AWS": principals}, context: context}),
-		caller.session != nil && !caller.session.allows(policyRequest{action: "sts:AssumeRole", resource: r.form.Get("RoleArn")}):
+	case !trust.allows(policyRequest{action: "sts:AssumeRole",
+		principals: map[string][]string{"AWS": principals}, context: context}),
+		caller.session != nil && !caller.session.allows(policyRequest{action: "sts:AssumeRole",
+			resource: r.form.Get("RoleArn")}):
 		r.fail(apiError{http.StatusForbidden, "AccessDenied", fmt.Sprintf(
-			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.arn, r.form.Get("RoleArn"))})
+			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.arn,
+			r.form.Get("RoleArn"))})
 	case chained && ttl > time.Hour:
 		r.failValidation("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	case ttl > role.MaxSession:

@@ -46,13 +46,15 @@ func (r *request) webIdentity() {
 		principals: map[string][]string{"Federated": {provider}},
 		context:    conditionKeys(issuer, claims),
 	}):
-		r.fail(apiError{http.StatusForbidden, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"})
+		r.fail(apiError{http.StatusForbidden, "AccessDenied",
+			"Not authorized to perform sts:AssumeRoleWithWebIdentity"})
 	case ttl > role.MaxSession:
 		r.failValidation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	default:
 		subject, _ := claims.GetSubject()
 		audience := audienceOf(claims)
-		r.startSession(role, ttl, assumeRoleResult{Subject: subject, Audience: strings.Join(audience, ","), Provider: provider})
+		r.startSession(role, ttl, assumeRoleResult{Subject: subject,
+			Audience: strings.Join(audience, ","), Provider: provider})
 	}
 }
 
@@ -89,7 +91,8 @@ func (r *request) checkToken(parser *jwt.Parser, raw string, claims jwt.MapClaim
 		r.failToken("Missing a required claim: exp")
 	case !now.Before(expires.Time):
 		r.fail(apiError{http.StatusBadRequest, "ExpiredTokenException", fmt.Sprintf(
-			"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), expires.Unix())})
+			"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(),
+			expires.Unix())})
 	case notBefore != nil && now.Before(notBefore.Time):
 		r.failToken("The web identity token that was passed is not valid yet")
 	case !slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(clients, a) }):
@@ -133,7 +136,8 @@ func Admits(trust, role string, claims map[string]any) (bool, error) {
 
 // providerARN returns the ARN of an issuer's provider in a role's account.
 func providerARN(role, issuer string) string {
-	return "arn:" + arnPart(role, 1) + ":iam::" + accountOf(role) + ":oidc-provider/" + strings.TrimPrefix(issuer, "https://")
+	return "arn:" + arnPart(role, 1) + ":iam::" + accountOf(role) + ":oidc-provider/" +
+		strings.TrimPrefix(issuer, "https://")
 }
 
 // conditionKeys returns the condition keys that AWS derives from a token: the same few claims for every

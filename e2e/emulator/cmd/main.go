@@ -37,11 +37,12 @@ func run() error {
 	defer calls.Close()
 	var mu sync.Mutex
 	lines := json.NewEncoder(calls)
-	server, err := emulator.Start(emulator.Options{Addr: *addr, PlainAddr: *plain, OnCall: func(c emulator.Call) {
-		mu.Lock()
-		defer mu.Unlock()
-		lines.Encode(c)
-	}})
+	server, err := emulator.Start(emulator.Options{Addr: *addr, PlainAddr: *plain,
+		OnCall: func(c emulator.Call) {
+			mu.Lock()
+			defer mu.Unlock()
+			lines.Encode(c)
+		}})
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,8 @@ func run() error {
 		"github.env":   emulator.EnvFile(server.GitHubRealHost(emulator.GitHubJob{})),
 		"circleci.env": emulator.EnvFile(server.Circle(emulator.CircleJob{})),
 		"emulator.env": emulator.EnvFile(map[string]string{
-			"EMULATOR_ADDR": server.Addr(), "EMULATOR_PROXY": server.ProxyURL(), "EMULATOR_ADMIN": server.PlainURL("_emulator"),
+			"EMULATOR_ADDR": server.Addr(), "EMULATOR_PROXY": server.ProxyURL(),
+			"EMULATOR_ADMIN": server.PlainURL("_emulator"),
 		}),
 	}
 	for name, content := range files {
