@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// AzureJob is a job of Azure Pipelines. The zero value is a build of the main branch by the pipeline app
-// in the project shop of the organization acme.
+// AzureJob is a job of Azure Pipelines. The zero value is a build of the main branch by the
+// pipeline app in the project shop of the organization acme.
 type AzureJob struct {
 	Organization, Project, Pipeline string // names, as in the subject
 	Ref                             string // default refs/heads/main
@@ -22,8 +22,8 @@ type AzureJob struct {
 	NoToken         bool   // the step does not map System.AccessToken into its environment
 }
 
-// Issuers and audiences of the tokens. The audience of an Entra token is the ID of the resource, not its
-// URI. Its authorized party is the ID of Azure DevOps.
+// Issuers and audiences of the tokens. The audience of an Entra token is the ID of the resource,
+// not its URI. Its authorized party is the ID of Azure DevOps.
 // https://learn.microsoft.com/azure/devops/pipelines/release/troubleshoot-workload-identity
 // https://github.com/gravitational/teleport/blob/master/rfd/0211-azure-devops-joining.md
 const (
@@ -83,7 +83,8 @@ func (s *Server) Azure(j AzureJob) map[string]string {
 	if j.NoToken {
 		return env
 	}
-	// The access token is a JWT, too: https://github.com/microsoft/azure-devops-auth-samples/issues/89
+	// The access token is a JWT, too:
+	// https://github.com/microsoft/azure-devops-auth-samples/issues/89
 	access := s.Mint("app.vstoken.visualstudio.com", map[string]any{"scp": "app_token"})
 	env["SYSTEM_ACCESSTOKEN"] = access
 	s.mu.Lock()
@@ -138,8 +139,9 @@ func (r *request) writeOIDCToken(token string) {
 	r.writeJSON(http.StatusOK, map[string]string{"oidcToken": token})
 }
 
-// azureToken returns a token of a service connection or, without one, of the pipeline. Only the pipeline's
-// token identifies the run (https://github.com/sigstore/fulcio/issues/1803, Teleport's RFD 211).
+// azureToken returns a token of a service connection or, without one, of the pipeline. Only the
+// pipeline's token identifies the run (https://github.com/sigstore/fulcio/issues/1803, Teleport's
+// RFD 211).
 func (s *Server) azureToken(j AzureJob, connection string) string {
 	now := s.now().Unix()
 	claims := map[string]any{"aud": AzureAudience, "iat": now, "nbf": now - 600, "exp": now + 300}
@@ -168,16 +170,16 @@ func (s *Server) entraToken(j AzureJob, connection string) string {
 	})
 }
 
-// azureID returns the ID of an organization, a project or an object in a project. It is derived from the
-// names.
+// azureID returns the ID of an organization, a project or an object in a project. It is derived
+// from the names.
 func azureID(names ...string) string {
 	b := sha256.Sum256([]byte(strings.Join(names, "/")))
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
 }
 
-// azureBase64 encodes an ID as Entra does in its subjects: as the bytes of a .NET Guid, whose first three
-// groups are little-endian.
+// azureBase64 encodes an ID as Entra does in its subjects: as the bytes of a .NET Guid, whose first
+// three groups are little-endian.
 func azureBase64(id string) string {
 	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
 	if err != nil {

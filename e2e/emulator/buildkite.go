@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// BuildkiteJob is a job of Buildkite. The zero value is a build of the main branch by the pipeline app of
-// the organization acme.
+// BuildkiteJob is a job of Buildkite. The zero value is a build of the main branch by the pipeline
+// app of the organization acme.
 type BuildkiteJob struct {
 	Organization, Pipeline string
 	Ref                    string // default refs/heads/main

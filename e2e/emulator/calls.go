@@ -35,7 +35,8 @@ func (s *Server) Calls() []Call {
 	return out
 }
 
-// Count returns the number of calls to a service ("sts") or to one of its operations ("sts.AssumeRole").
+// Count returns the number of calls to a service ("sts") or to one of its operations
+// ("sts.AssumeRole").
 func (s *Server) Count(service string) int {
 	n := 0
 	for _, c := range s.Calls() {

@@ -49,8 +49,8 @@ func (s *Server) Circle(j CircleJob) map[string]string {
 	return env
 }
 
-// CircleToken returns the output of "circleci run oidc get" in a job: a new token with the longer subject.
-// Tests use it in an emulated circleci command.
+// CircleToken returns the output of "circleci run oidc get" in a job: a new token with the longer
+// subject. Tests use it in an emulated circleci command.
 func (s *Server) CircleToken(j CircleJob) string {
 	j.Expired = false
 	return s.mintCircleCI(j.withDefaults(), true)

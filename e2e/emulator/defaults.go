@@ -74,9 +74,9 @@ func (s *Server) AddDefaults() {
 		}]}`, Account, entra, EntraAudience, EntraAuthorizedParty, EntraSubject("acme", "shop", "ecr-push"))})
 }
 
-// AddFederatedRole adds a role that trusts a subject of an issuer's tokens with one audience. The subject
-// may contain IAM's wildcards. It also adds the issuer's provider to the role's account, with the audience
-// as its only client ID.
+// AddFederatedRole adds a role that trusts a subject of an issuer's tokens with one audience. The
+// subject may contain IAM's wildcards. It also adds the issuer's provider to the role's account,
+// with the audience as its only client ID.
 func (s *Server) AddFederatedRole(role, issuer, audience, subject string) {
 	host := strings.TrimPrefix(issuer, "https://")
 	s.AddProvider(accountOf(role), issuer, audience)
@@ -89,8 +89,8 @@ func (s *Server) AddFederatedRole(role, issuer, audience, subject string) {
 	s.AddRole(Role{ARN: role, Push: []string{"app*"}, Pull: []string{"app*"}, Trust: trust})
 }
 
-// GitHubTrust returns a trust policy for a role in Account. It trusts GitHub jobs with a subject and the
-// audience sts.amazonaws.com.
+// GitHubTrust returns a trust policy for a role in Account. It trusts GitHub jobs with a subject
+// and the audience sts.amazonaws.com.
 func GitHubTrust(sub string) string {
 	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{
 		"Effect": "Allow",

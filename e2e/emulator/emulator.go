@@ -1,5 +1,5 @@
-// Package emulator emulates, on loopback and over TLS, the services of a registry login: STS, ECR and its
-// registries, IAM Identity Center, AWS Sign-In, and the token endpoints of the CIs.
+// Package emulator emulates, on loopback and over TLS, the services of a registry login: STS, ECR
+// and its registries, IAM Identity Center, AWS Sign-In, and the token endpoints of the CIs.
 //
 // It verifies what the services verify: it signs tokens and checks their signatures, evaluates trust
 // policies, verifies Signature Version 4, and accepts only the registry passwords that its own ECR
@@ -23,8 +23,9 @@ type Options struct {
 	PasswordTTL    time.Duration // of ECR passwords; default 12 hours
 	GitHubTokenTTL time.Duration // default 5 minutes, as on GitHub
 
-	// SessionTTL limits how long role sessions are valid. If it is negative, the sessions are valid as
-	// usual, but STS reports an expiry in the past. Default: no limit besides those of AWS.
+	// SessionTTL limits how long role sessions are valid. If it is negative, the sessions are
+	// valid as usual, but STS reports an expiry in the past. Default: no limit besides those of
+	// AWS.
 	SessionTTL time.Duration
 
 	Clock  func() time.Time // the time of all services; default time.Now

@@ -29,8 +29,9 @@ type Fault struct {
 	Times            int             // number of calls that fail; 0 for all
 }
 
-// Fail adds a fault to the queue of a service ("sts") or of one of its operations ("sts.AssumeRole"), as
-// named in Call. Faults apply in the order in which they were added. The calls are recorded.
+// Fail adds a fault to the queue of a service ("sts") or of one of its operations
+// ("sts.AssumeRole"), as named in Call. Faults apply in the order in which they were added. The
+// calls are recorded.
 func (s *Server) Fail(service string, f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +144,8 @@ func (r *request) writeDegraded(f Fault) {
 	}
 }
 
-// bufferedResponse collects the status and body of a response. Its headers are those of the real response.
+// bufferedResponse collects the status and body of a response. Its headers are those of the real
+// response.
 type bufferedResponse struct {
 	http.ResponseWriter
 	bytes.Buffer

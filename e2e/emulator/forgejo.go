@@ -20,8 +20,8 @@ const (
 	ForgejoRepoID  = "456"
 )
 
-// Forgejo returns the environment of a job, without RUNNER_TEMP. Forgejo uses GitHub's protocol with the
-// URL of its own instance.
+// Forgejo returns the environment of a job, without RUNNER_TEMP. Forgejo uses GitHub's protocol
+// with the URL of its own instance.
 func (s *Server) Forgejo(j ForgejoJob) map[string]string {
 	j.Repository = or(j.Repository, "acme/app")
 	j.Ref = or(j.Ref, "refs/heads/main")
@@ -59,9 +59,9 @@ func (s *Server) Forgejo(j ForgejoJob) map[string]string {
 	return env
 }
 
-// forgejoToken serves Forgejo's ACTIONS_ID_TOKEN_REQUEST_URL. The URL has the query "placeholder=true" so
-// that clients can append "&audience=".
-// https://codeberg.org/forgejo/forgejo, services/actions/context.go
+// forgejoToken serves Forgejo's ACTIONS_ID_TOKEN_REQUEST_URL. The URL has the query
+// "placeholder=true" so that clients can append "&audience=". https://codeberg.org/forgejo/forgejo,
+// services/actions/context.go
 func (r *request) forgejoToken() {
 	bearer, _ := strings.CutPrefix(r.httpReq.Header.Get("Authorization"), "Bearer ")
 	r.server.mu.Lock()

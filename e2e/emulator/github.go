@@ -31,8 +31,8 @@ type githubRun struct {
 // RUNNER_TEMP, which each test sets to its own directory.
 func (s *Server) GitHub(j GitHubJob) map[string]string { return s.github(j, s.URL("github-token")) }
 
-// GitHubRealHost is GitHub with the real host name of the token endpoint, for clients that use the proxy
-// or a network namespace.
+// GitHubRealHost is GitHub with the real host name of the token endpoint, for clients that use the
+// proxy or a network namespace.
 func (s *Server) GitHubRealHost(j GitHubJob) map[string]string {
 	return s.github(j, "https://"+githubTokenHost)
 }

@@ -17,8 +17,8 @@ type GitLabJob struct {
 // GitLabIssuer is the issuer of gitlab.com. Every other instance is its own issuer.
 const GitLabIssuer = "https://gitlab.com"
 
-// GitLab returns the environment of a job. GitLab has no token endpoint: the token is in the variable that
-// id_tokens names.
+// GitLab returns the environment of a job. GitLab has no token endpoint: the token is in the
+// variable that id_tokens names.
 // https://docs.gitlab.com/ci/secrets/id_token_authentication/
 func (s *Server) GitLab(j GitLabJob) map[string]string {
 	j.Instance = or(j.Instance, GitLabIssuer)

@@ -130,7 +130,8 @@ func (s *Server) allowsRepository(p principal, action string, e endpoint, repo s
 	r, u, identity := s.roles[p.source], s.users[p.source], s.identityPolicies[p.source]
 	s.mu.Unlock()
 	if identity != nil {
-		// Access to another account also requires a repository policy, which the emulator does not have.
+		// Access to another account also requires a repository policy, which the emulator
+		// does not have.
 		return (e.account == accountOf(p.source) || e.account == "public") && identity.allows(request)
 	}
 	patterns := slices.Concat(r.Push, u.Push)

@@ -22,8 +22,8 @@ const (
 	circleIssuer = "https://" + circleHost
 )
 
-// The issuers' keys are generated once per process, when first used, because generating an RSA key takes
-// a tenth of a second and a test suite starts many emulators.
+// The issuers' keys are generated once per process, when first used, because generating an RSA key
+// takes a tenth of a second and a test suite starts many emulators.
 var (
 	githubKey    = sync.OnceValue(newKey)
 	circleKey    = sync.OnceValue(newKey)

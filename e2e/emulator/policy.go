@@ -33,8 +33,8 @@ type policyRequest struct {
 	context    map[string][]string // values by condition key, in lower case
 }
 
-// parsePolicy parses a document. It rejects elements that the emulator does not evaluate, so that no test
-// passes because a condition was ignored.
+// parsePolicy parses a document. It rejects elements that the emulator does not evaluate, so that
+// no test passes because a condition was ignored.
 func parsePolicy(text string) (*policy, error) {
 	var p policy
 	d := json.NewDecoder(strings.NewReader(text))
@@ -55,8 +55,8 @@ func parsePolicy(text string) (*policy, error) {
 	return &p, nil
 }
 
-// allows reports whether the policy allows a request. A matching Deny overrides every Allow. A nil policy
-// allows nothing.
+// allows reports whether the policy allows a request. A matching Deny overrides every Allow. A nil
+// policy allows nothing.
 func (p *policy) allows(request policyRequest) bool {
 	if p == nil {
 		return false
@@ -142,15 +142,16 @@ func (o operator) matches(values, wanted []string) bool {
 		found := slices.ContainsFunc(wanted, func(p string) bool { return o.match(p, v) })
 		return found != o.negated
 	}
-	// Without a set prefix, a negated operator must match all values, and any other operator at least one.
+	// Without a set prefix, a negated operator must match all values, and any other operator at
+	// least one.
 	if o.set == "ForAllValues" || o.set == "" && o.negated {
 		return !slices.ContainsFunc(values, func(v string) bool { return !matchesValue(v) })
 	}
 	return slices.ContainsFunc(values, matchesValue)
 }
 
-// like reports whether a value matches a pattern with IAM's wildcards: * for any number of characters, ?
-// for exactly one.
+// like reports whether a value matches a pattern with IAM's wildcards: * for any number of
+// characters, ? for exactly one.
 func like(pattern, value string) bool {
 	p := regexp.QuoteMeta(pattern)
 	p = strings.NewReplacer(`\*`, `(?s:.*)`, `\?`, `(?s:.)`).Replace(p)

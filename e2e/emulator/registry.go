@@ -125,7 +125,8 @@ func (r *request) publicToken() {
 
 // registryAction returns the permission that ECR requires for a request.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
-// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_InitiateLayerUpload.html and similar pages
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_InitiateLayerUpload.html and
+// similar pages
 func registryAction(method, path string) string {
 	read := method == http.MethodGet || method == http.MethodHead
 	switch {
@@ -205,7 +206,8 @@ func (s *imageStore) hasManifest(path string) bool {
 	return response.Code == http.StatusOK
 }
 
-// imageStore returns the images of one account in one region. All host names of that registry share them.
+// imageStore returns the images of one account in one region. All host names of that registry share
+// them.
 func (s *Server) imageStore(account, region string) *imageStore {
 	s.mu.Lock()
 	defer s.mu.Unlock()

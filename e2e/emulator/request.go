@@ -126,7 +126,8 @@ func (r *request) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends a part of the body. Like http.ResponseWriter, it first sends status 200 if no status was sent.
+// Write sends a part of the body. Like http.ResponseWriter, it first sends status 200 if no status
+// was sent.
 func (r *request) Write(b []byte) (int, error) {
 	r.server.setStatus(r.call, http.StatusOK)
 	return r.ResponseWriter.Write(b)

@@ -46,9 +46,9 @@ func (s *Server) RoleSession(roleARN, name string, ttl time.Duration) Credential
 	return Credentials{p.keyID, p.secret, p.token}
 }
 
-// createOAuth2Token serves CreateOAuth2Token of AWS Sign-In, for refresh tokens only. Unlike those of IAM
-// Identity Center, they can be used several times ("idempotent within token validity window"), but only
-// in the region of the login (https://github.com/aws/aws-cli/issues/10613).
+// createOAuth2Token serves CreateOAuth2Token of AWS Sign-In, for refresh tokens only. Unlike those
+// of IAM Identity Center, they can be used several times ("idempotent within token validity
+// window"), but only in the region of the login (https://github.com/aws/aws-cli/issues/10613).
 // https://docs.aws.amazon.com/cli/latest/reference/signin/create-o-auth2-token.html
 func (r *request) createOAuth2Token() {
 	var in struct{ ClientID, GrantType, RefreshToken string }

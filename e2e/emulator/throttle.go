@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// throttlingErrors are the responses of throttled services, as users have reported them. GitHub does not
-// document the limits of its token endpoint; 429 is the status that HTTP defines.
+// throttlingErrors are the responses of throttled services, as users have reported them. GitHub
+// does not document the limits of its token endpoint; 429 is the status that HTTP defines.
 // https://github.com/aws/aws-sdk-go-v2/issues/2481
 // https://github.com/Shippable/support/issues/2950
 var throttlingErrors = map[string]apiError{

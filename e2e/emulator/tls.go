@@ -32,7 +32,8 @@ func newCertificateAuthority() (*certificateAuthority, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Certificates follow the machine's clock, not Options.Clock, because clients check them by their own.
+	// Certificates follow the machine's clock, not Options.Clock, because clients check them by
+	// their own.
 	t := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "emulator test CA"},

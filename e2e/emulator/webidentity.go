@@ -67,8 +67,8 @@ func (s *Server) provider(account, issuer string) ([]string, bool) {
 	return clients, ok && secure
 }
 
-// checkToken verifies a token's signature, times and audience. If one is invalid, it sends the error and
-// reports false.
+// checkToken verifies a token's signature, times and audience. If one is invalid, it sends the
+// error and reports false.
 func (r *request) checkToken(parser *jwt.Parser, raw string, claims jwt.MapClaims, clients []string) bool {
 	issuer, _ := claims["iss"].(string)
 	key := issuerKey(issuer)
@@ -103,9 +103,9 @@ func (r *request) checkToken(parser *jwt.Parser, raw string, claims jwt.MapClaim
 	return false
 }
 
-// audienceOf returns the audience that AWS evaluates: azp if the token has that claim, otherwise aud. AWS
-// documents this for Google. https://github.com/aws/aws-sdk-net/issues/3071 reports it for version 2.0
-// tokens of Entra.
+// audienceOf returns the audience that AWS evaluates: azp if the token has that claim, otherwise
+// aud. AWS documents this for Google. https://github.com/aws/aws-sdk-net/issues/3071 reports it for
+// version 2.0 tokens of Entra.
 func audienceOf(claims jwt.MapClaims) []string {
 	if azp, ok := claims["azp"].(string); ok {
 		return []string{azp}

@@ -21,9 +21,9 @@ func main() {
 	}
 }
 
-// run starts an emulator with the defaults. It writes the files that clients need to a directory (ca.pem,
-// github.env, circleci.env, emulator.env), prints "ready", and serves until it receives a signal. It
-// appends each call to calls.jsonl.
+// run starts an emulator with the defaults. It writes the files that clients need to a directory
+// (ca.pem, github.env, circleci.env, emulator.env), prints "ready", and serves until it receives a
+// signal. It appends each call to calls.jsonl.
 func run() error {
 	addr := flag.String("addr", "127.0.0.1:443", "`address` of the TLS listener")
 	plain := flag.String("plain", "127.0.0.1:0", "`address` of the HTTP listener, which is also the proxy")
