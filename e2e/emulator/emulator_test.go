@@ -70,7 +70,7 @@ func setBody(r *http.Request, body string) {
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 }
 
-// gitHubToken asks for a job's token as GitHub's own client does.
+// gitHubToken gets a job's token as GitHub's client does.
 func gitHubToken(t *testing.T, s *Server, j GitHubJob) string {
 	t.Helper()
 	env := s.GitHub(j)
