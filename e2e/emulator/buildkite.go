@@ -13,7 +13,7 @@ type BuildkiteJob struct {
 	Ref                    string // default refs/heads/main
 	Step                   string // key of the step; may be empty, also in the subject
 	NoToken                bool   // the environment has no agent access token
-	AgentToken             bool   // BUILDKITE_AGENT_ACCESS_TOKEN is the agent's token, as before job tokens existed
+	AgentToken             bool   // the agent access token is the agent's, not the job's, as in old agents
 }
 
 // BuildkiteIssuer is the issuer of Buildkite's tokens, for all organizations.

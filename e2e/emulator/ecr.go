@@ -89,8 +89,8 @@ func (s *Server) newPassword(p principal, region string, public bool) (string, t
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := passwordGrant{principal: p, region: region, public: public, expires: expires}
-	// A password of ECR Public expires with the session that requested it, long before its own
-	// expiry:
+	// Users have observed that a password of ECR Public expires with the session that requested it,
+	// long before the expiry in the response:
 	// https://github.com/GoogleContainerTools/kaniko/issues/3199
 	if public && !p.expires.IsZero() && p.expires.Before(expires) {
 		g.expires = p.expires

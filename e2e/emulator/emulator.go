@@ -160,7 +160,8 @@ func (s *Server) PlainURL(service string) string {
 // HTTPS_PROXY, an unmodified program reaches the emulator under the services' real names.
 func (s *Server) ProxyURL() string { return "http://" + dialAddr(s.plain) }
 
-// dialAddr returns the address at which clients on this machine reach a listener.
+// dialAddr returns the address at which clients on this machine reach a listener. For a listener on all
+// addresses it is on 127.0.0.1.
 func dialAddr(l net.Listener) string {
 	addr := l.Addr().(*net.TCPAddr)
 	if addr.IP.IsUnspecified() {

@@ -60,8 +60,8 @@ func (s *Server) Forgejo(j ForgejoJob) map[string]string {
 }
 
 // forgejoToken serves Forgejo's ACTIONS_ID_TOKEN_REQUEST_URL. The URL has the query
-// "placeholder=true" so that clients can append "&audience=". https://codeberg.org/forgejo/forgejo,
-// services/actions/context.go
+// "placeholder=true" so that clients can append "&audience=".
+// https://codeberg.org/forgejo/forgejo, services/actions/context.go
 func (r *request) forgejoToken() {
 	bearer, _ := strings.CutPrefix(r.httpReq.Header.Get("Authorization"), "Bearer ")
 	r.server.mu.Lock()

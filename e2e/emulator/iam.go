@@ -24,7 +24,7 @@ type Role struct {
 	PublicLogin bool          // with ecr-public:GetAuthorizationToken
 }
 
-// User is an IAM user with an access key. Its user policy allows sts:AssumeRole.
+// User is an IAM user with an access key. It may call sts:AssumeRole.
 type User struct {
 	ARN, AccessKeyID, SecretAccessKey string
 	Push, Pull                        []string // as in Role

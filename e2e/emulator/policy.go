@@ -29,7 +29,7 @@ type statement struct {
 type policyRequest struct {
 	action     string
 	resource   string
-	principals map[string][]string // the caller's names by type (AWS, Federated); nil for policies without principals
+	principals map[string][]string // the caller's names by type (AWS, Federated); nil if not evaluated
 	context    map[string][]string // values by condition key, in lower case
 }
 

@@ -73,7 +73,7 @@ func (a *certificateAuthority) leaf(name string) (*tls.Certificate, error) {
 	}
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(int64(len(a.leaves) + 2)),
-		Subject:      pkix.Name{CommonName: "emulator"}, // a CN has at most 64 characters, a host name can have more
+		Subject:      pkix.Name{CommonName: "emulator"}, // a host name can be too long for a CN
 		DNSNames:     []string{name},
 		NotBefore:    a.cert.NotBefore,
 		NotAfter:     a.cert.NotAfter,
