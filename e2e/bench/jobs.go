@@ -35,8 +35,8 @@ const (
 	secondAccountRegistry = emulator.SpokeAccount + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 )
 
-// networkHosts are the host names on the emulated network. No two services share a name, and so a
-// connection.
+// networkHosts are the host names on the emulated network. Each service has its own name, so that no
+// connection serves two of them.
 var networkHosts = []string{
 	"run-actions-1-azure-eastus.actions.githubusercontent.com",
 	"sts." + emulator.Region + ".amazonaws.com", "api.ecr." + emulator.Region + ".amazonaws.com",

@@ -199,7 +199,7 @@ func (t *table) print(out io.Writer) {
 	printf("%s\n", runs)
 	var aligned bytes.Buffer
 	lines := tabwriter.NewWriter(&aligned, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(lines, "\tours\tpeer\tratio\tbound\t\t")
+	fmt.Fprintln(lines, "\tecr-oidc\tpeer\tratio\tbound\t\t")
 	for _, r := range t.rows {
 		share := ""
 		if r.ratio > 0 {

@@ -28,7 +28,7 @@ func TestTable(t *testing.T) {
 	for _, want := range []string{
 		`round-trip time \(RTT\) 60ms; measured: TCP connect 60.4 ms \(1.01 RTT\)\n`,
 		`medians of 3 alternating runs, and of 150 cached gets; of 2 for ten and for 64 pulls`,
-		`\n +ours +peer +ratio +bound\n`,
+		`\n +ecr-oidc +peer +ratio +bound\n`,
 		`cold get +330 ms, 5.50 RTT +660 ms, 11.00 RTT +0.50 +≤ 5.7 RTT +ok\n`,
 		`cached get +4.0 ms +5.0 ms +0.80 +≤ 1 +BROKEN\n`,
 		`no peer +120 ms, 2.00 RTT\n`,
