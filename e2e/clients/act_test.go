@@ -207,7 +207,8 @@ func (r *runner) docker(t *testing.T) map[string]string {
 	found := map[string]string{}
 	root := filepath.Join(r.home(), ".docker")
 	check(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.HasPrefix(path, filepath.Join(root, "buildx")+"/") { // buildx's own state
+		buildxState := strings.HasPrefix(path, filepath.Join(root, "buildx")+"/")
+		if err != nil || d.IsDir() || buildxState {
 			return err
 		}
 		name, err := filepath.Rel(root, path)

@@ -28,7 +28,7 @@ func TestAnonymous(t *testing.T) {
 		t.Helper()
 		c, gets := withCallLog(t, j)
 		aws.ResetCalls()
-		wantNoError(t, c.run(t, program, args...))
+		wantNoHelperError(t, c.run(t, program, args...))
 		if calls := gets(); !slices.ContainsFunc(calls,
 			func(c string) bool { return strings.HasPrefix(c, "get "+public+" by ") }) {
 			t.Errorf("calls of the helper: %q, want a get for %s", calls, public)
@@ -54,7 +54,8 @@ func TestAnonymous(t *testing.T) {
 	t.Run("BuildKit", func(t *testing.T) {
 		eachBuilder(t, trustedJob(), func(t *testing.T, j *job, b builder) {
 			j.run(t, "docker-credential-ecr-oidc", "configure", public)
-			runAnonymously(t, j, b.program, b.build(buildContext(t, j, "public", public+"/app/image:v2"), "")...)
+			dir := buildContext(t, j, "public", public+"/app/image:v2")
+			runAnonymously(t, j, b.program, b.build(dir, "")...)
 		})
 	})
 	t.Run("podman", func(t *testing.T) {
@@ -91,6 +92,6 @@ func TestAnonymous(t *testing.T) {
 		kaniko := need(t, "kaniko")
 		k, args := kanikoJob(t, anonymousJob(t), kaniko, ref)
 		k = k.withEnv("AWS_EC2_METADATA_DISABLED", "true") // kaniko calls its built-in helpers after this one
-		wantNoError(t, k.run(t, "chroot", append(args, "--no-push")...))
+		wantNoHelperError(t, k.run(t, "chroot", append(args, "--no-push")...))
 	})
 }

@@ -118,7 +118,8 @@ func buildPushPull(t *testing.T, j *job, program []string, name, build string) {
 // storage returns flags for a separate image store, with the storage driver that works on every
 // file system.
 func storage(t *testing.T) []string {
-	run, err := os.MkdirTemp("/run", "") // podman allows at most 50 characters; /run exists only in the namespace
+	// podman allows at most 50 characters for the path. This /run belongs to the namespace.
+	run, err := os.MkdirTemp("/run", "")
 	check(t, err)
 	return []string{"--root", filepath.Join(t.TempDir(), "root"), "--runroot", run, "--storage-driver", "vfs"}
 }

@@ -17,7 +17,7 @@ func TestCompose(t *testing.T) {
 	aws.ResetCalls()
 	for _, verb := range []string{"build", "push", "pull"} {
 		before := len(gets())
-		wantNoError(t, c.run(t, docker, append(compose, verb)...))
+		wantNoHelperError(t, c.run(t, docker, append(compose, verb)...))
 		t.Logf("%s: %d gets", verb, len(gets())-before)
 	}
 	wantCalls(t, 2, 3, 2)
@@ -25,16 +25,16 @@ func TestCompose(t *testing.T) {
 	t.Run("pull with nothing cached", func(t *testing.T) {
 		j := j.withEnv("RUNNER_TEMP", t.TempDir())
 		aws.ResetCalls()
-		wantNoError(t, j.run(t, docker, append(compose, "pull")...))
+		wantNoHelperError(t, j.run(t, docker, append(compose, "pull")...))
 		wantCalls(t, 2, 3, 2)
 	})
 	t.Run("one account denied", func(t *testing.T) {
 		j := jobWithoutSpokeRole(t).withEnv("DOCKER_HOST", engine(t))
 		compose := composeProject(t, j)
-		wantNoError(t, j.run(t, docker, append(compose, "build")...))
+		wantNoHelperError(t, j.run(t, docker, append(compose, "build")...))
 		wantSpokeDenied(t, j.runFails(t, docker, append(compose, "push")...))
 		wantSpokeDenied(t, j.runFails(t, docker, append(compose, "pull")...))
-		wantNoError(t, j.run(t, docker, append(compose, "pull", "hub-a")...))
+		wantNoHelperError(t, j.run(t, docker, append(compose, "pull", "hub-a")...))
 	})
 }
 

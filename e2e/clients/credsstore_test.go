@@ -3,6 +3,7 @@
 package clients
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,11 @@ func TestCredsStore(t *testing.T) {
 	eachDocker(t, func(t *testing.T, d docker) {
 		j := newJob(t, trustedJob(), host).withEnv("DOCKER_HOST", engine(t)).withEnv("DOCKER_BUILDKIT", "0")
 		other := filepath.Join(j.dir, "docker-credential-other")
-		check(t, os.WriteFile(other, []byte("#!/bin/sh\necho $1 >>"+j.scratch("calls")+"\n[ $1 = list ] && echo '{}' && exit\necho 'credentials not found in native keychain'; exit 1\n"), 0o755))
+		check(t, os.WriteFile(other, fmt.Appendf(nil, `#!/bin/sh
+echo $1 >>%s
+[ $1 = list ] && echo '{}' && exit
+echo 'credentials not found in native keychain'; exit 1
+`, j.scratch("calls")), 0o755))
 		j = j.withEnv("PATH", j.dir+":"+j.env["PATH"])
 		j.run(t, "docker-credential-ecr-oidc", "configure", "--remove", host)
 		j.run(t, "docker-credential-ecr-oidc", "configure", "--creds-store=other")

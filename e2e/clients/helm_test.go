@@ -41,10 +41,11 @@ func TestHelmRegistryLogin(t *testing.T) {
 	t.Run("login", func(t *testing.T) {
 		j := newJob(t, trustedJob(), host)
 		check(t, os.Remove(j.dockerConfig()))
-		out, err := j.exec("", "bash", "-c", login) // not logged, because the first line contains the password to mask it
+		// The output is not logged, because its first line contains the password that it masks.
+		out, err := j.exec("", "bash", "-c", login)
 		check(t, err)
 		if !strings.HasPrefix(out, "::add-mask::") || !strings.HasSuffix(out, "Login Succeeded\n") {
-			t.Error("the output does not begin with the mask of the password, or does not end with Login Succeeded")
+			t.Error("the output does not begin with ::add-mask:: or does not end with Login Succeeded")
 		}
 		j.run(t, helm, "push", chart(t, j, helm), charts)
 		j.run(t, helm, "registry", "logout", host)

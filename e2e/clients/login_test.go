@@ -163,7 +163,8 @@ func TestLoginForAttest(t *testing.T) {
 	eachDocker(t, func(t *testing.T, d docker) {
 		for name, credHelpers := range map[string]bool{"without": false, "with": true} {
 			t.Run(name+" credHelpers in the home directory", func(t *testing.T) {
-				j := newJob(t, trustedJob(), host).withEnv("DOCKER_HOST", "unix:///no/engine") // without an engine, because the client itself logs in
+				// The client logs in without an engine.
+				j := newJob(t, trustedJob(), host).withEnv("DOCKER_HOST", "unix:///no/engine")
 				login, err := j.get(host)
 				check(t, err)
 				if !credHelpers { // like the action with docker-config: job

@@ -21,12 +21,14 @@ import (
 // TestStaleAuths checks an "auths" entry of an earlier "docker login". Docker up to 28.4 (push) and
 // 28 (pull) ignores the helper's error and uses that entry, so a job accesses the registry with
 // another identity or an expired password, and reports the registry's error. "configure" removes
-// such entries of its registries. docker/cli cli/config/credentials/native_store.go: Get returns
-// the file's entry together with the helper's error.
+// such entries of its registries.
+//
+// In docker/cli, cli/config/credentials/native_store.go, Get returns the file's entry together with
+// the helper's error.
 func TestStaleAuths(t *testing.T) {
 	const old = "a-password-of-last-year"
-	stale := map[string]map[string]string{host: {"auth": base64.StdEncoding.EncodeToString([]byte("AWS:" +
-		old))}}
+	auth := base64.StdEncoding.EncodeToString([]byte("AWS:" + old))
+	stale := map[string]map[string]string{host: {"auth": auth}}
 
 	eachDocker(t, func(t *testing.T, d docker) {
 		e := engine(t)
@@ -37,7 +39,7 @@ func TestStaleAuths(t *testing.T) {
 		checkNotUsed := func(t *testing.T) {
 			t.Helper()
 			for _, command := range []string{"push", "pull"} {
-				failure := failWithStaleAuths(t, j, d, e, command, ref)
+				failure := observeFailure(t, j, d, e, command, ref)
 				if failure.invalid != 0 || strings.Contains(failure.header, "password") {
 					t.Errorf("%s: the registry received %d invalid logins, the engine %q", command,
 						failure.invalid, failure.header)
@@ -49,11 +51,12 @@ func TestStaleAuths(t *testing.T) {
 		withAuths(t, j, stale)
 		for _, command := range []string{"push", "pull"} {
 			t.Run(command+" with the entry", func(t *testing.T) {
-				failure := failWithStaleAuths(t, j, d, e, command, ref)
+				failure := observeFailure(t, j, d, e, command, ref)
 				used := failure.invalid > 0 && strings.Contains(failure.header, old)
 				ignored := failure.calls == 0 && failure.header == "(not called)"
 				if dropsHelperError(d, command) && !used || !dropsHelperError(d, command) && !ignored {
-					t.Errorf("Docker %s: the registry received %d calls and %d invalid logins, the engine %q", d.version, failure.calls, failure.invalid, failure.header)
+					t.Errorf("Docker %s: the registry received %d calls and %d invalid logins, the engine %q",
+						d.version, failure.calls, failure.invalid, failure.header)
 				}
 			})
 		}
@@ -81,9 +84,9 @@ type failureView struct {
 	header         string // decoded X-Registry-Auth header; "(not called)" if the engine was not called
 }
 
-// failWithStaleAuths runs a push or a pull that has to fail. It records the requests of Docker's
+// observeFailure runs a push or a pull that has to fail. It records the requests of Docker's
 // CLI to its engine.
-func failWithStaleAuths(t *testing.T, j *job, d docker, engine, command, ref string) failureView {
+func observeFailure(t *testing.T, j *job, d docker, engine, command, ref string) failureView {
 	t.Helper()
 	recorder := recordAuth(t, engine)
 	aws.ResetCalls()

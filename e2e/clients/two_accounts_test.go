@@ -21,15 +21,15 @@ const spokeHost = emulator.SpokeAccount + ".dkr.ecr." + emulator.Region + ".amaz
 // account has no such role.
 func jobWithoutSpokeRole(t *testing.T) *job {
 	t.Helper()
-	return newJob(t, trustedJob(), host, spokeHost).withEnv("ECR_ROLE_TO_ASSUME",
-		"").withEnv("ECR_OIDC_ROLE", "ci")
+	j := newJob(t, trustedJob(), host, spokeHost)
+	return j.withEnv("ECR_ROLE_TO_ASSUME", "").withEnv("ECR_OIDC_ROLE", "ci")
 }
 
 // jobWithSpokeRole returns a job that can use both registries, the second one by role chaining.
 func jobWithSpokeRole(t *testing.T) *job {
 	t.Helper()
-	return newJob(t, trustedJob(), host, spokeHost).withEnv("ECR_OIDC_ROLE_"+emulator.SpokeAccount,
-		emulator.CIRole+",spoke")
+	j := newJob(t, trustedJob(), host, spokeHost)
+	return j.withEnv("ECR_OIDC_ROLE_"+emulator.SpokeAccount, emulator.CIRole+",spoke")
 }
 
 // wantSpokeDenied checks that the output contains the helper's error for the second account.
@@ -42,8 +42,8 @@ func wantSpokeDenied(t *testing.T, out string) {
 	}
 }
 
-// wantNoError checks that the output contains no error of the helper.
-func wantNoError(t *testing.T, out string) {
+// wantNoHelperError checks that the output contains no error of the helper.
+func wantNoHelperError(t *testing.T, out string) {
 	t.Helper()
 	if strings.Contains(out, "ecr-oidc: ") {
 		t.Error("the output contains an error of the helper")
@@ -59,7 +59,7 @@ func TestTwoAccountsClassicBuilder(t *testing.T) {
 		ref := host + "/app:two-accounts-" + d.major()
 		wantSpokeDenied(t, j.run(t, d.path, "build", "--tag", ref,
 			buildContext(t, j, "two-accounts"+d.major(), "scratch")))
-		wantNoError(t, j.run(t, d.path, "push", ref))
+		wantNoHelperError(t, j.run(t, d.path, "push", ref))
 		from := buildContext(t, j, "from-two-accounts"+d.major(), ref)
 		if d.major() < "23" {
 			out := j.runFails(t, d.path, "build", "--pull", from)
@@ -106,11 +106,11 @@ print(command, "done")
 	})
 	t.Run("build with the allowed entry only", func(t *testing.T) {
 		one := newJob(t, trustedJob(), host).withEnv("DOCKER_HOST", j.env["DOCKER_HOST"])
-		wantNoError(t, one.run(t, python, script, "build", ref, dir))
+		wantNoHelperError(t, one.run(t, python, script, "build", ref, dir))
 	})
 	t.Run("push and pull", func(t *testing.T) {
-		wantNoError(t, j.run(t, python, script, "push", ref))
-		wantNoError(t, j.run(t, python, script, "pull", ref))
+		wantNoHelperError(t, j.run(t, python, script, "push", ref))
+		wantNoHelperError(t, j.run(t, python, script, "pull", ref))
 		wantSpokeDenied(t, j.runFails(t, python, script, "pull", spokeHost+"/app:none"))
 	})
 }
@@ -140,9 +140,9 @@ func TestTwoAccountsPodman(t *testing.T) {
 	local := func(args ...string) []string { return append(store[:len(store):len(store)], args...) }
 
 	t.Run("local", func(t *testing.T) {
-		wantNoError(t, j.run(t, podman, local("build", "--isolation", "chroot", "--tag", ref, dir)...))
-		wantNoError(t, j.run(t, podman, local("push", ref)...))
-		wantNoError(t, j.run(t, podman, local("pull", ref)...))
+		wantNoHelperError(t, j.run(t, podman, local("build", "--isolation", "chroot", "--tag", ref, dir)...))
+		wantNoHelperError(t, j.run(t, podman, local("push", ref)...))
+		wantNoHelperError(t, j.run(t, podman, local("pull", ref)...))
 		wantSpokeDenied(t, j.runFails(t, podman, local("pull", spokeHost+"/app:none")...))
 	})
 
@@ -158,8 +158,8 @@ func TestTwoAccountsPodman(t *testing.T) {
 		}
 		t.Run("with the allowed entry only", func(t *testing.T) {
 			one := newJob(t, trustedJob(), host)
-			wantNoError(t, one.run(t, podman, remote("pull", ref)...))
-			wantNoError(t, one.run(t, podman, remote("push", ref)...))
+			wantNoHelperError(t, one.run(t, podman, remote("pull", ref)...))
+			wantNoHelperError(t, one.run(t, podman, remote("push", ref)...))
 		})
 	})
 }
