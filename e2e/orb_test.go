@@ -82,7 +82,7 @@ func newOrbJob(t *testing.T, shell []string, path string) *orbJob {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	w.Default()
+	w.AddDefaults()
 	r, _ := realRelease(t)
 	home := t.TempDir()
 	ca := filepath.Join(home, "ca.pem")
@@ -148,7 +148,7 @@ func (j *orbJob) refused(name string, given map[string]any, want string) {
 // get is a later step, in which a client asks for a registry, and as whom it was let in.
 func (j *orbJob) get(host string) (role string) {
 	j.t.Helper()
-	j.server.Reset()
+	j.server.ResetCalls()
 	out, errs, err := j.step(map[string]string{"ECR_OIDC_CACHE": "off", "ASKED": host}, `printf %s "$ASKED" | docker-credential-ecr-oidc get`)
 	if err != nil || !strings.Contains(out, `"Username":"AWS"`) {
 		j.t.Fatalf("a later step asked for %s: %v\n%s%s", host, err, out, errs)
@@ -202,7 +202,7 @@ func TestOrb(t *testing.T) {
 			t.Errorf("BASH_ENV has it twice: %s", after)
 		}
 		other := "arn:aws:iam::" + emulator.SpokeAccount + ":role/circle-pull"
-		j.server.Federate(other, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg, "org/"+emulator.CircleOrg+"/*")
+		j.server.AddFederatedRole(other, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg, "org/"+emulator.CircleOrg+"/*")
 		j.env["PULL_ROLE"] = other
 		stdout, _ = j.command("configure", map[string]any{"registries": otherHost + "/base/image", "role_arn": "$PULL_ROLE"})
 		contains(t, "configure", stdout, "Docker uses ecr-oidc for "+otherHost, "account "+emulator.SpokeAccount+" has role "+other)
