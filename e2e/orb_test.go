@@ -474,7 +474,7 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 			}
 		}
 		for want, given := range map[string]map[string]any{
-			"ecr-oidc/push: extra_build_args is --label 'x, which has an unclosed quote\n":                            {"extra_build_args": "--label 'x"},
+			"ecr-oidc/push: extra_build_args is --label 'x, which has an unclosed quote\n":                        {"extra_build_args": "--label 'x"},
 			"ecr-oidc/push: extra_build_args needs the variable NOPE, which is not set or is empty in this job\n": {"extra_build_args": "--build-arg X=$NOPE"},
 			"ecr-oidc/push: tag is empty; use a tag such as 1.0, or several separated by commas\n":                {"tag": " , "},
 			"ecr-oidc/push: tag needs the variable CIRCLE_BRANCH2, which is not set or is empty in this job\n":    {"tag": "$CIRCLE_BRANCH2"},
