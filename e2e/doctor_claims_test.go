@@ -35,7 +35,7 @@ func TestDoctorClaims(t *testing.T) {
 		"report of a registry":  {"--json", usual},
 	} {
 		report := j.doctor(t, args...)
-		j.server.Reset()
+		j.server.ResetCalls()
 		for _, hosts := range [][]string{nil, {usual}} {
 			args := append([]string{"--trust-policy", policy}, hosts...)
 			out := evaluate(report.stdout, args...)
@@ -84,7 +84,7 @@ func TestDoctorClaimsOffline(t *testing.T) {
 	}
 	maps.Copy(j.env, map[string]string{
 		"ECR_OIDC_SOURCE": "typo", "ECR_OIDC_DEBUG": "1", "ECR_OIDC_ROLE": "another",
-		"HTTPS_PROXY": j.server.Proxy(), "AWS_CONFIG_FILE": "/none",
+		"HTTPS_PROXY": j.server.ProxyURL(), "AWS_CONFIG_FILE": "/none",
 	})
 	before := snapshot(t, j.dir)
 	if got := j.doctor(t, "--claims", claims, "--trust-policy", policy, usual); got != want {

@@ -53,7 +53,7 @@ func TestDoctorJSONDocumented(t *testing.T) {
 		policy(mainBranchTrust),
 		func(t *testing.T, j *job) []string {
 			issuer := "https://oidc.circleci.com/org/" + emulator.CircleOrg
-			j.server.Federate(emulator.CircleRole, issuer, "another", "*")
+			j.server.AddFederatedRole(emulator.CircleRole, issuer, "another", "*")
 			j.onCircle(emulator.CircleJob{Ref: "refs/heads/dev"})
 			j.server.AddRole(emulator.Role{ARN: emulator.CircleRole, Trust: mainBranchTrust})
 			j.server.AddProvider(emulator.Account, issuer, emulator.CircleOrg)

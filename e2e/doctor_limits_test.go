@@ -52,7 +52,8 @@ func TestDoctorLimits(t *testing.T) {
 	for _, tt := range []struct{ stdin, args, want string }{
 		{"", "--claims claims --trust-policy policy", ""},
 		{"", "--claims long-claims --trust-policy long-policy",
-			"reading the trust policy: line 1: the policy exceeds IAM's limit of 8192 characters"},
+			"reading the trust policy: line 1: the policy exceeds IAM's limit of 8192 " +
+				"characters"},
 		{"", "--claims long-claims --trust-policy policy", "reading the claims: 1000"},
 		{"", "--claims long-claims", "reading the claims: 1000"},
 		{"", "--claims long-report", "reading the claims: 1000"},

@@ -257,12 +257,12 @@ func TestDoctorHints(t *testing.T) {
 			return nil
 		}},
 		{name: "untrusted certificate behind a proxy", arrange: func(t *testing.T, j *job) []string {
-			maps.Copy(j.env, j.server.GitHubReal(emulator.GitHubJob{}))
+			maps.Copy(j.env, j.server.GitHubRealHost(emulator.GitHubJob{}))
 			for _, name := range []string{"AWS_CA_BUNDLE", "AWS_ENDPOINT_URL_STS",
 				"AWS_ENDPOINT_URL_ECR"} {
 				delete(j.env, name)
 			}
-			j.env["HTTPS_PROXY"] = strings.Replace(j.server.Proxy(), "http://",
+			j.env["HTTPS_PROXY"] = strings.Replace(j.server.ProxyURL(), "http://",
 				"http://user:marked-password@", 1)
 			ca := newJob(t).server.CAPEM()
 			j.env["SSL_CERT_FILE"] = j.writeFile(t, "roots.pem", string(ca))
@@ -358,7 +358,7 @@ func TestDoctorCache(t *testing.T) {
 			return nil
 		}},
 		{name: "usable password, AWS does not respond",
-			options: emulator.Options{Sessions: time.Second},
+			options: emulator.Options{SessionTTL: time.Second},
 			arrange: func(t *testing.T, j *job) []string {
 				j.cachePassword(t)
 				j.server.Fail("sts", emulator.Fault{Status: 503})
@@ -367,7 +367,7 @@ func TestDoctorCache(t *testing.T) {
 				return nil
 			}},
 		{name: "expired password",
-			options: emulator.Options{TokenLife: 15*time.Minute + 2*time.Second},
+			options: emulator.Options{PasswordTTL: 15*time.Minute + 2*time.Second},
 			arrange: func(t *testing.T, j *job) []string {
 				j.cachePassword(t)
 				j.waitForDoctor(t, "no longer returns it")

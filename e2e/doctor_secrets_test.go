@@ -28,7 +28,7 @@ func TestDoctorSanitizesText(t *testing.T) {
 		t.Fatal(err)
 	}
 	quoted := string(b)
-	j.onGitHub(emulator.GitHubJob{Sub: "repo:" + unsafe, Claims: map[string]any{
+	j.onGitHub(emulator.GitHubJob{Subject: "repo:" + unsafe, Claims: map[string]any{
 		"workflow":       unsafe,
 		"name " + unsafe: []any{unsafe, map[string]any{unsafe: unsafe}},
 	}})

@@ -276,16 +276,16 @@ func TestDoctorIgnoresCache(t *testing.T) {
 			t.Fatalf("%+v", out)
 		}
 		requireCalls(t, j.server, 1, 1, 1)
-		j.server.Reset()
+		j.server.ResetCalls()
 	}
 	j.cachePassword(t) // doctor cached no password
 	requireCalls(t, j.server, 1, 1, 1)
-	j.server.Reset()
+	j.server.ResetCalls()
 	if out := j.doctor(t); out.code != 0 {
 		t.Fatalf("%+v", out)
 	}
 	requireCalls(t, j.server, 1, 1, 1)
-	j.server.Reset()
+	j.server.ResetCalls()
 
 	j = newDoctorJob(t, emulator.Options{})
 	j.trustOtherRepository()
@@ -293,14 +293,14 @@ func TestDoctorIgnoresCache(t *testing.T) {
 		t.Fatalf("%+v", out)
 	}
 	requireCalls(t, j.server, 1, 1, 0)
-	j.server.Reset()
+	j.server.ResetCalls()
 	j.trustMainBranch()
 	j.cachePassword(t) // doctor cached no failure
 	requireCalls(t, j.server, 1, 1, 1)
 
 	j = newDoctorJob(t, emulator.Options{})
 	j.cacheFailure(t)
-	j.server.Reset()
+	j.server.ResetCalls()
 	out := j.doctor(t)
 	requireCalls(t, j.server, 1, 1, 1)
 	stdout, _, err := j.get(usual) // returns the cached failure

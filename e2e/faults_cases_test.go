@@ -72,7 +72,7 @@ func faultCases() []faultCase {
 		{name: "hangs", fault: emulator.Fault{Hang: true}, retryable: true, slow: true,
 			oidc: late, sts: late, ecr: late},
 		{name: "hangs after its headers",
-			fault: emulator.Fault{HangAfter: true}, retryable: true, slow: true,
+			fault: emulator.Fault{HangAfterHeaders: true}, retryable: true, slow: true,
 			oidc: late, sts: late, ecr: late},
 		{name: "drips",
 			fault: emulator.Fault{Drip: 100 * time.Millisecond}, retryable: true, slow: true,

@@ -34,13 +34,13 @@ func TestInstallLater(t *testing.T) {
 			contains(t, "stderr", stderr, other+" is not on PATH")
 			i.env["PATH"] += ":" + other
 			_, stderr = i.good(append(args, "--dir", other)...)
-			contains(t, "stderr", stderr, "PATH finds "+i.dir+"/"+program+" before "+other+"/"+program)
+			contains(t, "stderr", stderr, "PATH has "+i.dir+"/"+program+" before "+other+"/"+program)
 		})
 		t.Run("GitHub Actions", func(t *testing.T) {
 			i := newInstallation(t, shell, box)
 			i.env["GITHUB_ACTIONS"], i.env["GITHUB_PATH"] = "true", filepath.Join(i.home, "path")
 			stdout, stderr := i.good(args...)
-			contains(t, "stdout", stdout, i.dir+" is on PATH in this job's later steps\n")
+			contains(t, "stdout", stdout, i.dir+" is on PATH in later steps of this job\n")
 			if got := read(i.env["GITHUB_PATH"]); got != i.dir+"\n" || strings.Contains(stderr, "PATH") {
 				t.Errorf("GITHUB_PATH has %q; it says %s", got, stderr)
 			}
@@ -77,8 +77,8 @@ func TestInstallDirInjection(t *testing.T) {
 		box := toolbox(t, "curl", sums)
 		script := installScript(t)
 		const (
-			control   = "the path of the directory contains a control character; name another with --dir"
-			separator = "the directory is .*; its path cannot contain a quote or a colon; name another with --dir"
+			control   = "the path of the directory contains a control character; specify another with --dir"
+			separator = "the directory is .*; its path must not contain a quote or a colon; specify another with --dir"
 		)
 		for _, tt := range []struct{ name, cwd, dir, want string }{
 			{"a quote in --dir", "", "it's/bin", separator},

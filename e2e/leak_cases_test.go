@@ -104,12 +104,12 @@ func leakCases() map[string]leakCase {
 			act: func(j *leakJob) { j.refresh(func() {}) }},
 		"refresh fails": {arrange: func(j *leakJob) { j.ttl = time.Second },
 			act: func(j *leakJob) {
-				j.refresh(func() { j.server.Heal(); j.echo("oidc", 503) })
+				j.refresh(func() { j.server.ClearFaults(); j.echo("oidc", 503) })
 			}},
 		"refresh is refused": {arrange: func(j *leakJob) { j.ttl = time.Second },
 			act: func(j *leakJob) {
 				j.refresh(func() {
-					j.server.Heal()
+					j.server.ClearFaults()
 					j.addFault("sts", emulator.Fault{Status: 403, Code: "AccessDenied",
 						Message: j.received("sts")})
 				})
@@ -261,7 +261,7 @@ func leakCases() map[string]leakCase {
 		"proxy with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
 			j.env["HTTPS_PROXY"] = "http://user:marked-password@127.0.0.1:1"
-			maps.Copy(j.env, j.server.GitHubReal(emulator.GitHubJob{})) // a proxy is not used for loopback
+			maps.Copy(j.env, j.server.GitHubRealHost(emulator.GitHubJob{})) // a proxy is not used for loopback
 		}, act: func(j *leakJob) { j.fail(usual, "get") }},
 		// The cases of doctor alone: what a report could quote.
 		"CircleCI, expired": {arrange: func(j *leakJob) {
@@ -391,8 +391,8 @@ sso_start_url = https://acme.awsapps.com/start
 	j.env["USERPROFILE"] = j.env["HOME"]
 	j.env["AWS_ENDPOINT_URL_SSO"], j.env["AWS_ENDPOINT_URL_SSO_OIDC"] = j.server.URL("sso"), j.server.URL("sso-oidc")
 	j.server.AddRole(emulator.Role{ARN: developer, Pull: []string{"app*"}})
-	j.server.AddSSO(access, emulator.Account, "Developer", developer)
-	j.server.AddSSORefresh(refresh, access)
+	j.server.AddSSOAssignment(access, emulator.Account, "Developer", developer)
+	j.server.AddSSORefreshToken(refresh, access)
 	for _, secret := range []string{access, refresh, client} {
 		j.addSecret(secret)
 		j.allowed[secret] = filepath.Join(j.env["HOME"], ".aws", "sso", "cache")

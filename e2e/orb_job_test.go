@@ -31,7 +31,7 @@ func newOrbJob(t *testing.T, shell []string, path string) *orbJob {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	w.Default()
+	w.AddDefaults()
 	r, _ := realRelease()
 	home := t.TempDir()
 	ca := filepath.Join(home, "ca.pem")
@@ -97,7 +97,7 @@ func (j *orbJob) refused(name string, given map[string]any, want string) {
 // get is a later step, in which a client asks for a registry, and as whom it was let in.
 func (j *orbJob) get(host string) (role string) {
 	j.t.Helper()
-	j.server.Reset()
+	j.server.ResetCalls()
 	out, errs, err := j.step(map[string]string{"ECR_OIDC_CACHE": "off", "ASKED": host}, `printf %s "$ASKED" | docker-credential-ecr-oidc get`)
 	if err != nil || !strings.Contains(out, `"Username":"AWS"`) {
 		j.t.Fatalf("a later step asked for %s: %v\n%s%s", host, err, out, errs)

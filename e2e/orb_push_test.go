@@ -47,7 +47,7 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 			}
 			return names, string(b)
 		}
-		ours := []string{"Install " + program, "Let Docker ask " + program, "Build and push"}
+		ours := []string{"Install " + program, "Configure " + program, "Build and push"}
 		names, docker := run(map[string]any{"image": image, "version": released})
 		sha := j.env["CIRCLE_SHA1"]
 		if want := "build|--tag|" + usual + "/app:" + sha + "|--|.\npush|--|" + usual + "/app:" + sha + "\n"; docker != want {
@@ -75,10 +75,10 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 			}
 		}
 		for want, given := range map[string]map[string]any{
-			"ecr-oidc/push: extra_build_args is --label 'x, in which a quote is open\n":                            {"extra_build_args": "--label 'x"},
-			"ecr-oidc/push: extra_build_args needs the variable NOPE, which is not set in this job, or is empty\n": {"extra_build_args": "--build-arg X=$NOPE"},
-			"ecr-oidc/push: tag names none; one is like 1.0, and several are separated by commas\n":                {"tag": " , "},
-			"ecr-oidc/push: tag needs the variable CIRCLE_BRANCH2, which is not set in this job, or is empty\n":    {"tag": "$CIRCLE_BRANCH2"},
+			"ecr-oidc/push: extra_build_args is --label 'x, which has an unclosed quote\n":                        {"extra_build_args": "--label 'x"},
+			"ecr-oidc/push: extra_build_args needs the variable NOPE, which is not set or is empty in this job\n": {"extra_build_args": "--build-arg X=$NOPE"},
+			"ecr-oidc/push: tag is empty; use a tag such as 1.0, or several separated by commas\n":                {"tag": " , "},
+			"ecr-oidc/push: tag needs the variable CIRCLE_BRANCH2, which is not set or is empty in this job\n":    {"tag": "$CIRCLE_BRANCH2"},
 		} {
 			given["image"] = image
 			steps := orbSteps(t, "jobs", "push", given)
@@ -138,8 +138,8 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 			if docker != want {
 				t.Errorf("for the branch %q docker was run\n%swant\n%s", branch, docker, want)
 			}
-			const refused = "ecr-oidc/push: tag has $CIRCLE_BRANCH, which is not a tag in this job; allowed are " +
-				"letters, digits, _ . - (. - not first)\n"
+			const refused = "ecr-oidc/push: tag has $CIRCLE_BRANCH, which is not a valid tag in this job; allowed are " +
+				"letters, digits, _ . - (not . or - first)\n"
 			if want == "" && complaint != refused {
 				t.Errorf("for the branch %q it says %q, want %q", branch, complaint, refused)
 			}
@@ -164,8 +164,8 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 			if tt.want != "" {
 				tt.want = program + "|configure|" + tt.want + "\n"
 			}
-			const refused = "ecr-oidc/configure: registries has " + host + "/app-$CIRCLE_BRANCH, and a value " +
-				"in it contains a separator; write out each registry and role\n"
+			const refused = "ecr-oidc/configure: registries has " + host + "/app-$CIRCLE_BRANCH, and the " +
+				"value of a variable in it contains a separator; list each registry and role\n"
 			if made != tt.want || tt.want == "" && complaint != refused {
 				t.Errorf("for the branch %q it ran %q and says %q, want %q", tt.branch, made, complaint, tt.want)
 			}

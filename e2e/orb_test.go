@@ -78,7 +78,7 @@ func TestOrb(t *testing.T) {
 		stdout, stderr := j.command("install", map[string]any{"version": released})
 		contains(t, "install", stdout, "installed "+bin+"/"+program)
 		if readsBashEnv {
-			contains(t, "install", stdout, bin+" is on PATH in this job's later steps")
+			contains(t, "install", stdout, bin+" is on PATH in later steps of this job")
 		} else if strings.Contains(stdout+stderr, "PATH in") {
 			t.Errorf("install says\n%s%s", stdout, stderr)
 		}
@@ -98,7 +98,7 @@ func TestOrb(t *testing.T) {
 			t.Errorf("BASH_ENV has it twice: %s", after)
 		}
 		other := "arn:aws:iam::" + emulator.SpokeAccount + ":role/circle-pull"
-		j.server.Federate(other, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg, "org/"+emulator.CircleOrg+"/*")
+		j.server.AddFederatedRole(other, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg, "org/"+emulator.CircleOrg+"/*")
 		j.env["PULL_ROLE"] = other
 		stdout, _ = j.command("configure", map[string]any{"registries": otherHost + "/base/image", "role_arn": "$PULL_ROLE"})
 		contains(t, "configure", stdout, "Docker uses ecr-oidc for "+otherHost, "account "+emulator.SpokeAccount+" has role "+other)
@@ -181,14 +181,14 @@ func TestOrbConfigure(t *testing.T) {
 			given map[string]any
 			want  string
 		}{
-			{map[string]any{"registries": ""}, "registries names none; one is like .*"},
-			{map[string]any{"registries": "\n"}, "registries names none; one is like .*"},
+			{map[string]any{"registries": ""}, "registries is empty; use a registry such as .*"},
+			{map[string]any{"registries": "\n"}, "registries is empty; use a registry such as .*"},
 			{map[string]any{"registries": "$HOSTS"},
-				`registries has \$HOSTS, and a value in it contains a separator; .*`},
-			{map[string]any{"registries": "a.example="}, "registries has a.example=, without a role behind the ="},
-			{map[string]any{"registries": "$NOPE.dkr.ecr.$ECR_REGION.amazonaws.com"}, "registries needs the variable NOPE, which is not set in this job, or is empty"},
-			{map[string]any{"registries": "a.example", "role_arn": "$DEPLOY_ROLE"}, "role_arn needs the variable DEPLOY_ROLE, which is not set in this job, or is empty"},
-			{map[string]any{"registries": "a.example", "role_arn": "${ROLE:-x}"}, `role_arn has \$\{ROLE:-x\}; a variable's name is all that can be between the braces`},
+				`registries has \$HOSTS, and the value of a variable in it contains a separator; .*`},
+			{map[string]any{"registries": "a.example="}, "registries has a.example=, which has no role after ="},
+			{map[string]any{"registries": "$NOPE.dkr.ecr.$ECR_REGION.amazonaws.com"}, "registries needs the variable NOPE, which is not set or is empty in this job"},
+			{map[string]any{"registries": "a.example", "role_arn": "$DEPLOY_ROLE"}, "role_arn needs the variable DEPLOY_ROLE, which is not set or is empty in this job"},
+			{map[string]any{"registries": "a.example", "role_arn": "${ROLE:-x}"}, `role_arn has \$\{ROLE:-x\}; only a variable name is allowed between the braces`},
 			{map[string]any{"registries": "a.example", "docker_config": "relative"}, "docker_config is relative; it must begin with /"},
 		} {
 			j.refused("configure", tt.given, tt.want)
@@ -202,7 +202,7 @@ func TestOrbConfigure(t *testing.T) {
 			t.Error(err)
 		}
 		os.Remove(filepath.Join(box, program))
-		j.refused("configure", map[string]any{"registries": "a.example"}, program+" is not on PATH; run this orb's install before, into a directory of PATH where steps have no bash")
+		j.refused("configure", map[string]any{"registries": "a.example"}, program+" is not on PATH; run this orb's command install first; without bash, set install_dir to a directory of PATH")
 	})
 }
 
@@ -293,8 +293,8 @@ func TestOrbInstallDir(t *testing.T) {
 		contains(t, "install", stdout, "installed "+filepath.Join(j.home, ".local", "bin", program))
 		// The one named.
 		named := filepath.Join(j.home, "it's")
-		j.refused("install", map[string]any{"version": released, "install_dir": named}, "the directory is .*; its path cannot contain a quote or a colon; name another with --dir")
-		j.refused("install", map[string]any{"version": released, "install_dir": "$HOME/bin"}, `the directory begins with \$ or ~, which nothing has expanded; write the path out`)
+		j.refused("install", map[string]any{"version": released, "install_dir": named}, "the directory is .*; its path must not contain a quote or a colon; specify another with --dir")
+		j.refused("install", map[string]any{"version": released, "install_dir": "$HOME/bin"}, `the directory begins with \$ or ~, which is not expanded; use an absolute path`)
 		named = filepath.Join(j.home, "with space")
 		stdout, _ = j.command("install", map[string]any{"version": released, "install_dir": named})
 		contains(t, "install", stdout, "installed "+filepath.Join(named, program))
@@ -306,6 +306,6 @@ func TestOrbInstallDir(t *testing.T) {
 		}
 		// The default is the orb's own version, which a mirror has; it has no latest.
 		j.command("install", nil)
-		j.refused("install", map[string]any{"version": "latest"}, "a mirror has no latest version; name one with --version or ECR_OIDC_VERSION")
+		j.refused("install", map[string]any{"version": "latest"}, "a mirror has no latest version; specify one with --version or ECR_OIDC_VERSION")
 	})
 }

@@ -71,7 +71,7 @@ func TestSetupOtherCIs(t *testing.T) {
 		}
 		loadYAML(t, filepath.Join(e.dir, "pipeline.yml"), &pipeline)
 		push := func(j emulator.BuildkiteJob) (*exampleJob, error) {
-			r := e.job(e.server.BuildkiteReal(j))
+			r := e.job(e.server.BuildkiteRealHost(j))
 			maps.Copy(r.env, pipeline.Steps[0].Env)
 			if err := r.checkout(); err != nil {
 				t.Fatal(err)

@@ -19,7 +19,7 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 			t.Errorf("main.tf has no output %s", name)
 		}
 	}
-	r, err := e.github("build.yml", emulator.GitHubJob{Immutable: true})
+	r, err := e.github("build.yml", emulator.GitHubJob{ImmutableSubject: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,12 +31,12 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 	}
 	r.onlyHelpers(registry)
 	r.keyless()
-	e.rerun("build.yml", emulator.GitHubJob{Immutable: true}, "sha-"+commit)
+	e.rerun("build.yml", emulator.GitHubJob{ImmutableSubject: true}, "sha-"+commit)
 	for subject, job := range map[string]emulator.GitHubJob{
-		"repo:acme@123456/app@456789:ref:refs/heads/feature": {Ref: "refs/heads/feature", Immutable: true},
-		"repo:acme@123456/app@456789:pull_request":           {Event: "pull_request", Immutable: true},
+		"repo:acme@123456/app@456789:ref:refs/heads/feature": {Ref: "refs/heads/feature", ImmutableSubject: true},
+		"repo:acme@123456/app@456789:pull_request":           {Event: "pull_request", ImmutableSubject: true},
 		"repo:acme/app:ref:refs/heads/main":                  {}, // somebody else's, of the same name: that has no ids, or others
-		"repo:acme@123456/app@999:ref:refs/heads/main":       {Immutable: true, Claims: map[string]any{"repository_id": "999"}},
+		"repo:acme@123456/app@999:ref:refs/heads/main":       {ImmutableSubject: true, Claims: map[string]any{"repository_id": "999"}},
 	} {
 		_, err := e.github("build.yml", job)
 		e.refusedFor(err, "AWS refused role gha-app in 123456789012", `for "`+subject+`"`, "AccessDenied")
@@ -62,9 +62,9 @@ func TestSetupReusableWorkflow(t *testing.T) {
 	try := func(keys []string) {
 		t.Helper()
 		for _, job := range []emulator.GitHubJob{
-			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {Immutable: true}, {Environment: "production"},
+			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {ImmutableSubject: true}, {Environment: "production"},
 		} {
-			job.SubjectOf = keys
+			job.SubjectClaims = keys
 			r, err := e.github("caller.yml", job)
 			if err != nil {
 				t.Error(err)
@@ -78,16 +78,16 @@ func TestSetupReusableWorkflow(t *testing.T) {
 			job  emulator.GitHubJob
 			want string // in the subject
 		}{
-			{emulator.GitHubJob{CalledFrom: feature}, "repo:acme/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{CalledFrom: feature, Immutable: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
-			{emulator.GitHubJob{CalledFrom: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
+			{emulator.GitHubJob{ReusableWorkflow: feature}, "repo:acme/app:ref:refs/heads/main"},
+			{emulator.GitHubJob{ReusableWorkflow: feature, ImmutableSubject: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
+			{emulator.GitHubJob{ReusableWorkflow: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
 			{emulator.GitHubJob{Repository: "acme-evil/app"}, "repo:acme-evil/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{Immutable: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
+			{emulator.GitHubJob{ImmutableSubject: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
 		} {
-			tt.job.SubjectOf = keys
+			tt.job.SubjectClaims = keys
 			want := `for "` + tt.want
 			if keys != nil {
-				called := tt.job.CalledFrom
+				called := tt.job.ReusableWorkflow
 				if called == "" {
 					called = main
 				}

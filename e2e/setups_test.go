@@ -43,7 +43,7 @@ func TestSetupGitHubActions(t *testing.T) {
 		"repo:acme/app:ref:refs/heads/feature":            {Ref: "refs/heads/feature"},
 		"repo:acme/app:pull_request":                      {Event: "pull_request", Ref: "refs/pull/7/merge"},
 		"repo:acme/app:environment:production":            {Environment: "production"},
-		"repo:acme@123456/app@456789:ref:refs/heads/main": {Immutable: true},
+		"repo:acme@123456/app@456789:ref:refs/heads/main": {ImmutableSubject: true},
 		"repo:acme-evil/app:ref:refs/heads/main":          {Repository: "acme-evil/app"},
 	} {
 		_, err := e.github("push.yml", job)
@@ -75,7 +75,7 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	r.keyless()
 
 	// Back and forth, from the cache: each is answered with its own password, and the registry would refuse the other's.
-	e.server.Reset()
+	e.server.ResetCalls()
 	for range 2 {
 		for tag, env := range map[string]map[string]string{staging: asStaging, production: asProduction} {
 			if err := r.exec(env, "docker", "push", tag); err != nil {
@@ -139,7 +139,7 @@ func TestSetupCircleCI(t *testing.T) {
 	command := func(r *exampleJob) { r.command(job) }
 	good := func(what string, env map[string]string, before ...func(*exampleJob)) (r *exampleJob, asked string) {
 		t.Helper()
-		e.server.Reset()
+		e.server.ResetCalls()
 		r, err := e.circleci("config.yml", env, before...)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -211,7 +211,7 @@ func TestSetupOrbExample(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(e.dir, "config.yml"), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e.server.SetImmutable(emulator.Account, emulator.Region, "app", true)
+	e.server.SetImmutableTags(emulator.Account, emulator.Region, "app", true)
 	for _, sha := range []string{commit, strings.Repeat("1", 40)} {
 		r, err := e.circleci("config.yml", e.server.Circle(job), func(r *exampleJob) { r.env["CIRCLE_SHA1"] = sha })
 		if err != nil {
@@ -252,7 +252,7 @@ func TestSetupGitHubTerraform(t *testing.T) {
 		"repo:acme/app:ref:refs/heads/v1":               {Ref: "refs/heads/v1"},
 		"repo:acme/app:ref:refs/tags/nightly":           {Ref: "refs/tags/nightly"},
 		"repo:acme/app:pull_request":                    {Event: "pull_request"},
-		"repo:acme@123456/app@456789:ref:refs/tags/v1":  {Ref: "refs/tags/v1", Immutable: true},
+		"repo:acme@123456/app@456789:ref:refs/tags/v1":  {Ref: "refs/tags/v1", ImmutableSubject: true},
 		"repo:acme/app-evil:ref:refs/heads/main":        {Repository: "acme/app-evil"},
 		"repo:acme/app:environment:refs/heads/main":     {Environment: "refs/heads/main"},
 		"repo:acme/app:ref:refs/heads/main-but-another": {Ref: "refs/heads/main-but-another"},
@@ -271,11 +271,11 @@ func (e *example) rerun(file string, job emulator.GitHubJob, tag string) {
 	}
 	_, err := e.github(file, job)
 	e.refusedFor(err, "TAG_INVALID", said[1]+tag+said[2])
-	e.server.SetImmutable(emulator.Account, emulator.Region, "app", false)
+	e.server.SetImmutableTags(emulator.Account, emulator.Region, "app", false)
 	if _, err := e.github(file, job); err != nil {
 		e.t.Errorf("with mutable tags: %v", err)
 	}
-	e.server.SetImmutable(emulator.Account, emulator.Region, "app", true)
+	e.server.SetImmutableTags(emulator.Account, emulator.Region, "app", true)
 }
 
 // TestSetupCircleCIAccessKeys runs examples/circleci-access-keys: the keys of a user assume the
@@ -293,7 +293,7 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 	const tag, role = registry + "/app:" + commit, " arn:aws:iam::123456789012:role/app-push"
 	push := func(file string, env map[string]string, assumed string) {
 		t.Helper()
-		e.server.Reset()
+		e.server.ResetCalls()
 		r, err := e.circleci(file, env)
 		if err != nil {
 			t.Fatal(err)

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// docs/clients.md says which versions were tried: those that packaging/tools builds. The tests that it names are there.
+// TestDocsClients checks that docs/clients.md names the versions in packaging/tools, and only tests
+// that exist.
 func TestDocsClients(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)
@@ -42,7 +43,7 @@ func TestDocsClients(t *testing.T) {
 	}
 	for _, m := range regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(docs, -1) {
 		if !strings.Contains(tests.String(), "func "+m[1]+"(") {
-			t.Errorf("there is no %s", m[1])
+			t.Errorf("docs/clients.md names %s, which does not exist", m[1])
 		}
 	}
 }

@@ -1,11 +1,11 @@
 //go:build clients
 
-// Package clients is the second tier of tests: Docker, Podman, Skopeo and the like
-// push and pull through our binary, under the real host names of AWS and of the
-// CIs. It runs inside e2e/clients/enter.sh; e2e/clients/run.sh does all of it.
+// Package clients tests the helper with real clients: Docker, Podman, Skopeo and others. They push
+// and pull under the real host names of AWS and the CIs. The tests run in the namespaces of
+// e2e/clients/enter.sh; e2e/clients/run.sh does everything.
 //
-// A program that is not there is skipped by name, unless ECR_OIDC_CLIENTS_REQUIRE
-// names it.
+// Tests of programs that are not installed are skipped, unless ECR_OIDC_CLIENTS_REQUIRE contains
+// the program's name.
 package clients
 
 import (
@@ -33,15 +33,16 @@ const (
 	role = emulator.CIRole
 )
 
-// aws is the emulator that every name in the namespace's /etc/hosts leads to.
+// aws is the emulator. The namespace's /etc/hosts maps all services to it.
 var aws *emulator.Server
 
+// skipped are the skipped tests with their reasons.
 var skipped []string
 
 func TestMain(m *testing.M) {
 	bundle := os.Getenv("CLIENTS_CA")
 	if bundle == "" {
-		fmt.Fprintln(os.Stderr, "these tests need the namespace of e2e/clients/enter.sh: use e2e/clients/run.sh")
+		fmt.Fprintln(os.Stderr, "these tests need the namespaces of e2e/clients/enter.sh; run e2e/clients/run.sh")
 		os.Exit(2)
 	}
 	code, err := run(m, bundle)
@@ -54,12 +55,13 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M, bundle string) (int, error) {
 	var err error
-	if aws, err = emulator.Start(emulator.Options{Addr: net.JoinHostPort(os.Getenv("CLIENTS_IP"), "443")}); err != nil {
+	if aws, err = emulator.Start(emulator.Options{Addr: net.JoinHostPort(os.Getenv("CLIENTS_IP"),
+		"443")}); err != nil {
 		return 0, err
 	}
 	defer aws.Close()
-	aws.Default()
-	// The file is bind-mounted: it has to stay the same file.
+	aws.AddDefaults()
+	// Append to the file: it is bind-mounted and cannot be replaced.
 	f, err := os.OpenFile(bundle, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return 0, err
@@ -78,16 +80,18 @@ func run(m *testing.M, bundle string) (int, error) {
 	return code, nil
 }
 
-// need skips a test, loudly, when a program is absent.
+// need returns the path of a program, or skips the test if it is not installed.
 func need(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
-		skip(t, program, "not installed here")
+		skip(t, program, "not installed")
 	}
 	return path
 }
 
+// skip skips a test because of a missing program, or fails it if ECR_OIDC_CLIENTS_REQUIRE contains
+// the program.
 func skip(t *testing.T, what, reason string) {
 	t.Helper()
 	if slices.Contains(strings.Split(os.Getenv("ECR_OIDC_CLIENTS_REQUIRE"), ","), what) {
@@ -97,10 +101,9 @@ func skip(t *testing.T, what, reason string) {
 	t.Skipf("%s: %s", what, reason)
 }
 
-// job is one job of a CI: its variables, its home, and our binary configured
-// as README says.
+// job is a CI job with its variables and its home. The helper is registered with Docker as in README.
 type job struct {
-	dir string // home, temporary folder and scratch below it
+	dir string // contains the home and the temporary directories
 	env map[string]string
 }
 
@@ -121,21 +124,23 @@ func newJob(t *testing.T, ci map[string]string, registries ...string) *job {
 			t.Fatal(err)
 		}
 	}
-	j.ok(t, "docker-credential-ecr-oidc", append([]string{"configure"}, registries...)...)
+	j.run(t, "docker-credential-ecr-oidc", append([]string{"configure"}, registries...)...)
 	return j
 }
 
-// trusted is a job of the repository and branch that the role trusts;
-// untrusted one of a pull request there.
-func trusted() map[string]string {
-	return aws.GitHubReal(emulator.GitHubJob{Repository: "acme/app", Ref: "refs/heads/main"})
+// trustedJob returns the environment of a GitHub job that the role trusts.
+func trustedJob() map[string]string {
+	return aws.GitHubRealHost(emulator.GitHubJob{Repository: "acme/app", Ref: "refs/heads/main"})
 }
 
-func untrusted() map[string]string {
-	return aws.GitHubReal(emulator.GitHubJob{Repository: "acme/app", Ref: "refs/pull/7/merge", Event: "pull_request"})
+// untrustedJob returns the environment of a job of a pull request, which the role does not trust.
+func untrustedJob() map[string]string {
+	return aws.GitHubRealHost(emulator.GitHubJob{Repository: "acme/app", Ref: "refs/pull/7/merge",
+		Event: "pull_request"})
 }
 
-func circle() map[string]string {
+// circleCIJob returns the environment of a CircleCI job with a role that trusts it.
+func circleCIJob() map[string]string {
 	ci := aws.Circle(emulator.CircleJob{})
 	ci["ECR_ROLE_TO_ASSUME"] = emulator.CircleRole
 	return ci
@@ -146,16 +151,17 @@ func (j *job) dockerConfig() string { return filepath.Join(j.home(), ".docker", 
 
 func (j *job) scratch(name string) string { return filepath.Join(j.env["TMPDIR"], name) }
 
-// with returns the same job with one more variable.
-func (j *job) with(key, value string) *job {
+// withEnv returns a copy of the job with another variable.
+func (j *job) withEnv(key, value string) *job {
 	c := *j
 	c.env = maps.Clone(j.env)
 	c.env[key] = value
 	return &c
 }
 
-// counted has the same job's calls of our binary noted, each as "get HOST by CLIENT".
-func counted(t *testing.T, j *job) (*job, func() []string) {
+// withCallLog returns a copy of the job that logs the calls of the helper, and a function that
+// returns them as "get HOST by CLIENT".
+func withCallLog(t *testing.T, j *job) (*job, func() []string) {
 	t.Helper()
 	const name = "docker-credential-ecr-oidc"
 	dir, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
@@ -164,7 +170,7 @@ read -r server
 echo "$1 $server by $(cat /proc/$PPID/comm)" >>%s
 printf %%s "$server" | exec %s "$@"
 `, log, need(t, name)), 0o755))
-	return j.with("PATH", dir+":"+j.env["PATH"]), func() []string {
+	return j.withEnv("PATH", dir+":"+j.env["PATH"]), func() []string {
 		b, err := os.ReadFile(log)
 		if os.IsNotExist(err) {
 			return nil
@@ -174,10 +180,10 @@ printf %%s "$server" | exec %s "$@"
 	}
 }
 
-// ok runs a command that has to succeed, and returns what it printed.
-func (j *job) ok(t *testing.T, name string, args ...string) string {
+// run runs a command that has to succeed, and returns its output.
+func (j *job) run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := j.try("", name, args...)
+	out, err := j.exec("", name, args...)
 	t.Logf("$ %s %s\n%s", filepath.Base(name), strings.Join(args, " "), out)
 	if err != nil {
 		t.Fatal(err)
@@ -185,18 +191,20 @@ func (j *job) ok(t *testing.T, name string, args ...string) string {
 	return out
 }
 
-// refused runs a command that has to fail, and returns what a person sees.
-func (j *job) refused(t *testing.T, name string, args ...string) string {
+// runFails runs a command that has to fail because the role does not trust the job, and returns its
+// output.
+func (j *job) runFails(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := j.try("", name, args...)
+	out, err := j.exec("", name, args...)
 	t.Logf("$ %s %s\n%s[%v]", filepath.Base(name), strings.Join(args, " "), out, err)
 	if err == nil {
-		t.Fatal("succeeded, though the role does not trust this job")
+		t.Fatal("succeeded, although the role does not trust the job")
 	}
 	return out
 }
 
-func (j *job) try(stdin, name string, args ...string) (string, error) {
+// exec runs a command in the environment of the job. It returns stdout and stderr together.
+func (j *job) exec(stdin, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -213,24 +221,25 @@ func (j *job) try(stdin, name string, args ...string) (string, error) {
 	return string(out), err
 }
 
-type answer struct{ ServerURL, Username, Secret string }
+// credentials is the output of get.
+type credentials struct{ ServerURL, Username, Secret string }
 
-// get asks our binary as Docker would.
-func (j *job) get(server string) (answer, error) {
-	out, err := j.try(server, "docker-credential-ecr-oidc", "get")
+// get runs the helper's get, as Docker does.
+func (j *job) get(server string) (credentials, error) {
+	out, err := j.exec(server, "docker-credential-ecr-oidc", "get")
 	if err != nil {
-		return answer{}, fmt.Errorf("%w: %s", err, out)
+		return credentials{}, fmt.Errorf("%w: %s", err, out)
 	}
-	var a answer
+	var a credentials
 	if err := json.Unmarshal([]byte(out), &a); err != nil {
-		return answer{}, fmt.Errorf("%w: %q", err, out)
+		return credentials{}, fmt.Errorf("%w: %q", err, out)
 	}
 	return a, nil
 }
 
-// leftNothing fails the test if the job's home, its Docker configuration or its
-// temporary folders hold the password, the token's bearer or a JWT.
-func (j *job) leftNothing(t *testing.T, password string) {
+// checkNoSecrets checks that no file in the job's directories contains the password, the request
+// token or a JWT.
+func (j *job) checkNoSecrets(t *testing.T, password string) {
 	t.Helper()
 	secrets := map[string][]byte{
 		"password":         []byte(password),
@@ -252,7 +261,7 @@ func (j *job) leftNothing(t *testing.T, password string) {
 		files++
 		for what, s := range secrets {
 			if bytes.Contains(b, s) {
-				t.Errorf("%s holds the %s", path, what)
+				t.Errorf("%s contains the %s", path, what)
 			}
 		}
 		return nil
@@ -263,8 +272,8 @@ func (j *job) leftNothing(t *testing.T, password string) {
 	t.Logf("no secret in %d files", files)
 }
 
-// asked fails the test unless exactly so many calls were made.
-func asked(t *testing.T, tokens, sts, ecr int) {
+// wantCalls checks the numbers of calls for tokens, to STS and to ECR.
+func wantCalls(t *testing.T, tokens, sts, ecr int) {
 	t.Helper()
 	for _, c := range []struct {
 		service string

@@ -9,34 +9,35 @@ import (
 	"time"
 )
 
-// end is where packets arrive; it loses the one that it is told to.
-type end struct {
+// receiver records the packets that it receives. It fails for one of them.
+type receiver struct {
 	got  []string
 	at   []time.Duration
 	from time.Time
 	lose string
 }
 
-func (e *end) Write(b []byte) (int, error) {
-	if string(b) == e.lose {
+func (r *receiver) Write(b []byte) (int, error) {
+	if string(b) == r.lose {
 		return 0, errors.New("no buffer space available")
 	}
-	e.got, e.at = append(e.got, string(b)), append(e.at, time.Since(e.from))
+	r.got, r.at = append(r.got, string(b)), append(r.at, time.Since(r.from))
 	return len(b), nil
 }
 
-// Each packet arrives whole, in order, and just the delay after it was sent, those too that are sent while others are on
-// their way. One that is lost does not hold up the next.
+// TestRelay checks that packets arrive complete, in order and exactly with the delay, also if
+// several are under way, and that a lost packet does not delay the next one.
 func TestRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const delay = 30 * time.Millisecond
 		from, sender := io.Pipe()
-		to := &end{from: time.Now(), lose: "lost"}
+		to := &receiver{from: time.Now(), lose: "lost"}
 		go func() {
 			for _, p := range []struct {
 				wait time.Duration
 				data string
-			}{{0, "one"}, {0, "two"}, {10 * time.Millisecond, "three"}, {time.Millisecond, "lost"}, {time.Minute, "four"}} {
+			}{{0, "one"}, {0, "two"}, {10 * time.Millisecond, "three"}, {time.Millisecond, "lost"},
+				{time.Minute, "four"}} {
 				time.Sleep(p.wait)
 				sender.Write([]byte(p.data))
 			}
@@ -46,7 +47,8 @@ func TestRelay(t *testing.T) {
 		if want := []string{"one", "two", "three", "four"}; !slices.Equal(to.got, want) {
 			t.Errorf("arrived: %q, want %q", to.got, want)
 		}
-		want := []time.Duration{delay, delay, delay + 10*time.Millisecond, delay + 11*time.Millisecond + time.Minute}
+		want := []time.Duration{delay, delay, delay + 10*time.Millisecond,
+			delay + 11*time.Millisecond + time.Minute}
 		if !slices.Equal(to.at, want) {
 			t.Errorf("arrived at %v, want %v", to.at, want)
 		}
