@@ -1,0 +1,28 @@
+package token
+
+import "testing"
+
+// TestSelectProviderPair checks that AWS_ROLE_ARN is used only if the token is that of
+// AWS_WEB_IDENTITY_TOKEN_FILE.
+func TestSelectProviderPair(t *testing.T) {
+	const pairFile = "AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token"
+	for _, tt := range []struct {
+		name     string
+		env      []string
+		settings Settings
+		want     bool
+	}{
+		{"the pair's file", []string{pairFile}, Settings{Source: "file"}, true},
+		{"another file", []string{pairFile}, Settings{Source: "file", TokenFile: "/t"}, false},
+		{"no file", nil, Settings{Source: "file"}, false},
+		{"another source", []string{pairFile, "ECR_OIDC_TOKEN=x"}, Settings{Source: "env"}, false},
+		{"AWS credentials", []string{pairFile}, Settings{Source: "aws"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.settings.SourceFrom, tt.settings.TokenFileFrom = "ECR_OIDC_SOURCE", "ECR_OIDC_TOKEN_FILE"
+			if got, err := selectProvider(environ(tt.env...), tt.settings); err != nil || got.WebIdentityPair != tt.want {
+				t.Errorf("%v, %v", got.WebIdentityPair, err)
+			}
+		})
+	}
+}
