@@ -1,6 +1,9 @@
 package token
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestSelectProviderPair checks that AWS_ROLE_ARN is used only if the token is that of
 // AWS_WEB_IDENTITY_TOKEN_FILE.
@@ -24,5 +27,19 @@ func TestSelectProviderPair(t *testing.T) {
 				t.Errorf("%v, %v", got.WebIdentityPair, err)
 			}
 		})
+	}
+}
+
+// TestSelectProviderSetting checks that an error contains the source as the user set it.
+func TestSelectProviderSetting(t *testing.T) {
+	for from, want := range map[string]string{
+		"ECR_OIDC_SOURCE":    "ECR_OIDC_SOURCE=github and ECR_OIDC_TOKEN disagree",
+		"/x/ecr-oidc.yaml:3": "/x/ecr-oidc.yaml:3 (source github) and ECR_OIDC_TOKEN disagree",
+	} {
+		s := Settings{Source: "github", SourceFrom: from}
+		_, err := selectProvider(environ("ECR_OIDC_TOKEN=x"), s)
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
