@@ -77,3 +77,12 @@ func TestNestingLimit(t *testing.T) {
 		}
 	}
 }
+
+// TestLongNumber checks that the error for a number that is not an account's does not contain it.
+func TestLongNumber(t *testing.T) {
+	want := "reading f:1:21: audience must be a string; put it in quotes"
+	_, err := parse("f", []byte("default: {audience: 1234567890123456}"))
+	if err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

@@ -96,3 +96,13 @@ func TestCredsStoreMissing(t *testing.T) {
 		}
 	}
 }
+
+// TestCredsStoreNotFound checks that Get returns the error that tells a client to continue without a
+// login when the creds_store has none.
+func TestCredsStoreNotFound(t *testing.T) {
+	h, _ := withCredsStore(t, "echo credentials not found in native keychain; exit 1")
+	_, _, err := h.Get(t.Context(), "ghcr.io")
+	if !credentials.IsErrCredentialsNotFound(err) {
+		t.Error(err)
+	}
+}
