@@ -79,3 +79,19 @@ func TestDebugNotCached(t *testing.T) {
 		})
 	}
 }
+
+// TestDebugHit checks that a debug line names the directory of the entry that is returned.
+func TestDebugHit(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "c")
+	c := openCache(t, dir, secret)
+	fresh := Entry{Secret: "fresh", CreatedAt: noon, TTL: 12 * time.Hour, FreshFor: time.Hour}
+	if err := c.Put("id", fresh); err != nil {
+		t.Fatal(err)
+	}
+	debugLines := recordDebug(c)
+	e, failure := c.GetOrFetch(t.Context(), "id", nil)
+	if lines := debugLines(); failure != nil || e.Secret != "fresh" || len(lines) != 1 ||
+		!strings.Contains(lines[0], dir) {
+		t.Errorf("%v, %v, %q", e, failure, lines)
+	}
+}

@@ -15,6 +15,11 @@ func TestGitHubHint(t *testing.T) {
 	if err := os.WriteFile(event, []byte(pull), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	invalid := filepath.Join(t.TempDir(), "event.json")
+	const noBase = `{"pull_request": {"head": {"repo": {"full_name": "fork/app"}}, "base": 5}}`
+	if err := os.WriteFile(invalid, []byte(noBase), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	const actions, fromFork = "GITHUB_ACTIONS=true", "GITHUB_EVENT_NAME=pull_request"
 	for _, tt := range []struct {
 		name string
@@ -23,6 +28,8 @@ func TestGitHubHint(t *testing.T) {
 	}{
 		{"no permission", []string{actions}, "permission"},
 		{"fork", []string{actions, fromFork, "GITHUB_EVENT_PATH=" + event}, "fork"},
+		{"invalid event", []string{actions, fromFork, "GITHUB_EVENT_PATH=" + invalid}, "permission"},
+		{"no event", []string{actions, fromFork, "GITHUB_EVENT_PATH=/none"}, "permission"},
 		{"base repository", []string{actions, "GITHUB_EVENT_NAME=pull_request_target",
 			"GITHUB_EVENT_PATH=" + event}, "permission"},
 		{"Forgejo", []string{actions, "FORGEJO_ACTIONS=true"}, ""},
