@@ -39,7 +39,7 @@ type runner struct {
 func main() {
 	r := runner{timeouts: map[string]time.Duration{}}
 	flag.StringVar(&r.dir, "C", ".", "mutate the module in this `directory`")
-	flag.BoolVar(&r.e2e, "e2e", false, "run the e2e tests for mutants that survive the tests of their package")
+	flag.BoolVar(&r.e2e, "e2e", false, "run the e2e tests for the survivors of their package's tests")
 	flag.StringVar(&r.run, "run", "", "run only the e2e tests that match this `regexp`")
 	n := flag.Int("n", 200, "number of mutants")
 	seed := flag.Uint64("seed", 1, "seed of the sample")
@@ -140,8 +140,9 @@ func (r *runner) testAll(chosen []mutant, n int) error {
 		n--
 		fmt.Printf("%s\n\t%s\n", m, by)
 	}
-	fmt.Printf("%d killed by package tests, %d by e2e tests, %d by timeouts, %d survived; %d did not compile\n",
-		counts["package"], counts["e2e"], counts["timeout"], counts["survived"], counts["invalid"])
+	fmt.Printf("%d killed by package tests, %d by e2e tests, %d by timeouts, %d survived\n",
+		counts["package"], counts["e2e"], counts["timeout"], counts["survived"])
+	fmt.Printf("%d not counted, because they did not compile\n", counts["invalid"])
 	return nil
 }
 
@@ -183,7 +184,8 @@ func (r *runner) write(m mutant) (string, error) {
 	changed, overlay := filepath.Join(r.scratch, "mutant.go"), filepath.Join(r.scratch, "overlay.json")
 	replace := map[string]string{filepath.Join(r.dir, m.file): changed}
 	text, err := json.Marshal(map[string]any{"Replace": replace})
-	return overlay, errors.Join(err, os.WriteFile(changed, m.apply(), 0o600), os.WriteFile(overlay, text, 0o600))
+	return overlay, errors.Join(err,
+		os.WriteFile(changed, m.apply(), 0o600), os.WriteFile(overlay, text, 0o600))
 }
 
 var failure = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
@@ -191,10 +193,12 @@ var failure = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
 // goTest returns "" if the tests pass, and otherwise the name of a test that fails, "timeout" or
 // "invalid". The overlay is in GOFLAGS for the go commands that e2e tests run.
 func (r *runner) goTest(overlay, pkg, run string, timeout time.Duration) string {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout+5*time.Minute) // compiling takes time too
+	// The tests are compiled first.
+	ctx, cancel := context.WithTimeout(context.Background(), timeout+5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-failfast", "-vet=off",
-		"-parallel=8", "-timeout="+timeout.String(), "-run="+run, pkg) // most tests wait
+		"-parallel=8", // most tests wait
+		"-timeout="+timeout.String(), "-run="+run, pkg)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = r.dir, r.env, time.Second
 	if overlay != "" {
 		cmd.Env = append(slices.Clip(r.env), "GOFLAGS=-overlay="+overlay)

@@ -37,7 +37,8 @@ func (m mutant) String() string {
 	if len(old) > 100 {
 		old = old[:100] + "…"
 	}
-	return fmt.Sprintf("#%d %s: %s[%s -> %s]%s", m.id, m.position(), strings.TrimLeft(before, "\t"), old, m.text, after)
+	return fmt.Sprintf("#%d %s: %s[%s -> %s]%s",
+		m.id, m.position(), strings.TrimLeft(before, "\t"), old, m.text, after)
 }
 
 // findMutants returns the mutants of the files that are built on this system, in a fixed order.
@@ -60,7 +61,8 @@ func findMutants(dir string, packages []string) (all []mutant, err error) {
 			if f.file, err = filepath.Rel(dir, name); err != nil {
 				return nil, err
 			}
-			parsed, err := parser.ParseFile(f.positions, name, source, parser.SkipObjectResolution)
+			const mode = parser.SkipObjectResolution
+			parsed, err := parser.ParseFile(f.positions, name, source, mode)
 			if err != nil {
 				return nil, err
 			}
@@ -106,8 +108,8 @@ func removeElement[T ast.Node](f *finder, list []T, i int) {
 }
 
 var otherOperator = map[token.Token]string{
-	token.LAND: "||", token.LOR: "&&", token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">",
-	token.EQL: "!=", token.NEQ: "==", token.ADD: "-", token.SUB: "+",
+	token.LAND: "||", token.LOR: "&&", token.ADD: "-", token.SUB: "+",
+	token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">", token.EQL: "!=", token.NEQ: "==",
 }
 
 // visit is a table: the mutants of each kind of node.
@@ -129,7 +131,8 @@ func (f *finder) visit(n ast.Node) bool {
 		if other := otherOperator[n.Op]; other != "" {
 			f.replace(n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other)
 		}
-		if lit, ok := n.X.(*ast.BasicLit); ok && n.Op == token.MUL && strings.HasPrefix(f.text(n.Y), "time.") {
+		lit, ok := n.X.(*ast.BasicLit)
+		if ok && n.Op == token.MUL && strings.HasPrefix(f.text(n.Y), "time.") {
 			f.replace(lit.Pos(), lit.End(), lit.Value+"0") // ten times as long
 		}
 	case *ast.ExprStmt, *ast.IncDecStmt, *ast.DeferStmt, *ast.BranchStmt:

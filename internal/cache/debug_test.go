@@ -69,10 +69,13 @@ func TestDebugNotCached(t *testing.T) {
 			c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 			debugLines := recordDebug(c)
 			fetched := 0
-			_, failure := c.GetOrFetch(t.Context(), "id", func(context.Context) (Entry, *Failure) {
+			entry := Entry{CreatedAt: noon, TTL: 12 * time.Hour}
+			entry.Secret = strings.Repeat("x", tt.size)
+			fetch := func(context.Context) (Entry, *Failure) {
 				fetched = len(debugLines())
-				return Entry{Secret: strings.Repeat("x", tt.size), CreatedAt: noon, TTL: 12 * time.Hour}, nil
-			})
+				return entry, nil
+			}
+			_, failure := c.GetOrFetch(t.Context(), "id", fetch)
 			if lines := debugLines()[fetched:]; failure != nil || len(lines) != tt.lines {
 				t.Errorf("%v, %q after the fetch", failure, lines)
 			}

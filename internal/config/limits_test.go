@@ -22,7 +22,8 @@ func TestLengthLimits(t *testing.T) {
 		{"external id", "external_id", text, 2, 1224},
 		{"session policy", "session_policy", policy, 100, 2048},
 		{"role name", "role", text, 1, 512},
-		{"role ARN", "role", func(size int) string { return arn + text(size-len(arn)) }, len(arn) + 1, 2048},
+		{"role ARN", "role", func(size int) string { return arn + text(size-len(arn)) },
+			len(arn) + 1, 2048},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, size := range []int{tt.shortest, tt.longest} {

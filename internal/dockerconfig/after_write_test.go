@@ -29,7 +29,8 @@ func TestUpdateAfterWrite(t *testing.T) {
 				for _, result := range tt.results {
 					f.AfterWrite(func() error {
 						calls++
-						if written, err := Read(path); err != nil || written.Helper(host) != "ecr-oidc" {
+						written, err := Read(path)
+						if err != nil || written.Helper(host) != "ecr-oidc" {
 							t.Errorf("call %d: not written, %v", calls, err)
 						}
 						return result

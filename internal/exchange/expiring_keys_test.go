@@ -13,23 +13,26 @@ func TestExpiringKeys(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the command is for a shell")
 	}
+	inAnHour := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
 	for _, tt := range []struct {
 		name, expiration string
 		expires          bool
 	}{
-		{"expiring", `, "Expiration": "` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"`, true},
+		{"expiring", `, "Expiration": "` + inAnHour + `"`, true},
 		{"permanent", "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "config")
 			text := "[profile command]\ncredential_process = echo '{\"Version\": 1, " +
-				`"AccessKeyId": "AKIAEXAMPLE", "SecretAccessKey": "s"` + tt.expiration + "}'\n"
+				`"AccessKeyId": "AKIAEXAMPLE", "SecretAccessKey": "s"` +
+				tt.expiration + "}'\n"
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			t.Setenv("AWS_CONFIG_FILE", file)
 			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file+".none")
-			r := Request{Identity: awsIdentity(), Env: environ("AWS_CONFIG_FILE=" + file), Debug: t.Logf}
+			r := Request{Identity: awsIdentity(), Env: environ("AWS_CONFIG_FILE=" + file)}
+			r.Debug = t.Logf
 			r.Settings.Registry = parseHost(t, registryHost)
 			r.Settings.Identity.Profile = "command"
 			_, s, err := r.awsCredentials(t.Context())

@@ -26,7 +26,8 @@ func TestLoginSteps(t *testing.T) {
 		}
 	}
 	want := []string{
-		fmt.Sprint(StepWebIdentity, " ", first), fmt.Sprint(StepAssumeRole, " ", second), fmt.Sprint(StepPassword, " "),
+		fmt.Sprint(StepWebIdentity, " ", first), fmt.Sprint(StepAssumeRole, " ", second),
+		fmt.Sprint(StepPassword, " "),
 	}
 	if !slices.Equal(steps, want) {
 		t.Errorf("steps %q, want %q", steps, want)

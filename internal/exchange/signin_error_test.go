@@ -24,7 +24,8 @@ func TestSignInErrorText(t *testing.T) {
 func TestChainErrorTypes(t *testing.T) {
 	r := Request{Identity: awsIdentity(), Env: environ()}
 	for _, cause := range []error{&EndpointError{Service: "STS"}, &ProcessError{Profile: "dev"}} {
-		if err := r.chainError(awsconfig.SharedConfig{Profile: "dev"}, errors.Join(errors.New("x"), cause)); err != cause {
+		joined := errors.Join(errors.New("x"), cause)
+		if err := r.chainError(awsconfig.SharedConfig{Profile: "dev"}, joined); err != cause {
 			t.Errorf("%T became %v", cause, err)
 		}
 	}

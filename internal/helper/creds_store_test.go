@@ -88,8 +88,8 @@ func TestCredsStoreMissing(t *testing.T) {
 	_, _, getErr := h.Get(t.Context(), "ghcr.io")
 	_, listErr := h.List(t.Context())
 	for name, err := range map[string]error{
-		"get": getErr, "store": h.Store(t.Context(), &login), "erase": h.Erase(t.Context(), "ghcr.io"),
-		"list": listErr,
+		"get": getErr, "list": listErr,
+		"store": h.Store(t.Context(), &login), "erase": h.Erase(t.Context(), "ghcr.io"),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "creds_store other: ") {
 			t.Errorf("%s: %v", name, err)

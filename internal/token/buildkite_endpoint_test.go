@@ -10,7 +10,8 @@ func TestBuildkiteEndpoint(t *testing.T) {
 		want string
 	}{
 		{[]string{job}, "https://agent.buildkite.com/v3 the-job"},
-		{[]string{job, "BUILDKITE_AGENT_ENDPOINT=https://agent.example/v3"}, "https://agent.example/v3 the-job"},
+		{[]string{job, "BUILDKITE_AGENT_ENDPOINT=https://agent.example/v3"},
+			"https://agent.example/v3 the-job"},
 	} {
 		s, _ := buildkite(environ(tt.env...), Settings{})
 		if s.CacheKeyInput != tt.want {

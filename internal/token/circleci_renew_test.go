@@ -22,7 +22,8 @@ func TestCircleCIRenewWithoutVariable(t *testing.T) {
 // TestCircleCIRenewFails checks that the error tells a renewal from the request of the first token.
 func TestCircleCIRenewFails(t *testing.T) {
 	installCircleCI(t, "exit 3")
-	_, err := circleciJob(t, "CIRCLE_OIDC_TOKEN_V2="+jwtFor(organizationID, time.Hour)).Renew(t.Context(), nil, "")
+	id := circleciJob(t, "CIRCLE_OIDC_TOKEN_V2="+jwtFor(organizationID, time.Hour))
+	_, err := id.Renew(t.Context(), nil, "")
 	if err == nil || !strings.HasPrefix(err.Error(), "renewing the CircleCI job's OIDC token: ") {
 		t.Error(err)
 	}

@@ -22,8 +22,9 @@ func TestSelectProviderPair(t *testing.T) {
 		{"AWS credentials", []string{pairFile}, Settings{Source: "aws"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.settings.SourceFrom, tt.settings.TokenFileFrom = "ECR_OIDC_SOURCE", "ECR_OIDC_TOKEN_FILE"
-			if got, err := selectProvider(environ(tt.env...), tt.settings); err != nil || got.WebIdentityPair != tt.want {
+			tt.settings.SourceFrom = "ECR_OIDC_SOURCE"
+			got, err := selectProvider(environ(tt.env...), tt.settings)
+			if err != nil || got.WebIdentityPair != tt.want {
 				t.Errorf("%v, %v", got.WebIdentityPair, err)
 			}
 		})

@@ -26,7 +26,7 @@ func TestDescribeTransportError(t *testing.T) {
 	} {
 		retryable, why := describeTransportError(fmt.Errorf("Get URL: %w", tt.err))
 		if retryable != tt.retryable || why == nil || why.Error() == "" || seen[why.Error()] != nil {
-			t.Errorf("%v: retryable %v, %v, also for %v", tt.err, retryable, why, seen[why.Error()])
+			t.Errorf("%v: retryable %v, %v", tt.err, retryable, why)
 		}
 		seen[why.Error()] = tt.err
 	}
