@@ -37,7 +37,7 @@ func (f *fetcher) fetch(ctx context.Context) (Entry, *Failure) {
 }
 
 // allWaiting returns a channel that is closed when n callers have waited for the lock for
-// lockTimeDelay.
+// modTimeDelay.
 func allWaiting(c *Cache, n int32) <-chan struct{} {
 	all := make(chan struct{})
 	var count atomic.Int32
@@ -237,7 +237,7 @@ func TestFetchTimeout(t *testing.T) {
 
 // A caller may begin to wait before the holder has set the lock file's modification time. It waits
 // for the whole duration of the holder's fetch, and does not use the time of an earlier fetch.
-func TestLockTimeSetLate(t *testing.T) {
+func TestModTimeSetLate(t *testing.T) {
 	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	path := c.path("id", lockSuffix)
 	held := lockKey(t, c, "id")
@@ -247,7 +247,7 @@ func TestLockTimeSetLate(t *testing.T) {
 	}
 	c.Debug = func(format string, _ ...any) {
 		if strings.HasPrefix(format, "not in the cache") { // the caller is about to wait
-			time.AfterFunc(lockTimeDelay/5, func() {
+			time.AfterFunc(modTimeDelay/5, func() {
 				now := time.Now()
 				os.Chtimes(path, now, now)
 			})
@@ -334,7 +334,7 @@ func TestLockTimeout(t *testing.T) {
 }
 
 // The lock file's modification time is set when the lock is acquired.
-func TestLockTime(t *testing.T) {
+func TestModTime(t *testing.T) {
 	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	path := c.path("id", lockSuffix)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {

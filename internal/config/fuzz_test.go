@@ -71,7 +71,7 @@ func FuzzEdit(f *testing.F) {
 			t.Fatal(err)
 		}
 		if second, err := parse("f", again); err != nil ||
-			!reflect.DeepEqual(second.settings(), file.settings()) {
+			!reflect.DeepEqual(second.flatten(), file.flatten()) {
 			t.Errorf("%q became %q, and then %q: %v", before, after, again, err)
 		}
 		replaced := strings.Contains(string(before), "123456789012") ||

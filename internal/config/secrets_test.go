@@ -9,7 +9,7 @@ import (
 )
 
 // secretFiles are files that ECR_OIDC_CONFIG may name by mistake. Every secret in them contains
-// "marked" in upper or lower case.
+// the word "marked" in upper or lower case, which no error may contain.
 var secretFiles = map[string]string{
 	"shadow": "root:$y$j9T$MARKED/salt.$MARKED.hash:20228:0:99999:7:::\n" +
 		"daemon:*:20228::::::\n",

@@ -136,7 +136,7 @@ sso_region = eu-west-2
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := Request{
+			r := LoginInput{
 				Settings: config.Settings{Registry: parseHost(t, tt.host),
 					Identity: settings, SessionName: "test"},
 				Roles: config.RoleChain{ARNs: []string{role}}, Identity: id, Env: env,

@@ -101,7 +101,7 @@ func TestChooseVariant(t *testing.T) {
 		if tt.custom {
 			custom = aws.String("http://127.0.0.1:1")
 		}
-		r := Request{Settings: config.Settings{Registry: parseHost(t, tt.host)}}
+		r := LoginInput{Settings: config.Settings{Registry: parseHost(t, tt.host)}}
 		r.chooseVariant(custom, &fips, &dual)
 		_, err := r.endpointURL(sts.ServiceID, custom, fips, smithyendpoints.Endpoint{}, nil)
 		if tt.wrong {
@@ -286,7 +286,7 @@ func (timeout) Timeout() bool { return true }
 // the response is not from AWS.
 func TestRequestError(t *testing.T) {
 	raw := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzIn0.c2lnbmF0dXJl"
-	r := Request{
+	r := LoginInput{
 		Settings: config.Settings{Registry: parseHost(t, registryHost)},
 		Roles: config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/hub", role},
 			From: "ECR_OIDC_ROLE"},
@@ -351,7 +351,7 @@ func TestRetryConnection(t *testing.T) {
 	sent := func(err error) error {
 		return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}}
 	}
-	r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
+	r := LoginInput{Settings: config.Settings{Registry: parseHost(t, registryHost)},
 		Identity: oidcIdentity(t), Env: environ()}
 	for _, tt := range []struct {
 		name               string
@@ -496,7 +496,7 @@ func TestCredentialsFormat(t *testing.T) {
 
 func TestParseAuthorizationToken(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
+	r := LoginInput{Settings: config.Settings{Registry: parseHost(t, registryHost)},
 		Identity: awsIdentity()}
 	b64 := base64.StdEncoding.EncodeToString
 	expires := aws.Time(now.Add(12 * time.Hour))
@@ -536,9 +536,9 @@ func TestIncompleteKeyPair(t *testing.T) {
 		{[]string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY= "},
 			"reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is set but empty"},
 	} {
-		r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
+		r := LoginInput{Settings: config.Settings{Registry: parseHost(t, registryHost)},
 			Identity: token.Identity{KeysOnly: true}, Env: environ(tt.env...)}
-		if _, err := r.login(t.Context()); err == nil || err.Error() != tt.want {
+		if _, err := r.assumeRolesAndGetPassword(t.Context()); err == nil || err.Error() != tt.want {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
 	}
@@ -558,7 +558,7 @@ func TestChainError(t *testing.T) {
 		&ssotypes.UnauthorizedException{}, notExist,
 		errors.New("cached SSO token is expired, or not present, and cannot be refreshed"),
 	}
-	r := Request{Env: environ()}
+	r := LoginInput{Env: environ()}
 	for _, tt := range []struct {
 		shared           awsconfig.SharedConfig
 		profile, command string

@@ -154,7 +154,7 @@ func TestPreconnect(t *testing.T) {
 			if tt.between != nil {
 				tt.between(r.preconnected, sts, ecr)
 			}
-			login, err := r.login(t.Context())
+			login, err := r.assumeRolesAndGetPassword(t.Context())
 			if err != nil || login.Password != "secret" {
 				t.Fatalf("%v, %v", login, err)
 			}
@@ -174,7 +174,7 @@ func TestPreconnect(t *testing.T) {
 }
 
 // startPreconnect calls r.preconnect and fails on an error.
-func startPreconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
+func startPreconnect(t *testing.T, ctx context.Context, r LoginInput) *preconnection {
 	t.Helper()
 	p, err := r.preconnect(ctx)
 	if err != nil {
@@ -201,11 +201,11 @@ func waitForConnections(t *testing.T, p *preconnection) {
 }
 
 // newTestRequest returns a Request that uses these services.
-func newTestRequest(t *testing.T, sts, ecr *service) Request {
+func newTestRequest(t *testing.T, sts, ecr *service) LoginInput {
 	t.Helper()
 	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
 	t.Setenv("AWS_ENDPOINT_URL_ECR", ecr.URL)
-	r := Request{
+	r := LoginInput{
 		Settings: config.Settings{Registry: parseHost(t, registryHost), SessionName: "test"},
 		Roles:    config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}},
 		Identity: oidcIdentity(t), token: token.Token{Raw: "x.y.z"}, Env: environ(),
@@ -225,7 +225,7 @@ func TestPreconnectRoleChain(t *testing.T) {
 	r := newTestRequest(t, sts, ecr)
 	r.Roles.ARNs = append(r.Roles.ARNs, "arn:aws:iam::210987654321:role/next")
 	r.preconnected = startPreconnect(t, t.Context(), r)
-	if _, err := r.login(t.Context()); err != nil {
+	if _, err := r.assumeRolesAndGetPassword(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if opened, _, requests := sts.counts(); opened != 1 || requests != "HTTP/1.1 HTTP/1.1" {
@@ -283,7 +283,7 @@ func TestPreconnectSkipped(t *testing.T) {
 			if opened, _, _ := sts.counts(); opened != 0 && !tt.untrusted {
 				t.Errorf("%d connections", opened)
 			}
-			_, err := r.login(t.Context())
+			_, err := r.assumeRolesAndGetPassword(t.Context())
 			if tt.want == "" && err != nil ||
 				tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)

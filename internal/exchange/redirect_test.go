@@ -24,7 +24,7 @@ func TestRedirectNotFollowed(t *testing.T) {
 		http.Redirect(rw, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
 	}))
 	defer portal.Close()
-	r := Request{Env: environ(), Debug: func(string, ...any) {}}
+	r := LoginInput{Env: environ(), Debug: func(string, ...any) {}}
 	cfg := aws.Config{
 		Region: "eu-west-2", HTTPClient: r.httpClient(), BaseEndpoint: aws.String(portal.URL),
 		APIOptions: r.apiOptions(),

@@ -34,7 +34,7 @@ func newHelper(pairs ...string) Helper {
 	}
 }
 
-func requestFor(t testing.TB, h Helper, host string) exchange.Request {
+func requestFor(t testing.TB, h Helper, host string) exchange.LoginInput {
 	t.Helper()
 	reg, ok := registry.Parse(host)
 	if !ok {
@@ -44,7 +44,7 @@ func requestFor(t testing.TB, h Helper, host string) exchange.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, _, err := h.newRequest(settings)
+	r, _, err := h.newLoginInput(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestCacheKeyIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := exchange.Request{Identity: aws, Roles: config.RoleChain{ARNs: []string{"one"}}}
+	one := exchange.LoginInput{Identity: aws, Roles: config.RoleChain{ARNs: []string{"one"}}}
 	explicit := one
 	explicit.Identity.Explicit = true
 	if h.cacheKey(explicit) == h.cacheKey(one) {
@@ -79,9 +79,9 @@ func TestCacheKeyIdentity(t *testing.T) {
 	if h.cacheKey(profile) == h.cacheKey(one) {
 		t.Error("another profile has the same key")
 	}
-	external := func(r exchange.Request) exchange.Request { r.Settings.ExternalID = "x"; return r }
-	oneOIDC := exchange.Request{Identity: oidc, Roles: config.RoleChain{ARNs: []string{"one"}}}
-	twoOIDC := exchange.Request{Identity: oidc,
+	external := func(r exchange.LoginInput) exchange.LoginInput { r.Settings.ExternalID = "x"; return r }
+	oneOIDC := exchange.LoginInput{Identity: oidc, Roles: config.RoleChain{ARNs: []string{"one"}}}
+	twoOIDC := exchange.LoginInput{Identity: oidc,
 		Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
 	if h.cacheKey(external(oneOIDC)) != h.cacheKey(oneOIDC) {
 		t.Error("an external ID that is not sent is part of the key")
@@ -118,7 +118,7 @@ func TestCacheKeySettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := exchange.Request{Identity: id, Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
+	r := exchange.LoginInput{Identity: id, Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
 	before := h.cacheKey(r)
 	if again := h.cacheKey(r); again != before || len(before) != 64 {
 		t.Fatalf("two keys for a request: %s and %s", before, again)
@@ -341,7 +341,7 @@ func TestOpenCache(t *testing.T) {
 	if err := os.WriteFile(tokenFile, []byte("token-of-this-build"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in := func(pairs ...string) []string {
+	withCacheDir := func(pairs ...string) []string {
 		return append(pairs, "ECR_OIDC_CACHE_DIR="+dir,
 			"ECR_OIDC_ROLE=ci")
 	}
@@ -350,20 +350,20 @@ func TestOpenCache(t *testing.T) {
 		env  []string
 		want string // part of the error; "" if there is a cache
 	}{
-		{"machine without secret", in(), ""},
-		{"job with secret", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+		{"machine without secret", withCacheDir(), ""},
+		{"job with secret", withCacheDir("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
 			"ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job"), ""},
-		{"job without token", in("GITHUB_ACTIONS=true"), "no secret to encrypt the cache with"},
-		{"job with short secret", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+		{"job without token", withCacheDir("GITHUB_ACTIONS=true"), "no secret to encrypt the cache with"},
+		{"job with short secret", withCacheDir("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
 			"ACTIONS_ID_TOKEN_REQUEST_TOKEN=short"), "no secret to encrypt the cache with"},
-		{"token file", in("ECR_OIDC_TOKEN_FILE=" + tokenFile), ""},
-		{"token file in CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN_FILE="+tokenFile), ""},
-		{"unreadable token file", in("ECR_OIDC_TOKEN_FILE=/none"),
+		{"token file", withCacheDir("ECR_OIDC_TOKEN_FILE=" + tokenFile), ""},
+		{"token file in CI", withCacheDir("GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN_FILE="+tokenFile), ""},
+		{"unreadable token file", withCacheDir("ECR_OIDC_TOKEN_FILE=/none"),
 			"no secret to encrypt the cache with"},
-		{"short token", in("ECR_OIDC_TOKEN=short"), "no secret to encrypt the cache with"},
-		{"aws source in CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_SOURCE=aws"),
+		{"short token", withCacheDir("ECR_OIDC_TOKEN=short"), "no secret to encrypt the cache with"},
+		{"aws source in CI", withCacheDir("GITHUB_ACTIONS=true", "ECR_OIDC_SOURCE=aws"),
 			"no secret to encrypt the cache with"},
-		{"off", in("ECR_OIDC_CACHE=off"), "ECR_OIDC_CACHE is off"},
+		{"off", withCacheDir("ECR_OIDC_CACHE=off"), "ECR_OIDC_CACHE is off"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHelper(tt.env...)

@@ -212,7 +212,7 @@ func TestOnDemand(t *testing.T) {
 	} {
 		env := environ(tt.env...)
 		id, _ := Identify(env, Settings{HasRole: true})
-		if id.Source.OnDemand != tt.want {
+		if id.TokenSource.OnDemand != tt.want {
 			t.Errorf("%s: %v", name, !tt.want)
 		}
 	}

@@ -404,7 +404,7 @@ func TestGitHubAudience(t *testing.T) {
 		_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), tt.audience)
 		var wrong *AudienceError
 		if tt.ok && err != nil ||
-			!tt.ok && (!errors.As(err, &wrong) || !strings.Contains(wrong.Token, "GitHub")) {
+			!tt.ok && (!errors.As(err, &wrong) || !strings.Contains(wrong.TokenName, "GitHub")) {
 			t.Errorf("requested audience %q, got %v: %v", tt.audience, tt.got, err)
 		}
 	}
@@ -453,7 +453,7 @@ func TestNewClientRoots(t *testing.T) {
 
 func TestBuildkite(t *testing.T) {
 	t.Parallel()
-	at := func(url string) Identity {
+	jobAt := func(url string) Identity {
 		s, err := identify(t, true, Settings{}, "BUILDKITE=true", "BUILDKITE_JOB_ID=job-1",
 			"BUILDKITE_AGENT_ACCESS_TOKEN="+bearer, "BUILDKITE_AGENT_ENDPOINT="+url)
 		if err != nil {
@@ -467,7 +467,7 @@ func TestBuildkite(t *testing.T) {
 		raw := jwtFor(tt.want, time.Hour)
 		e := serve(t, cannedResponse{status: 500},
 			cannedResponse{status: 200, body: `{"token":"` + raw + `"}`})
-		got, err := at(e.URL+tt.base).Token(t.Context(), NewClient(nil), tt.audience)
+		got, err := jobAt(e.URL+tt.base).Token(t.Context(), NewClient(nil), tt.audience)
 		if err != nil || got.Raw != raw {
 			t.Fatal(got, err)
 		}
@@ -486,12 +486,12 @@ func TestBuildkite(t *testing.T) {
 		}
 	}
 	e := serve(t, cannedResponse{status: 422, body: bearer})
-	_, err := at(e.URL).Token(t.Context(), NewClient(nil), "")
+	_, err := jobAt(e.URL).Token(t.Context(), NewClient(nil), "")
 	const want = "requesting the job's OIDC token from Buildkite (1 attempt): HTTP 422 Unprocessable Entity"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	_, err = at("http://agent.buildkite.com/v3").Token(t.Context(), nil, "")
+	_, err = jobAt("http://agent.buildkite.com/v3").Token(t.Context(), nil, "")
 	const wantURL = "reading BUILDKITE_AGENT_ENDPOINT: it must be an https URL"
 	if err == nil || !strings.Contains(err.Error(), wantURL) {
 		t.Error(err)
@@ -502,7 +502,7 @@ func TestAzure(t *testing.T) {
 	t.Parallel()
 	const own, configured = "11111111-2222-3333-4444-555555555555",
 		"AAAAAAAA-bbbb-cccc-dddd-eeeeeeeeeeee"
-	at := func(url string, settings Settings, connection string) Identity {
+	jobAt := func(url string, settings Settings, connection string) Identity {
 		s, err := identify(t, true, settings, "TF_BUILD=True", "SYSTEM_ACCESSTOKEN="+bearer,
 			"SYSTEM_OIDCREQUESTURI="+url, "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID="+connection)
 		if err != nil {
@@ -519,7 +519,7 @@ func TestAzure(t *testing.T) {
 		raw := jwtFor("api://AzureADTokenExchange", time.Hour)
 		e := serve(t, cannedResponse{status: 500},
 			cannedResponse{status: 200, body: `{"oidcToken":"` + raw + `"}`})
-		id := at(e.URL+"/acme/oidctoken"+tt.query, Settings{Connection: tt.configured},
+		id := jobAt(e.URL+"/acme/oidctoken"+tt.query, Settings{Connection: tt.configured},
 			tt.connection)
 		got, err := id.Token(t.Context(), NewClient(nil), "")
 		if err != nil || got.Raw != raw || len(e.requests) != 2 {
@@ -552,7 +552,7 @@ func TestAzure(t *testing.T) {
 		{"https://dev.azure.com/x", "", "ecr-push",
 			"reading AZURESUBSCRIPTION_SERVICE_CONNECTION_ID: it must be the id"},
 	} {
-		_, err := at(tt.url, Settings{Connection: tt.configured}, tt.connection).Token(t.Context(),
+		_, err := jobAt(tt.url, Settings{Connection: tt.configured}, tt.connection).Token(t.Context(),
 			nil, "")
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%v, want %s", err, tt.want)
