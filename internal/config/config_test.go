@@ -56,7 +56,7 @@ func TestForInvalid(t *testing.T) {
 		{[]string{"AWS_ROLE_SESSION_NAME=x"},
 			`AWS_ROLE_SESSION_NAME is "x"; it must have 2 to 64 characters: ` + chars},
 		{[]string{"ECR_OIDC_TOKEN=x", "ECR_OIDC_TOKEN_FILE=y"},
-			`ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set: unset one of them`},
+			`ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set; remove one of them`},
 	} {
 		if got, err := resolveForHost(t, host, tt.env...); err == nil || err.Error() != tt.want {
 			t.Errorf("%q: %+v, %v, want %s", tt.env, got, err, tt.want)

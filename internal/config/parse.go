@@ -36,8 +36,8 @@ func parse(path string, b []byte) (File, error) {
 		return File{}, fmt.Errorf("reading %s: it is not valid UTF-8", path)
 	}
 	if line, found := findExtraMarker(b); found {
-		return File{}, fmt.Errorf("reading %s:%d:1: only one document is allowed; "+
-			"only comments and one --- may precede it", path, line)
+		return File{}, fmt.Errorf("reading %s:%d:1: only one YAML document is allowed, "+
+			"and only comments and one --- before it", path, line)
 	}
 	if isTooDeep(b) {
 		return File{}, fmt.Errorf("reading %s: it is nested more than %d levels deep", path,

@@ -176,7 +176,7 @@ func TestSourcePrecedence(t *testing.T) {
 			nil, "file"},
 		{"conflicting variables", ``,
 			map[string]string{"ECR_OIDC_SOURCE": "github", "ECR_OIDC_TOKEN": "x"},
-			"ECR_OIDC_SOURCE=github and ECR_OIDC_TOKEN disagree"},
+			"ECR_OIDC_SOURCE=github conflicts with ECR_OIDC_TOKEN"},
 		{"conflicting keys of an entry", "default:\n  source: aws\n  token_file: /t", nil,
 			":3: token_file requires source: file, but source is \"aws\""},
 	} {

@@ -136,8 +136,8 @@ type SignInError struct {
 }
 
 func (e *SignInError) Error() string {
-	s := "finding AWS credentials: the login of profile " + quoteProfile(e.Profile) +
-		" has expired "
+	s := "finding AWS credentials: the AWS sign-in session of profile " +
+		quoteProfile(e.Profile) + " has expired "
 	if e.Why != "" {
 		return s + "and " + safetext.Sanitize(e.Why)
 	}

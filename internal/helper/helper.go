@@ -64,7 +64,7 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	}
 	h.Debug("registry %s: account %q, region %s, partition %s",
 		reg.Host, reg.Account, reg.Region, reg.Partition)
-	h.Debug("source %s, decided by %q; roles %q from %q",
+	h.Debug("source %s, selected by %q; roles %q from %q",
 		in.Identity.Name, in.Identity.SelectedBy, in.Roles.ARNs, in.Roles.From)
 	entries := h.cacheFor(in)
 	if e, ok := h.storedLogin(entries, settings); ok {

@@ -133,7 +133,7 @@ func selectProvider(env Env, s Settings) (Identity, error) {
 	hasToken := hasTokenVariable(env, s)
 	switch {
 	case hasToken && s.TokenFile != "":
-		return ci, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set: unset one of them",
+		return ci, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set; remove one of them",
 			s.TokenFileFrom)
 	case hasToken && ci.Name == "gitlab": // a job's id_tokens set this variable
 		ci.SelectedBy = "ECR_OIDC_TOKEN"
@@ -188,12 +188,13 @@ func (id Identity) withNamedSource(env Env, s Settings) (Identity, error) {
 	}
 	switch {
 	case id.Name == "":
-		return id, fmt.Errorf("%s is %q; allowed are %s", s.SourceFrom, s.Source,
+		return id, fmt.Errorf("%s is %q; allowed values are %s", s.SourceFrom, s.Source,
 			strings.Join(Sources(), ", "))
 	case hasTokenVariable(env, s) && s.Source != "env" && s.Source != "gitlab":
-		return id, fmt.Errorf("%s and ECR_OIDC_TOKEN disagree: unset one of them", setting)
+		return id, fmt.Errorf("%s conflicts with ECR_OIDC_TOKEN; remove one of them", setting)
 	case s.TokenFile != "" && s.Source != "file":
-		return id, fmt.Errorf("%s and %s disagree: unset one of them", setting, s.TokenFileFrom)
+		return id, fmt.Errorf("%s conflicts with %s; remove one of them", setting,
+			s.TokenFileFrom)
 	}
 	return id, nil
 }
