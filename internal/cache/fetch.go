@@ -54,7 +54,8 @@ func failureKey(key string) string { return "failure of " + key }
 //
 // # Results of a fetch
 //
-//   - A login is stored and returned. A login that expires too soon to be usable is only returned.
+//   - A login is stored and returned. A login that expires too soon to be usable is only returned,
+//     and so is a login with a TTL of zero.
 //   - A refusal by AWS (Failure.Refused) deletes the old entry. The failure is stored and returned.
 //   - After any other failure, a usable old entry is returned instead. It counts as fresh for another
 //     5 minutes, unless another process deleted or replaced it during the fetch.
@@ -188,10 +189,11 @@ func (c *Cache) fetchAndStore(ctx context.Context, key string, lock *lockfile.He
 	}
 	switch {
 	case failure == nil:
-		if !login.IsUsable(c.now()) {
-			c.debug("not caching: the login expires in %v", login.TTL)
-		} else {
+		switch {
+		case login.IsUsable(c.now()):
 			put(key, login)
+		case login.TTL != 0: // otherwise fetch has reported why it must not be cached
+			c.debug("not caching: the login expires in %v", login.TTL)
 		}
 		return login, nil
 	case failure.Refused:

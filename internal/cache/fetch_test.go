@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -455,18 +456,40 @@ func TestFetchContext(t *testing.T) {
 	}
 }
 
-// A login that expires too soon to be usable is returned but not stored.
+// A login that expires too soon to be usable, or that has no TTL, is returned but not stored. Only the
+// first one is reported: for the second one, fetch reports the reason.
 func TestShortLivedLogin(t *testing.T) {
-	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
-	f := &fetcher{entry: Entry{Secret: "short", CreatedAt: noon, TTL: margin, FreshFor: margin}}
-	for n := range int32(2) {
-		e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
-		if failure != nil || e.Secret != "short" || f.calls.Load() != n+1 {
-			t.Errorf("%v, %v, %d fetches", e, failure, f.calls.Load())
-		}
-	}
-	if _, ok := c.Read("id"); ok {
-		t.Error("the login was stored")
+	for _, tt := range []struct {
+		name    string
+		ttl     time.Duration
+		message string
+	}{
+		{"too short", margin, "not caching: the login expires in 15m0s"},
+		{"zero", 0, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+			var message string
+			c.Debug = func(format string, args ...any) {
+				if strings.HasPrefix(format, "not caching") {
+					message = fmt.Sprintf(format, args...)
+				}
+			}
+			f := &fetcher{entry: Entry{Secret: "short", CreatedAt: noon, TTL: tt.ttl,
+				FreshFor: tt.ttl}}
+			for n := range int32(2) {
+				e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
+				if failure != nil || e.Secret != "short" || f.calls.Load() != n+1 {
+					t.Errorf("GetOrFetch = %v, %v after %d fetches", e, failure, f.calls.Load())
+				}
+			}
+			if message != tt.message {
+				t.Errorf("debug output %q, want %q", message, tt.message)
+			}
+			if _, ok := c.Read("id"); ok {
+				t.Error("the login was stored")
+			}
+		})
 	}
 }
 

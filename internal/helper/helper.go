@@ -88,8 +88,9 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 				return cache.Entry{}, encodeError(err)
 			}
 			if c.NoCache {
-				h.Debug("not caching: the profile's token file may have another job's token later")
-				c.TTL = 0
+				h.Debug("not caching: another job may later write its token to the profile's " +
+					"token file")
+				c.TTL = 0 // GetOrFetch does not store it
 			}
 			return cache.Entry{
 				Username: c.Username, Secret: c.Password,
