@@ -84,7 +84,7 @@ func TestFetchOnce(t *testing.T) {
 					if e.Secret != f.entry.Secret ||
 						(failure == nil) != (f.failure == nil) ||
 						failure != nil && string(failure.Payload) != "refused" {
-						t.Errorf("%v, %v", e, failure)
+						t.Errorf("GetOrFetch = %v, %v", e, failure)
 					}
 				})
 			}
@@ -208,7 +208,7 @@ func TestStaleEntryDeletedDuringFetch(t *testing.T) {
 		return Entry{}, &Failure{TTL: time.Second}
 	})
 	if failure != nil || e.Secret != "old" {
-		t.Errorf("%v, %v", e, failure)
+		t.Errorf("GetOrFetch = %v, %v", e, failure)
 	}
 	if _, ok := c.Read("id"); ok {
 		t.Error("the deleted entry was stored again")
@@ -263,11 +263,11 @@ func TestModTimeSetLate(t *testing.T) {
 	group.Go(func() {
 		f := &fetcher{entry: login()}
 		if _, failure := c.GetOrFetch(t.Context(), "id", f.fetch); failure != nil {
-			t.Errorf("%v", failure)
+			t.Errorf("failure %v", failure)
 		}
 	})
 	if age := <-ages; age > time.Minute {
-		t.Errorf("the lock seems to be %v old", age)
+		t.Errorf("lockAge = %v, want the age of the new lock", age)
 	}
 	held.Unlock()
 	group.Wait()
@@ -286,7 +286,7 @@ func TestHungHolder(t *testing.T) {
 	for range 3 {
 		e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
 		if failure != nil || e.Secret != "the-password" {
-			t.Errorf("%v, %v", e, failure)
+			t.Errorf("GetOrFetch = %v, %v", e, failure)
 		}
 	}
 	if n := f.calls.Load(); n != 1 {
@@ -376,7 +376,7 @@ func TestFetchWithoutStorage(t *testing.T) {
 				group.Go(func() {
 					e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
 					if failure != nil || e.Secret != "the-password" {
-						t.Errorf("%v, %v", e, failure)
+						t.Errorf("GetOrFetch = %v, %v", e, failure)
 					}
 				})
 			}
@@ -391,7 +391,7 @@ func TestFetchWithoutStorage(t *testing.T) {
 			f = &fetcher{failure: &Failure{Payload: []byte("refused"), TTL: time.Hour}}
 			_, failure := c.GetOrFetch(t.Context(), "another", f.fetch)
 			if failure == nil || string(failure.Payload) != "refused" {
-				t.Errorf("%v", failure)
+				t.Errorf("failure %v", failure)
 			}
 		})
 	}
@@ -452,7 +452,7 @@ func TestFetchContext(t *testing.T) {
 	f := &fetcher{release: make(chan struct{})}
 	_, failure := c.GetOrFetch(ctx, "id", f.fetch)
 	if failure == nil || string(failure.Payload) != "no response in time" {
-		t.Errorf("%v", failure)
+		t.Errorf("failure %v", failure)
 	}
 }
 
@@ -522,20 +522,20 @@ func TestFileSizes(t *testing.T) {
 func TestCachedFailure(t *testing.T) {
 	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	if _, _, ok := c.CachedFailure("id"); ok {
-		t.Error("a failure before the first fetch")
+		t.Error("CachedFailure returns true before the first fetch")
 	}
 	failing := &fetcher{failure: &Failure{Payload: []byte("refused"), TTL: 10 * time.Second}}
 	c.GetOrFetch(t.Context(), "id", failing.fetch)
 	c.now = func() time.Time { return noon.Add(4 * time.Second) }
 	f, remaining, ok := c.CachedFailure("id")
 	if !ok || string(f.Payload) != "refused" || remaining != 6*time.Second {
-		t.Errorf("%s, %v, %v", f.Payload, remaining, ok)
+		t.Errorf("CachedFailure = %s, %v, %v", f.Payload, remaining, ok)
 	}
 	c.now = func() time.Time { return noon.Add(10 * time.Second) }
 	if _, _, ok := c.CachedFailure("id"); ok {
-		t.Error("after its TTL")
+		t.Error("CachedFailure returns true after the TTL")
 	}
 	if _, _, ok := (*Cache)(nil).CachedFailure("id"); ok {
-		t.Error("without a cache")
+		t.Error("CachedFailure returns true without a cache")
 	}
 }

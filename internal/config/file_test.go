@@ -217,7 +217,7 @@ func TestAccountVariablesInvalid(t *testing.T) {
 	_, err := Read(testEnv(), []string{"ECR_OIDC_ROLE=x", "ECR_OIDC_ROLE_123456789012=x",
 		"ECR_OIDC_ROLE_PUBLIC=x", "ECR_OIDC_ROLES=x", "X"})
 	if err != nil {
-		t.Error(err)
+		t.Errorf("Read: %v", err)
 	}
 }
 

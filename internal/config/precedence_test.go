@@ -241,6 +241,6 @@ func TestSessionSettings(t *testing.T) {
 		"default: {role: ci, session_policy: pull, session_duration: 3600}", nil)
 	if err != nil || !strings.Contains(got.SessionPolicy, `"ecr:BatchGetImage"`) ||
 		strings.Contains(got.SessionPolicy, "Put") || got.SessionDuration != time.Hour {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("settings %+v, %v", got, err)
 	}
 }

@@ -83,7 +83,7 @@ func TestFileSecretsNotQuoted(t *testing.T) {
 			for _, err := range []error{read, store, edited} {
 				if err == nil || !want.MatchString(err.Error()) ||
 					strings.Contains(strings.ToLower(err.Error()), "marked") {
-					t.Errorf("%v", err)
+					t.Errorf("the error quotes a secret, or has another form: %v", err)
 				}
 			}
 		})

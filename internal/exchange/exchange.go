@@ -80,8 +80,8 @@ func Login(ctx context.Context, in LoginInput) (Credentials, error) {
 	}
 	in.reportToken()
 	login, err := in.assumeRolesAndGetPassword(ctx)
-	expired := errorCode(err) == "ExpiredTokenException"
-	if !expired || in.Identity.TokenSource.Renew == nil {
+	renewable := in.Identity.TokenSource.Renew != nil
+	if err == nil || !renewable || errorCode(err) != "ExpiredTokenException" {
 		return login, err
 	}
 	in.Debug("STS reports that the token has expired; requesting a new one, once")

@@ -119,7 +119,7 @@ func TestRenewedByAnotherProgram(t *testing.T) {
 	})
 	writeToken(t, signInSession, -time.Hour, "spent")
 	if _, err := signInSession.retrieve(t.Context()); err != nil {
-		t.Error(err)
+		t.Errorf("retrieve: %v", err)
 	}
 	others.Wait()
 }
@@ -136,12 +136,12 @@ func TestNoRenewalWithoutLock(t *testing.T) {
 	}
 	writeToken(t, signInSession, time.Hour, "next")
 	if _, err := signInSession.retrieve(t.Context()); err != nil {
-		t.Error(err)
+		t.Errorf("retrieve: %v", err)
 	}
 	writeToken(t, signInSession, -time.Hour, "next")
 	var expired *renewalError
 	if _, err := signInSession.retrieve(t.Context()); !errors.As(err, &expired) {
-		t.Error(err)
+		t.Errorf("retrieve: %v, want a *renewalError", err)
 	}
 }
 
@@ -160,7 +160,7 @@ func TestPartiallyWrittenToken(t *testing.T) {
 		writeToken(t, signInSession, time.Hour, "next")
 	})
 	if _, err := signInSession.retrieve(t.Context()); err != nil {
-		t.Error(err)
+		t.Errorf("retrieve: %v", err)
 	}
 	others.Wait()
 }
@@ -193,7 +193,7 @@ func TestNoTokenFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := signInSession.retrieve(t.Context()); !mustSignIn(err) {
-		t.Errorf("%v", err)
+		t.Errorf("retrieve: %v, want an error for which mustSignIn is true", err)
 	}
 	if _, err := os.Stat(filepath.Dir(signInSession.file)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the directory was created: %v", err)

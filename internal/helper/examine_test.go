@@ -82,23 +82,23 @@ func TestExamine(t *testing.T) {
 				t.Fatal(tt.host)
 			}
 			x := h.Examine(t.Context(), reg)
-			if x.NoRequest() != tt.noRequest || x.Anonymous != tt.anonymous || x.STS != tt.sts ||
-				x.ECR != tt.ecr || x.Registry != reg {
+			if x.NoRequest() != tt.noRequest || x.Anonymous != tt.anonymous ||
+				x.STS != tt.sts || x.ECR != tt.ecr || x.Registry != reg {
 				t.Errorf("no request %v, anonymous %v, %q, %q", x.NoRequest(), x.Anonymous,
 					x.STS, x.ECR)
 			}
 			switch want := tt.err.(type) {
 			case nil:
 				if x.Err != nil {
-					t.Error(x.Err)
+					t.Errorf("Err = %v, want nil", x.Err)
 				}
 			case string:
 				if x.Err == nil || !strings.Contains(x.Err.Error(), want) {
-					t.Errorf("%v, want %s", x.Err, want)
+					t.Errorf("Err = %v, want %s", x.Err, want)
 				}
 			default:
 				if !errors.As(x.Err, want) {
-					t.Errorf("%v", x.Err)
+					t.Errorf("Err = %v, want a %T", x.Err, want)
 				}
 			}
 			if _, err := os.Stat(filepath.Dir(dir)); !errors.Is(err, fs.ErrNotExist) {
@@ -113,10 +113,10 @@ func TestExamineCachedFailure(t *testing.T) {
 	offlineHelper(t)
 	h := newHelper()
 	reg, _ := registry.Parse(host)
-	r := requestFor(t, h, host)
+	in := loginInputFor(t, h, host)
 	refused := &exchange.Error{Step: exchange.StepPassword, Code: "AccessDeniedException",
 		Registry: reg}
-	_, failure := h.cacheFor(r).GetOrFetch(t.Context(), h.cacheKey(r),
+	_, failure := h.cacheFor(in).GetOrFetch(t.Context(), h.cacheKey(in),
 		func(context.Context) (cache.Entry, *cache.Failure) {
 			return cache.Entry{}, encodeError(refused)
 		})

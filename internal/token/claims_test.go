@@ -213,7 +213,7 @@ func TestOnDemand(t *testing.T) {
 		env := environ(tt.env...)
 		id, _ := Identify(env, Settings{HasRole: true})
 		if id.TokenSource.OnDemand != tt.want {
-			t.Errorf("%s: %v", name, !tt.want)
+			t.Errorf("%s: OnDemand = %v", name, !tt.want)
 		}
 	}
 }

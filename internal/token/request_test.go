@@ -416,10 +416,10 @@ func TestGitHubRenew(t *testing.T) {
 	e := serve(t, tokenResponse(first), tokenResponse(second))
 	s := githubJob(t, e.URL+requestPath)
 	if got, err := s.Token(t.Context(), NewClient(nil), ""); err != nil || got.Raw != first {
-		t.Fatal(got, err)
+		t.Fatalf("Token = %v, %v", got, err)
 	}
 	if got, err := s.Renew(t.Context(), NewClient(nil), ""); err != nil || got.Raw != second {
-		t.Error(got, err)
+		t.Errorf("Renew = %v, %v", got, err)
 	}
 }
 
@@ -469,7 +469,7 @@ func TestBuildkite(t *testing.T) {
 			cannedResponse{status: 200, body: `{"token":"` + raw + `"}`})
 		got, err := jobAt(e.URL+tt.base).Token(t.Context(), NewClient(nil), tt.audience)
 		if err != nil || got.Raw != raw {
-			t.Fatal(got, err)
+			t.Fatalf("Token = %v, %v", got, err)
 		}
 		for i, r := range e.requests { // the second attempt has the whole body too
 			var body map[string]string
@@ -494,7 +494,7 @@ func TestBuildkite(t *testing.T) {
 	_, err = jobAt("http://agent.buildkite.com/v3").Token(t.Context(), nil, "")
 	const wantURL = "reading BUILDKITE_AGENT_ENDPOINT: it must be an https URL"
 	if err == nil || !strings.Contains(err.Error(), wantURL) {
-		t.Error(err)
+		t.Errorf("%v, want %s", err, wantURL)
 	}
 }
 
@@ -523,7 +523,7 @@ func TestAzure(t *testing.T) {
 			tt.connection)
 		got, err := id.Token(t.Context(), NewClient(nil), "")
 		if err != nil || got.Raw != raw || len(e.requests) != 2 {
-			t.Fatal(got, err)
+			t.Fatalf("Token = %v, %v", got, err)
 		}
 		for i, r := range e.requests {
 			if got := r.Method + " " + r.RequestURI; got != "POST /acme/oidctoken?"+tt.want {
