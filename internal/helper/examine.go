@@ -33,7 +33,7 @@ type Examination struct {
 	CacheDir  string // "" if there is no cache; CacheErr is the reason then
 	CacheErr  error
 
-	Cached       *cache.Entry // the entry for this request, which may have expired; nil: none
+	Cached       *cache.Entry // the cached login, which may have expired; nil: none
 	StoredLogin  *cache.Entry // another tool's login, which get returns first; nil: none
 	IgnoredLogin *cache.Entry // like StoredLogin, with ECR_OIDC_STORED_LOGINS=off; nil: none
 

@@ -85,7 +85,8 @@ type TokenSource struct {
 
 	// CacheSecret is a secret from which the cache's key is derived. No other job may have it: a
 	// job with the same secret can read and replace the entries. Every process of the job must
-	// have it. It is "" when there is no such secret. The job then has no cache.
+	// have it. It is "" when there is no such secret. Without it, only AWS credentials have a
+	// cache (openCache in internal/helper).
 	CacheSecret string
 }
 
