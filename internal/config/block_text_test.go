@@ -16,7 +16,7 @@ func TestBlockText(t *testing.T) {
 		if style == ">" {
 			want = strings.ReplaceAll(policy, "\n", " ")
 		}
-		if p, err := planForFile(t, text, nil); err != nil || p.SessionPolicy != want {
+		if p, err := resolveForFile(t, text, nil); err != nil || p.SessionPolicy != want {
 			t.Errorf("%s: %q, %v", style, p.SessionPolicy, err)
 		}
 	}

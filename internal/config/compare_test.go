@@ -29,7 +29,7 @@ func TestSettingsCompare(t *testing.T) {
 			if errA != nil || errB != nil {
 				t.Fatal(errA, errB)
 			}
-			if equal := reflect.DeepEqual(fileA.settings(), fileB.settings()); equal != (i == j) {
+			if equal := reflect.DeepEqual(fileA.flatten(), fileB.flatten()); equal != (i == j) {
 				t.Errorf("%s and %s: equal %v", a, b, equal)
 			}
 		}

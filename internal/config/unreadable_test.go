@@ -23,7 +23,7 @@ func TestSetAccountsUnreadableFile(t *testing.T) {
 			strings.Count(err.Error(), path) != 1 {
 			t.Errorf("%s: %v", path, err)
 		}
-		if _, err := readAt(path); err == nil || strings.Count(err.Error(), path) != 1 {
+		if _, err := readOptional(path); err == nil || strings.Count(err.Error(), path) != 1 {
 			t.Errorf("reading %s: %v", path, err)
 		}
 	}

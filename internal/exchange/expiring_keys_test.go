@@ -31,7 +31,7 @@ func TestExpiringKeys(t *testing.T) {
 			}
 			t.Setenv("AWS_CONFIG_FILE", file)
 			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file+".none")
-			r := Request{Identity: awsIdentity(), Env: environ("AWS_CONFIG_FILE=" + file)}
+			r := LoginInput{Identity: awsIdentity(), Env: environ("AWS_CONFIG_FILE=" + file)}
 			r.Debug = t.Logf
 			r.Settings.Registry = parseHost(t, registryHost)
 			r.Settings.Identity.Profile = "command"

@@ -11,12 +11,12 @@ import (
 func TestLoginSteps(t *testing.T) {
 	const first, second = "arn:aws:iam::123456789012:role/ci", "arn:aws:iam::210987654321:role/next"
 	stsService, ecrService := startServices(t, serviceOptions{plain: true})
-	r := newTestRequest(t, stsService, ecrService)
+	r := newTestInput(t, stsService, ecrService)
 	r.Roles.ARNs = []string{first, second}
 	var lines, steps []string
 	r.Debug = func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	r.OnStep = func(o Outcome) { steps = append(steps, fmt.Sprintf("%v %s", o.Step, o.Role)) }
-	if _, err := r.login(t.Context()); err != nil {
+	if _, err := r.assumeRolesAndGetPassword(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{first, second, "ECR in eu-west-2"} {

@@ -21,10 +21,10 @@ func TestResponseWithoutPassword(t *testing.T) {
 			stsService, _ := startServices(t, serviceOptions{plain: true})
 			responses := map[string]string{"": body}
 			ecrService := startService(t, serviceOptions{plain: true}, responses)
-			r := newTestRequest(t, stsService, ecrService)
+			r := newTestInput(t, stsService, ecrService)
 			t.Setenv("AWS_ENDPOINT_URL_ECR_PUBLIC", ecrService.URL)
 			r.Settings.Registry = parseHost(t, host)
-			login, err := r.login(t.Context())
+			login, err := r.assumeRolesAndGetPassword(t.Context())
 			if err == nil || !strings.Contains(err.Error(), "no password") ||
 				login.Username != "" {
 				t.Errorf("%s, %s: %q, %v", host, body, login.Username, err)
@@ -46,7 +46,7 @@ func TestTTLByServerTime(t *testing.T) {
 	stsService, _ := startServices(t, serviceOptions{plain: true})
 	ecrService := &service{Server: httptest.NewServer(http.HandlerFunc(handler))}
 	t.Cleanup(ecrService.Close)
-	login, err := newTestRequest(t, stsService, ecrService).login(t.Context())
+	login, err := newTestInput(t, stsService, ecrService).assumeRolesAndGetPassword(t.Context())
 	if err != nil || login.TTL != 12*time.Hour {
 		t.Errorf("%v, %v", login.TTL, err)
 	}

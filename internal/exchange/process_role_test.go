@@ -45,7 +45,7 @@ duration_seconds = 1800
 	}
 	t.Setenv("AWS_CONFIG_FILE", file)
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file+".none")
-	r := Request{Identity: awsIdentity(), Env: environ("AWS_CONFIG_FILE=" + file), Debug: t.Logf}
+	r := LoginInput{Identity: awsIdentity(), Env: environ("AWS_CONFIG_FILE=" + file), Debug: t.Logf}
 	r.Settings.Registry = parseHost(t, registryHost)
 	r.Settings.Identity.Profile = "role"
 	_, found, err := r.defaultChain(t.Context())

@@ -22,7 +22,7 @@ func TestSignInErrorText(t *testing.T) {
 
 // TestChainErrorTypes checks that the errors that doctor explains keep their types.
 func TestChainErrorTypes(t *testing.T) {
-	r := Request{Identity: awsIdentity(), Env: environ()}
+	r := LoginInput{Identity: awsIdentity(), Env: environ()}
 	for _, cause := range []error{&EndpointError{Service: "STS"}, &ProcessError{Profile: "dev"}} {
 		joined := errors.Join(errors.New("x"), cause)
 		if err := r.chainError(awsconfig.SharedConfig{Profile: "dev"}, joined); err != cause {

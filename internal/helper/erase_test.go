@@ -42,7 +42,7 @@ func TestRequestWebIdentityRole(t *testing.T) {
 		{"token without a role", append(pair, "ECR_OIDC_TOKEN=x"), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := requestFor(t, newHelper(tt.env...), host)
+			r := loginInputFor(t, newHelper(tt.env...), host)
 			if got := strings.Join(r.Roles.ARNs, " "); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}

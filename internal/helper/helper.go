@@ -25,13 +25,15 @@ const errorReserve = time.Second
 // be called by several goroutines and processes at the same time.
 type Helper struct {
 	Env     token.Env
-	Environ []string                         // the whole environment, as os.Environ returns it
-	Debug   func(format string, args ...any) // receives one line per step, without secrets; not nil
+	Environ []string // the whole environment, as os.Environ returns it
+
+	// Debug receives one line per step, without secrets. It is not nil.
+	Debug func(format string, args ...any)
 }
 
-// Get returns the login for a registry, from the cache or from AWS. A login that another tool stored
-// takes precedence. If a request fails and the cache has no usable login, Get returns the error. It
-// never tries another identity.
+// Get returns the login for a registry, from the cache or from AWS. A login that another tool
+// stored takes precedence. If a request fails and the cache has no usable login, Get returns the
+// error. It never tries another identity.
 //
 // For a host that is not ECR, Get calls the credential helper that creds_store names.
 //
@@ -42,7 +44,7 @@ type Helper struct {
 //   - The registry's account is not in allowed_account_ids.
 //   - The registry is public, no role is configured for it, and no login is stored.
 //
-// Get returns when ctx is done at the latest.
+// Get returns no later than when ctx is done.
 func (h Helper) Get(ctx context.Context, host string) (username, secret string, err error) {
 	reg, ok := registry.Parse(host)
 	if !ok {
@@ -56,38 +58,39 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	if err != nil {
 		return "", "", err
 	}
-	r, noIdentity, err := h.newRequest(settings)
+	in, identityErr, err := h.newLoginInput(settings)
 	if err != nil {
 		return "", "", err
 	}
-	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region,
-		reg.Partition)
-	h.Debug("source %s, decided by %q; roles %q from %q", r.Identity.Name, r.Identity.DetectedBy,
-		r.Roles.ARNs, r.Roles.From)
-	store := h.cacheFor(r)
-	if e, ok := h.storedLogin(store, settings); ok {
+	h.Debug("registry %s: account %q, region %s, partition %s",
+		reg.Host, reg.Account, reg.Region, reg.Partition)
+	h.Debug("source %s, selected by %q; roles %q from %q",
+		in.Identity.Name, in.Identity.SelectedBy, in.Roles.ARNs, in.Roles.From)
+	entries := h.cacheFor(in)
+	if e, ok := h.storedLogin(entries, settings); ok {
 		return e.Username, e.Secret, nil
 	}
-	if reg.Public && len(r.Roles.ARNs) == 0 {
+	if reg.Public && len(in.Roles.ARNs) == 0 {
 		return "", "", credentials.NewErrCredentialsNotFound()
 	}
-	if noIdentity != nil {
-		return "", "", noIdentity
+	if identityErr != nil {
+		return "", "", identityErr
 	}
 	if end, ok := ctx.Deadline(); ok {
 		var cancel func()
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-errorReserve))
 		defer cancel()
 	}
-	login, failure := store.GetOrFetch(ctx, h.cacheKey(r),
+	login, failure := entries.GetOrFetch(ctx, h.cacheKey(in),
 		func(ctx context.Context) (cache.Entry, *cache.Failure) {
-			c, err := exchange.Login(ctx, r)
+			c, err := exchange.Login(ctx, in)
 			if err != nil {
 				return cache.Entry{}, encodeError(err)
 			}
 			if c.NoCache {
-				h.Debug("not caching: the profile's token file may have another job's token later")
-				c.TTL = 0
+				h.Debug("not caching: another job may later write its token to the profile's " +
+					"token file")
+				c.TTL = 0 // GetOrFetch does not store it
 			}
 			return cache.Entry{
 				Username: c.Username, Secret: c.Password,
@@ -95,7 +98,7 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 			}, nil
 		})
 	if failure != nil {
-		return "", "", decodeError(failure, r)
+		return "", "", decodeError(failure, in)
 	}
 	return login.Username, login.Secret, nil
 }
@@ -109,35 +112,37 @@ func (h Helper) settings(reg registry.Registry) (config.Settings, error) {
 	return c.For(reg)
 }
 
-// newRequest decides the identity and returns the request for its login. err is a wrong setting.
+// newLoginInput decides the identity and returns the input of exchange.Login. err is a wrong setting.
 //
-// noIdentity is a *token.MissingError or *token.NoRoleError. It is separate from err because r is
-// complete enough to open the cache, and a stored login needs no identity.
-func (h Helper) newRequest(settings config.Settings) (r exchange.Request, noIdentity, err error) {
+// identityErr is a *token.MissingError or *token.NoRoleError, or nil. It is separate from err
+// because in is complete enough to open the cache, and a stored login needs no identity.
+func (h Helper) newLoginInput(
+	settings config.Settings,
+) (in exchange.LoginInput, identityErr, err error) {
 	identity, err := token.Identify(h.Env, settings.Identity)
 	var (
 		missing *token.MissingError
 		noRole  *token.NoRoleError
 	)
 	if errors.As(err, &missing) || errors.As(err, &noRole) {
-		noIdentity, err = err, nil
+		identityErr, err = err, nil
 	}
 	roles := settings.Role
 	if identity.WebIdentityPair {
 		roles = settings.WebIdentityRole
 	}
 	settings.SessionName = cmp.Or(settings.SessionName, identity.SessionName())
-	r = exchange.Request{
+	in = exchange.LoginInput{
 		Settings: settings, Roles: roles, Identity: identity, Env: h.Env, Debug: h.Debug,
 	}
-	return r, noIdentity, cmp.Or(err, roles.Err)
+	return in, identityErr, cmp.Or(err, roles.Err)
 }
 
 // storedLogin returns the login that another tool stored for the registry. It takes precedence over
 // the identity: the last login wins.
-func (h Helper) storedLogin(store *cache.Cache, settings config.Settings) (cache.Entry, bool) {
+func (h Helper) storedLogin(entries *cache.Cache, settings config.Settings) (cache.Entry, bool) {
 	host := settings.Registry.Host
-	e, ok := store.Get(loginKey(settings.Registry))
+	e, ok := entries.Get(storedLoginKey(settings.Registry))
 	if !ok {
 		return cache.Entry{}, false
 	}

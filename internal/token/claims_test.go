@@ -204,8 +204,8 @@ func TestOnDemand(t *testing.T) {
 	} {
 		env := environ(tt.env...)
 		id, _ := Identify(env, Settings{HasRole: true})
-		if id.Source.OnDemand != tt.want {
-			t.Errorf("%s: %v", name, !tt.want)
+		if id.TokenSource.OnDemand != tt.want {
+			t.Errorf("%s: OnDemand = %v", name, !tt.want)
 		}
 	}
 }

@@ -118,8 +118,8 @@ func checkVariables(t *testing.T, p Provider) {
 		return all(name)
 	})
 	source, _ := p.New(recorded, Settings{TokenFile: "/none"})
-	if source.Secret != "" && !slices.Contains(all.Secrets(), source.Secret) {
-		t.Errorf("%s: the secret %q is not redacted", p.Name, source.Secret)
+	if source.CacheSecret != "" && !slices.Contains(all.Secrets(), source.CacheSecret) {
+		t.Errorf("%s: the secret %q is not redacted", p.Name, source.CacheSecret)
 	}
 }
 
@@ -149,8 +149,8 @@ func TestFileTokenIsSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	id, err := identify(t, true, Settings{TokenFile: path})
-	if err != nil || string(id.Secret) != raw || id.Source.Secret != raw {
-		t.Errorf("%q, %v", id.Secret, err)
+	if err != nil || string(id.CacheSecret) != raw || id.TokenSource.CacheSecret != raw {
+		t.Errorf("%q, %v", id.CacheSecret, err)
 	}
 }
 

@@ -430,7 +430,7 @@ func TestGitHubAudience(t *testing.T) {
 		_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), tt.audience)
 		var wrong *AudienceError
 		if tt.ok && err != nil ||
-			!tt.ok && (!errors.As(err, &wrong) || !strings.Contains(wrong.Token, "GitHub")) {
+			!tt.ok && (!errors.As(err, &wrong) || !strings.Contains(wrong.TokenName, "GitHub")) {
 			t.Errorf("requested audience %q, got %v: %v", tt.audience, tt.got, err)
 		}
 	}
@@ -442,10 +442,10 @@ func TestGitHubRenew(t *testing.T) {
 	e := serve(t, tokenResponse(first), tokenResponse(second))
 	s := githubJob(t, e.URL+requestPath)
 	if got, err := s.Token(t.Context(), NewClient(nil), ""); err != nil || got.Raw != first {
-		t.Fatal(got, err)
+		t.Fatalf("Token = %v, %v", got, err)
 	}
 	if got, err := s.Renew(t.Context(), NewClient(nil), ""); err != nil || got.Raw != second {
-		t.Error(got, err)
+		t.Errorf("Renew = %v, %v", got, err)
 	}
 }
 
@@ -479,7 +479,7 @@ func TestNewClientRoots(t *testing.T) {
 
 func TestBuildkite(t *testing.T) {
 	t.Parallel()
-	at := func(url string) Identity {
+	jobAt := func(url string) Identity {
 		s, err := identify(t, true, Settings{}, "BUILDKITE=true", "BUILDKITE_JOB_ID=job-1",
 			"BUILDKITE_AGENT_ACCESS_TOKEN="+bearer, "BUILDKITE_AGENT_ENDPOINT="+url)
 		if err != nil {
@@ -493,9 +493,9 @@ func TestBuildkite(t *testing.T) {
 		raw := jwtFor(tt.want, time.Hour)
 		e := serve(t, cannedResponse{status: 500},
 			cannedResponse{status: 200, body: `{"token":"` + raw + `"}`})
-		got, err := at(e.URL+tt.base).Token(t.Context(), NewClient(nil), tt.audience)
+		got, err := jobAt(e.URL+tt.base).Token(t.Context(), NewClient(nil), tt.audience)
 		if err != nil || got.Raw != raw {
-			t.Fatal(got, err)
+			t.Fatalf("Token = %v, %v", got, err)
 		}
 		for i, r := range e.requests { // the second attempt has the whole body too
 			var body map[string]string
@@ -512,15 +512,15 @@ func TestBuildkite(t *testing.T) {
 		}
 	}
 	e := serve(t, cannedResponse{status: 422, body: bearer})
-	_, err := at(e.URL).Token(t.Context(), NewClient(nil), "")
+	_, err := jobAt(e.URL).Token(t.Context(), NewClient(nil), "")
 	const want = "requesting the job's OIDC token from Buildkite (1 attempt): HTTP 422 Unprocessable Entity"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	_, err = at("http://agent.buildkite.com/v3").Token(t.Context(), nil, "")
+	_, err = jobAt("http://agent.buildkite.com/v3").Token(t.Context(), nil, "")
 	const wantURL = "reading BUILDKITE_AGENT_ENDPOINT: it must be an https URL"
 	if err == nil || !strings.Contains(err.Error(), wantURL) {
-		t.Error(err)
+		t.Errorf("%v, want %s", err, wantURL)
 	}
 }
 
@@ -528,7 +528,7 @@ func TestAzure(t *testing.T) {
 	t.Parallel()
 	const own, configured = "11111111-2222-3333-4444-555555555555",
 		"AAAAAAAA-bbbb-cccc-dddd-eeeeeeeeeeee"
-	at := func(url string, settings Settings, connection string) Identity {
+	jobAt := func(url string, settings Settings, connection string) Identity {
 		s, err := identify(t, true, settings, "TF_BUILD=True", "SYSTEM_ACCESSTOKEN="+bearer,
 			"SYSTEM_OIDCREQUESTURI="+url, "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID="+connection)
 		if err != nil {
@@ -545,11 +545,11 @@ func TestAzure(t *testing.T) {
 		raw := jwtFor("api://AzureADTokenExchange", time.Hour)
 		e := serve(t, cannedResponse{status: 500},
 			cannedResponse{status: 200, body: `{"oidcToken":"` + raw + `"}`})
-		id := at(e.URL+"/acme/oidctoken"+tt.query, Settings{Connection: tt.configured},
+		id := jobAt(e.URL+"/acme/oidctoken"+tt.query, Settings{Connection: tt.configured},
 			tt.connection)
 		got, err := id.Token(t.Context(), NewClient(nil), "")
 		if err != nil || got.Raw != raw || len(e.requests) != 2 {
-			t.Fatal(got, err)
+			t.Fatalf("Token = %v, %v", got, err)
 		}
 		for i, r := range e.requests {
 			if got := r.Method + " " + r.RequestURI; got != "POST /acme/oidctoken?"+tt.want {
@@ -578,7 +578,7 @@ func TestAzure(t *testing.T) {
 		{"https://dev.azure.com/x", "", "ecr-push",
 			"reading AZURESUBSCRIPTION_SERVICE_CONNECTION_ID: it must be the id"},
 	} {
-		_, err := at(tt.url, Settings{Connection: tt.configured}, tt.connection).Token(t.Context(),
+		_, err := jobAt(tt.url, Settings{Connection: tt.configured}, tt.connection).Token(t.Context(),
 			nil, "")
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%v, want %s", err, tt.want)

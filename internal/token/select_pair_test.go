@@ -34,8 +34,8 @@ func TestSelectProviderPair(t *testing.T) {
 // TestSelectProviderSetting checks that an error contains the source as the user set it.
 func TestSelectProviderSetting(t *testing.T) {
 	for from, want := range map[string]string{
-		"ECR_OIDC_SOURCE":    "ECR_OIDC_SOURCE=github and ECR_OIDC_TOKEN disagree",
-		"/x/ecr-oidc.yaml:3": "/x/ecr-oidc.yaml:3 (source github) and ECR_OIDC_TOKEN disagree",
+		"ECR_OIDC_SOURCE":    "ECR_OIDC_SOURCE=github conflicts with ECR_OIDC_TOKEN; remove one of them",
+		"/x/ecr-oidc.yaml:3": "/x/ecr-oidc.yaml:3 (source github) conflicts with ECR_OIDC_TOKEN; remove one of them",
 	} {
 		s := Settings{Source: "github", SourceFrom: from}
 		_, err := selectProvider(environ("ECR_OIDC_TOKEN=x"), s)
