@@ -50,14 +50,12 @@ func (in LoginInput) environmentConfig(ctx context.Context) (aws.Config, error) 
 		return aws.Config{}, fmt.Errorf("reading AWS's environment variables: %w", err)
 	}
 	cfg := aws.Config{
-		Region:           in.Settings.Registry.Region,
-		HTTPClient:       in.httpClient().Freeze(), // otherwise clients do not share connections
-		ConfigSources:    []any{env},
-		RetryMode:        env.RetryMode,
-		RetryMaxAttempts: env.RetryMaxAttempts,
-		Retryer:          retryer(ctx, env.RetryMode, env.RetryMaxAttempts),
-		AppID:            env.AppID,
-		APIOptions:       in.apiOptions(),
+		Region:        in.Settings.Registry.Region,
+		HTTPClient:    in.httpClient().Freeze(), // otherwise clients do not share connections
+		ConfigSources: []any{env},
+		Retryer:       retryer(ctx, env.RetryMode, env.RetryMaxAttempts),
+		AppID:         env.AppID,
+		APIOptions:    in.apiOptions(),
 	}
 	if env.BaseEndpoint != "" && !aws.ToBool(env.IgnoreConfiguredEndpoints) {
 		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)

@@ -36,7 +36,7 @@ func circleci(env Env, _ Settings) (TokenSource, string) {
 		return circleciToken(ctx, env, name, raw, audience)
 	}
 	s.Renew = func(ctx context.Context, _ *http.Client, audience string) (string, error) {
-		return circleciRenew(ctx, env, name, raw, audience)
+		return circleciRenew(ctx, env, raw, audience)
 	}
 	if raw == "" {
 		if _, err := exec.LookPath("circleci"); err != nil {
@@ -60,10 +60,7 @@ const (
 // circleciToken returns the token in the variable. It returns a newly issued token when the
 // variable's is missing, expired or for another audience.
 func circleciToken(ctx context.Context, env Env, name, raw, audience string) (string, error) {
-	current, err := Parse(raw)
-	if raw != "" && err != nil {
-		return "", fmt.Errorf("%w (from %s)", err, name)
-	}
+	current, _ := Parse(raw) // the first request has checked it; "" has the zero Token
 	matches := raw != "" && (audience == "" || slices.Contains(current.Claims.Audience, audience))
 	if matches && !expiresWithinMinute(current, time.Now()) {
 		return raw, nil
@@ -91,11 +88,8 @@ func circleciToken(ctx context.Context, env Env, name, raw, audience string) (st
 }
 
 // circleciRenew requests a token after STS has reported the variable's token as expired.
-func circleciRenew(ctx context.Context, env Env, name, raw, audience string) (string, error) {
-	current, err := Parse(raw)
-	if raw != "" && err != nil {
-		return "", fmt.Errorf("%w (from %s)", err, name)
-	}
+func circleciRenew(ctx context.Context, env Env, raw, audience string) (string, error) {
+	current, _ := Parse(raw) // the first request has checked it; "" has the zero Token
 	issued, err := circleciRequest(ctx, env, circleciAudience(env, current, audience))
 	if err != nil {
 		return "", fmt.Errorf("renewing the CircleCI job's OIDC token: %w", err)
