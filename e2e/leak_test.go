@@ -41,8 +41,8 @@ func TestNothingLeaks(t *testing.T) {
 			j.respond()
 			c.act(j)
 			var reports sync.WaitGroup
-			reports.Go(func() { j.try("", "doctor", usual) })
-			reports.Go(func() { j.try("", "doctor", "--json", usual) })
+			reports.Go(func() { j.try("", "doctor", defaultHost) })
+			reports.Go(func() { j.try("", "doctor", "--json", defaultHost) })
 			reports.Wait()
 			j.search()
 		})
@@ -72,9 +72,9 @@ func variableCase(name string) leakCase {
 			})
 		},
 		act: func(j *leakJob) {
-			j.try(usual, "get") // a variable that holds no token makes it fail
-			j.succeed(usual, "erase")
-			j.try(usual, "get")
+			j.try(defaultHost, "get") // a variable that holds no token makes it fail
+			j.succeed(defaultHost, "erase")
+			j.try(defaultHost, "get")
 		},
 	}
 }
@@ -119,7 +119,7 @@ func newLeakJob(t *testing.T) *leakJob {
 		"ECR_OIDC_DEBUG": "1", "AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_SECRET_ACCESS_KEY": markedKey, "AWS_SESSION_TOKEN": markedKeyToken,
 	})
-	j.write("docker/config.json", `{"credHelpers": {"`+usual+`": "ecr-oidc"}}`, 0o600)
+	j.write("docker/config.json", `{"credHelpers": {"`+defaultHost+`": "ecr-oidc"}}`, 0o600)
 	if runtime.GOOS != "windows" {
 		j.addProgram("docker", "echo 'Docker version 29.1.3, build 0123456'") // for doctor
 	}

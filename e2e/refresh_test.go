@@ -45,7 +45,7 @@ func TestRefresh(t *testing.T) {
 			t.Parallel()
 			j := newJobIn(t, emulator.Options{SessionTTL: time.Second, GitHubTokenTTL: time.Minute})
 			get := func() getResult {
-				stdout, stderr, err := j.get(usual)
+				stdout, stderr, err := j.get(defaultHost)
 				return getResult{stdout, stderr, err}
 			}
 			old := get().password(t)
@@ -69,7 +69,7 @@ func TestRefresh(t *testing.T) {
 					t.Errorf("%v: %s%s", last.err, last.stdout, last.stderr)
 				}
 				j.server.ClearFaults()
-				if stdout, stderr, err := j.run("erase", usual); err != nil {
+				if stdout, stderr, err := j.run("erase", defaultHost); err != nil {
 					t.Fatal(err, stdout, stderr)
 				}
 				if get().password(t) == old {

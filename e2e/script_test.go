@@ -19,8 +19,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// usual is the default registry of scripts.
-const usual = emulator.Account + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
+// defaultHost is the registry of a get without an argument.
+const defaultHost = emulator.Account + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 
 // commands are the commands of the scripts, beside those of testscript.
 var commands = map[string]func(*testscript.TestScript, bool, []string){
@@ -115,7 +115,7 @@ func setup(env *testscript.Env) error {
 		{"AWS_ENDPOINT_URL_STS", w.URL("sts")}, {"AWS_ENDPOINT_URL_ECR", w.URL("ecr")}, {"AWS_ENDPOINT_URL_ECR_PUBLIC", w.URL("ecr-public")},
 		{"AWS_ENDPOINT_URL_SSO", w.URL("sso")}, {"AWS_ENDPOINT_URL_SSO_OIDC", w.URL("sso-oidc")},
 		{"EMULATOR", strings.TrimSuffix(w.URL(""), "/")}, {"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")}, {"PROXY", w.ProxyURL()},
-		{"HOST", usual}, {"ROLE", emulator.CIRole}, {"CIRCLE_ROLE", emulator.CircleRole}, {"SPOKE", emulator.SpokeRole}, {"PUSHER", emulator.PusherRole},
+		{"HOST", defaultHost}, {"ROLE", emulator.CIRole}, {"CIRCLE_ROLE", emulator.CircleRole}, {"SPOKE", emulator.SpokeRole}, {"PUSHER", emulator.PusherRole},
 		{"KEY_ID", emulator.AccessKeyID}, {"KEY_SECRET", emulator.SecretAccessKey},
 		{"GOCOVERDIR", os.Getenv("GOCOVERDIR")},
 	} {
