@@ -110,7 +110,7 @@ func TestConcurrentGets(t *testing.T) {
 		gate := make(chan struct{})
 		var release func()
 		if held { // STS responds when all other processes wait
-			j.server.Fail("sts", emulator.Fault{Until: gate})
+			j.server.AddFault("sts", emulator.Fault{Until: gate})
 			release = func() { close(gate) }
 		}
 		answers := concurrentGets(t, j, many-1, release)
@@ -138,7 +138,7 @@ func TestConcurrentRefusals(t *testing.T) {
 		gate := make(chan struct{})
 		var release func()
 		if held {
-			j.server.Fail("sts", emulator.Fault{Until: gate})
+			j.server.AddFault("sts", emulator.Fault{Until: gate})
 			release = func() { close(gate) }
 		}
 		const want = `ecr-oidc: AWS refused role ci in 123456789012 (from ECR_OIDC_ROLE) for ` +
@@ -191,7 +191,7 @@ func TestConcurrentGetsLoseHolder(t *testing.T) {
 			j := newJob(t)
 			gate := make(chan struct{})
 			defer close(gate)
-			j.server.Fail("sts", emulator.Fault{Until: gate, Times: 1})
+			j.server.AddFault("sts", emulator.Fault{Until: gate, Times: 1})
 			holder, _, _ := j.command("get", defaultHost)
 			if err := holder.Start(); err != nil {
 				t.Fatal(err)

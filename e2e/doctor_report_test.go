@@ -361,7 +361,7 @@ func TestDoctorCache(t *testing.T) {
 			options: emulator.Options{SessionTTL: time.Second},
 			arrange: func(t *testing.T, j *job) []string {
 				j.cachePassword(t)
-				j.server.Fail("sts", emulator.Fault{Status: 503})
+				j.server.AddFault("sts", emulator.Fault{Status: 503})
 				j.env["AWS_MAX_ATTEMPTS"] = "1"
 				j.waitForDoctor(t, "only if AWS does not respond")
 				return nil
@@ -384,7 +384,7 @@ func TestDoctorCache(t *testing.T) {
 		}},
 		{name: "cached failure, other error", arrange: func(t *testing.T, j *job) []string {
 			j.cacheFailure(t)
-			j.server.Fail("sts", emulator.Fault{Status: 403, Code: "RegionDisabledException",
+			j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "RegionDisabledException",
 				Message: "STS is not activated in this region"})
 			return nil
 		}},
@@ -471,7 +471,7 @@ func TestDoctorErrors(t *testing.T) {
 		}
 	}
 	fault := func(service string, f emulator.Fault) arrange {
-		return func(t *testing.T, j *job) []string { j.server.Fail(service, f); return set()(t, j) }
+		return func(t *testing.T, j *job) []string { j.server.AddFault(service, f); return set()(t, j) }
 	}
 	config := func(text string) arrange {
 		return func(t *testing.T, j *job) []string {

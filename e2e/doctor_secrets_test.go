@@ -42,7 +42,7 @@ func TestDoctorSanitizesText(t *testing.T) {
 	for _, message := range []string{"", unsafe} {
 		if message != "" {
 			body := fmt.Appendf(nil, response, strings.ReplaceAll(message, "\x1b", "\u009b"))
-			j.server.Fail("sts", emulator.Fault{Body: body, Status: 400})
+			j.server.AddFault("sts", emulator.Fault{Body: body, Status: 400})
 		}
 		for _, args := range [][]string{
 			{defaultHost}, {"--json", defaultHost},

@@ -108,7 +108,7 @@ func (r *faultRun) run() (wrong []error) {
 	errorf := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	defer r.start()()
 	if r.endpoint == nil {
-		r.server.Fail(r.service, r.serviceFault())
+		r.server.AddFault(r.service, r.serviceFault())
 	}
 	cmd, out, errs := r.command("get", defaultHost)
 	start := time.Now()

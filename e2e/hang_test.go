@@ -26,7 +26,7 @@ func TestHangingServers(t *testing.T) {
 		"ecr":  "ecr-oidc: requesting a password for " + defaultHost,
 	} {
 		j := newJob(t)
-		j.server.Fail(service, emulator.Fault{Hang: true})
+		j.server.AddFault(service, emulator.Fault{Hang: true})
 		all.Go(func() {
 			start := time.Now()
 			stdout, stderr, err := j.get(defaultHost)

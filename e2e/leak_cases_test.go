@@ -93,7 +93,7 @@ func leakCases() map[string]leakCase {
 		}},
 		"role chain": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_ROLE"] = emulator.CIRole + "," + emulator.SpokeRole
-			j.server.Fail("sts.AssumeRole", emulator.Fault{Code: "ValidationError",
+			j.server.AddFault("sts.AssumeRole", emulator.Fault{Code: "ValidationError",
 				Message: j.received("sts.AssumeRole"), Times: 1})
 		}, act: func(j *leakJob) {
 			j.fail(defaultHost, "get")
@@ -247,7 +247,7 @@ func leakCases() map[string]leakCase {
 		}},
 		"SSO renewal is refused": {arrange: func(j *leakJob) {
 			j.sso(-time.Hour)
-			j.server.Fail("sso", emulator.Fault{Status: 400, Code: "InvalidGrantException",
+			j.server.AddFault("sso", emulator.Fault{Status: 400, Code: "InvalidGrantException",
 				Message: "no"})
 		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"token URL with a password": {arrange: func(j *leakJob) {

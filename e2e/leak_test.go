@@ -208,7 +208,7 @@ func (j *leakJob) addFault(service string, f emulator.Fault) {
 	if service == "sts" {
 		service = "sts.AssumeRoleWithWebIdentity"
 	}
-	j.server.Fail(service, f)
+	j.server.AddFault(service, f)
 }
 
 // respond makes every service without a fault return known secrets from now on.
@@ -218,7 +218,7 @@ func (j *leakJob) respond() {
 	respond := func(service string, value any) {
 		body, err := json.Marshal(value)
 		j.must(err)
-		j.server.Fail(service, emulator.Fault{Body: body, ContentType: "application/json"})
+		j.server.AddFault(service, emulator.Fault{Body: body, ContentType: "application/json"})
 	}
 	respond("oidc", map[string]any{"value": j.token, "token": j.token, "oidcToken": j.token})
 	respond("ecr", map[string]any{"authorizationData": []any{map[string]any{
@@ -231,7 +231,7 @@ func (j *leakJob) respond() {
 	for _, operation := range []string{"AssumeRoleWithWebIdentity", "AssumeRole"} {
 		body := fmt.Appendf(nil, session, operation, j.session.AccessKeyID, j.session.SecretAccessKey,
 			j.session.SessionToken, time.Now().Add(j.ttl).UTC().Format(time.RFC3339))
-		j.server.Fail("sts."+operation, emulator.Fault{ContentType: "text/xml", Body: body})
+		j.server.AddFault("sts."+operation, emulator.Fault{ContentType: "text/xml", Body: body})
 	}
 	j.before = j.files()
 }

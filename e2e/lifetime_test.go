@@ -102,7 +102,7 @@ func TestExpiredSession(t *testing.T) {
 		}
 	}
 	// STS fails; the cached password is still valid.
-	j.server.Fail("sts", emulator.Fault{Status: 500})
+	j.server.AddFault("sts", emulator.Fault{Status: 500})
 	var a getResult
 	a.stdout, a.stderr, a.err = j.get(defaultHost)
 	a.password(t)

@@ -256,7 +256,7 @@ func addFault(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	options(ts, rest, &f)
-	emulatorOf(ts).Fail(args[0], f)
+	emulatorOf(ts).AddFault(args[0], f)
 }
 
 func clearFaults(ts *testscript.TestScript, _ bool, _ []string)  { emulatorOf(ts).ClearFaults() }
