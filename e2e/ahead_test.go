@@ -72,9 +72,9 @@ func TestConnectsAhead(t *testing.T) {
 			j.env["AWS_ENDPOINT_URL_ECR"] = "https://" + ecr.Addr().String() + "/ecr"
 			both := make(chan struct{})
 			go func() { <-sts.first; <-ecr.first; close(both) }()
-			j.server.Fail(tt.held, emulator.Fault{Until: both})
+			j.server.AddFault(tt.held, emulator.Fault{Until: both})
 			for range 2 {
-				if _, stderr, err := j.get(usual); err != nil {
+				if _, stderr, err := j.get(defaultHost); err != nil {
 					t.Fatalf("%v: %s", err, stderr)
 				}
 				if s, e := sts.entered.Load(), ecr.entered.Load(); s != 1 || e != 1 {

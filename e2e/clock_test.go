@@ -16,11 +16,11 @@ func TestWrongClock(t *testing.T) {
 			t.Parallel()
 			j := newJobIn(t, emulator.Options{Clock: func() time.Time { return time.Now().Add(off) }})
 			first := getResult{}
-			first.stdout, first.stderr, first.err = j.get(usual)
+			first.stdout, first.stderr, first.err = j.get(defaultHost)
 			password := first.password(t)
 			requireCalls(t, j.server, 1, 1, 2) // ECR refuses the first signature
 			again := getResult{}
-			again.stdout, again.stderr, again.err = j.get(usual)
+			again.stdout, again.stderr, again.err = j.get(defaultHost)
 			if again.password(t) != password || first.stderr != "" || again.stderr != "" {
 				t.Errorf("the second get: %v", again)
 			}

@@ -36,7 +36,7 @@ func concurrentGets(t *testing.T, j *job, waiters int, released func()) []getRes
 		all     sync.WaitGroup
 	)
 	for i := range answers {
-		cmd, stdout, stderr := j.command("get", usual)
+		cmd, stdout, stderr := j.command("get", defaultHost)
 		if err := cmd.Start(); err != nil {
 			t.Error(err)
 			continue
@@ -110,7 +110,7 @@ func TestConcurrentGets(t *testing.T) {
 		gate := make(chan struct{})
 		var release func()
 		if held { // STS responds when all other processes wait
-			j.server.Fail("sts", emulator.Fault{Until: gate})
+			j.server.AddFault("sts", emulator.Fault{Until: gate})
 			release = func() { close(gate) }
 		}
 		answers := concurrentGets(t, j, many-1, release)
@@ -138,7 +138,7 @@ func TestConcurrentRefusals(t *testing.T) {
 		gate := make(chan struct{})
 		var release func()
 		if held {
-			j.server.Fail("sts", emulator.Fault{Until: gate})
+			j.server.AddFault("sts", emulator.Fault{Until: gate})
 			release = func() { close(gate) }
 		}
 		const want = `ecr-oidc: AWS refused role ci in 123456789012 (from ECR_OIDC_ROLE) for ` +
@@ -153,15 +153,15 @@ func TestConcurrentRefusals(t *testing.T) {
 		requireCalls(t, j.server, 1, 1, 0)
 		// nerdctl tries these six forms of a host.
 		for _, form := range []string{
-			usual + ":443", "https://" + usual + ":443", "http://" + usual + ":443",
-			usual, "https://" + usual, "http://" + usual,
+			defaultHost + ":443", "https://" + defaultHost + ":443", "http://" + defaultHost + ":443",
+			defaultHost, "https://" + defaultHost, "http://" + defaultHost,
 		} {
 			if stdout, _, err := j.get(form); err == nil || stdout != answers[0].stdout {
 				t.Errorf("%s: %s", form, stdout)
 			}
 		}
 		// The registry of another account in the region has the same cache key, and its own name in the message.
-		other := "210987654321" + strings.TrimPrefix(usual, emulator.Account)
+		other := "210987654321" + strings.TrimPrefix(defaultHost, emulator.Account)
 		if stdout, _, err := j.get(other); err == nil || !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s: %s", other, stdout)
 		}
@@ -191,8 +191,8 @@ func TestConcurrentGetsLoseHolder(t *testing.T) {
 			j := newJob(t)
 			gate := make(chan struct{})
 			defer close(gate)
-			j.server.Fail("sts", emulator.Fault{Until: gate, Times: 1})
-			holder, _, _ := j.command("get", usual)
+			j.server.AddFault("sts", emulator.Fault{Until: gate, Times: 1})
+			holder, _, _ := j.command("get", defaultHost)
 			if err := holder.Start(); err != nil {
 				t.Fatal(err)
 			}

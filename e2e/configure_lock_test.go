@@ -29,7 +29,7 @@ func TestConfigureWithLockHeld(t *testing.T) {
 			defer held.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, helperPath(), "configure", "--role", "ci", usual)
+			cmd := exec.CommandContext(ctx, helperPath(), "configure", "--role", "ci", defaultHost)
 			for _, name := range []string{"PATH", "SystemRoot", "GOCOVERDIR"} {
 				cmd.Env = append(cmd.Env, name+"="+os.Getenv(name))
 			}

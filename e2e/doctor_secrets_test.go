@@ -32,7 +32,7 @@ func TestDoctorSanitizesText(t *testing.T) {
 		"workflow":       unsafe,
 		"name " + unsafe: []any{unsafe, map[string]any{unsafe: unsafe}},
 	}})
-	j.writeDockerConfig(t, `{"credHelpers": {"`+usual+`": `+quoted+`}, "credsStore": `+quoted+`}`)
+	j.writeDockerConfig(t, `{"credHelpers": {"`+defaultHost+`": `+quoted+`}, "credsStore": `+quoted+`}`)
 	j.env["AWS_PROFILE"] = "x\x1b[2J"
 	policy := j.writeFile(t, "policy.json", strings.ReplaceAll(`{"Version": "2012-10-17",
 		"Statement": {"Sid": @, "Effect": "Allow", "Principal": {"Federated": @}, "Action": @,
@@ -42,11 +42,11 @@ func TestDoctorSanitizesText(t *testing.T) {
 	for _, message := range []string{"", unsafe} {
 		if message != "" {
 			body := fmt.Appendf(nil, response, strings.ReplaceAll(message, "\x1b", "\u009b"))
-			j.server.Fail("sts", emulator.Fault{Body: body, Status: 400})
+			j.server.AddFault("sts", emulator.Fault{Body: body, Status: 400})
 		}
 		for _, args := range [][]string{
-			{usual}, {"--json", usual},
-			{"--trust-policy", policy, usual}, {"--json", "--trust-policy", policy, usual},
+			{defaultHost}, {"--json", defaultHost},
+			{"--trust-policy", policy, defaultHost}, {"--json", "--trust-policy", policy, defaultHost},
 		} {
 			out := j.doctor(t, args...)
 			if out.code != 1 {
@@ -147,10 +147,10 @@ func TestDoctorRedactsURLs(t *testing.T) {
 			}
 			for _, userinfo := range forms {
 				arrange(t, j, userinfo)
-				for _, args := range [][]string{{usual}, {"--json", usual}} {
+				for _, args := range [][]string{{defaultHost}, {"--json", defaultHost}} {
 					out := j.doctor(t, args...)
 					text := out.stdout + out.stderr
-					if !strings.Contains(text, usual) {
+					if !strings.Contains(text, defaultHost) {
 						t.Fatalf("%+v", out)
 					}
 					if i := strings.Index(text, "marked"); i >= 0 {
@@ -182,7 +182,7 @@ func TestDoctorDockerEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	const version = "version 29.1.3: Docker's error contains"
-	if out := j.doctor(t, usual); out.code != 0 || !strings.Contains(out.stdout, version) {
+	if out := j.doctor(t, defaultHost); out.code != 0 || !strings.Contains(out.stdout, version) {
 		t.Fatalf("%+v", out)
 	}
 	text, err := os.ReadFile(dump)

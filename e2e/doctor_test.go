@@ -47,7 +47,7 @@ func golden(t *testing.T, path, got string) {
 }
 
 // newDoctorJob returns a GitHub job in which a get succeeds, and whose Docker 29.1.3 uses this helper
-// for the usual registry.
+// for defaultHost.
 func newDoctorJob(t *testing.T, o emulator.Options) *job {
 	t.Helper()
 	j := newJobIn(t, o)
@@ -55,7 +55,7 @@ func newDoctorJob(t *testing.T, o emulator.Options) *job {
 		"USERPROFILE": j.env["HOME"], "LocalAppData": filepath.Join(j.env["HOME"], "cache"),
 		"TMP": j.env["TMPDIR"],
 	})
-	j.setCredHelpers(t, usual)
+	j.setCredHelpers(t, defaultHost)
 	j.installDocker(t, "29.1.3")
 	return j
 }

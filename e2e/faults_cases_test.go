@@ -20,7 +20,7 @@ type faultCase struct {
 	failures  int  // after which a retryable fault ends; 0: two, and one if it is slow
 
 	oidc, sts, ecr string // the error message when the fault persists; "" if the service has no such fault
-	requests       int    // until the program fails; 0: one if the fault is not retryable, else the usual number
+	requests       int    // until the program fails; 0: one if the fault is not retryable, else the default number
 }
 
 const (

@@ -108,9 +108,9 @@ func (r *faultRun) run() (wrong []error) {
 	errorf := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
 	defer r.start()()
 	if r.endpoint == nil {
-		r.server.Fail(r.service, r.serviceFault())
+		r.server.AddFault(r.service, r.serviceFault())
 	}
-	cmd, out, errs := r.command("get", usual)
+	cmd, out, errs := r.command("get", defaultHost)
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
 		return []error{err}
@@ -177,7 +177,7 @@ func (r *faultRun) checkMessage(a getResult) (wrong []error) {
 	step := map[string]string{
 		"oidc": "requesting the job's OIDC token from GitHub (",
 		"sts":  "role ci in 123456789012 (from ECR_OIDC_ROLE) for ",
-		"ecr":  "a password for " + usual + " to role ci in ",
+		"ecr":  "a password for " + defaultHost + " to role ci in ",
 	}[r.service]
 	if r.name == "a malformed token" {
 		step = "reading the OIDC token: "
@@ -328,7 +328,7 @@ func (a getResult) secret() string {
 func (j *job) takes(password string) bool {
 	tr := j.server.Transport()
 	defer tr.CloseIdleConnections()
-	r, err := http.NewRequest(http.MethodGet, "https://"+usual+"/v2/", nil)
+	r, err := http.NewRequest(http.MethodGet, "https://"+defaultHost+"/v2/", nil)
 	if err != nil {
 		panic(err)
 	}

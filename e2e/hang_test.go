@@ -23,13 +23,13 @@ func TestHangingServers(t *testing.T) {
 	for service, want := range map[string]string{
 		"oidc": "ecr-oidc: requesting the job's OIDC token from GitHub (",
 		"sts":  "ecr-oidc: requesting role ci in 123456789012 ",
-		"ecr":  "ecr-oidc: requesting a password for " + usual,
+		"ecr":  "ecr-oidc: requesting a password for " + defaultHost,
 	} {
 		j := newJob(t)
-		j.server.Fail(service, emulator.Fault{Hang: true})
+		j.server.AddFault(service, emulator.Fault{Hang: true})
 		all.Go(func() {
 			start := time.Now()
-			stdout, stderr, err := j.get(usual)
+			stdout, stderr, err := j.get(defaultHost)
 			if took := time.Since(start); took > 28*time.Second {
 				t.Errorf("%s: get took %v", service, took)
 			}
@@ -45,8 +45,8 @@ func TestHangingServers(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 		all.Go(func() {
-			stdout, stderr, err := j.get(usual)
-			if err == nil || stdout != stderr || stdout != "ecr-oidc: running get: timed out after 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n" {
+			stdout, stderr, err := j.get(defaultHost)
+			if err == nil || stdout != stderr || stdout != "ecr-oidc: running get: timed out after 28s; to see why: docker-credential-ecr-oidc doctor "+defaultHost+"\n" {
 				t.Errorf("a pipe hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
 			}
 		})

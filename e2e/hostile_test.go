@@ -52,9 +52,9 @@ func (v *victim) with(name, value string) *victim {
 	return n
 }
 
-// ask runs get for the usual registry.
+// ask runs get for defaultHost.
 func (v *victim) ask() getResult {
-	cmd, out, errs := v.command("get", usual)
+	cmd, out, errs := v.command("get", defaultHost)
 	v.as(cmd)
 	err := cmd.Run()
 	return getResult{out.String(), errs.String(), err}

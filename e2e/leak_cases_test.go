@@ -25,16 +25,16 @@ type leakCase struct {
 func leakCases() map[string]leakCase {
 	return map[string]leakCase{
 		"get": {act: func(j *leakJob) {
-			j.succeed(usual, "get")
-			j.succeed(usual, "get")
+			j.succeed(defaultHost, "get")
+			j.succeed(defaultHost, "get")
 			j.succeed("", "list")
-			j.succeed(usual, "erase")
-			j.succeed("", "password", usual)
+			j.succeed(defaultHost, "erase")
+			j.succeed("", "password", defaultHost)
 		}},
 		"concurrent gets": {act: func(j *leakJob) {
 			var all sync.WaitGroup
 			for range 8 {
-				all.Go(func() { j.try(usual, "get") })
+				all.Go(func() { j.try(defaultHost, "get") })
 			}
 			all.Wait()
 		}},
@@ -42,63 +42,63 @@ func leakCases() map[string]leakCase {
 			act: func(j *leakJob) {
 				var all sync.WaitGroup
 				for range 8 {
-					all.Go(func() { j.try(usual, "get") })
+					all.Go(func() { j.try(defaultHost, "get") })
 				}
 				all.Wait()
-				j.fail(usual, "get")
-				j.fail("", "password", usual)
+				j.fail(defaultHost, "get")
+				j.fail("", "password", defaultHost)
 			}},
 		"debug log of the GitHub runner": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_DEBUG"], j.env["RUNNER_DEBUG"] = "", "1"
 			j.addFault("ecr", emulator.Fault{Status: 400, Code: "ValidationException",
 				Message: "bad: " + j.received("ecr"), Times: 1})
 		}, act: func(j *leakJob) {
-			j.fail(usual, "get")
-			j.succeed(usual, "erase")
-			j.succeed(usual, "get")
+			j.fail(defaultHost, "get")
+			j.succeed(defaultHost, "erase")
+			j.succeed(defaultHost, "get")
 			if logs, _ := filepath.Glob(filepath.Join(j.env["RUNNER_TEMP"], "ecr-oidc-debug*.log")); len(logs) != 1 {
 				j.t.Errorf("log files: %q", logs)
 			}
 		}},
 		"no cache": {arrange: func(j *leakJob) { j.env["ECR_OIDC_CACHE"] = "off" },
-			act: func(j *leakJob) { j.succeed(usual, "get") }},
+			act: func(j *leakJob) { j.succeed(defaultHost, "get") }},
 		"GitHub echoes with 500": {arrange: func(j *leakJob) { j.echo("oidc", 500) },
-			act: func(j *leakJob) { j.fail(usual, "get") }},
+			act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"GitHub echoes with 400": {arrange: func(j *leakJob) { j.echo("oidc", 400) },
 			act: func(j *leakJob) {
-				j.fail(usual, "get")
-				j.fail(usual, "get")
+				j.fail(defaultHost, "get")
+				j.fail(defaultHost, "get")
 			}},
 		"GitHub echoes as the token": {arrange: func(j *leakJob) {
 			b, err := json.Marshal(map[string]string{"value": "not a token " + j.received("oidc")})
 			j.must(err)
 			j.addFault("oidc", emulator.Fault{Body: b})
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"ECR echoes": {arrange: func(j *leakJob) { j.echo("ecr", 400) }, act: func(j *leakJob) {
-			j.fail(usual, "get")
-			j.fail(usual, "get")
+			j.fail(defaultHost, "get")
+			j.fail(defaultHost, "get")
 		}},
 		"ECR quotes the signed request": {arrange: func(j *leakJob) {
 			j.addFault("ecr", emulator.Fault{Status: 403, Code: "InvalidSignatureException",
 				Message: "The Canonical String for this request should have been 'POST\n/\n\nx-amz-security-token:" + j.session.SessionToken + "'"})
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"access key": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_ROLE"], j.env["AWS_ACCESS_KEY_ID"] = "", "AKIAIOSFODNN7EXAMPLE"
 			j.addFault("ecr", emulator.Fault{Code: "ValidationException",
 				Message: j.received("oidc"), Times: 1})
 		}, act: func(j *leakJob) {
-			j.fail(usual, "get")
-			j.succeed(usual, "erase")
-			j.succeed("", "password", usual)
+			j.fail(defaultHost, "get")
+			j.succeed(defaultHost, "erase")
+			j.succeed("", "password", defaultHost)
 		}},
 		"role chain": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_ROLE"] = emulator.CIRole + "," + emulator.SpokeRole
-			j.server.Fail("sts.AssumeRole", emulator.Fault{Code: "ValidationError",
+			j.server.AddFault("sts.AssumeRole", emulator.Fault{Code: "ValidationError",
 				Message: j.received("sts.AssumeRole"), Times: 1})
 		}, act: func(j *leakJob) {
-			j.fail(usual, "get")
-			j.succeed(usual, "erase")
-			j.succeed("", "password", usual)
+			j.fail(defaultHost, "get")
+			j.succeed(defaultHost, "erase")
+			j.succeed("", "password", defaultHost)
 		}},
 		"refresh": {arrange: func(j *leakJob) { j.ttl = time.Second },
 			act: func(j *leakJob) { j.refresh(func() {}) }},
@@ -113,16 +113,16 @@ func leakCases() map[string]leakCase {
 					j.addFault("sts", emulator.Fault{Status: 403, Code: "AccessDenied",
 						Message: j.received("sts")})
 				})
-				j.fail(usual, "get")
+				j.fail(defaultHost, "get")
 			}},
 		"store": {act: func(j *leakJob) {
-			login := fmt.Sprintf(`{"ServerURL":"https://%s","Username":"AWS","Secret":"%s"}`, usual, markedLogin)
+			login := fmt.Sprintf(`{"ServerURL":"https://%s","Username":"AWS","Secret":"%s"}`, defaultHost, markedLogin)
 			j.succeed(login, "store")
-			j.succeed(usual, "get")
-			j.succeed(usual, "erase")
+			j.succeed(defaultHost, "get")
+			j.succeed(defaultHost, "erase")
 			j.env["ECR_OIDC_CACHE"] = "off"
 			j.fail(login, "store")
-			j.fail(strings.Replace(login, usual, "ghcr.io", 1), "store")
+			j.fail(strings.Replace(login, defaultHost, "ghcr.io", 1), "store")
 			j.fail(strings.TrimSuffix(login, "}"), "store")
 		}},
 		"creds_store": {arrange: func(j *leakJob) {
@@ -137,7 +137,7 @@ func leakCases() map[string]leakCase {
 			j.succeed(`{"ServerURL":"ghcr.io","Username":"jane","Secret":"`+markedOther+`"}`, "store")
 			j.succeed("", "list")
 			j.succeed("ghcr.io", "erase")
-			j.succeed(usual, "get")
+			j.succeed(defaultHost, "get")
 			j.requireCalled("docker-credential-other")
 		}},
 		"creds_store fails": {arrange: func(j *leakJob) {
@@ -149,20 +149,20 @@ func leakCases() map[string]leakCase {
 			j.requireCalled("docker-credential-other")
 		}},
 		"configure": {arrange: func(j *leakJob) {
-			j.write("docker/config.json", `{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:"+markedLogin))+`"}}}`, 0o600)
+			j.write("docker/config.json", `{"auths": {"`+defaultHost+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:"+markedLogin))+`"}}}`, 0o600)
 			j.allowed[markedLogin] = filepath.Join(j.dir, "docker", "config.json") // and its backups
 		}, act: func(j *leakJob) {
-			j.succeed("", "configure", "--dry-run", usual)
-			j.succeed("", "configure", "--role", "ci", "--source", "github", usual)
-			j.succeed("", "configure", "--creds-store=none", usual)
-			j.succeed("", "configure", "--remove", usual)
-			j.try("", "doctor", usual)
-			j.try("", "doctor", "--json", usual)
+			j.succeed("", "configure", "--dry-run", defaultHost)
+			j.succeed("", "configure", "--role", "ci", "--source", "github", defaultHost)
+			j.succeed("", "configure", "--creds-store=none", defaultHost)
+			j.succeed("", "configure", "--remove", defaultHost)
+			j.try("", "doctor", defaultHost)
+			j.try("", "doctor", "--json", defaultHost)
 		}},
 		"ECR echoes to doctor": {arrange: func(j *leakJob) { j.echo("ecr", 400) },
 			act: func(j *leakJob) {
-				j.try("", "doctor", usual)
-				j.try("", "doctor", "--json", usual)
+				j.try("", "doctor", defaultHost)
+				j.try("", "doctor", "--json", defaultHost)
 			}},
 		"CircleCI": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Circle(emulator.CircleJob{Expired: true}))
@@ -170,7 +170,7 @@ func leakCases() map[string]leakCase {
 			j.addSecret(token)
 			j.addProgram("circleci", "echo '"+token+"'")
 		}, act: func(j *leakJob) {
-			j.succeed(usual, "get")
+			j.succeed(defaultHost, "get")
 			j.requireCalled("circleci")
 		}},
 		"circleci command fails": {arrange: func(j *leakJob) {
@@ -178,41 +178,41 @@ func leakCases() map[string]leakCase {
 			j.env["ECR_OIDC_AUDIENCE"] = "another"
 			j.addProgram("circleci", "echo '"+j.server.CircleToken(emulator.CircleJob{})+"'; echo \"no $CIRCLE_OIDC_TOKEN_V2\" >&2; exit 1")
 		}, act: func(j *leakJob) {
-			j.fail(usual, "get")
+			j.fail(defaultHost, "get")
 			j.requireCalled("circleci")
 		}},
 		"GitLab": {arrange: func(j *leakJob) { j.onCI(j.server.GitLab(emulator.GitLabJob{})); j.echo("ecr", 400) },
-			act: func(j *leakJob) { j.fail(usual, "get") }},
+			act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"Buildkite": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Buildkite(emulator.BuildkiteJob{}))
 			j.addFault("oidc", emulator.Fault{Status: 422, Code: "x",
 				Message: j.env["BUILDKITE_AGENT_ACCESS_TOKEN"], Times: 1})
 		}, act: func(j *leakJob) {
-			j.fail(usual, "get")
-			j.succeed(usual, "erase")
-			j.succeed("", "password", usual)
+			j.fail(defaultHost, "get")
+			j.succeed(defaultHost, "erase")
+			j.succeed("", "password", defaultHost)
 		}},
 		"Azure": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Azure(emulator.AzureJob{Connection: "ecr-push"}))
 			j.addFault("oidc", emulator.Fault{Status: 404, Code: "x",
 				Message: j.env["SYSTEM_ACCESSTOKEN"], Times: 1})
 		}, act: func(j *leakJob) {
-			j.fail(usual, "get")
-			j.succeed(usual, "erase")
-			j.succeed("", "password", usual)
-			j.try("", "doctor", "--json", usual)
+			j.fail(defaultHost, "get")
+			j.succeed(defaultHost, "erase")
+			j.succeed("", "password", defaultHost)
+			j.try("", "doctor", "--json", defaultHost)
 		}},
 		"Azure URL with a password": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Azure(emulator.AzureJob{}))
 			j.addSecret("marked-password")
 			j.env["SYSTEM_OIDCREQUESTURI"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"token file": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_TOKEN_FILE"] = j.write("token", j.server.CircleToken(emulator.CircleJob{}), 0o600)
 			j.echo("sts", 400)
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"malformed token": {arrange: func(j *leakJob) { j.env["ECR_OIDC_TOKEN"] = "marked-and-no-token" },
-			act: func(j *leakJob) { j.fail(usual, "get") }},
+			act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"credential_process": {arrange: func(j *leakJob) {
 			j.offCI()
 			j.addSecret("marked+key/of=the-process")
@@ -221,9 +221,9 @@ func leakCases() map[string]leakCase {
 			j.addFault("ecr", emulator.Fault{Code: "ValidationException",
 				Message: "marked+key/of=the-process", Times: 1})
 		}, act: func(j *leakJob) {
-			j.fail(usual, "get")
-			j.succeed(usual, "erase")
-			j.succeed(usual, "get")
+			j.fail(defaultHost, "get")
+			j.succeed(defaultHost, "erase")
+			j.succeed(defaultHost, "get")
 			j.requireCalled("give-keys")
 		}},
 		"credential_process fails": {arrange: func(j *leakJob) {
@@ -232,67 +232,67 @@ func leakCases() map[string]leakCase {
 			j.addProgram("give-keys", `printf '{"Version": 1, "SecretAccessKey": "marked+key/of=the-process", '; exit 3`)
 			j.env["AWS_CONFIG_FILE"] = j.write("aws-config", "[default]\ncredential_process = give-keys\n[profile cut]\ncredential_process = give-keys; true\n", 0o600)
 		}, act: func(j *leakJob) {
-			j.fail(usual, "get")
+			j.fail(defaultHost, "get")
 			j.env["AWS_PROFILE"] = "cut"
-			j.fail(usual, "get")
+			j.fail(defaultHost, "get")
 			j.requireCalled("give-keys")
 		}},
 		"SSO": {arrange: func(j *leakJob) { j.sso(time.Hour) },
-			act: func(j *leakJob) { j.succeed(usual, "get") }},
+			act: func(j *leakJob) { j.succeed(defaultHost, "get") }},
 		"SSO renewal": {arrange: func(j *leakJob) { j.sso(-time.Hour) }, act: func(j *leakJob) {
-			j.succeed(usual, "get")
+			j.succeed(defaultHost, "get")
 			if j.server.Count("sso.CreateToken") != 1 {
 				j.t.Error("the token was not renewed")
 			}
 		}},
 		"SSO renewal is refused": {arrange: func(j *leakJob) {
 			j.sso(-time.Hour)
-			j.server.Fail("sso", emulator.Fault{Status: 400, Code: "InvalidGrantException",
+			j.server.AddFault("sso", emulator.Fault{Status: 400, Code: "InvalidGrantException",
 				Message: "no"})
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"token URL with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
 			j.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"endpoint with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
 			j.env["AWS_ENDPOINT_URL_STS"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"proxy with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
 			j.env["HTTPS_PROXY"] = "http://user:marked-password@127.0.0.1:1"
 			maps.Copy(j.env, j.server.GitHubRealHost(emulator.GitHubJob{})) // a proxy is not used for loopback
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		// The cases of doctor alone: what a report could quote.
 		"CircleCI, expired": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Circle(emulator.CircleJob{Expired: true}))
-		}, act: func(j *leakJob) { j.try(usual, "get") }},
+		}, act: func(j *leakJob) { j.try(defaultHost, "get") }},
 		"token of another job": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_TOKEN"] = j.pullRequestToken()
 			j.echo("sts", 400)
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"endpoint with a password that responds": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
 			j.env["AWS_ENDPOINT_URL_ECR"] = "https://user:marked-password@" +
 				strings.TrimPrefix(j.server.URL("ecr"), "https://")
-		}, act: func(j *leakJob) { j.try(usual, "get") }},
+		}, act: func(j *leakJob) { j.try(defaultHost, "get") }},
 		"login of docker login": {arrange: func(j *leakJob) {
 			j.write("docker/config.json", dockerAuths(markedLogin), 0o600)
-		}, act: func(j *leakJob) { j.succeed(usual, "get") }},
+		}, act: func(j *leakJob) { j.succeed(defaultHost, "get") }},
 		"DOCKER_AUTH_CONFIG": {arrange: func(j *leakJob) {
 			j.env["DOCKER_AUTH_CONFIG"] = dockerAuths(markedLogin)
-		}, act: func(j *leakJob) { j.succeed(usual, "get") }},
+		}, act: func(j *leakJob) { j.succeed(defaultHost, "get") }},
 		"secret in ecr-oidc.yaml": {arrange: func(j *leakJob) {
 			j.write("docker/ecr-oidc.yaml",
 				"default: {audience: x, secret: "+j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]+"}\n", 0o600)
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"secret as the source": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_SOURCE"] = j.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"token as the role": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_ROLE"] = j.server.CircleToken(emulator.CircleJob{})
 			j.addSecret(j.env["ECR_OIDC_ROLE"])
-		}, act: func(j *leakJob) { j.fail(usual, "get") }},
+		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 	}
 }
 
@@ -322,7 +322,7 @@ func leakFaults(t *testing.T) {
 			all.Go(func() {
 				slots <- struct{}{}
 				defer func() { <-slots }()
-				j.fail(usual, "get")
+				j.fail(defaultHost, "get")
 				j.search()
 			})
 		}
@@ -330,10 +330,10 @@ func leakFaults(t *testing.T) {
 	all.Wait()
 }
 
-// dockerAuths returns a Docker configuration with a login for the usual registry.
+// dockerAuths returns a Docker configuration with a login for defaultHost.
 func dockerAuths(password string) string {
 	auth := base64.StdEncoding.EncodeToString([]byte("AWS:" + password))
-	return `{"auths": {"` + usual + `": {"auth": "` + auth + `"}}}`
+	return `{"auths": {"` + defaultHost + `": {"auth": "` + auth + `"}}}`
 }
 
 // offCI removes the variables of the CI.
@@ -357,9 +357,9 @@ func (j *leakJob) onCI(env map[string]string) {
 // refresh gets a password, makes a change, and repeats get until it makes a call.
 func (j *leakJob) refresh(change func()) {
 	j.t.Helper()
-	j.succeed(usual, "get")
+	j.succeed(defaultHost, "get")
 	change()
-	for start, before := time.Now(), len(j.server.Calls()); len(j.server.Calls()) == before; j.try(usual, "get") {
+	for start, before := time.Now(), len(j.server.Calls()); len(j.server.Calls()) == before; j.try(defaultHost, "get") {
 		if time.Since(start) > time.Minute {
 			j.t.Fatal("no further call to AWS")
 		}

@@ -41,8 +41,8 @@ func TestNothingLeaks(t *testing.T) {
 			j.respond()
 			c.act(j)
 			var reports sync.WaitGroup
-			reports.Go(func() { j.try("", "doctor", usual) })
-			reports.Go(func() { j.try("", "doctor", "--json", usual) })
+			reports.Go(func() { j.try("", "doctor", defaultHost) })
+			reports.Go(func() { j.try("", "doctor", "--json", defaultHost) })
 			reports.Wait()
 			j.search()
 		})
@@ -72,9 +72,9 @@ func variableCase(name string) leakCase {
 			})
 		},
 		act: func(j *leakJob) {
-			j.try(usual, "get") // a variable that holds no token makes it fail
-			j.succeed(usual, "erase")
-			j.try(usual, "get")
+			j.try(defaultHost, "get") // a variable that holds no token makes it fail
+			j.succeed(defaultHost, "erase")
+			j.try(defaultHost, "get")
 		},
 	}
 }
@@ -119,7 +119,7 @@ func newLeakJob(t *testing.T) *leakJob {
 		"ECR_OIDC_DEBUG": "1", "AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_SECRET_ACCESS_KEY": markedKey, "AWS_SESSION_TOKEN": markedKeyToken,
 	})
-	j.write("docker/config.json", `{"credHelpers": {"`+usual+`": "ecr-oidc"}}`, 0o600)
+	j.write("docker/config.json", `{"credHelpers": {"`+defaultHost+`": "ecr-oidc"}}`, 0o600)
 	if runtime.GOOS != "windows" {
 		j.addProgram("docker", "echo 'Docker version 29.1.3, build 0123456'") // for doctor
 	}
@@ -208,7 +208,7 @@ func (j *leakJob) addFault(service string, f emulator.Fault) {
 	if service == "sts" {
 		service = "sts.AssumeRoleWithWebIdentity"
 	}
-	j.server.Fail(service, f)
+	j.server.AddFault(service, f)
 }
 
 // respond makes every service without a fault return known secrets from now on.
@@ -218,7 +218,7 @@ func (j *leakJob) respond() {
 	respond := func(service string, value any) {
 		body, err := json.Marshal(value)
 		j.must(err)
-		j.server.Fail(service, emulator.Fault{Body: body, ContentType: "application/json"})
+		j.server.AddFault(service, emulator.Fault{Body: body, ContentType: "application/json"})
 	}
 	respond("oidc", map[string]any{"value": j.token, "token": j.token, "oidcToken": j.token})
 	respond("ecr", map[string]any{"authorizationData": []any{map[string]any{
@@ -231,7 +231,7 @@ func (j *leakJob) respond() {
 	for _, operation := range []string{"AssumeRoleWithWebIdentity", "AssumeRole"} {
 		body := fmt.Appendf(nil, session, operation, j.session.AccessKeyID, j.session.SecretAccessKey,
 			j.session.SessionToken, time.Now().Add(j.ttl).UTC().Format(time.RFC3339))
-		j.server.Fail("sts."+operation, emulator.Fault{ContentType: "text/xml", Body: body})
+		j.server.AddFault("sts."+operation, emulator.Fault{ContentType: "text/xml", Body: body})
 	}
 	j.before = j.files()
 }

@@ -20,11 +20,11 @@ func TestHeldLocks(t *testing.T) {
 	get := func() (string, time.Duration) {
 		start := time.Now()
 		var a getResult
-		a.stdout, a.stderr, a.err = j.get(usual)
+		a.stdout, a.stderr, a.err = j.get(defaultHost)
 		return a.password(t), time.Since(start)
 	}
 	get() // creates the lock files
-	if stdout, stderr, err := j.run("erase", usual); err != nil {
+	if stdout, stderr, err := j.run("erase", defaultHost); err != nil {
 		t.Fatal(err, stdout, stderr)
 	}
 
@@ -95,16 +95,16 @@ func TestExpiredSession(t *testing.T) {
 	j := newJobIn(t, emulator.Options{SessionTTL: -time.Second})
 	for n := 1; n <= 2; n++ {
 		var a getResult
-		a.stdout, a.stderr, a.err = j.get(usual)
+		a.stdout, a.stderr, a.err = j.get(defaultHost)
 		a.password(t)
 		if got := j.server.Count("ecr"); got != n {
 			t.Errorf("%d gets made %d calls to ECR", n, got)
 		}
 	}
 	// STS fails; the cached password is still valid.
-	j.server.Fail("sts", emulator.Fault{Status: 500})
+	j.server.AddFault("sts", emulator.Fault{Status: 500})
 	var a getResult
-	a.stdout, a.stderr, a.err = j.get(usual)
+	a.stdout, a.stderr, a.err = j.get(defaultHost)
 	a.password(t)
 }
 
@@ -119,7 +119,7 @@ func TestPublicPasswordLifetime(t *testing.T) {
 	}{
 		{"public.ecr.aws", 14 * time.Minute, 2},
 		{"public.ecr.aws", 20 * time.Minute, 1},
-		{usual, 14 * time.Minute, 1},
+		{defaultHost, 14 * time.Minute, 1},
 	} {
 		j := newJobIn(t, emulator.Options{SessionTTL: tt.session})
 		j.env["ECR_OIDC_ROLE_PUBLIC"] = emulator.CIRole

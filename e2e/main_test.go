@@ -73,9 +73,9 @@ func (s suite) Run() int {
 }
 
 // runHelper runs the program like a client: with one command, and the argument on stdin. The default
-// argument is the usual registry.
+// argument is defaultHost.
 func runHelper(command string) {
-	input := usual
+	input := defaultHost
 	if len(os.Args) > 1 {
 		input = strings.Join(os.Args[1:], " ")
 	}

@@ -117,7 +117,7 @@ func TestOrbAlpine(t *testing.T) {
 		t.Errorf("as a user: %v %swant %s", err, errs, want)
 	}
 
-	for _, s := range append(orbSteps(t, "commands", "install", map[string]any{"version": released}), orbSteps(t, "commands", "configure", map[string]any{"registries": usual})...) {
+	for _, s := range append(orbSteps(t, "commands", "install", map[string]any{"version": released}), orbSteps(t, "commands", "configure", map[string]any{"registries": defaultHost})...) {
 		env := maps.Clone(j.env)
 		maps.Copy(env, s.env)
 		out, errs, err := step(nil, env, s.script)
@@ -128,7 +128,7 @@ func TestOrbAlpine(t *testing.T) {
 			contains(t, "install", out, "installed /usr/local/bin/"+program)
 		}
 	}
-	out, errs, err := step(nil, j.env, "printf %s "+usual+" | docker-credential-ecr-oidc get")
+	out, errs, err := step(nil, j.env, "printf %s "+defaultHost+" | docker-credential-ecr-oidc get")
 	if err != nil || !strings.Contains(out, `"Username":"AWS"`) {
 		t.Errorf("a later step: %v\n%s%s", err, out, errs)
 	}

@@ -50,7 +50,7 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 		ours := []string{"Install " + program, "Configure " + program, "Build and push"}
 		names, docker := run(map[string]any{"image": image, "version": released})
 		sha := j.env["CIRCLE_SHA1"]
-		if want := "build|--tag|" + usual + "/app:" + sha + "|--|.\npush|--|" + usual + "/app:" + sha + "\n"; docker != want {
+		if want := "build|--tag|" + defaultHost + "/app:" + sha + "|--|.\npush|--|" + defaultHost + "/app:" + sha + "\n"; docker != want {
 			t.Errorf("docker was run\n%swant\n%s", docker, want)
 		}
 		if want := slices.Concat([]string{"checkout", "setup_remote_docker"}, ours); !slices.Equal(names, want) {
@@ -61,8 +61,8 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 			"extra_build_args": `--build-arg "TITLE=$TITLE" --label 'a b'` + "\n  " + `--label=$(id) --build-arg C="x"\ y *`, "docker_layer_caching": true, "checkout": false,
 			"registries": otherHost + "=circle", "role_arn": emulator.CircleRole,
 		})
-		if want := "build|--file|image/Dockerfile.v1.2|--build-arg|TITLE=two words|--label|a b|--label=$(id)|--build-arg|C=x y|*|--tag|" + usual + "/app:v1.2|--tag|" + usual + "/app:latest|--|./image\n" +
-			"push|--|" + usual + "/app:v1.2\npush|--|" + usual + "/app:latest\n"; docker != want {
+		if want := "build|--file|image/Dockerfile.v1.2|--build-arg|TITLE=two words|--label|a b|--label=$(id)|--build-arg|C=x y|*|--tag|" + defaultHost + "/app:v1.2|--tag|" + defaultHost + "/app:latest|--|./image\n" +
+			"push|--|" + defaultHost + "/app:v1.2\npush|--|" + defaultHost + "/app:latest\n"; docker != want {
 			t.Errorf("docker was run\n%swant\n%s", docker, want)
 		}
 		if want := slices.Concat([]string{"setup_remote_docker docker_layer_caching=true"}, ours); !slices.Equal(names, want) {
@@ -120,7 +120,7 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 			b, _ := os.ReadFile(filepath.Join(j.home, "calls"))
 			return string(b), complaint
 		}
-		const host = usual
+		const host = defaultHost
 		push := func(given map[string]any) (string, string) {
 			t.Helper()
 			maps.Copy(given, map[string]any{"image": host + "/app", "remote_docker": false, "checkout": false})

@@ -82,12 +82,12 @@ func TestOrb(t *testing.T) {
 		} else if strings.Contains(stdout+stderr, "PATH in") {
 			t.Errorf("install says\n%s%s", stdout, stderr)
 		}
-		stdout, stderr = j.command("configure", map[string]any{"registries": usual})
-		contains(t, "configure", stdout, ".docker/config.json: Docker uses ecr-oidc for "+usual+"\n")
+		stdout, stderr = j.command("configure", map[string]any{"registries": defaultHost})
+		contains(t, "configure", stdout, ".docker/config.json: Docker uses ecr-oidc for "+defaultHost+"\n")
 		if stderr != "" || strings.Contains(stdout, "role") {
 			t.Errorf("configure says\n%s%s", stdout, stderr)
 		}
-		if role := j.get(usual); role != emulator.CircleRole {
+		if role := j.get(defaultHost); role != emulator.CircleRole {
 			t.Errorf("a later step was %s", role)
 		}
 
@@ -102,7 +102,7 @@ func TestOrb(t *testing.T) {
 		j.env["PULL_ROLE"] = other
 		stdout, _ = j.command("configure", map[string]any{"registries": otherHost + "/base/image", "role_arn": "$PULL_ROLE"})
 		contains(t, "configure", stdout, "Docker uses ecr-oidc for "+otherHost, "account "+emulator.SpokeAccount+" has role "+other)
-		for host, want := range map[string]string{usual: emulator.CircleRole, otherHost: other} {
+		for host, want := range map[string]string{defaultHost: emulator.CircleRole, otherHost: other} {
 			if role := j.get(host); role != want {
 				t.Errorf("for %s a later step was %s, want %s", host, role, want)
 			}
@@ -111,7 +111,7 @@ func TestOrb(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		contains(t, "config.json", string(config), usual, otherHost)
+		contains(t, "config.json", string(config), defaultHost, otherHost)
 	})
 }
 
@@ -122,8 +122,8 @@ func TestOrbBusyBox(t *testing.T) {
 		j := newOrbJob(t, shell, busybox(t))
 		j.pathHas(filepath.Join(j.home, "bin"))
 		j.command("install", map[string]any{"version": released})
-		j.command("configure", map[string]any{"registries": usual})
-		if role := j.get(usual); role != emulator.CircleRole {
+		j.command("configure", map[string]any{"registries": defaultHost})
+		if role := j.get(defaultHost); role != emulator.CircleRole {
 			t.Errorf("a later step was %s", role)
 		}
 	})
@@ -152,7 +152,7 @@ func TestOrbConfigure(t *testing.T) {
 			{"several, in any white space, of images and URLs", map[string]any{"registries": "a.example/repo\n  https://b.example \t c.example/x/y\n"}, "-- a.example b.example c.example ."},
 			{"of variables",
 				map[string]any{"registries": "${AWS_ECR_REGISTRY_ID}.dkr.ecr.$ECR_REGION.amazonaws.com $entry/$host"},
-				"-- " + usual + " a.example ."},
+				"-- " + defaultHost + " a.example ."},
 			{"a role of variables",
 				map[string]any{"registries": "$entry=$name,${name}2 b.example", "role_arn": "$name,x"},
 				"--role shadow,shadow2 -- a.example . --role shadow,x -- b.example ."},
@@ -215,8 +215,8 @@ func TestOrbAudience(t *testing.T) {
 		stub(t, box, "circleci", fmt.Sprintf("echo '%s'", j.server.CircleToken(emulator.CircleJob{Audience: "sts.amazonaws.com"})))
 		j.pathHas(filepath.Join(j.home, "bin"))
 		j.command("install", map[string]any{"version": released})
-		j.command("configure", map[string]any{"registries": usual, "audience": "sts.amazonaws.com", "session_name": "from-the-orb", "session_duration": "15m", "allowed_account_ids": emulator.Account})
-		j.get(usual)
+		j.command("configure", map[string]any{"registries": defaultHost, "audience": "sts.amazonaws.com", "session_name": "from-the-orb", "session_duration": "15m", "allowed_account_ids": emulator.Account})
+		j.get(defaultHost)
 		for _, call := range j.server.Calls() {
 			if call.Op == "AssumeRoleWithWebIdentity" && (call.Form.Get("RoleSessionName") != "from-the-orb" || call.Form.Get("DurationSeconds") != "900") {
 				t.Errorf("STS was asked %s", call.Form.Encode())
@@ -240,7 +240,7 @@ func TestOrbDockerConfig(t *testing.T) {
 		j.command("install", map[string]any{"version": released})
 		j.env["CIRCLE_WORKFLOW_JOB_ID"] = "0c0ffee0"
 		dir := filepath.Join(j.home, "docker-0c0ffee0")
-		given := map[string]any{"registries": usual, "role_arn": emulator.CircleRole, "docker_config": j.home + "/docker-$CIRCLE_WORKFLOW_JOB_ID"}
+		given := map[string]any{"registries": defaultHost, "role_arn": emulator.CircleRole, "docker_config": j.home + "/docker-$CIRCLE_WORKFLOW_JOB_ID"}
 		if filepath.Base(shell[0]) != "bash" {
 			j.refused("configure", given, "docker_config cannot reach later steps without bash; set DOCKER_CONFIG in the environment of the job or executor")
 			j.env["DOCKER_CONFIG"] = dir
@@ -252,7 +252,7 @@ func TestOrbDockerConfig(t *testing.T) {
 		}
 		// The role is in that directory alone, so it comes from there.
 		j.env["ECR_ROLE_TO_ASSUME"] = ""
-		if role := j.get(usual); role != emulator.CircleRole {
+		if role := j.get(defaultHost); role != emulator.CircleRole {
 			t.Errorf("a later step was %s", role)
 		}
 		if fi, err := os.Stat(dir); err != nil || fi.Mode().Perm() != 0o700 {
@@ -276,7 +276,7 @@ func TestOrbDockerConfig(t *testing.T) {
 		}
 		stub(t, box, program, "exit 1")
 		j := newOrbJob(t, []string{filepath.Join(box, "sh")}, box)
-		j.refused("configure", map[string]any{"registries": usual, "docker_config": "/tmp/x"}, "docker_config cannot reach later steps without bash; .*")
+		j.refused("configure", map[string]any{"registries": defaultHost, "docker_config": "/tmp/x"}, "docker_config cannot reach later steps without bash; .*")
 	})
 }
 

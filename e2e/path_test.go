@@ -33,7 +33,7 @@ func TestPathOfAGet(t *testing.T) {
 		if err := os.Mkdir(j.env["GOCOVERDIR"], 0o700); err != nil {
 			t.Fatal(err)
 		}
-		cmd, _, stderr := j.command("get", usual)
+		cmd, _, stderr := j.command("get", defaultHost)
 		cmd.Path = binary
 		if err := cmd.Run(); err != nil {
 			t.Fatalf("%s get: %v\n%s", name, err, stderr)

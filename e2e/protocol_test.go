@@ -23,7 +23,7 @@ func TestDockersClient(t *testing.T) {
 		})
 		return &clientProgram{cmd}
 	}
-	const server = "https://" + usual
+	const server = "https://" + defaultHost
 
 	first, err := client.Get(helper, server)
 	if err != nil || first.Username != "AWS" || first.Secret == "" || first.ServerURL != server {
@@ -36,7 +36,7 @@ func TestDockersClient(t *testing.T) {
 	if err := client.Store(helper, other); err != nil {
 		t.Errorf("store: %v", err)
 	}
-	if got, err := client.Get(helper, usual); err != nil || got.Secret != other.Secret {
+	if got, err := client.Get(helper, defaultHost); err != nil || got.Secret != other.Secret {
 		t.Errorf("get after store: %v, %v", got, err)
 	}
 	if all, err := client.List(helper); err != nil || len(all) != 0 {
@@ -73,7 +73,7 @@ func TestExitCodes(t *testing.T) {
 		verb, stdin string
 		want        int
 	}{
-		{"get", usual, 0}, {"list", "", 0}, {"version", "", 0}, {"--version", "", 0}, {"help", "", 0},
+		{"get", defaultHost, 0}, {"list", "", 0}, {"version", "", 0}, {"--version", "", 0}, {"help", "", 0},
 		{"get", "docker.io", 1}, {"get", "", 1}, {"store", "{", 1}, {"erase", "docker.io", 0},
 		{"login", "", 2}, {"configure", "", 2}, {"", "", 2},
 	} {

@@ -27,7 +27,7 @@ func TestReadme(t *testing.T) {
 		j.env[name] = value
 	}
 	j.env["ECR_OIDC_ROLE"], j.env["ECR_ROLE_TO_ASSUME"] = "", emulator.CIRole
-	if line, _, err := j.get(usual); err == nil || !strings.Contains(readme, "```\n"+line+"```\n") {
+	if line, _, err := j.get(defaultHost); err == nil || !strings.Contains(readme, "```\n"+line+"```\n") {
 		t.Errorf("README does not show this refusal:\n%s", line)
 	}
 
@@ -39,7 +39,7 @@ func TestReadme(t *testing.T) {
 	for name, value := range j.server.GitHub(emulator.GitHubJob{}) {
 		j.env[name] = value
 	}
-	if out, _, err := j.get(usual); err != nil {
+	if out, _, err := j.get(defaultHost); err != nil {
 		t.Errorf("README's trust policy does not let the job in: %s", out)
 	}
 }

@@ -21,31 +21,31 @@ func TestRefresh(t *testing.T) {
 		service string     // receives the first call
 	}{
 		{"no fault", func(*job) {}, true, "", "ecr"},
-		{"STS fails", func(j *job) { j.server.Fail("sts", emulator.Fault{Status: 500}) }, false, "", "sts"},
-		{"STS hangs", func(j *job) { j.server.Fail("sts", emulator.Fault{Hang: true}) }, false, "", "sts"},
-		{"ECR fails", func(j *job) { j.server.Fail("ecr", emulator.Fault{Status: 503}) }, false, "", "ecr"},
-		{"GitHub fails", func(j *job) { j.server.Fail("oidc", emulator.Fault{Status: 503}) }, false, "", "oidc"},
-		{"the job gets no token", func(j *job) { j.server.Fail("oidc", emulator.Fault{Status: 401}) }, false, "", "oidc"},
-		{"the token has expired", func(j *job) { j.server.Fail("sts", emulator.Fault{Code: "ExpiredTokenException"}) }, false, "", "sts"},
+		{"STS fails", func(j *job) { j.server.AddFault("sts", emulator.Fault{Status: 500}) }, false, "", "sts"},
+		{"STS hangs", func(j *job) { j.server.AddFault("sts", emulator.Fault{Hang: true}) }, false, "", "sts"},
+		{"ECR fails", func(j *job) { j.server.AddFault("ecr", emulator.Fault{Status: 503}) }, false, "", "ecr"},
+		{"GitHub fails", func(j *job) { j.server.AddFault("oidc", emulator.Fault{Status: 503}) }, false, "", "oidc"},
+		{"the job gets no token", func(j *job) { j.server.AddFault("oidc", emulator.Fault{Status: 401}) }, false, "", "oidc"},
+		{"the token has expired", func(j *job) { j.server.AddFault("sts", emulator.Fault{Code: "ExpiredTokenException"}) }, false, "", "sts"},
 		{"AWS cannot fetch the keys of the issuer", func(j *job) {
-			j.server.Fail("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"})
+			j.server.AddFault("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"})
 		}, false, "", "sts"},
 		{"the trust policy was changed", func(j *job) {
-			j.server.Fail("sts", emulator.Fault{Status: 403, Code: "AccessDenied"})
+			j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "AccessDenied"})
 		}, false, "AccessDenied", "sts"},
 		{"the role lost its permission for ECR", func(j *job) {
-			j.server.Fail("ecr", emulator.Fault{Code: "AccessDeniedException"})
+			j.server.AddFault("ecr", emulator.Fault{Code: "AccessDeniedException"})
 		}, false, "AccessDeniedException", "ecr"},
 		{"the provider was deleted", func(j *job) {
-			j.server.Fail("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account"})
+			j.server.AddFault("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account"})
 		}, false, "InvalidIdentityToken", "sts"},
-		{"the issuer rejects the claim", func(j *job) { j.server.Fail("sts", emulator.Fault{Status: 403, Code: "IDPRejectedClaim"}) }, false, "IDPRejectedClaim", "sts"},
+		{"the issuer rejects the claim", func(j *job) { j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "IDPRejectedClaim"}) }, false, "IDPRejectedClaim", "sts"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			j := newJobIn(t, emulator.Options{SessionTTL: time.Second, GitHubTokenTTL: time.Minute})
 			get := func() getResult {
-				stdout, stderr, err := j.get(usual)
+				stdout, stderr, err := j.get(defaultHost)
 				return getResult{stdout, stderr, err}
 			}
 			old := get().password(t)
@@ -69,7 +69,7 @@ func TestRefresh(t *testing.T) {
 					t.Errorf("%v: %s%s", last.err, last.stdout, last.stderr)
 				}
 				j.server.ClearFaults()
-				if stdout, stderr, err := j.run("erase", usual); err != nil {
+				if stdout, stderr, err := j.run("erase", defaultHost); err != nil {
 					t.Fatal(err, stdout, stderr)
 				}
 				if get().password(t) == old {

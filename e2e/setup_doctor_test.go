@@ -33,7 +33,7 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 				j.env = withJob(j.env, j.server.GitHub(job))
 				j.env["ECR_OIDC_ROLE"] = role
 				cmd, stdout, _ := j.command("doctor", "")
-				cmd.Args = append(cmd.Args, "--trust-policy", path, usual)
+				cmd.Args = append(cmd.Args, "--trust-policy", path, defaultHost)
 				err := cmd.Run()
 				return stdout.String(), err
 			}

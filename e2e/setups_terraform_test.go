@@ -458,12 +458,12 @@ func TestTerraformModule(t *testing.T) {
 			t.Errorf("%s: %v, want a refusal that says %q:\n%s", name, err, tt.want, out)
 		}
 	}
-	out, err := plan(call("usual", main+app) + call("reader", pulls+`
+	out, err := plan(call("defaultHost", main+app) + call("reader", pulls+`
   repositories           = ["web"]
   permissions            = "pull"
   image_tag_mutability   = "MUTABLE"
   create_github_provider = false
-  github_provider_arn    = module.usual.github_provider_arn`))
+  github_provider_arn    = module.defaultHost.github_provider_arn`))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

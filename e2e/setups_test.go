@@ -34,7 +34,7 @@ func TestSetupGitHubActions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !slices.ContainsFunc(e.server.Calls(), func(c emulator.Call) bool { return c.Service == "oidc" && c.Detail == "sts.amazonaws.com" }) {
-		t.Errorf("no token was asked for with the audience sts.amazonaws.com:\n%s", strings.Join(lines(e.server), "\n"))
+		t.Errorf("no token was asked for with the audience sts.amazonaws.com:\n%s", strings.Join(formatCalls(e.server), "\n"))
 	}
 	r.pullBack(nil, registry+"/app:"+commit)
 	r.onlyHelpers(registry)

@@ -80,8 +80,8 @@ func TestFleetFails(t *testing.T) {
 		t.Skip("runs three fleets (-short)")
 	}
 	for _, tt := range []struct{ name, extraEnv, want string }{
-		{"pulls fail", "ECR_ROLE_TO_ASSUME=arn:aws:iam::123456789012:role/nobody",
-			"35 pulls failed:\necr-oidc: AWS refused role nobody in 123456789012"},
+		{"pulls fail", "ECR_ROLE_TO_ASSUME=arn:aws:iam::123456789012:role/untrusted",
+			"35 pulls failed:\necr-oidc: AWS refused role untrusted in 123456789012"},
 		{"no cache", "ECR_OIDC_CACHE=off", ", but needs "},
 		{"password of another job", "GITHUB_RUN_ID=1000000000",
 			"35 pulls succeeded, with 7 correct passwords and 28 of another job"},

@@ -50,10 +50,10 @@ func main() {
 	flag.IntVar(&p.pulls, "pulls", 20, "number of `pulls` per job")
 	flag.StringVar(&regions, "regions", "eu-west-2,us-east-1,ap-southeast-2",
 		"`regions` whose registries each job pulls from in turn")
-	flag.IntVar(&p.concurrency, "at-once", 6,
+	flag.IntVar(&p.concurrency, "concurrency", 6,
 		"`pulls` that a job runs at the same time, as docker compose does")
 	flag.IntVar(&p.wave, "wave", 25, "`jobs` that start at the same time, as in a matrix")
-	flag.DurationVar(&p.duration, "over", 2*time.Minute, "`time` from the first wave of jobs to the last")
+	flag.DurationVar(&p.duration, "duration", 2*time.Minute, "`time` from the first wave of jobs to the last")
 	flag.Float64Var(&aws, "rate", 30, "`calls` per second that STS and ECR each accept; 0 for no limit")
 	flag.Float64Var(&github, "github-rate", 0,
 		"`calls` per second that GitHub accepts; 0 for no limit (GitHub documents none)")

@@ -74,7 +74,7 @@ type Token struct {
 // One of its fields is not nil.
 type Policy struct {
 	Verdict *trust.Verdict    `json:"verdict,omitempty"`
-	Minimal *trust.Suggestion `json:"smallest,omitempty"`
+	Minimal *trust.Suggestion `json:"minimal,omitempty"`
 }
 
 // add appends a check and returns a pointer to it, which is valid until the next add.
