@@ -50,7 +50,11 @@ func concurrentGets(t *testing.T, j *job, waiters int, released func()) []getRes
 	if released != nil {
 		for start := time.Now(); runtime.GOOS == "linux" && lockWaiters(t, pids) < waiters; {
 			if time.Since(start) > 10*time.Second { // a waiter gives up after 15 seconds
-				t.Logf("this machine is slow: only %d of %d processes wait for the lock", lockWaiters(t, pids), waiters)
+				t.Logf(
+					"this machine is slow: only %d of %d processes wait for the lock",
+					lockWaiters(t, pids),
+					waiters,
+				)
 				break
 			}
 			time.Sleep(time.Millisecond)
@@ -160,7 +164,8 @@ func TestConcurrentRefusals(t *testing.T) {
 				t.Errorf("%s: %s", form, stdout)
 			}
 		}
-		// The registry of another account in the region has the same cache key, and its own name in the message.
+		// The registry of another account in the region has the same cache key, and its own name in
+		// the message.
 		other := "210987654321" + strings.TrimPrefix(usual, emulator.Account)
 		if stdout, _, err := j.get(other); err == nil || !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s: %s", other, stdout)

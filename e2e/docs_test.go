@@ -35,7 +35,14 @@ func TestDocsSources(t *testing.T) {
 				t.Errorf("%s: %v", title, err)
 			}
 		}
-		for _, want := range []string{"\n```", "| source |", "| issuer", "| IAM provider", "| seals the cache |", "\nNot possible: "} {
+		for _, want := range []string{
+			"\n```",
+			"| source |",
+			"| issuer",
+			"| IAM provider",
+			"| seals the cache |",
+			"\nNot possible: ",
+		} {
 			if !strings.Contains(body, want) {
 				t.Errorf("%s: there is no %q", title, strings.TrimSpace(want))
 			}

@@ -55,10 +55,17 @@ func TestFaults(t *testing.T) {
 		slots = make(chan struct{}, 10) // for runs that do more than wait
 	)
 	for _, c := range faultCases() {
-		for _, at := range []struct{ service, want string }{{"oidc", c.oidc}, {"sts", c.sts}, {"ecr", c.ecr}} {
+		for _, at := range []struct{ service, want string }{
+			{"oidc", c.oidc},
+			{"sts", c.sts},
+			{"ecr", c.ecr},
+		} {
 			for _, persistent := range []bool{false, true} {
 				if at.want != "" && (persistent || c.retryable && c.endpoint == nil) {
-					runs = append(runs, &faultRun{faultCase: c, service: at.service, want: at.want, persistent: persistent})
+					runs = append(
+						runs,
+						&faultRun{faultCase: c, service: at.service, want: at.want, persistent: persistent},
+					)
 				}
 			}
 		}

@@ -26,7 +26,8 @@ type victim struct {
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	j := newJobIn(t, emulator.Options{GitHubTokenTTL: time.Minute}) // too short to be cached: the only entry is the password
+	// too short to be cached: the only entry is the password
+	j := newJobIn(t, emulator.Options{GitHubTokenTTL: time.Minute})
 	return &victim{job: j, t: t, as: drop(t, j)}
 }
 
@@ -155,7 +156,19 @@ func TestAnotherJobsCache(t *testing.T) {
 		t.Fatalf("%v, want an entry and a failure", entries)
 	}
 	name := regexp.MustCompile(`^[0-9a-f]{64}\.(sealed|lock)$`)
-	tell := append(encodings(password), "123456789012", "eu-west-2", "amazonaws", "no-such-role", "role/ci", "acme", "refs/heads", "AccessDenied", "AWS", "github")
+	tell := append(
+		encodings(password),
+		"123456789012",
+		"eu-west-2",
+		"amazonaws",
+		"no-such-role",
+		"role/ci",
+		"acme",
+		"refs/heads",
+		"AccessDenied",
+		"AWS",
+		"github",
+	)
 	var sizes []int
 	for _, path := range v.cached("") {
 		content := v.read(path)
@@ -212,7 +225,8 @@ func TestDamagedEntries(t *testing.T) {
 	v.misses("an empty cache")
 	path := v.entry()
 	good := v.read(path)
-	if err := v.with("ECR_OIDC_ROLE", "arn:aws:iam::123456789012:role/no-such-role").ask().refused(); err != nil {
+	err := v.with("ECR_OIDC_ROLE", "arn:aws:iam::123456789012:role/no-such-role").ask().refused()
+	if err != nil {
 		t.Error(err)
 	}
 	var failure []byte
@@ -284,7 +298,17 @@ func TestCleanUp(t *testing.T) {
 	dir := filepath.Dir(v.entry())
 	id := strings.Repeat("0123456789abcdef", 4)
 	old := []string{id + ".sealed", id + ".lock", ".tmp-entry-1234567890"}
-	foreign := []string{"notes", "notes.sealed", id[1:] + ".sealed", id + "0.sealed", strings.Repeat("ABCD", 16) + ".sealed", ".tmp-notes-12", ".tmp-entry-x", id + ".lock2", id + ".sealed.bak"}
+	foreign := []string{
+		"notes",
+		"notes.sealed",
+		id[1:] + ".sealed",
+		id + "0.sealed",
+		strings.Repeat("ABCD", 16) + ".sealed",
+		".tmp-notes-12",
+		".tmp-entry-x",
+		id + ".lock2",
+		id + ".sealed.bak",
+	}
 	young := []string{strings.Repeat("f", 64) + ".sealed", ".tmp-entry-1", strings.Repeat("f", 64) + ".lock"}
 	for i := range 3000 { // and a crowd that has nothing to do with us
 		foreign = append(foreign, fmt.Sprintf("crowd-%d.sealed", i))
@@ -337,7 +361,8 @@ func TestStuckLock(t *testing.T) {
 	v.must(os.Remove(entry))
 	start := time.Now()
 	v.misses("the lock is held")
-	if took := time.Since(start); took > 14*time.Second { // a guard: without the lock's time it would be 15 to 18 s
+	// a guard: without the lock's time it would be 15 to 18 s
+	if took := time.Since(start); took > 14*time.Second {
 		t.Errorf("get took %v", took)
 	}
 	v.hits("after that")

@@ -27,7 +27,8 @@ func drop(t *testing.T, j *job) func(*exec.Cmd) {
 	}
 	give(j, j.dir)
 	binary := filepath.Join(j.dir, program)
-	// A link, because a process that another test starts may inherit a copy open for writing, which is then busy.
+	// A link, because a process that another test starts may inherit a copy open for writing, which
+	// is then busy.
 	if err := errors.Join(os.Link(helperPath(), binary), os.Chmod(filepath.Dir(j.dir), 0o755)); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,11 @@ func spoilUnix(v *victim, path string) map[string]func() {
 	v.must(os.WriteFile(elsewhere, v.read(path), 0o644))
 	give(v.job, elsewhere)
 	return map[string]func(){
-		"it is a FIFO":                       func() { v.must(os.Remove(path)); v.must(syscall.Mkfifo(path, 0o600)); give(v.job, path) },
+		"it is a FIFO": func() {
+			v.must(os.Remove(path))
+			v.must(syscall.Mkfifo(path, 0o600))
+			give(v.job, path)
+		},
 		"it leads to a file":                 link(file),
 		"it leads to the entry":              link(elsewhere),
 		"it leads to /dev/zero":              link("/dev/zero"),
@@ -245,7 +250,11 @@ func TestRootInTheJobsFolder(t *testing.T) {
 	v.hits("the job's second")
 	dirs, err := filepath.Glob(filepath.Join(v.env["RUNNER_TEMP"], "*"))
 	v.must(err)
-	if want := []string{filepath.Join(v.env["RUNNER_TEMP"], "ecr-oidc-0"), filepath.Join(v.env["RUNNER_TEMP"], fmt.Sprintf("ecr-oidc-%d", nobody))}; !slices.Equal(dirs, want) {
+	want := []string{
+		filepath.Join(v.env["RUNNER_TEMP"], "ecr-oidc-0"),
+		filepath.Join(v.env["RUNNER_TEMP"], fmt.Sprintf("ecr-oidc-%d", nobody)),
+	}
+	if !slices.Equal(dirs, want) {
 		t.Errorf("directories %v, want %v", dirs, want)
 	}
 	// Root, or who was here before us, made ours: then it is kept in the home.
@@ -280,7 +289,11 @@ func TestNoPlaceForACache(t *testing.T) {
 		{"HOME is closed", map[string]string{"HOME": "./closed", "RUNNER_TEMP": ""}, "tmp"},
 		{"XDG_CACHE_HOME is relative", map[string]string{"XDG_CACHE_HOME": "here", "RUNNER_TEMP": ""}, "tmp"},
 		{"nowhere", map[string]string{"HOME": "", "RUNNER_TEMP": "", "TMPDIR": "./closed"}, ""},
-		{"nowhere at all", map[string]string{"HOME": "/dev/null", "RUNNER_TEMP": "/dev/null", "TMPDIR": "/dev/null"}, ""},
+		{
+			name:  "nowhere at all",
+			env:   map[string]string{"HOME": "/dev/null", "RUNNER_TEMP": "/dev/null", "TMPDIR": "/dev/null"},
+			keeps: "",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.name == "XDG_CACHE_HOME is relative" && runtime.GOOS != "linux" {
@@ -346,7 +359,8 @@ func TestNoRoomForAFile(t *testing.T) {
 	if left := append(v.cached(".sealed"), v.cached(".sealed-*")...); len(left) > 0 {
 		t.Errorf("%v were left", left)
 	}
-	if left, err := filepath.Glob(filepath.Join(v.env["RUNNER_TEMP"], "*", ".tmp*")); err != nil || len(left) > 0 {
+	left, err := filepath.Glob(filepath.Join(v.env["RUNNER_TEMP"], "*", ".tmp*"))
+	if err != nil || len(left) > 0 {
 		t.Errorf("%v were left, %v", left, err)
 	}
 	v.as = plain

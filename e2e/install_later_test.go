@@ -78,7 +78,8 @@ func TestInstallDirInjection(t *testing.T) {
 		script := installScript(t)
 		const (
 			control   = "the path of the directory contains a control character; specify another with --dir"
-			separator = "the directory is .*; its path must not contain a quote or a colon; specify another with --dir"
+			separator = "the directory is .*; its path must not contain a quote or a colon; " +
+				"specify another with --dir"
 		)
 		for _, tt := range []struct{ name, cwd, dir, want string }{
 			{"a quote in --dir", "", "it's/bin", separator},
@@ -113,7 +114,14 @@ func TestInstallDirInjection(t *testing.T) {
 					if ci != "" {
 						i.env[ci] = file
 					}
-					cmd, stdout, stderr := i.command("--version", released, "--mirror", s.URL, "--dir", tt.dir)
+					cmd, stdout, stderr := i.command(
+						"--version",
+						released,
+						"--mirror",
+						s.URL,
+						"--dir",
+						tt.dir,
+					)
 					cmd.Dir = cwd
 					err := cmd.Run()
 					written, _ := os.ReadFile(file)

@@ -51,7 +51,11 @@ func archived(name string, binary []byte) []byte {
 		name string
 		body []byte
 		mode int64
-	}{{"LICENSE", []byte("a license\n"), 0o644}, {"README.md", []byte("a readme\n"), 0o644}, {exe(program), binary, 0o755}}
+	}{
+		{"LICENSE", []byte("a license\n"), 0o644},
+		{"README.md", []byte("a readme\n"), 0o644},
+		{exe(program), binary, 0o755},
+	}
 	var out bytes.Buffer
 	if strings.HasSuffix(name, ".zip") {
 		z := zip.NewWriter(&out)
@@ -71,7 +75,13 @@ func archived(name string, binary []byte) []byte {
 	}
 	w := tar.NewWriter(z)
 	for _, f := range files {
-		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.body)), Format: tar.FormatPAX}); err != nil {
+		err := w.WriteHeader(&tar.Header{
+			Name:   f.name,
+			Mode:   f.mode,
+			Size:   int64(len(f.body)),
+			Format: tar.FormatPAX,
+		})
+		if err != nil {
 			panic(err)
 		}
 		w.Write(f.body)
@@ -96,12 +106,16 @@ func (r release) sum() release {
 	return r
 }
 
-// scriptBinary stands for the binary where a test is not about it: it says a version, and so much for being quick.
+// scriptBinary stands for the binary where a test is not about it: it says a version, and so much
+// for being quick.
 const scriptBinary = "#!/bin/sh\necho " + program + " " + released + " \"$@\"\n"
 
 // newRelease is a release for this system, whose binary is a script.
 func newRelease(t *testing.T) release {
-	r := release{ourArchive: archived(ourArchive, []byte(scriptBinary)), "checksums.txt.sigstore.json": []byte("{}\n")}
+	r := release{
+		ourArchive:                    archived(ourArchive, []byte(scriptBinary)),
+		"checksums.txt.sigstore.json": []byte("{}\n"),
+	}
 	r[archiveName(released, "plan9", "mips")] = []byte("another system's")
 	return r.sum()
 }
@@ -157,8 +171,9 @@ func (s *shelf) requests() []string {
 	return slices.Clone(s.asked)
 }
 
-// gitHubSite is github.com as far as an installer sees it, behind a proxy that leads every host to it: releases/latest
-// redirects to a tag, and a download to another host. It returns what a client has to have in its environment.
+// gitHubSite is github.com as far as an installer sees it, behind a proxy that leads every host to
+// it: releases/latest redirects to a tag, and a download to another host. It returns what a client
+// has to have in its environment.
 func gitHubSite(t *testing.T, r release) map[string]string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -166,8 +181,13 @@ func gitHubSite(t *testing.T, r release) map[string]string {
 		t.Fatal(err)
 	}
 	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"github.com", "release-assets.githubusercontent.com"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{
+			CommonName: "test CA",
+		}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{
+			"github.com",
+			"release-assets.githubusercontent.com",
+		}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
 	if err != nil {
@@ -183,12 +203,18 @@ func gitHubSite(t *testing.T, r release) map[string]string {
 		case req.URL.Path == repository+"tag/v"+released:
 			io.WriteString(rw, "<html>")
 		case path.Dir(req.URL.Path) == repository+"download/v"+released:
-			http.Redirect(rw, req, "https://release-assets.githubusercontent.com/assets/"+path.Base(req.URL.Path), http.StatusFound)
+			http.Redirect(
+				rw,
+				req,
+				"https://release-assets.githubusercontent.com/assets/"+path.Base(req.URL.Path),
+				http.StatusFound,
+			)
 		default:
 			http.NotFound(rw, req)
 		}
 	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // a client that does not trust it is a case under test
+	// a client that does not trust it is a case under test
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -218,7 +244,10 @@ func gitHubSite(t *testing.T, r release) map[string]string {
 	t.Cleanup(proxy.Close)
 	dir := t.TempDir()
 	ca, wgetrc := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "wgetrc")
-	for name, text := range map[string]string{ca: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), wgetrc: "ca_certificate = " + ca + "\n"} {
+	for name, text := range map[string]string{
+		ca:     string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		wgetrc: "ca_certificate = " + ca + "\n",
+	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

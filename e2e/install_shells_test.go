@@ -10,12 +10,17 @@ import (
 	"testing"
 )
 
-// shells are those that install.sh and the orb's scripts are written for. sh is run by itself where it is none of the
-// others.
+// shells are those that install.sh and the orb's scripts are written for. sh is run by itself where
+// it is none of the others.
 var shells = []struct {
 	name string
 	argv []string
-}{{"dash", []string{"dash"}}, {"ash", []string{"busybox", "sh"}}, {"bash", []string{"bash"}}, {"sh", []string{"sh"}}}
+}{
+	{"dash", []string{"dash"}},
+	{"ash", []string{"busybox", "sh"}},
+	{"bash", []string{"bash"}},
+	{"sh", []string{"sh"}},
+}
 
 // inShells runs a test in each shell that is here.
 func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
@@ -47,7 +52,24 @@ func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
 }
 
 // needed is what install.sh runs besides what downloads and what sums.
-var needed = []string{"uname", "mktemp", "mkdir", "rm", "cp", "mv", "chmod", "tar", "gzip", "sed", "grep", "cut", "tr", "head", "tail", "sh"}
+var needed = []string{
+	"uname",
+	"mktemp",
+	"mkdir",
+	"rm",
+	"cp",
+	"mv",
+	"chmod",
+	"tar",
+	"gzip",
+	"sed",
+	"grep",
+	"cut",
+	"tr",
+	"head",
+	"tail",
+	"sh",
+}
 
 // sums is the program that install.sh takes for checksums here.
 var sums = func() string {

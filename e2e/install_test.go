@@ -47,7 +47,13 @@ func installScript(t *testing.T) string {
 func newInstallation(t *testing.T, shell []string, path string) *installation {
 	t.Helper()
 	home := t.TempDir()
-	i := &installation{t: t, shell: shell, script: installScript(t), home: home, dir: filepath.Join(home, ".local", "bin")}
+	i := &installation{
+		t:      t,
+		shell:  shell,
+		script: installScript(t),
+		home:   home,
+		dir:    filepath.Join(home, ".local", "bin"),
+	}
 	tmp := filepath.Join(home, "tmp")
 	if err := os.Mkdir(tmp, 0o777); err != nil {
 		t.Fatal(err)
@@ -149,9 +155,23 @@ func TestInstall(t *testing.T) {
 		i := newInstallation(t, shell, toolbox(t, "curl", sums))
 		stdout, stderr := i.good("--version", released, "--mirror", s.URL)
 		i.installed(binary)
-		contains(t, "stdout", stdout, "checksum ok: "+ourArchive, "signature not checked: cosign is not on PATH\n", "installed "+i.dir+"/"+program+": "+program+" ")
-		contains(t, "stderr", stderr, i.dir+" is not on PATH, where Docker looks for "+program+`; add it: export PATH='`+i.dir+`':"$PATH"`)
-		if got, want := s.requests(), []string{"/v0.1.0/checksums.txt", "/v0.1.0/" + ourArchive}; !slices.Equal(got, want) {
+		contains(
+			t,
+			"stdout",
+			stdout,
+			"checksum ok: "+ourArchive,
+			"signature not checked: cosign is not on PATH\n",
+			"installed "+i.dir+"/"+program+": "+program+" ",
+		)
+		contains(
+			t,
+			"stderr",
+			stderr,
+			i.dir+" is not on PATH, where Docker looks for "+program+`; add it: export PATH='`+i.dir+
+				`':"$PATH"`,
+		)
+		got, want := s.requests(), []string{"/v0.1.0/checksums.txt", "/v0.1.0/" + ourArchive}
+		if !slices.Equal(got, want) {
 			t.Errorf("it asked for %q, want %q", got, want)
 		}
 	})
@@ -180,14 +200,25 @@ func TestInstallTools(t *testing.T) {
 				if err := os.Remove(filepath.Join(i.dir, program)); err != nil {
 					t.Fatal(err)
 				}
-				i.bad(regexp.QuoteMeta("downloading "+s.URL+"/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists"), "--version", "9.9.9")
+				i.bad(
+					regexp.QuoteMeta("downloading "+s.URL+
+						"/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists"),
+					"--version",
+					"9.9.9",
+				)
 			})
 		}
 		for want, tools := range map[string][]string{
 			"neither curl nor wget is on PATH; install one of them":                 {"sha256sum"},
 			"none of sha256sum, shasum and openssl is on PATH; install one of them": {"curl"},
 		} {
-			newInstallation(t, shell, toolbox(t, tools...)).bad(want, "--version", released, "--mirror", s.URL)
+			newInstallation(t, shell, toolbox(t, tools...)).bad(
+				want,
+				"--version",
+				released,
+				"--mirror",
+				s.URL,
+			)
 		}
 	})
 }
@@ -212,8 +243,21 @@ func TestInstallLatest(t *testing.T) {
 				delete(i.env, "WGETRC")
 				i.dir = filepath.Join(i.home, "other")
 				i.env["SSL_CERT_FILE"] = os.DevNull
-				i.bad("requesting the latest version: .*certificate.*; specify one with --version", "--dir", i.dir, "--version", "latest")
-				i.bad("downloading https://github.com/.*/releases/download/v0.1.0/checksums.txt: .*certificate.*", "--dir", i.dir, "--version", released)
+				i.bad(
+					"requesting the latest version: .*certificate.*; specify one with --version",
+					"--dir",
+					i.dir,
+					"--version",
+					"latest",
+				)
+				i.bad(
+					"downloading https://github.com/.*/releases/download/v0.1.0/checksums.txt: "+
+						".*certificate.*",
+					"--dir",
+					i.dir,
+					"--version",
+					released,
+				)
 			})
 		}
 		t.Run("wget that does not look at certificates", func(t *testing.T) {
@@ -222,7 +266,11 @@ func TestInstallLatest(t *testing.T) {
 while [ $# -gt 0 ]; do if [ "$1" = -O ]; then : >"$2"; fi; shift; done`)
 			i := newInstallation(t, shell, box)
 			for _, version := range []string{released, "latest"} {
-				i.bad("this wget does not check TLS certificates; install curl or GNU wget", "--version", version)
+				i.bad(
+					"this wget does not check TLS certificates; install curl or GNU wget",
+					"--version",
+					version,
+				)
 			}
 		})
 	})
@@ -258,7 +306,8 @@ func TestInstallMirrorLogin(t *testing.T) {
 				i.installed([]byte(scriptBinary))
 				all := stdout + stderr
 				for mirror, want := range map[string]string{
-					"http://jane:s3cret%40home@" + host:     "/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists",
+					"http://jane:s3cret%40home@" +
+						host: "/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists",
 					"http://jane:s3cret%40work@" + host:     "/v9.9.9/checksums.txt: ",
 					"http://jane:s3cret%40home@localhost:1": "http://localhost:1/v9.9.9/checksums.txt: ",
 					"ftp://jane:s3cret%40home@" + host:      "the mirror must begin with https://",
@@ -276,8 +325,13 @@ func TestInstallMirrorLogin(t *testing.T) {
 			})
 		}
 		t.Run("busybox", func(t *testing.T) {
-			newInstallation(t, shell, busybox(t)).bad("with this wget, other processes can read the mirror's login; install curl or GNU wget",
-				"--version", released, "--mirror", "http://jane:s3cret%40home@"+host)
+			newInstallation(t, shell, busybox(t)).bad(
+				"with this wget, other processes can read the mirror's login; install curl or GNU wget",
+				"--version",
+				released,
+				"--mirror",
+				"http://jane:s3cret%40home@"+host,
+			)
 		})
 	})
 }
@@ -289,43 +343,135 @@ func TestInstallRefuses(t *testing.T) {
 		box := toolbox(t, "curl", sums)
 		good := newRelease(t)[ourArchive]
 		sum := fmt.Sprintf("%x", sha256.Sum256(good))
-		const overHTTP = "the mirror must begin with https://: with http, an attacker in the network can replace the archive and its checksum"
+		const overHTTP = "the mirror must begin with https://: " +
+			"with http, an attacker in the network can replace the archive and its checksum"
 		tests := []struct {
 			name   string
 			change func(release)
 			want   string
 			args   []string
 		}{
-			{name: "wrong checksum", change: func(r release) { r[ourArchive] = append(slices.Clone(good), 0) },
-				want: fmt.Sprintf("checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %s; nothing was installed", regexp.QuoteMeta(ourArchive), sha256.Sum256(append(slices.Clone(good), 0)), sum)},
-			{name: "no checksums", change: func(r release) { delete(r, "checksums.txt") }, want: "downloading http://.*/v0.1.0/checksums.txt: not found; check that version 0.1.0 exists"},
-			{name: "no archive", change: func(r release) { delete(r, ourArchive) }, want: "downloading http://.*" + regexp.QuoteMeta(ourArchive) + ": not found"},
-			{name: "not listed", change: func(r release) { delete(r, ourArchive); r.sum() }, want: "version 0.1.0 has no build for " + runtime.GOOS + "/" + runtime.GOARCH + ": checksums.txt does not list .*"},
-			{name: "listed under a longer name", change: func(r release) { r["x"+ourArchive] = good; delete(r, ourArchive); r.sum() }, want: "version 0.1.0 has no build for .*"},
-			{name: "cut off, and summed so", change: func(r release) { r[ourArchive] = good[:len(good)/2]; r.sum() }, want: "unpacking " + regexp.QuoteMeta(ourArchive) + ": .*; nothing was installed"},
-			{name: "another file in it", change: func(r release) { r[ourArchive] = emptyArchive(t); r.sum() }, want: "unpacking .*; nothing was installed"},
+			{name: "wrong checksum", change: func(r release) {
+				r[ourArchive] = append(slices.Clone(good), 0)
+			},
+				want: fmt.Sprintf(
+					"checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %s; "+
+						"nothing was installed",
+					regexp.QuoteMeta(ourArchive),
+					sha256.Sum256(append(slices.Clone(good), 0)),
+					sum,
+				)},
+			{name: "no checksums", change: func(r release) {
+				delete(r, "checksums.txt")
+			}, want: "downloading http://.*/v0.1.0/checksums.txt: not found; check that version 0.1.0 exists"},
+			{name: "no archive", change: func(r release) {
+				delete(r, ourArchive)
+			}, want: "downloading http://.*" + regexp.QuoteMeta(ourArchive) + ": not found"},
+			{name: "not listed", change: func(r release) {
+				delete(r, ourArchive)
+				r.sum()
+			}, want: "version 0.1.0 has no build for " + runtime.GOOS + "/" + runtime.GOARCH +
+				": checksums.txt does not list .*"},
+			{name: "listed under a longer name", change: func(r release) {
+				r["x"+ourArchive] = good
+				delete(r, ourArchive)
+				r.sum()
+			}, want: "version 0.1.0 has no build for .*"},
+			{name: "cut off, and summed so", change: func(r release) {
+				r[ourArchive] = good[:len(good)/2]
+				r.sum()
+			}, want: "unpacking " + regexp.QuoteMeta(ourArchive) + ": .*; nothing was installed"},
+			{name: "another file in it", change: func(r release) {
+				r[ourArchive] = emptyArchive(t)
+				r.sum()
+			}, want: "unpacking .*; nothing was installed"},
 			{name: "does not run", change: func(r release) {
 				r[ourArchive] = archived(ourArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
 				r.sum()
 			}, want: "the downloaded binary does not run: wrong libc; nothing was installed"},
-			{name: "no version", args: []string{"--version", "one"}, want: "one is not a version; use a version such as 0.1.0"},
-			{name: "a path for a version", args: []string{"--version", "0.1.0/../../x"}, want: "0.1.0/../../x is not a version; use a version such as 0.1.0"},
-			{name: "latest of a mirror", args: []string{"--version", "latest"}, want: "a mirror has no latest version; specify one with --version or ECR_OIDC_VERSION"},
+			{
+				name: "no version",
+				args: []string{"--version", "one"},
+				want: "one is not a version; use a version such as 0.1.0",
+			},
+			{
+				name: "a path for a version",
+				args: []string{"--version", "0.1.0/../../x"},
+				want: "0.1.0/../../x is not a version; use a version such as 0.1.0",
+			},
+			{
+				name: "latest of a mirror",
+				args: []string{"--version", "latest"},
+				want: "a mirror has no latest version; specify one with --version or ECR_OIDC_VERSION",
+			},
 			{name: "a mirror over http", args: []string{"--mirror", "http://mirror.example"}, want: overHTTP},
-			{name: "a mirror over http, with a login like loopback", args: []string{"--mirror", "http://127.0.0.1@mirror.example/"}, want: overHTTP},
-			{name: "a mirror over http, named like loopback", args: []string{"--mirror", "http://127.0.0.1.mirror.example:80/"}, want: overHTTP},
-			{name: "a mirror over http, with loopback behind #", args: []string{"--mirror", "http://mirror.example#@127.0.0.1/"}, want: overHTTP},
-			{name: "a mirror over http, by IPv6", args: []string{"--mirror", "http://[::2]:80/"}, want: overHTTP},
-			{name: "a mirror that is no URL", args: []string{"--mirror", "mirror.example"}, want: "the mirror must begin with https://"},
-			{name: "a mirror with a line break", args: []string{"--mirror", "https://mirror.example/\nurl = file:///etc/passwd"}, want: "the mirror's URL contains an invalid character"},
-			{name: "a mirror with a quote", args: []string{"--mirror", `https://mirror.example/"`}, want: "the mirror's URL contains an invalid character"},
-			{name: "unknown flag", args: []string{"--verbose"}, want: "unknown flag --verbose; --help lists them"},
-			{name: "unknown flag with a value", args: []string{"--colour=never"}, want: "unknown flag --colour; --help lists them"},
+			{
+				name: "a mirror over http, with a login like loopback",
+				args: []string{"--mirror", "http://127.0.0.1@mirror.example/"},
+				want: overHTTP,
+			},
+			{
+				name: "a mirror over http, named like loopback",
+				args: []string{"--mirror", "http://127.0.0.1.mirror.example:80/"},
+				want: overHTTP,
+			},
+			{
+				name: "a mirror over http, with loopback behind #",
+				args: []string{"--mirror", "http://mirror.example#@127.0.0.1/"},
+				want: overHTTP,
+			},
+			{
+				name: "a mirror over http, by IPv6",
+				args: []string{"--mirror", "http://[::2]:80/"},
+				want: overHTTP,
+			},
+			{
+				name: "a mirror that is no URL",
+				args: []string{"--mirror", "mirror.example"},
+				want: "the mirror must begin with https://",
+			},
+			{
+				name: "a mirror with a line break",
+				args: []string{"--mirror", "https://mirror.example/\nurl = file:///etc/passwd"},
+				want: "the mirror's URL contains an invalid character",
+			},
+			{
+				name: "a mirror with a quote",
+				args: []string{"--mirror", `https://mirror.example/"`},
+				want: "the mirror's URL contains an invalid character",
+			},
+			{
+				name: "unknown flag",
+				args: []string{"--verbose"},
+				want: "unknown flag --verbose; --help lists them",
+			},
+			{
+				name: "unknown flag with a value",
+				args: []string{"--colour=never"},
+				want: "unknown flag --colour; --help lists them",
+			},
 			{name: "flag without a value", args: []string{"--dir"}, want: "--dir needs a value"},
-			{name: "an argument", args: []string{"0.1.0"}, want: "unknown argument 0.1.0; --help lists the flags"},
-			{name: "a directory that nobody expanded", args: []string{"--dir", "$HOME/bin"}, want: `the directory begins with \$ or ~, which is not expanded; use an absolute path`},
-			{name: "a directory that PATH cannot have", args: []string{"--dir", "/tmp/a:b"}, want: "the directory is /tmp/a:b; its path must not contain a quote or a colon; specify another with --dir"},
-			{name: "a file for a directory", args: []string{"--dir", "/dev/null/bin"}, want: "cannot create the directory /dev/null/bin; specify another with --dir, or use --sudo"},
+			{
+				name: "an argument",
+				args: []string{"0.1.0"},
+				want: "unknown argument 0.1.0; --help lists the flags",
+			},
+			{
+				name: "a directory that nobody expanded",
+				args: []string{"--dir", "$HOME/bin"},
+				want: `the directory begins with \$ or ~, which is not expanded; use an absolute path`,
+			},
+			{
+				name: "a directory that PATH cannot have",
+				args: []string{"--dir", "/tmp/a:b"},
+				want: "the directory is /tmp/a:b; its path must not contain a quote or a colon; " +
+					"specify another with --dir",
+			},
+			{
+				name: "a file for a directory",
+				args: []string{"--dir", "/dev/null/bin"},
+				want: "cannot create the directory /dev/null/bin; specify another with --dir, or use --sudo",
+			},
 			{name: "sudo without sudo", args: []string{"--sudo"}, want: "--sudo: sudo is not on PATH"},
 		}
 		for _, tt := range tests {
@@ -335,7 +481,10 @@ func TestInstallRefuses(t *testing.T) {
 					tt.change(r)
 				}
 				i := newInstallation(t, shell, box)
-				i.bad("(?:"+tt.want+")", append([]string{"--version", released, "--mirror", newShelf(t, r).URL}, tt.args...)...)
+				i.bad(
+					"(?:"+tt.want+")",
+					append([]string{"--version", released, "--mirror", newShelf(t, r).URL}, tt.args...)...,
+				)
 			})
 		}
 		t.Run("cut off on its way", func(t *testing.T) {
@@ -349,7 +498,13 @@ func TestInstallRefuses(t *testing.T) {
 				serveRelease(rw, req, r, "/v"+released+"/")
 			}))
 			t.Cleanup(server.Close)
-			newInstallation(t, shell, box).bad("downloading http://.*gz: curl: .*", "--version", released, "--mirror", server.URL)
+			newInstallation(t, shell, box).bad(
+				"downloading http://.*gz: curl: .*",
+				"--version",
+				released,
+				"--mirror",
+				server.URL,
+			)
 		})
 		t.Run("led away from https", func(t *testing.T) {
 			elsewhere := newShelf(t, newRelease(t))
@@ -357,8 +512,20 @@ func TestInstallRefuses(t *testing.T) {
 				http.Redirect(rw, req, elsewhere.URL+req.URL.Path, http.StatusFound)
 			}))
 			t.Cleanup(server.Close)
-			newInstallation(t, shell, box).bad("downloading http://.*/checksums.txt: curl: .*rotocol.*", "--version", released, "--mirror", server.URL)
-			newInstallation(t, shell, toolbox(t, "wget", sums)).bad("downloading from http://.*: it redirects to http; nothing was installed", "--version", released, "--mirror", server.URL)
+			newInstallation(t, shell, box).bad(
+				"downloading http://.*/checksums.txt: curl: .*rotocol.*",
+				"--version",
+				released,
+				"--mirror",
+				server.URL,
+			)
+			newInstallation(t, shell, toolbox(t, "wget", sums)).bad(
+				"downloading from http://.*: it redirects to http; nothing was installed",
+				"--version",
+				released,
+				"--mirror",
+				server.URL,
+			)
 		})
 		t.Run("a proxy is not on the way to loopback", func(t *testing.T) {
 			proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
@@ -414,7 +581,12 @@ func TestInstallPlatforms(t *testing.T) {
 			stub(t, box, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
 			name := program + "_" + released + "_" + platform + ".tar.gz"
 			i := newInstallation(t, shell, box)
-			i.good("--version", released, "--mirror", newShelf(t, release{name: archived(name, []byte(scriptBinary))}.sum()).URL)
+			i.good(
+				"--version",
+				released,
+				"--mirror",
+				newShelf(t, release{name: archived(name, []byte(scriptBinary))}.sum()).URL,
+			)
 			i.installed([]byte(scriptBinary))
 		}
 	})
@@ -436,7 +608,12 @@ func TestInstallTwice(t *testing.T) {
 		}
 		defer open.Close()
 		newer := []byte("#!/bin/sh\necho newer\n")
-		i.good("--version", released, "--mirror", newShelf(t, release{ourArchive: archived(ourArchive, newer)}.sum()).URL)
+		i.good(
+			"--version",
+			released,
+			"--mirror",
+			newShelf(t, release{ourArchive: archived(ourArchive, newer)}.sum()).URL,
+		)
 		i.installed(newer)
 		if old, err := io.ReadAll(open); err != nil || string(old) != scriptBinary {
 			t.Errorf("the old file was written over: %q, %v", old, err)
@@ -468,7 +645,8 @@ func TestInstallTwice(t *testing.T) {
 		if err := os.Mkdir(file, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, stderr, err := i.run("--version", released, "--mirror", s.URL); err == nil || !strings.Contains(stderr, "is a directory; move it away") {
+		if _, stderr, err := i.run("--version", released, "--mirror", s.URL); err == nil ||
+			!strings.Contains(stderr, "is a directory; move it away") {
 			t.Errorf("%v %s", err, stderr)
 		}
 	})

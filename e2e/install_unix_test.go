@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// asNobody gives a machine to a user that may write into nothing but its home: permissions do not hold root back.
+// asNobody gives a machine to a user that may write into nothing but its home: permissions do not
+// hold root back.
 func asNobody(t *testing.T, i *installation, box string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -58,8 +59,24 @@ func TestInstallNotWritable(t *testing.T) {
 			t.Fatal(err)
 		}
 		asNobody(t, i, box)
-		i.bad("the directory "+i.dir+" is not writable; specify another with --dir, or use --sudo", "--dir", i.dir, "--version", released, "--mirror", s.URL)
-		i.bad("cannot create the directory "+i.dir+"/below; specify another with --dir, or use --sudo", "--dir", i.dir+"/below", "--version", released, "--mirror", s.URL)
+		i.bad(
+			"the directory "+i.dir+" is not writable; specify another with --dir, or use --sudo",
+			"--dir",
+			i.dir,
+			"--version",
+			released,
+			"--mirror",
+			s.URL,
+		)
+		i.bad(
+			"cannot create the directory "+i.dir+"/below; specify another with --dir, or use --sudo",
+			"--dir",
+			i.dir+"/below",
+			"--version",
+			released,
+			"--mirror",
+			s.URL,
+		)
 		if asked := s.requests(); len(asked) > 0 {
 			t.Errorf("it downloaded %q first", asked)
 		}
@@ -77,7 +94,8 @@ exec "$@"`)
 		i := newInstallation(t, shell, box)
 		i.good("--sudo", "--version", released, "--mirror", newShelf(t, newRelease(t)).URL)
 		i.installed([]byte(scriptBinary))
-		if b, err := os.ReadFile(filepath.Join(i.home, "sudo")); err != nil || string(b) != "mkdir\nmktemp\ncp\nchmod\nmv\n" {
+		b, err := os.ReadFile(filepath.Join(i.home, "sudo"))
+		if err != nil || string(b) != "mkdir\nmktemp\ncp\nchmod\nmv\n" {
 			t.Errorf("sudo ran %q, %v", b, err)
 		}
 	})

@@ -15,7 +15,8 @@ func TestInstallCosign(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
 		const identity = "https://github.com/ecr-oidc/docker-credential-ecr-oidc/.github/workflows/release.yml@refs/tags/v0.1.0"
-		// The stub reads what it was given: it is asked before the archive is, about the checksums as they were served.
+		// The stub reads what it was given: it is asked before the archive is, about the checksums
+		// as they were served.
 		const script = `
 if [ "$1" = version ]; then echo "$VERSION"; exit; fi
 echo "$*" >"$HOME/asked"
@@ -43,39 +44,89 @@ exit $EXIT`
 			contains(t, "stdout", stdout, "signature checked by cosign: "+identity+"\n")
 			asked, _ := os.ReadFile(filepath.Join(i.home, "asked"))
 			want := `^verify-blob --bundle \S+/checksums.txt.sigstore.json --certificate-identity ` + regexp.QuoteMeta(identity) +
-				` --certificate-oidc-issuer https://token.actions.githubusercontent.com` + flag + ` \S+/checksums.txt\n$`
+				` --certificate-oidc-issuer https://token.actions.githubusercontent.com` + flag +
+				` \S+/checksums.txt\n$`
 			if !regexp.MustCompile(want).Match(asked) {
 				t.Errorf("cosign was asked\n%swant\n%s", asked, want)
 			}
-			if signed, _ := os.ReadFile(filepath.Join(i.home, "signed")); !bytes.Equal(signed, r["checksums.txt"]) {
+			if signed, _ := os.ReadFile(
+				filepath.Join(i.home, "signed"),
+			); !bytes.Equal(signed, r["checksums.txt"]) {
 				t.Errorf("cosign was asked about %q", signed)
 			}
 		}
 		// An older one cannot read our signatures, and counts as none.
-		for version, shown := range map[string]string{"GitVersion:    v2.3.0": "2.3", "GitVersion:    v1.13.6": "1.13"} {
+		for version, shown := range map[string]string{
+			"GitVersion:    v2.3.0":  "2.3",
+			"GitVersion:    v1.13.6": "1.13",
+		} {
 			i := cosign(t, version, "Error: unknown flag", "1")
 			stdout, _ := i.good("--version", released, "--mirror", s.URL)
-			contains(t, "stdout", stdout, "signature not checked: cosign is version "+shown+"; version 2.4 or later is required\n")
+			contains(
+				t,
+				"stdout",
+				stdout,
+				"signature not checked: cosign is version "+shown+"; version 2.4 or later is required\n",
+			)
 			i = cosign(t, version, "Error: unknown flag", "1")
 			i.env["ECR_OIDC_VERIFY"] = "required"
-			i.bad("ECR_OIDC_VERIFY is required, but cosign is version "+shown+"; version 2.4 or later is required; install cosign 2.4 or later", "--version", released, "--mirror", s.URL)
+			i.bad(
+				"ECR_OIDC_VERIFY is required, but cosign is version "+shown+
+					"; version 2.4 or later is required; install cosign 2.4 or later",
+				"--version",
+				released,
+				"--mirror",
+				s.URL,
+			)
 		}
 		bare := newInstallation(t, shell, toolbox(t, "curl", sums))
 		bare.env["ECR_OIDC_VERIFY"] = "required"
 		before := len(s.requests())
-		bare.bad("ECR_OIDC_VERIFY is required, but cosign is not on PATH; install cosign 2.4 or later", "--version", released, "--mirror", s.URL)
+		bare.bad(
+			"ECR_OIDC_VERIFY is required, but cosign is not on PATH; install cosign 2.4 or later",
+			"--version",
+			released,
+			"--mirror",
+			s.URL,
+		)
 		bare.env["ECR_OIDC_VERIFY"] = "yes"
-		bare.bad(`ECR_OIDC_VERIFY is yes; set it to "required", or unset it`, "--version", released, "--mirror", s.URL)
+		bare.bad(
+			`ECR_OIDC_VERIFY is yes; set it to "required", or unset it`,
+			"--version",
+			released,
+			"--mirror",
+			s.URL,
+		)
 		if asked := s.requests()[before:]; len(asked) > 0 {
 			t.Errorf("it downloaded %q first", asked)
 		}
-		i := cosign(t, "GitVersion: v3.1.3", "Error: none of the expected identities matched what was in the certificate", "1")
+		i := cosign(
+			t,
+			"GitVersion: v3.1.3",
+			"Error: none of the expected identities matched what was in the certificate",
+			"1",
+		)
 		before = len(s.requests())
-		i.bad("cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(identity)+": Error: none of the expected identities .*; nothing was installed", "--version", released, "--mirror", s.URL)
+		i.bad(
+			"cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(
+				identity,
+			)+": Error: none of the expected identities .*; nothing was installed",
+			"--version",
+			released,
+			"--mirror",
+			s.URL,
+		)
 		if asked := s.requests()[before:]; slices.Contains(asked, "/v0.1.0/"+ourArchive) {
 			t.Errorf("after cosign's no it still asked for %q", asked)
 		}
 		delete(r, "checksums.txt.sigstore.json")
-		cosign(t, "GitVersion: v3.1.3", "Verified OK", "0").bad("downloading http://.*/checksums.txt.sigstore.json: not found; without it, cosign cannot check the signature", "--version", released, "--mirror", newShelf(t, r).URL)
+		cosign(t, "GitVersion: v3.1.3", "Verified OK", "0").bad(
+			"downloading http://.*/checksums.txt.sigstore.json: not found; "+
+				"without it, cosign cannot check the signature",
+			"--version",
+			released,
+			"--mirror",
+			newShelf(t, r).URL,
+		)
 	})
 }

@@ -56,7 +56,8 @@ func leakCases() map[string]leakCase {
 			j.fail(usual, "get")
 			j.succeed(usual, "erase")
 			j.succeed(usual, "get")
-			if logs, _ := filepath.Glob(filepath.Join(j.env["RUNNER_TEMP"], "ecr-oidc-debug*.log")); len(logs) != 1 {
+			logs, _ := filepath.Glob(filepath.Join(j.env["RUNNER_TEMP"], "ecr-oidc-debug*.log"))
+			if len(logs) != 1 {
 				j.t.Errorf("log files: %q", logs)
 			}
 		}},
@@ -80,7 +81,8 @@ func leakCases() map[string]leakCase {
 		}},
 		"ECR quotes the signed request": {arrange: func(j *leakJob) {
 			j.addFault("ecr", emulator.Fault{Status: 403, Code: "InvalidSignatureException",
-				Message: "The Canonical String for this request should have been 'POST\n/\n\nx-amz-security-token:" + j.session.SessionToken + "'"})
+				Message: "The Canonical String for this request should have been 'POST\n/\n\n" +
+					"x-amz-security-token:" + j.session.SessionToken + "'"})
 		}, act: func(j *leakJob) { j.fail(usual, "get") }},
 		"access key": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_ROLE"], j.env["AWS_ACCESS_KEY_ID"] = "", "AKIAIOSFODNN7EXAMPLE"
@@ -116,7 +118,11 @@ func leakCases() map[string]leakCase {
 				j.fail(usual, "get")
 			}},
 		"store": {act: func(j *leakJob) {
-			login := fmt.Sprintf(`{"ServerURL":"https://%s","Username":"AWS","Secret":"%s"}`, usual, markedLogin)
+			login := fmt.Sprintf(
+				`{"ServerURL":"https://%s","Username":"AWS","Secret":"%s"}`,
+				usual,
+				markedLogin,
+			)
 			j.succeed(login, "store")
 			j.succeed(usual, "get")
 			j.succeed(usual, "erase")
@@ -149,7 +155,13 @@ func leakCases() map[string]leakCase {
 			j.requireCalled("docker-credential-other")
 		}},
 		"configure": {arrange: func(j *leakJob) {
-			j.write("docker/config.json", `{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:"+markedLogin))+`"}}}`, 0o600)
+			j.write(
+				"docker/config.json",
+				`{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString(
+					[]byte("AWS:"+markedLogin),
+				)+`"}}}`,
+				0o600,
+			)
 			j.allowed[markedLogin] = filepath.Join(j.dir, "docker", "config.json") // and its backups
 		}, act: func(j *leakJob) {
 			j.succeed("", "configure", "--dry-run", usual)
@@ -176,12 +188,19 @@ func leakCases() map[string]leakCase {
 		"circleci command fails": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Circle(emulator.CircleJob{}))
 			j.env["ECR_OIDC_AUDIENCE"] = "another"
-			j.addProgram("circleci", "echo '"+j.server.CircleToken(emulator.CircleJob{})+"'; echo \"no $CIRCLE_OIDC_TOKEN_V2\" >&2; exit 1")
+			j.addProgram(
+				"circleci",
+				"echo '"+j.server.CircleToken(emulator.CircleJob{})+
+					"'; echo \"no $CIRCLE_OIDC_TOKEN_V2\" >&2; exit 1",
+			)
 		}, act: func(j *leakJob) {
 			j.fail(usual, "get")
 			j.requireCalled("circleci")
 		}},
-		"GitLab": {arrange: func(j *leakJob) { j.onCI(j.server.GitLab(emulator.GitLabJob{})); j.echo("ecr", 400) },
+		"GitLab": {arrange: func(j *leakJob) {
+			j.onCI(j.server.GitLab(emulator.GitLabJob{}))
+			j.echo("ecr", 400)
+		},
 			act: func(j *leakJob) { j.fail(usual, "get") }},
 		"Buildkite": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Buildkite(emulator.BuildkiteJob{}))
@@ -216,8 +235,15 @@ func leakCases() map[string]leakCase {
 		"credential_process": {arrange: func(j *leakJob) {
 			j.offCI()
 			j.addSecret("marked+key/of=the-process")
-			j.addProgram("give-keys", `echo '{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "marked+key/of=the-process"}'`)
-			j.env["AWS_CONFIG_FILE"] = j.write("aws-config", "[default]\ncredential_process = give-keys\n", 0o600)
+			j.addProgram(
+				"give-keys",
+				`echo '{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "marked+key/of=the-process"}'`,
+			)
+			j.env["AWS_CONFIG_FILE"] = j.write(
+				"aws-config",
+				"[default]\ncredential_process = give-keys\n",
+				0o600,
+			)
 			j.addFault("ecr", emulator.Fault{Code: "ValidationException",
 				Message: "marked+key/of=the-process", Times: 1})
 		}, act: func(j *leakJob) {
@@ -229,8 +255,16 @@ func leakCases() map[string]leakCase {
 		"credential_process fails": {arrange: func(j *leakJob) {
 			j.offCI()
 			j.addSecret("marked+key/of=the-process")
-			j.addProgram("give-keys", `printf '{"Version": 1, "SecretAccessKey": "marked+key/of=the-process", '; exit 3`)
-			j.env["AWS_CONFIG_FILE"] = j.write("aws-config", "[default]\ncredential_process = give-keys\n[profile cut]\ncredential_process = give-keys; true\n", 0o600)
+			j.addProgram(
+				"give-keys",
+				`printf '{"Version": 1, "SecretAccessKey": "marked+key/of=the-process", '; exit 3`,
+			)
+			j.env["AWS_CONFIG_FILE"] = j.write(
+				"aws-config",
+				"[default]\ncredential_process = give-keys\n[profile cut]\n"+
+					"credential_process = give-keys; true\n",
+				0o600,
+			)
 		}, act: func(j *leakJob) {
 			j.fail(usual, "get")
 			j.env["AWS_PROFILE"] = "cut"
@@ -261,7 +295,8 @@ func leakCases() map[string]leakCase {
 		"proxy with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
 			j.env["HTTPS_PROXY"] = "http://user:marked-password@127.0.0.1:1"
-			maps.Copy(j.env, j.server.GitHubRealHost(emulator.GitHubJob{})) // a proxy is not used for loopback
+			// a proxy is not used for loopback
+			maps.Copy(j.env, j.server.GitHubRealHost(emulator.GitHubJob{}))
 		}, act: func(j *leakJob) { j.fail(usual, "get") }},
 		// The cases of doctor alone: what a report could quote.
 		"CircleCI, expired": {arrange: func(j *leakJob) {
@@ -302,7 +337,11 @@ func leakFaults(t *testing.T) {
 	var all sync.WaitGroup
 	slots := make(chan struct{}, 10)
 	for _, c := range faultCases() {
-		for _, at := range []struct{ service, want string }{{"oidc", c.oidc}, {"sts", c.sts}, {"ecr", c.ecr}} {
+		for _, at := range []struct{ service, want string }{
+			{"oidc", c.oidc},
+			{"sts", c.sts},
+			{"ecr", c.ecr},
+		} {
 			if at.want == "" || c.slow {
 				continue
 			}
@@ -359,7 +398,9 @@ func (j *leakJob) refresh(change func()) {
 	j.t.Helper()
 	j.succeed(usual, "get")
 	change()
-	for start, before := time.Now(), len(j.server.Calls()); len(j.server.Calls()) == before; j.try(usual, "get") {
+	for start, before := time.Now(), len(
+		j.server.Calls(),
+	); len(j.server.Calls()) == before; j.try(usual, "get") {
 		if time.Since(start) > time.Minute {
 			j.t.Fatal("no further call to AWS")
 		}
@@ -376,7 +417,9 @@ func (j *leakJob) sso(life time.Duration) {
 		"accessToken": access, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
 		"region": "eu-west-2", "startUrl": "https://acme.awsapps.com/start",
 		"clientId": "client-id", "clientSecret": client,
-		"registrationExpiresAt": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339), "refreshToken": refresh,
+		"registrationExpiresAt": time.Now().Add(24 * time.Hour).UTC().Format(
+			time.RFC3339,
+		), "refreshToken": refresh,
 	})
 	j.must(err)
 	j.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", string(token), 0o600)
@@ -389,7 +432,8 @@ sso_region = eu-west-2
 sso_start_url = https://acme.awsapps.com/start
 `, 0o600)
 	j.env["USERPROFILE"] = j.env["HOME"]
-	j.env["AWS_ENDPOINT_URL_SSO"], j.env["AWS_ENDPOINT_URL_SSO_OIDC"] = j.server.URL("sso"), j.server.URL("sso-oidc")
+	j.env["AWS_ENDPOINT_URL_SSO"] = j.server.URL("sso")
+	j.env["AWS_ENDPOINT_URL_SSO_OIDC"] = j.server.URL("sso-oidc")
 	j.server.AddRole(emulator.Role{ARN: developer, Pull: []string{"app*"}})
 	j.server.AddSSOAssignment(access, emulator.Account, "Developer", developer)
 	j.server.AddSSORefreshToken(refresh, access)

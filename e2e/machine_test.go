@@ -24,8 +24,9 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// metadata starts the metadata service of an instance and the credentials endpoint of a container, and sets the
-// variables that name them. "! metadata" fails if either has received a request, "metadata asked" if neither has.
+// metadata starts the metadata service of an instance and the credentials endpoint of a container,
+// and sets the variables that name them. "! metadata" fails if either has received a request,
+// "metadata asked" if neither has.
 func metadata(ts *testscript.TestScript, neg bool, args []string) {
 	file := filepath.Join(ts.Getenv("WORK"), "metadata-asked")
 	if neg || len(args) > 0 {
@@ -38,14 +39,21 @@ func metadata(ts *testscript.TestScript, neg bool, args []string) {
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		os.WriteFile(file, []byte(r.URL.Path), 0o600)
 		keys := map[string]string{
-			"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": time.Now().Format(time.RFC3339), "AccessKeyId": emulator.AccessKeyID,
-			"SecretAccessKey": emulator.SecretAccessKey, "Expiration": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+			"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": time.Now().Format(
+				time.RFC3339,
+			), "AccessKeyId": emulator.AccessKeyID,
+			"SecretAccessKey": emulator.SecretAccessKey, "Expiration": time.Now().Add(
+				time.Hour,
+			).UTC().Format(time.RFC3339),
 		}
 		switch {
 		case r.Method == http.MethodPut: // IMDSv2's session
 			rw.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
 			fmt.Fprint(rw, "imds-session")
-		case strings.HasSuffix(r.URL.Path, "/security-credentials/"), strings.HasSuffix(r.URL.Path, "/security-credentials-extended/"):
+		case strings.HasSuffix(r.URL.Path, "/security-credentials/"), strings.HasSuffix(
+			r.URL.Path,
+			"/security-credentials-extended/",
+		):
 			fmt.Fprint(rw, "runner")
 		default:
 			rw.Header().Set("Content-Type", "application/json")
@@ -63,17 +71,21 @@ const (
 	deployer  = "arn:aws:iam::" + emulator.Account + ":role/deployer"
 )
 
-// sso writes what "aws sso login" leaves behind for the session or start URL named, and puts the file's path into
-// SSO_FILE. "refreshable" comes with a refresh token that is good once, "spent" with one that was.
+// sso writes what "aws sso login" leaves behind for the session or start URL named, and puts the
+// file's path into SSO_FILE. "refreshable" comes with a refresh token that is good once, "spent"
+// with one that was.
 func sso(ts *testscript.TestScript, _ bool, args []string) {
 	the(ts).AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
 	sum := sha1.Sum([]byte(args[0]))
 	token := map[string]string{
-		"accessToken": "sso-access-token-of-jane", "expiresAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+		"accessToken": "sso-access-token-of-jane", "expiresAt": time.Now().Add(time.Hour).UTC().Format(
+			time.RFC3339,
+		),
 		"region": "eu-west-2", "startUrl": "https://acme.awsapps.com/start",
 	}
 	if slices.Contains(args, "expired") {
-		token["accessToken"], token["expiresAt"] = "sso-access-token-of-yesterday", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+		token["accessToken"] = "sso-access-token-of-yesterday"
+		token["expiresAt"] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	}
 	if slices.Contains(args, "refreshable") || slices.Contains(args, "spent") {
 		token["clientId"], token["clientSecret"] = "client-id", "client-secret"
@@ -88,8 +100,8 @@ func sso(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // login writes what "aws login" leaves behind for the session named (its fields as in aws/aws-cli,
-// tests/unit/customizations/login), and puts the file's path into LOGIN_FILE. The refresh token of a "spent" one is
-// nobody's; region= is where the login was made.
+// tests/unit/customizations/login), and puts the file's path into LOGIN_FILE. The refresh token of
+// a "spent" one is nobody's; region= is where the login was made.
 func login(ts *testscript.TestScript, _ bool, args []string) {
 	w := the(ts)
 	w.AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
@@ -97,7 +109,9 @@ func login(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	der, err := x509.MarshalECPrivateKey(key)
 	ts.Check(err)
-	refresh, region, life := fmt.Sprintf("login-refresh-token-%d", time.Now().UnixNano()), emulator.Region, 10*time.Minute
+	refresh := fmt.Sprintf("login-refresh-token-%d", time.Now().UnixNano())
+	region := emulator.Region
+	life := 10 * time.Minute
 	for _, arg := range args[1:] {
 		if r, ok := strings.CutPrefix(arg, "region="); ok {
 			region = r

@@ -45,13 +45,17 @@ func TestDockersClient(t *testing.T) {
 	if err := client.Erase(helper, server); err != nil {
 		t.Errorf("erase: %v", err)
 	}
-	if got, err := client.Get(helper, server); err != nil || got.Secret == other.Secret || got.Secret == first.Secret {
+	if got, err := client.Get(helper, server); err != nil || got.Secret == other.Secret ||
+		got.Secret == first.Secret {
 		t.Errorf("get after erase: %v, %v, want a new password", got, err)
 	}
 	if n := j.server.Count("ecr"); n != 2 {
 		t.Errorf("asked ECR %d times, want 2", n)
 	}
-	if _, err := client.Get(helper, "https://index.docker.io/v1/"); !credentials.IsErrCredentialsNotFound(err) {
+	if _, err := client.Get(
+		helper,
+		"https://index.docker.io/v1/",
+	); !credentials.IsErrCredentialsNotFound(err) {
 		t.Errorf("get for a foreign host: %v, want the protocol's not-found", err)
 	}
 	if err := client.Erase(helper, "https://index.docker.io/v1/"); err != nil {
@@ -79,7 +83,13 @@ func TestExitCodes(t *testing.T) {
 	} {
 		cmd, _, _ := j.command(tt.verb, tt.stdin)
 		if cmd.Run(); cmd.ProcessState.ExitCode() != tt.want {
-			t.Errorf("%q with %q: exit code %d, want %d", tt.verb, tt.stdin, cmd.ProcessState.ExitCode(), tt.want)
+			t.Errorf(
+				"%q with %q: exit code %d, want %d",
+				tt.verb,
+				tt.stdin,
+				cmd.ProcessState.ExitCode(),
+				tt.want,
+			)
 		}
 	}
 	if n := j.server.Count("oidc"); n != 1 {

@@ -63,12 +63,21 @@ func TestReadmeVariables(t *testing.T) {
 	}
 	documented := read("../README.md")
 	var sources []string
-	for _, dir := range []string{"internal/config", "internal/token", "internal/cli", "internal/doctor", "internal/debuglog", "cmd/*"} {
+	for _, dir := range []string{
+		"internal/config",
+		"internal/token",
+		"internal/cli",
+		"internal/doctor",
+		"internal/debuglog",
+		"cmd/*",
+	} {
 		files, err := filepath.Glob("../" + dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", dir, len(files), err)
 		}
-		sources = append(sources, slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })...)
+		sources = append(sources, slices.DeleteFunc(files, func(f string) bool {
+			return strings.HasSuffix(f, "_test.go")
+		})...)
 	}
 	used := read(sources...)
 	for v := range used {
@@ -96,7 +105,8 @@ func TestReadmeDoctor(t *testing.T) {
 	}
 	for _, f := range archive.Files {
 		if f.Name == "stdout" {
-			if out := string(f.Data); len(out) < 100 || !strings.Contains(strings.ReplaceAll(string(readme), "\r\n", "\n"), out) {
+			out := string(f.Data)
+			if len(out) < 100 || !strings.Contains(strings.ReplaceAll(string(readme), "\r\n", "\n"), out) {
 				t.Errorf("README does not show this:\n%s", out)
 			}
 			return

@@ -24,11 +24,23 @@ func TestRefresh(t *testing.T) {
 		{"STS fails", func(j *job) { j.server.Fail("sts", emulator.Fault{Status: 500}) }, false, "", "sts"},
 		{"STS hangs", func(j *job) { j.server.Fail("sts", emulator.Fault{Hang: true}) }, false, "", "sts"},
 		{"ECR fails", func(j *job) { j.server.Fail("ecr", emulator.Fault{Status: 503}) }, false, "", "ecr"},
-		{"GitHub fails", func(j *job) { j.server.Fail("oidc", emulator.Fault{Status: 503}) }, false, "", "oidc"},
-		{"the job gets no token", func(j *job) { j.server.Fail("oidc", emulator.Fault{Status: 401}) }, false, "", "oidc"},
-		{"the token has expired", func(j *job) { j.server.Fail("sts", emulator.Fault{Code: "ExpiredTokenException"}) }, false, "", "sts"},
+		{"GitHub fails", func(j *job) {
+			j.server.Fail("oidc", emulator.Fault{Status: 503})
+		}, false, "", "oidc"},
+		{"the job gets no token", func(j *job) {
+			j.server.Fail("oidc", emulator.Fault{Status: 401})
+		}, false, "", "oidc"},
+		{"the token has expired", func(j *job) {
+			j.server.Fail("sts", emulator.Fault{Code: "ExpiredTokenException"})
+		}, false, "", "sts"},
 		{"AWS cannot fetch the keys of the issuer", func(j *job) {
-			j.server.Fail("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"})
+			j.server.Fail(
+				"sts",
+				emulator.Fault{
+					Code:    "InvalidIdentityToken",
+					Message: "Couldn't retrieve verification key from your identity provider",
+				},
+			)
 		}, false, "", "sts"},
 		{"the trust policy was changed", func(j *job) {
 			j.server.Fail("sts", emulator.Fault{Status: 403, Code: "AccessDenied"})
@@ -37,9 +49,17 @@ func TestRefresh(t *testing.T) {
 			j.server.Fail("ecr", emulator.Fault{Code: "AccessDeniedException"})
 		}, false, "AccessDeniedException", "ecr"},
 		{"the provider was deleted", func(j *job) {
-			j.server.Fail("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account"})
+			j.server.Fail(
+				"sts",
+				emulator.Fault{
+					Code:    "InvalidIdentityToken",
+					Message: "No OpenIDConnect provider found in your account",
+				},
+			)
 		}, false, "InvalidIdentityToken", "sts"},
-		{"the issuer rejects the claim", func(j *job) { j.server.Fail("sts", emulator.Fault{Status: 403, Code: "IDPRejectedClaim"}) }, false, "IDPRejectedClaim", "sts"},
+		{"the issuer rejects the claim", func(j *job) {
+			j.server.Fail("sts", emulator.Fault{Status: 403, Code: "IDPRejectedClaim"})
+		}, false, "IDPRejectedClaim", "sts"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +85,8 @@ func TestRefresh(t *testing.T) {
 			again := get()
 			switch {
 			case tt.refused != "":
-				if last.err == nil || !strings.Contains(last.stdout, tt.refused) || last.stdout != last.stderr || again.stdout != last.stdout {
+				if last.err == nil || !strings.Contains(last.stdout, tt.refused) ||
+					last.stdout != last.stderr || again.stdout != last.stdout {
 					t.Errorf("%v: %s%s", last.err, last.stdout, last.stderr)
 				}
 				j.server.ClearFaults()

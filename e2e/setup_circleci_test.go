@@ -61,9 +61,9 @@ func orbPart(t *testing.T, kind, name string) circleSteps {
 	return part
 }
 
-// circleci runs the one job of a configuration's one workflow: its own steps, and those of our orb from the packed orb.
-// Only install is left out: what it would install is the binary under test, which is on PATH. What comes before the job
-// changes its machine.
+// circleci runs the one job of a configuration's one workflow: its own steps, and those of our orb
+// from the packed orb. Only install is left out: what it would install is the binary under test,
+// which is on PATH. What comes before the job changes its machine.
 func (e *example) circleci(file string, job map[string]string, before ...func(*exampleJob)) (*exampleJob, error) {
 	e.t.Helper()
 	var c circleConfig
@@ -167,7 +167,8 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, ours bool) 
 	r.t.Helper()
 	for _, step := range steps {
 		name, given := oneStep(r.t, step)
-		if ours && (name == "install" || name == "configure") { // the orb's own names need no prefix inside it
+		// the orb's own names need no prefix inside it
+		if ours && (name == "install" || name == "configure") {
 			name = ourOrb + "/" + name
 		}
 		var err error
@@ -232,8 +233,8 @@ func holds(t *testing.T, condition any, values map[string]any) bool {
 	return false
 }
 
-// command puts a "circleci" on the job's PATH that mints tokens, as CircleCI's own does in a job, and notes what it was
-// asked.
+// command puts a "circleci" on the job's PATH that mints tokens, as CircleCI's own does in a job,
+// and notes what it was asked.
 func (r *exampleJob) command(job emulator.CircleJob) {
 	r.t.Helper()
 	bin := filepath.Join(r.home, "bin")
@@ -241,7 +242,11 @@ func (r *exampleJob) command(job emulator.CircleJob) {
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		r.t.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>'%s'\nprintf '%%s\\n' '%s'\n", note, r.server.CircleToken(job))
+	script := fmt.Sprintf(
+		"#!/bin/sh\necho \"$@\" >>'%s'\nprintf '%%s\\n' '%s'\n",
+		note,
+		r.server.CircleToken(job),
+	)
 	if err := os.WriteFile(filepath.Join(bin, "circleci"), []byte(script), 0o755); err != nil {
 		r.t.Fatal(err)
 	}

@@ -27,9 +27,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// standIn is as much of Docker's command line as the examples use, made of the library behind crane: like Docker it reads
-// config.json and asks the helper that it names, by host. There is no daemon. What was built is remembered by its name, and
-// an image has the same digest whenever it is made of the same Dockerfile. Docker and BuildKit themselves are e2e/clients's.
+// standIn is as much of Docker's command line as the examples use, made of the library behind
+// crane: like Docker it reads config.json and asks the helper that it names, by host. There is no
+// daemon. What was built is remembered by its name, and an image has the same digest whenever it is
+// made of the same Dockerfile. Docker and BuildKit themselves are e2e/clients's.
 func standIn() {
 	if err := dockerCommand(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -110,7 +111,8 @@ func dockerBuild(args []string) error {
 	return nil
 }
 
-// remembered is the file that says what a name was built of: the platforms on its first line, then the Dockerfile.
+// remembered is the file that says what a name was built of: the platforms on its first line, then
+// the Dockerfile.
 func remembered(tag string) string {
 	return filepath.Join(os.Getenv("HOME"), ".built", hex.EncodeToString([]byte(tag)))
 }
@@ -150,7 +152,8 @@ func dockerPush(tag string) error {
 	if err := pusher.Push(context.Background(), ref.Context().Digest(digest.String()), what); err != nil {
 		return err
 	}
-	// Docker writes the tag without a look at what it is, and an immutable repository refuses that. Push would look first.
+	// Docker writes the tag without a look at what it is, and an immutable repository refuses that.
+	// Push would look first.
 	if err := pusher.Put(context.Background(), ref, what); err != nil {
 		return err
 	}
@@ -164,11 +167,16 @@ type pushable interface {
 	Digest() (v1.Hash, error)
 }
 
-// standInImage makes what a Dockerfile stands for: always the same of the same one, and of another platform another.
+// standInImage makes what a Dockerfile stands for: always the same of the same one, and of another
+// platform another.
 func standInImage(platforms string, dockerfile []byte) (pushable, error) {
 	one := func(platform string) (v1.Image, error) {
 		sum := sha256.Sum256(remembrance(platform, dockerfile))
-		return random.Image(1<<10, 2, random.WithSource(rand.NewSource(int64(binary.BigEndian.Uint64(sum[:])))))
+		return random.Image(
+			1<<10,
+			2,
+			random.WithSource(rand.NewSource(int64(binary.BigEndian.Uint64(sum[:])))),
+		)
 	}
 	if platforms == "" {
 		return one("")
@@ -192,7 +200,10 @@ func standInImage(platforms string, dockerfile []byte) (pushable, error) {
 		if img, err = mutate.ConfigFile(img, config); err != nil {
 			return nil, err
 		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}})
+		index = mutate.AppendManifests(
+			index,
+			mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}},
+		)
 	}
 	return index, nil
 }
@@ -240,7 +251,8 @@ func dockerPull(tag string) error {
 	return nil
 }
 
-// registryClient is what a client does by default, with the emulator's certificate; HTTPS_PROXY leads it there.
+// registryClient is what a client does by default, with the emulator's certificate; HTTPS_PROXY
+// leads it there.
 func registryClient() ([]remote.Option, error) {
 	pem, err := os.ReadFile(os.Getenv("AWS_CA_BUNDLE"))
 	if err != nil {
@@ -250,5 +262,8 @@ func registryClient() ([]remote.Option, error) {
 	pool.AppendCertsFromPEM(pem)
 	transport := remote.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool}
-	return []remote.Option{remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(transport)}, nil
+	return []remote.Option{
+		remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithTransport(transport),
+	}, nil
 }

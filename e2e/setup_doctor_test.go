@@ -9,8 +9,9 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// A job that calls the reusable workflow from a branch of its repository is refused, and doctor with the example's own
-// trust policies names the condition that fails, and why: nobody needs CloudTrail.
+// A job that calls the reusable workflow from a branch of its repository is refused, and doctor
+// with the example's own trust policies names the condition that fails, and why: nobody needs
+// CloudTrail.
 func TestSetupReusableWorkflowDoctor(t *testing.T) {
 	t.Parallel()
 	for policy, job := range map[string]emulator.GitHubJob{
@@ -37,12 +38,16 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 				err := cmd.Run()
 				return stdout.String(), err
 			}
-			if out, err := doctor("main"); err != nil || !strings.Contains(out, "The trust policy admits this token.") {
+			if out, err := doctor("main"); err != nil ||
+				!strings.Contains(out, "The trust policy admits this token.") {
 				t.Errorf("from main: %v\n%s", err, out)
 			}
 			out, err := doctor("feature")
 			if err == nil || !strings.Contains(out, "AccessDenied") ||
-				!strings.Contains(out, `✗ the policy trusts this workflow at "refs/heads/main", but this job runs it at "refs/heads/feature"`) {
+				!strings.Contains(
+					out,
+					`✗ the policy trusts this workflow at "refs/heads/main", but this job runs it at "refs/heads/feature"`,
+				) {
 				t.Errorf("from a branch: %v\n%s", err, out)
 			}
 		})

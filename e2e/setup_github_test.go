@@ -49,8 +49,8 @@ func (w workflow) only(t *testing.T) workflowJob {
 	return workflowJob{}
 }
 
-// github runs the one job of a workflow; a reusable workflow that it calls lies beside it. The error is that of the step
-// that failed.
+// github runs the one job of a workflow; a reusable workflow that it calls lies beside it. The
+// error is that of the step that failed.
 func (e *example) github(file string, j emulator.GitHubJob) (*exampleJob, error) {
 	e.t.Helper()
 	var w workflow
@@ -94,7 +94,8 @@ var expression = regexp.MustCompile(`\$\{\{ *([^}]*?) *\}\}`)
 
 var choice = regexp.MustCompile(`^(\S+) == '([^']*)' && (\S+) \|\| (\S+)$`)
 
-// expand evaluates GitHub's expressions, as far as they are the name of a value, or one comparison that chooses of two.
+// expand evaluates GitHub's expressions, as far as they are the name of a value, or one comparison
+// that chooses of two.
 func (r *exampleJob) expand(text string, inputs, env map[string]string) string {
 	r.t.Helper()
 	value := func(name string) string {
@@ -166,8 +167,8 @@ func (r *exampleJob) steps(steps []workflowStep, inputs map[string]string) error
 	return nil
 }
 
-// action does what our action does for the inputs that the examples use: a configuration of Docker for this job, in which
-// each registry has its helper and, where one is given, its role.
+// action does what our action does for the inputs that the examples use: a configuration of Docker
+// for this job, in which each registry has its helper and, where one is given, its role.
 func (r *exampleJob) action(with map[string]string) error {
 	r.t.Helper()
 	var published struct{ Inputs map[string]any }

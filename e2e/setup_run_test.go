@@ -19,9 +19,10 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// An example is one folder of examples/, run as it stands: the AWS commands of its README make the roles, with the
-// policies that lie beside it; the table of its README holds the CI's secrets and variables; and the steps of its jobs are
-// run one after the other, with the built binary, under the real host names of AWS and of the CI.
+// An example is one folder of examples/, run as it stands: the AWS commands of its README make the
+// roles, with the policies that lie beside it; the table of its README holds the CI's secrets and
+// variables; and the steps of its jobs are run one after the other, with the built binary, under
+// the real host names of AWS and of the CI.
 type example struct {
 	t        *testing.T
 	dir      string
@@ -42,9 +43,17 @@ func newExample(t *testing.T, name string) *example {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	e := &example{t: t, dir: filepath.Join(examples, name), server: w, settings: map[string]string{}, roles: map[string]emulator.Role{}}
+	e := &example{
+		t:        t,
+		dir:      filepath.Join(examples, name),
+		server:   w,
+		settings: map[string]string{},
+		roles:    map[string]emulator.Role{},
+	}
 	e.readme = e.read("README.md")
-	for _, m := range regexp.MustCompile("(?m)^\\| (secret|variable) `(\\w+)` \\| `([^`]*)` \\|").FindAllStringSubmatch(e.readme, -1) {
+	for _, m := range regexp.MustCompile(
+		"(?m)^\\| (secret|variable) `(\\w+)` \\| `([^`]*)` \\|",
+	).FindAllStringSubmatch(e.readme, -1) {
 		e.settings[m[1]+" "+m[2]] = m[3]
 	}
 	return e
@@ -53,7 +62,10 @@ func newExample(t *testing.T, name string) *example {
 func needBash(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil || runtime.GOOS == "windows" {
-		t.Skip("bash, in which the CIs of examples/ run their commands, is not installed here, or this is Windows")
+		t.Skip(
+			"bash, in which the CIs of examples/ run their commands, is not installed here, " +
+				"or this is Windows",
+		)
 	}
 }
 
@@ -154,8 +166,12 @@ func (e *example) awsCommand(command string) {
 		r.Policy = file("--policy-document")
 		e.setRole(r)
 	case "iam create-user":
-		e.server.AddUser(emulator.User{ARN: "arn:aws:iam::" + emulator.Account + ":user/" + one("--user-name"),
-			AccessKeyID: emulator.AccessKeyID, SecretAccessKey: emulator.SecretAccessKey, NoLogin: true})
+		e.server.AddUser(emulator.User{
+			ARN:             "arn:aws:iam::" + emulator.Account + ":user/" + one("--user-name"),
+			AccessKeyID:     emulator.AccessKeyID,
+			SecretAccessKey: emulator.SecretAccessKey,
+			NoLogin:         true,
+		})
 	case "iam create-access-key", "iam delete-access-key", "ecr create-repository":
 	default:
 		e.t.Fatalf("README types %q, which these tests do not know", command)
@@ -194,8 +210,9 @@ func (e *example) role(name string) emulator.Role {
 	return emulator.Role{}
 }
 
-// terraform is aws for an example whose AWS is Terraform's: the names are in main.tf, and the policies are those that it
-// renders, which lie beside it (TestTerraformPolicies compares). Its repositories' tags are as the module makes them.
+// terraform is aws for an example whose AWS is Terraform's: the names are in main.tf, and the
+// policies are those that it renders, which lie beside it (TestTerraformPolicies compares). Its
+// repositories' tags are as the module makes them.
 func (e *example) terraform(clientID string) {
 	e.t.Helper()
 	text := e.read("main.tf")
@@ -206,7 +223,9 @@ func (e *example) terraform(clientID string) {
 	}
 	mutability := regexp.MustCompile(`image_tag_mutability\s+= "(\w+)"`).FindStringSubmatch(text)
 	if mutability == nil {
-		mutability = regexp.MustCompile(`(?s)"image_tag_mutability" \{.*?default\s+= "(\w+)"`).FindStringSubmatch(e.read("../terraform/variables.tf"))
+		mutability = regexp.MustCompile(
+			`(?s)"image_tag_mutability" \{.*?default\s+= "(\w+)"`,
+		).FindStringSubmatch(e.read("../terraform/variables.tf"))
 	}
 	if mutability == nil {
 		e.t.Fatal("nobody says whether the tags are immutable")
@@ -215,7 +234,11 @@ func (e *example) terraform(clientID string) {
 	trust := e.read("trust-policy.json")
 	a := trustAccount(e.t, trust)
 	e.server.AddProvider(a, emulator.GitHubIssuer, clientID)
-	e.setRole(emulator.Role{ARN: "arn:aws:iam::" + a + ":role/" + m[1], Trust: trust, Policy: e.read("push-policy.json")})
+	e.setRole(emulator.Role{
+		ARN:    "arn:aws:iam::" + a + ":role/" + m[1],
+		Trust:  trust,
+		Policy: e.read("push-policy.json"),
+	})
 }
 
 // --- the CI -------------------------------------------------------------------------------------------------------------
@@ -232,7 +255,12 @@ type exampleJob struct {
 func (e *example) job(ci map[string]string) *exampleJob {
 	e.t.Helper()
 	dir := e.t.TempDir()
-	r := &exampleJob{example: e, home: filepath.Join(dir, "home"), work: filepath.Join(dir, "work"), outputs: map[string]string{}}
+	r := &exampleJob{
+		example: e,
+		home:    filepath.Join(dir, "home"),
+		work:    filepath.Join(dir, "work"),
+		outputs: map[string]string{},
+	}
 	temp, ca := filepath.Join(dir, "temp"), filepath.Join(dir, "ca.pem")
 	for _, d := range []string{r.home, r.work, temp} {
 		if err := os.Mkdir(d, 0o755); err != nil {
@@ -290,7 +318,9 @@ func (r *exampleJob) pushed() map[string]string { return r.printed("pushed") }
 
 func (r *exampleJob) printed(what string) map[string]string {
 	all := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?m)^`+what+` (\S+) (sha256:[0-9a-f]{64})$`).FindAllStringSubmatch(r.out.String(), -1) {
+	for _, m := range regexp.MustCompile(
+		`(?m)^`+what+` (\S+) (sha256:[0-9a-f]{64})$`,
+	).FindAllStringSubmatch(r.out.String(), -1) {
 		all[m[1]] = m[2]
 	}
 	return all
@@ -312,7 +342,8 @@ func (r *exampleJob) pullBack(env map[string]string, want ...string) {
 	}
 }
 
-// onlyHelpers fails the test unless Docker's configuration names this helper for the hosts, and has nothing else in it.
+// onlyHelpers fails the test unless Docker's configuration names this helper for the hosts, and has
+// nothing else in it.
 func (r *exampleJob) onlyHelpers(hosts ...string) {
 	r.t.Helper()
 	dir := r.env["DOCKER_CONFIG"]
@@ -366,7 +397,10 @@ func (e *example) callers() map[string]string {
 		}
 		account, _, _ := strings.Cut(c.Host, ".")
 		repository := account + "/" + m[1]
-		role := regexp.MustCompile(`^arn:aws:sts::(\d+):assumed-role/([^/]+)/.*`).ReplaceAllString(c.Caller, "$1/$2")
+		role := regexp.MustCompile(`^arn:aws:sts::(\d+):assumed-role/([^/]+)/.*`).ReplaceAllString(
+			c.Caller,
+			"$1/$2",
+		)
 		if all[repository] != "" && all[repository] != role {
 			role = all[repository] + " and " + role
 		}

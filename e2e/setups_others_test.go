@@ -76,7 +76,8 @@ func TestSetupOtherCIs(t *testing.T) {
 			if err := r.checkout(); err != nil {
 				t.Fatal(err)
 			}
-			return r, r.shell(nil, strings.ReplaceAll(pipeline.Steps[0].Command, "$$", "$")) // "pipeline upload" makes one of two
+			// "pipeline upload" makes one of two
+			return r, r.shell(nil, strings.ReplaceAll(pipeline.Steps[0].Command, "$$", "$"))
 		}
 		r, err := push(emulator.BuildkiteJob{Step: "image"})
 		if err != nil {
@@ -85,15 +86,20 @@ func TestSetupOtherCIs(t *testing.T) {
 		r.pullBack(nil, tag)
 		r.onlyHelpers(registry)
 		_, err = push(emulator.BuildkiteJob{Ref: "refs/heads/feature"})
-		e.refusedFor(err, `for "organization:acme:pipeline:app:ref:refs/heads/feature:commit:`, "AccessDenied")
+		e.refusedFor(
+			err,
+			`for "organization:acme:pipeline:app:ref:refs/heads/feature:commit:`,
+			"AccessDenied",
+		)
 		_, err = push(emulator.BuildkiteJob{Organization: "acme-evil"})
 		e.refusedFor(err, `for "organization:acme-evil:pipeline:app:`, "AccessDenied")
 	})
 }
 
-// install makes what a before_script needs to install the helper into a folder of the job's, which is on its PATH in place
-// of the one that the example names: wget, which has the script of the released version's tag, and a release with the binary
-// under test. The program of the same name that the other examples use is not on that PATH.
+// install makes what a before_script needs to install the helper into a folder of the job's, which
+// is on its PATH in place of the one that the example names: wget, which has the script of the
+// released version's tag, and a release with the binary under test. The program of the same name
+// that the other examples use is not on that PATH.
 func (r *exampleJob) install(named, bin string) map[string]string {
 	r.t.Helper()
 	if named != "/usr/local/bin" {
@@ -102,11 +108,17 @@ func (r *exampleJob) install(named, bin string) map[string]string {
 	script := installScript(r.t)
 	tools, stubs := toolbox(r.t, "bash", "cat", "curl", "docker", sums), r.t.TempDir()
 	stub(r.t, stubs, "wget", `case "$*" in
-"-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh") exec cat '`+script+`' ;;
+"-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh") exec cat '`+script+
+		`' ;;
 esac
 echo "wget: $*: 404" >&2
 exit 8`)
 	files, _ := realRelease()
 	r.env["PATH"] = strings.Join([]string{bin, stubs, tools}, string(os.PathListSeparator))
-	return map[string]string{"ECR_OIDC_INSTALL_DIR": bin, "ECR_OIDC_MIRROR": newShelf(r.t, files).URL, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+	return map[string]string{
+		"ECR_OIDC_INSTALL_DIR": bin,
+		"ECR_OIDC_MIRROR":      newShelf(r.t, files).URL,
+		"NO_PROXY":             "127.0.0.1",
+		"no_proxy":             "127.0.0.1",
+	}
 }

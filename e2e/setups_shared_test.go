@@ -33,10 +33,17 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 	r.keyless()
 	e.rerun("build.yml", emulator.GitHubJob{ImmutableSubject: true}, "sha-"+commit)
 	for subject, job := range map[string]emulator.GitHubJob{
-		"repo:acme@123456/app@456789:ref:refs/heads/feature": {Ref: "refs/heads/feature", ImmutableSubject: true},
-		"repo:acme@123456/app@456789:pull_request":           {Event: "pull_request", ImmutableSubject: true},
-		"repo:acme/app:ref:refs/heads/main":                  {}, // somebody else's, of the same name: that has no ids, or others
-		"repo:acme@123456/app@999:ref:refs/heads/main":       {ImmutableSubject: true, Claims: map[string]any{"repository_id": "999"}},
+		"repo:acme@123456/app@456789:ref:refs/heads/feature": {
+			Ref:              "refs/heads/feature",
+			ImmutableSubject: true,
+		},
+		"repo:acme@123456/app@456789:pull_request": {Event: "pull_request", ImmutableSubject: true},
+		// somebody else's, of the same name: that has no ids, or others
+		"repo:acme/app:ref:refs/heads/main": {},
+		"repo:acme@123456/app@999:ref:refs/heads/main": {
+			ImmutableSubject: true,
+			Claims:           map[string]any{"repository_id": "999"},
+		},
 	} {
 		_, err := e.github("build.yml", job)
 		e.refusedFor(err, "AWS refused role gha-app in 123456789012", `for "`+subject+`"`, "AccessDenied")
@@ -62,7 +69,9 @@ func TestSetupReusableWorkflow(t *testing.T) {
 	try := func(keys []string) {
 		t.Helper()
 		for _, job := range []emulator.GitHubJob{
-			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {ImmutableSubject: true}, {Environment: "production"},
+			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {ImmutableSubject: true}, {
+				Environment: "production",
+			},
 		} {
 			job.SubjectClaims = keys
 			r, err := e.github("caller.yml", job)
@@ -79,10 +88,24 @@ func TestSetupReusableWorkflow(t *testing.T) {
 			want string // in the subject
 		}{
 			{emulator.GitHubJob{ReusableWorkflow: feature}, "repo:acme/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{ReusableWorkflow: feature, ImmutableSubject: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
-			{emulator.GitHubJob{ReusableWorkflow: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
+			{
+				job:  emulator.GitHubJob{ReusableWorkflow: feature, ImmutableSubject: true},
+				want: "repo:acme@123456/app@456789:ref:refs/heads/main",
+			},
+			{
+				job: emulator.GitHubJob{
+					ReusableWorkflow: "acme/app/.github/workflows/own.yml@refs/heads/main",
+				},
+				want: "repo:acme/app:ref:refs/heads/main",
+			},
 			{emulator.GitHubJob{Repository: "acme-evil/app"}, "repo:acme-evil/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{ImmutableSubject: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
+			{
+				job: emulator.GitHubJob{
+					ImmutableSubject: true,
+					Claims:           map[string]any{"repository_owner_id": "999"},
+				},
+				want: "repo:acme@999/app@456789:ref:refs/heads/main",
+			},
 		} {
 			tt.job.SubjectClaims = keys
 			want := `for "` + tt.want

@@ -15,8 +15,9 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// The setups of examples/, each run as it stands there, by its own name. A job's image is pushed and pulled back with the
-// roles that its README makes; somebody else's job is refused, in words that have its own subject.
+// The setups of examples/, each run as it stands there, by its own name. A job's image is pushed
+// and pulled back with the roles that its README makes; somebody else's job is refused, in words
+// that have its own subject.
 
 const (
 	registry = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
@@ -33,8 +34,13 @@ func TestSetupGitHubActions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.ContainsFunc(e.server.Calls(), func(c emulator.Call) bool { return c.Service == "oidc" && c.Detail == "sts.amazonaws.com" }) {
-		t.Errorf("no token was asked for with the audience sts.amazonaws.com:\n%s", strings.Join(lines(e.server), "\n"))
+	if !slices.ContainsFunc(e.server.Calls(), func(c emulator.Call) bool {
+		return c.Service == "oidc" && c.Detail == "sts.amazonaws.com"
+	}) {
+		t.Errorf(
+			"no token was asked for with the audience sts.amazonaws.com:\n%s",
+			strings.Join(lines(e.server), "\n"),
+		)
 	}
 	r.pullBack(nil, registry+"/app:"+commit)
 	r.onlyHelpers(registry)
@@ -47,7 +53,13 @@ func TestSetupGitHubActions(t *testing.T) {
 		"repo:acme-evil/app:ref:refs/heads/main":          {Repository: "acme-evil/app"},
 	} {
 		_, err := e.github("push.yml", job)
-		e.refusedFor(err, "AWS refused role app-push in 123456789012", `for "`+subject+`"`, `aud "sts.amazonaws.com"`, "AccessDenied")
+		e.refusedFor(
+			err,
+			"AWS refused role app-push in 123456789012",
+			`for "`+subject+`"`,
+			`aud "sts.amazonaws.com"`,
+			"AccessDenied",
+		)
 	}
 }
 
@@ -57,16 +69,23 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
 	e.aws("What to set")
-	const file, staging, production = "several-repositories.yml", registry + "/app-staging:" + commit, registry + "/app-production:" + commit
+	const file, staging, production = "several-repositories.yml", registry + "/app-staging:" +
+		commit, registry + "/app-production:" + commit
 	r, err := e.github(file, emulator.GitHubJob{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	web := "AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/"
-	if got, want := e.assumed(), []string{web + "app-staging-push", web + "app-production-push"}; !slices.Equal(got, want) {
+	if got, want := e.assumed(), []string{
+		web + "app-staging-push",
+		web + "app-production-push",
+	}; !slices.Equal(got, want) {
 		t.Errorf("assumed %q, want %q", got, want)
 	}
-	want := map[string]string{"123456789012/app-staging": "123456789012/app-staging-push", "123456789012/app-production": "123456789012/app-production-push"}
+	want := map[string]string{
+		"123456789012/app-staging":    "123456789012/app-staging-push",
+		"123456789012/app-production": "123456789012/app-production-push",
+	}
 	if got := e.callers(); !maps.Equal(got, want) {
 		t.Errorf("pushed to as %q, want %q", got, want)
 	}
@@ -74,7 +93,8 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	r.onlyHelpers(registry)
 	r.keyless()
 
-	// Back and forth, from the cache: each is answered with its own password, and the registry would refuse the other's.
+	// Back and forth, from the cache: each is answered with its own password, and the registry
+	// would refuse the other's.
 	e.server.ResetCalls()
 	for range 2 {
 		for tag, env := range map[string]map[string]string{staging: asStaging, production: asProduction} {
@@ -86,7 +106,8 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 			}
 		}
 	}
-	if pushed, pulled := r.printed("pushed"), r.printed("pulled"); !maps.Equal(pushed, pulled) || len(pulled) != 2 {
+	pushed, pulled := r.printed("pushed"), r.printed("pulled")
+	if !maps.Equal(pushed, pulled) || len(pulled) != 2 {
 		t.Errorf("pushed %q, pulled %q", pushed, pulled)
 	}
 	if got := e.callers(); !maps.Equal(got, want) || len(e.assumed()) != 0 {
@@ -95,10 +116,18 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	for _, tt := range []struct {
 		env        map[string]string
 		role, name string
-	}{{asStaging, "app-staging-push", "app-production"}, {asProduction, "app-production-push", "app-staging"}} {
+	}{
+		{asStaging, "app-staging-push", "app-production"},
+		{asProduction, "app-production-push", "app-staging"},
+	} {
 		tag := registry + "/" + tt.name + ":" + commit
 		e.refusedFor(r.exec(tt.env, "docker", "push", tag), "403 Forbidden")
-		e.refusedFor(r.exec(tt.env, "docker", "pull", tag), "assumed-role/"+tt.role+"/", "is not authorized to perform: ecr:BatchGetImage", "repository/"+tt.name)
+		e.refusedFor(
+			r.exec(tt.env, "docker", "pull", tag),
+			"assumed-role/"+tt.role+"/",
+			"is not authorized to perform: ecr:BatchGetImage",
+			"repository/"+tt.name,
+		)
 	}
 	err = r.exec(nil, "docker", "push", staging)
 	e.refusedFor(err, "no role is configured", "ECR_OIDC_ROLE")
@@ -114,7 +143,10 @@ func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"123456789012/app": "123456789012/app-push", "210987654321/app": "210987654321/app-release"}
+	want := map[string]string{
+		"123456789012/app": "123456789012/app-push",
+		"210987654321/app": "210987654321/app-release",
+	}
 	if got := e.callers(); !maps.Equal(got, want) {
 		t.Errorf("pushed to as %q, want %q", got, want)
 	}
@@ -125,7 +157,11 @@ func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	r.onlyHelpers(registry, second)
 	r.keyless()
 	_, err = e.github("several-accounts.yml", emulator.GitHubJob{Ref: "refs/heads/feature"})
-	e.refusedFor(err, "AWS refused role app-push in 123456789012", `for "repo:acme/app:ref:refs/heads/feature"`)
+	e.refusedFor(
+		err,
+		"AWS refused role app-push in 123456789012",
+		`for "repo:acme/app:ref:refs/heads/feature"`,
+	)
 }
 
 // TestSetupCircleCI runs examples/circleci with a role from the variables of the project and the
@@ -144,7 +180,9 @@ func TestSetupCircleCI(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		if got, want := e.assumed(), []string{"AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/app-push"}; !slices.Equal(got, want) {
+		got := e.assumed()
+		want := []string{"AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/app-push"}
+		if !slices.Equal(got, want) {
 			t.Errorf("%s: assumed %q, want %q", what, got, want)
 		}
 		asked = r.asked()
@@ -163,11 +201,21 @@ func TestSetupCircleCI(t *testing.T) {
 		t.Errorf("a good token was renewed: %s", asked)
 	}
 	// The keys that the migration ends by deleting are not used while they are there.
-	good("leftover keys", with(with(e.server.Circle(job), "AWS_ACCESS_KEY_ID", emulator.AccessKeyID), "AWS_SECRET_ACCESS_KEY", emulator.SecretAccessKey))
+	good(
+		"leftover keys",
+		with(
+			with(e.server.Circle(job), "AWS_ACCESS_KEY_ID", emulator.AccessKeyID),
+			"AWS_SECRET_ACCESS_KEY",
+			emulator.SecretAccessKey,
+		),
+	)
 
 	old := job
 	old.Expired = true
-	for what, env := range map[string]map[string]string{"expired": e.server.Circle(old), "empty": with(e.server.Circle(job), "CIRCLE_OIDC_TOKEN_V2", "")} {
+	for what, env := range map[string]map[string]string{
+		"expired": e.server.Circle(old),
+		"empty":   with(e.server.Circle(job), "CIRCLE_OIDC_TOKEN_V2", ""),
+	} {
 		if _, got := good(what, env, command); got != `run oidc get --claims {"aud":"`+job.Org+`"}` {
 			t.Errorf("%s: the circleci command was asked %q", what, got)
 		}
@@ -181,16 +229,36 @@ func TestSetupCircleCI(t *testing.T) {
 
 	sub := "org/" + job.Org + "/project/" + job.Project + "/user/"
 	for end, other := range map[string]emulator.CircleJob{
-		"/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/feature": {Org: job.Org, Project: job.Project, Ref: "refs/heads/feature"},
-		"/vcs-origin/github.com/acme/web/vcs-ref/refs/heads/main":    {Org: job.Org, Project: job.Project, Repo: "acme/web"},
+		"/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/feature": {
+			Org:     job.Org,
+			Project: job.Project,
+			Ref:     "refs/heads/feature",
+		},
+		"/vcs-origin/github.com/acme/web/vcs-ref/refs/heads/main": {
+			Org:     job.Org,
+			Project: job.Project,
+			Repo:    "acme/web",
+		},
 		// A branch whose name ends in the subject of main.
-		"/vcs-ref/refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main": {Org: job.Org, Project: job.Project,
-			Ref: "refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"},
+		"/vcs-ref/refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main": {
+			Org:     job.Org,
+			Project: job.Project,
+			Ref:     "refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main",
+		},
 	} {
 		_, err := e.circleci("config.yml", e.server.Circle(other))
-		e.refusedFor(err, "AWS refused role app-push in 123456789012 (from ECR_ROLE_TO_ASSUME)", `for "`+sub, end+`"`, "AccessDenied")
+		e.refusedFor(
+			err,
+			"AWS refused role app-push in 123456789012 (from ECR_ROLE_TO_ASSUME)",
+			`for "`+sub,
+			end+`"`,
+			"AccessDenied",
+		)
 	}
-	_, err = e.circleci("config.yml", e.server.Circle(emulator.CircleJob{Org: job.Org, Project: "11111111-2222-4333-8444-555555555555"}))
+	_, err = e.circleci(
+		"config.yml",
+		e.server.Circle(emulator.CircleJob{Org: job.Org, Project: "11111111-2222-4333-8444-555555555555"}),
+	)
 	e.refusedFor(err, "/project/11111111-2222-4333-8444-555555555555/", "AccessDenied")
 }
 
@@ -213,7 +281,9 @@ func TestSetupOrbExample(t *testing.T) {
 	}
 	e.server.SetImmutableTags(emulator.Account, emulator.Region, "app", true)
 	for _, sha := range []string{commit, strings.Repeat("1", 40)} {
-		r, err := e.circleci("config.yml", e.server.Circle(job), func(r *exampleJob) { r.env["CIRCLE_SHA1"] = sha })
+		r, err := e.circleci("config.yml", e.server.Circle(job), func(r *exampleJob) {
+			r.env["CIRCLE_SHA1"] = sha
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -238,7 +308,10 @@ func TestSetupGitHubTerraform(t *testing.T) {
 	e := newExample(t, "github-terraform")
 	e.terraform("sts.amazonaws.com")
 	// A commit is pushed from main, and released afterwards: the tags are immutable, so it needs two.
-	for _, tt := range []struct{ ref, tag string }{{"refs/heads/main", commit}, {"refs/tags/v1.2.3", "v1.2.3"}} {
+	for _, tt := range []struct{ ref, tag string }{
+		{"refs/heads/main", commit},
+		{"refs/tags/v1.2.3", "v1.2.3"},
+	} {
 		r, err := e.github("push.yml", emulator.GitHubJob{Ref: tt.ref})
 		if err != nil {
 			t.Fatal(err)
@@ -262,10 +335,13 @@ func TestSetupGitHubTerraform(t *testing.T) {
 	}
 }
 
-// rerun is "Re-run jobs" of one that has pushed: refused, in the words of terraform/README.md, unless the tags are mutable.
+// rerun is "Re-run jobs" of one that has pushed: refused, in the words of terraform/README.md,
+// unless the tags are mutable.
 func (e *example) rerun(file string, job emulator.GitHubJob, tag string) {
 	e.t.Helper()
-	said := regexp.MustCompile("`tag invalid: ([^`]*)…([^`]*)`").FindStringSubmatch(strings.ReplaceAll(e.read("../terraform/README.md"), "\n", " "))
+	said := regexp.MustCompile("`tag invalid: ([^`]*)…([^`]*)`").FindStringSubmatch(
+		strings.ReplaceAll(e.read("../terraform/README.md"), "\n", " "),
+	)
 	if said == nil {
 		e.t.Fatal("terraform/README.md does not say what a re-run does")
 	}
@@ -312,13 +388,32 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 
 	// The user by itself may do nothing; without the role it would not even log in.
 	_, err := e.circleci("config.yml", withKeys, func(r *exampleJob) { r.env["ECR_ROLE_TO_ASSUME"] = "" })
-	e.refusedFor(err, "arn:aws:iam::123456789012:user/circleci is not authorized to perform: ecr:GetAuthorizationToken")
-	e.server.AddUser(emulator.User{ARN: "arn:aws:iam::123456789012:user/other", AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"})
-	_, err = e.circleci("config.yml", keys("AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"))
-	e.refusedFor(err, "AWS refused role app-push in 123456789012", "User: arn:aws:iam::123456789012:user/other is not authorized to perform: sts:AssumeRole")
+	e.refusedFor(
+		err,
+		"arn:aws:iam::123456789012:user/circleci is not authorized to perform: ecr:GetAuthorizationToken",
+	)
+	e.server.AddUser(emulator.User{
+		ARN:             "arn:aws:iam::123456789012:user/other",
+		AccessKeyID:     "AKIAI44QH8DHBEXAMPLE",
+		SecretAccessKey: "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY",
+	})
+	_, err = e.circleci(
+		"config.yml",
+		keys("AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"),
+	)
+	e.refusedFor(
+		err,
+		"AWS refused role app-push in 123456789012",
+		"User: arn:aws:iam::123456789012:user/other is not authorized to perform: sts:AssumeRole",
+	)
 	// Before the way out is taken, the token alone is not let in.
 	_, err = e.circleci("config.oidc.yml", e.server.Circle(job))
-	e.refusedFor(err, "AWS refused role app-push", "vcs-ref/refs/heads/main", "No OpenIDConnect provider found")
+	e.refusedFor(
+		err,
+		"AWS refused role app-push",
+		"vcs-ref/refs/heads/main",
+		"No OpenIDConnect provider found",
+	)
 
 	steps := e.commands("The way out")
 	if len(steps) != 4 {
@@ -327,13 +422,17 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 	e.awsCommand(steps[0])
 	e.awsCommand(steps[1]) // both
 	push("config.yml", withKeys, "AssumeRole")
-	push("config.oidc.yml", withKeys, "AssumeRoleWithWebIdentity") // the keys are still in the project, and not used
+	// the keys are still in the project, and not used
+	push("config.oidc.yml", withKeys, "AssumeRoleWithWebIdentity")
 	push("config.oidc.yml", e.server.Circle(job), "AssumeRoleWithWebIdentity")
 	e.awsCommand(steps[2]) // OIDC alone
 	e.awsCommand(steps[3])
 	push("config.oidc.yml", e.server.Circle(job), "AssumeRoleWithWebIdentity")
 	_, err = e.circleci("config.yml", withKeys)
-	e.refusedFor(err, "User: arn:aws:iam::123456789012:user/circleci is not authorized to perform: sts:AssumeRole")
+	e.refusedFor(
+		err,
+		"User: arn:aws:iam::123456789012:user/circleci is not authorized to perform: sts:AssumeRole",
+	)
 	other := job
 	other.Ref = "refs/heads/feature"
 	_, err = e.circleci("config.oidc.yml", e.server.Circle(other))
@@ -344,7 +443,10 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 // between the push and the pull is refused.
 func TestPushPolicyIsTheLeast(t *testing.T) {
 	t.Parallel()
-	actions := regexp.MustCompile(`"(ecr:\w+)"`).FindAllStringSubmatch(newExample(t, "github-actions").read("push-policy.json"), -1)
+	actions := regexp.MustCompile(`"(ecr:\w+)"`).FindAllStringSubmatch(
+		newExample(t, "github-actions").read("push-policy.json"),
+		-1,
+	)
 	if len(actions) != 8 {
 		t.Fatalf("%d actions in push-policy.json", len(actions))
 	}
@@ -404,12 +506,15 @@ func TestExamplesReadmes(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, file := range files {
-			if name := file.Name(); f.Name() != "terraform" && name != "README.md" && !strings.HasPrefix(name, ".terraform") && !strings.Contains(text, name) {
+			name := file.Name()
+			if f.Name() != "terraform" && name != "README.md" && !strings.HasPrefix(name, ".terraform") &&
+				!strings.Contains(text, name) {
 				t.Errorf("%s/README.md does not name %s", f.Name(), name)
 			}
 		}
 	}
-	// What Terraform downloads by is one release: it takes no tag that moves, and there is no "v0" for modules.
+	// What Terraform downloads by is one release: it takes no tag that moves, and there is no "v0"
+	// for modules.
 	refs := 0
 	err = filepath.WalkDir(examples, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -431,7 +536,10 @@ func TestExamplesReadmes(t *testing.T) {
 	// The module's README explains all that goes in and comes out.
 	module := read(examples, "terraform", "README.md")
 	for _, file := range []string{"variables.tf", "outputs.tf"} {
-		for _, m := range regexp.MustCompile(`(?m)^(?:variable|output) "(\w+)"`).FindAllStringSubmatch(read(examples, "terraform", file), -1) {
+		for _, m := range regexp.MustCompile(`(?m)^(?:variable|output) "(\w+)"`).FindAllStringSubmatch(
+			read(examples, "terraform", file),
+			-1,
+		) {
 			if !strings.Contains(module, "`"+m[1]+"`") {
 				t.Errorf("terraform/README.md does not explain %s", m[1])
 			}

@@ -7,9 +7,10 @@ import (
 	"testing"
 )
 
-// A get writes two sealed entries, its password and the job's token, and the empty locks that belong to them, and a second
-// one nothing more: nothing beside the cache, in the home or anywhere else that it was told of. A refused get writes what
-// it was told, sealed, in the place of the password.
+// A get writes two sealed entries, its password and the job's token, and the empty locks that
+// belong to them, and a second one nothing more: nothing beside the cache, in the home or anywhere
+// else that it was told of. A refused get writes what it was told, sealed, in the place of the
+// password.
 func TestGetWritesItsEntryAlone(t *testing.T) {
 	entry := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.sealed$`)
 	lock := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.lock$`)

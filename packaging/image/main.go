@@ -101,8 +101,9 @@ func build(out, revision, created string, archives []string) (v1.Hash, error) {
 
 func labels(version, revision string, date time.Time) map[string]string {
 	return map[string]string{
-		"org.opencontainers.image.title":         program,
-		"org.opencontainers.image.description":   "A Docker credential helper for Amazon ECR: use COPY --from and /" + program,
+		"org.opencontainers.image.title": program,
+		"org.opencontainers.image.description": "A Docker credential helper for Amazon ECR: " +
+			"use COPY --from and /" + program,
 		"org.opencontainers.image.source":        source,
 		"org.opencontainers.image.documentation": source + "#readme",
 		"org.opencontainers.image.licenses":      "Apache-2.0",
