@@ -115,12 +115,7 @@ func TestInstallDirInjection(t *testing.T) {
 						i.env[ci] = file
 					}
 					cmd, stdout, stderr := i.command(
-						"--version",
-						released,
-						"--mirror",
-						s.URL,
-						"--dir",
-						tt.dir,
+						"--version", released, "--mirror", s.URL, "--dir", tt.dir,
 					)
 					cmd.Dir = cwd
 					err := cmd.Run()

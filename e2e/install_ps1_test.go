@@ -206,48 +206,32 @@ func TestInstallPS1(t *testing.T) {
 				sha256.Sum256(broken[ourArchive]),
 				sha256.Sum256(r[ourArchive]),
 			),
-			"-Version",
-			released,
-			"-Mirror",
-			newShelf(t, broken).URL,
+			"-Version", released, "-Mirror", newShelf(t, broken).URL,
 		)
 		unlisted := release{"other.zip": []byte("x")}.sum()
 		i.bad(
 			"version 0.1.0 has no build for windows/"+runtime.GOARCH+": checksums.txt does not list .*",
-			"-Version",
-			released,
-			"-Mirror",
-			newShelf(t, unlisted).URL,
+			"-Version", released, "-Mirror", newShelf(t, unlisted).URL,
 		)
 		i.bad(
 			"downloading http://.*/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists",
-			"-Version",
-			"9.9.9",
-			"-Mirror",
-			mirror,
+			"-Version", "9.9.9", "-Mirror", mirror,
 		)
 		missing, _ := realRelease()
 		delete(missing, ourArchive)
 		i.bad(
 			"downloading http://.*zip: not found",
-			"-Version",
-			released,
-			"-Mirror",
-			newShelf(t, missing).URL,
+			"-Version", released, "-Mirror", newShelf(t, missing).URL,
 		)
 		cut, _ := realRelease()
 		cut[ourArchive] = cut[ourArchive][:1000]
 		i.bad(
 			"unpacking .*; nothing was installed",
-			"-Version",
-			released,
-			"-Mirror",
-			newShelf(t, cut.sum()).URL,
+			"-Version", released, "-Mirror", newShelf(t, cut.sum()).URL,
 		)
 		i.bad(
 			"a mirror has no latest version; specify one with -Version or ECR_OIDC_VERSION",
-			"-Mirror",
-			mirror,
+			"-Mirror", mirror,
 		)
 		i.bad("one is not a version; use a version such as 0.1.0", "-Version", "one", "-Mirror", mirror)
 		i.bad("the mirror must begin with https://", "-Version", released, "-Mirror", "mirror.example")
@@ -261,10 +245,7 @@ func TestInstallPS1(t *testing.T) {
 			i.bad(
 				"the mirror must begin with https://: "+
 					"with http, an attacker in the network can replace the archive and its checksum",
-				"-Version",
-				released,
-				"-Mirror",
-				url,
+				"-Version", released, "-Mirror", url,
 			)
 		}
 		away := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
@@ -275,18 +256,12 @@ func TestInstallPS1(t *testing.T) {
 		i.env["ECR_OIDC_VERIFY"] = "required"
 		i.bad(
 			"ECR_OIDC_VERIFY is required, but cosign is not on PATH; install cosign 2.4 or later",
-			"-Version",
-			released,
-			"-Mirror",
-			mirror,
+			"-Version", released, "-Mirror", mirror,
 		)
 		i.env["ECR_OIDC_VERIFY"] = "yes"
 		i.bad(
 			`ECR_OIDC_VERIFY is yes; set it to "required", or unset it`,
-			"-Version",
-			released,
-			"-Mirror",
-			mirror,
+			"-Version", released, "-Mirror", mirror,
 		)
 		i.env["ECR_OIDC_VERIFY"] = ""
 		locked := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
@@ -303,17 +278,11 @@ func TestInstallPS1(t *testing.T) {
 		}
 		i.bad(
 			"downloading "+regexp.QuoteMeta(locked.URL)+"/v0.1.1/checksums.txt: not found; .*",
-			"-Version",
-			"0.1.1",
-			"-Mirror",
-			withLogin,
+			"-Version", "0.1.1", "-Mirror", withLogin,
 		)
 		i.bad(
 			"downloading "+regexp.QuoteMeta(locked.URL)+"/v0.1.0/checksums.txt: HTTP status 401",
-			"-Version",
-			released,
-			"-Mirror",
-			locked.URL,
+			"-Version", released, "-Mirror", locked.URL,
 		)
 		same()
 
@@ -335,19 +304,13 @@ func TestInstallPS1(t *testing.T) {
 		i.bad(
 			"ECR_OIDC_VERIFY is required, but cosign is version 2.3; version 2.4 or later is required; "+
 				"install cosign 2.4 or later",
-			"-Version",
-			released,
-			"-Mirror",
-			mirror,
+			"-Version", released, "-Mirror", mirror,
 		)
 		i.env["VERSION"] = "v2.4.1"
 		i.bad(
 			"downloading http://.*/checksums.txt.sigstore.json: not found; "+
 				"without it, cosign cannot check the signature",
-			"-Version",
-			released,
-			"-Mirror",
-			mirror,
+			"-Version", released, "-Mirror", mirror,
 		)
 		r["checksums.txt.sigstore.json"] = []byte("{}")
 		mirror = newShelf(t, r).URL
@@ -373,10 +336,7 @@ func TestInstallPS1(t *testing.T) {
 			"cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(
 				identity,
 			)+": no matching identity; nothing was installed",
-			"-Version",
-			released,
-			"-Mirror",
-			mirror,
+			"-Version", released, "-Mirror", mirror,
 		)
 	})
 }

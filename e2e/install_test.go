@@ -203,8 +203,7 @@ func TestInstallTools(t *testing.T) {
 				i.bad(
 					regexp.QuoteMeta("downloading "+s.URL+
 						"/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists"),
-					"--version",
-					"9.9.9",
+					"--version", "9.9.9",
 				)
 			})
 		}
@@ -214,10 +213,7 @@ func TestInstallTools(t *testing.T) {
 		} {
 			newInstallation(t, shell, toolbox(t, tools...)).bad(
 				want,
-				"--version",
-				released,
-				"--mirror",
-				s.URL,
+				"--version", released, "--mirror", s.URL,
 			)
 		}
 	})
@@ -245,18 +241,12 @@ func TestInstallLatest(t *testing.T) {
 				i.env["SSL_CERT_FILE"] = os.DevNull
 				i.bad(
 					"requesting the latest version: .*certificate.*; specify one with --version",
-					"--dir",
-					i.dir,
-					"--version",
-					"latest",
+					"--dir", i.dir, "--version", "latest",
 				)
 				i.bad(
 					"downloading https://github.com/.*/releases/download/v0.1.0/checksums.txt: "+
 						".*certificate.*",
-					"--dir",
-					i.dir,
-					"--version",
-					released,
+					"--dir", i.dir, "--version", released,
 				)
 			})
 		}
@@ -268,8 +258,7 @@ while [ $# -gt 0 ]; do if [ "$1" = -O ]; then : >"$2"; fi; shift; done`)
 			for _, version := range []string{released, "latest"} {
 				i.bad(
 					"this wget does not check TLS certificates; install curl or GNU wget",
-					"--version",
-					version,
+					"--version", version,
 				)
 			}
 		})
@@ -327,10 +316,7 @@ func TestInstallMirrorLogin(t *testing.T) {
 		t.Run("busybox", func(t *testing.T) {
 			newInstallation(t, shell, busybox(t)).bad(
 				"with this wget, other processes can read the mirror's login; install curl or GNU wget",
-				"--version",
-				released,
-				"--mirror",
-				"http://jane:s3cret%40home@"+host,
+				"--version", released, "--mirror", "http://jane:s3cret%40home@"+host,
 			)
 		})
 	})
@@ -500,10 +486,7 @@ func TestInstallRefuses(t *testing.T) {
 			t.Cleanup(server.Close)
 			newInstallation(t, shell, box).bad(
 				"downloading http://.*gz: curl: .*",
-				"--version",
-				released,
-				"--mirror",
-				server.URL,
+				"--version", released, "--mirror", server.URL,
 			)
 		})
 		t.Run("led away from https", func(t *testing.T) {
@@ -514,17 +497,11 @@ func TestInstallRefuses(t *testing.T) {
 			t.Cleanup(server.Close)
 			newInstallation(t, shell, box).bad(
 				"downloading http://.*/checksums.txt: curl: .*rotocol.*",
-				"--version",
-				released,
-				"--mirror",
-				server.URL,
+				"--version", released, "--mirror", server.URL,
 			)
 			newInstallation(t, shell, toolbox(t, "wget", sums)).bad(
 				"downloading from http://.*: it redirects to http; nothing was installed",
-				"--version",
-				released,
-				"--mirror",
-				server.URL,
+				"--version", released, "--mirror", server.URL,
 			)
 		})
 		t.Run("a proxy is not on the way to loopback", func(t *testing.T) {
@@ -584,8 +561,7 @@ func TestInstallPlatforms(t *testing.T) {
 			i.good(
 				"--version",
 				released,
-				"--mirror",
-				newShelf(t, release{name: archived(name, []byte(scriptBinary))}.sum()).URL,
+				"--mirror", newShelf(t, release{name: archived(name, []byte(scriptBinary))}.sum()).URL,
 			)
 			i.installed([]byte(scriptBinary))
 		}
@@ -611,8 +587,7 @@ func TestInstallTwice(t *testing.T) {
 		i.good(
 			"--version",
 			released,
-			"--mirror",
-			newShelf(t, release{ourArchive: archived(ourArchive, newer)}.sum()).URL,
+			"--mirror", newShelf(t, release{ourArchive: archived(ourArchive, newer)}.sum()).URL,
 		)
 		i.installed(newer)
 		if old, err := io.ReadAll(open); err != nil || string(old) != scriptBinary {

@@ -73,10 +73,7 @@ exit $EXIT`
 			i.bad(
 				"ECR_OIDC_VERIFY is required, but cosign is version "+shown+
 					"; version 2.4 or later is required; install cosign 2.4 or later",
-				"--version",
-				released,
-				"--mirror",
-				s.URL,
+				"--version", released, "--mirror", s.URL,
 			)
 		}
 		bare := newInstallation(t, shell, toolbox(t, "curl", sums))
@@ -84,18 +81,12 @@ exit $EXIT`
 		before := len(s.requests())
 		bare.bad(
 			"ECR_OIDC_VERIFY is required, but cosign is not on PATH; install cosign 2.4 or later",
-			"--version",
-			released,
-			"--mirror",
-			s.URL,
+			"--version", released, "--mirror", s.URL,
 		)
 		bare.env["ECR_OIDC_VERIFY"] = "yes"
 		bare.bad(
 			`ECR_OIDC_VERIFY is yes; set it to "required", or unset it`,
-			"--version",
-			released,
-			"--mirror",
-			s.URL,
+			"--version", released, "--mirror", s.URL,
 		)
 		if asked := s.requests()[before:]; len(asked) > 0 {
 			t.Errorf("it downloaded %q first", asked)
@@ -111,10 +102,7 @@ exit $EXIT`
 			"cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(
 				identity,
 			)+": Error: none of the expected identities .*; nothing was installed",
-			"--version",
-			released,
-			"--mirror",
-			s.URL,
+			"--version", released, "--mirror", s.URL,
 		)
 		if asked := s.requests()[before:]; slices.Contains(asked, "/v0.1.0/"+ourArchive) {
 			t.Errorf("after cosign's no it still asked for %q", asked)
@@ -123,10 +111,7 @@ exit $EXIT`
 		cosign(t, "GitVersion: v3.1.3", "Verified OK", "0").bad(
 			"downloading http://.*/checksums.txt.sigstore.json: not found; "+
 				"without it, cosign cannot check the signature",
-			"--version",
-			released,
-			"--mirror",
-			newShelf(t, r).URL,
+			"--version", released, "--mirror", newShelf(t, r).URL,
 		)
 	})
 }
