@@ -53,8 +53,16 @@ func inPowerShells(t *testing.T, test func(i *windowsInstallation)) {
 				t.Fatal(err)
 			}
 			for name, value := range map[string]string{
-				"LOCALAPPDATA": home, "TEMP": temp, "TMP": temp, "TMPDIR": temp, "GITHUB_ACTIONS": "", "GITHUB_PATH": "",
-				"ECR_OIDC_VERSION": "", "ECR_OIDC_INSTALL_DIR": "", "ECR_OIDC_MIRROR": "", "ECR_OIDC_VERIFY": "",
+				"LOCALAPPDATA":         home,
+				"TEMP":                 temp,
+				"TMP":                  temp,
+				"TMPDIR":               temp,
+				"GITHUB_ACTIONS":       "",
+				"GITHUB_PATH":          "",
+				"ECR_OIDC_VERSION":     "",
+				"ECR_OIDC_INSTALL_DIR": "",
+				"ECR_OIDC_MIRROR":      "",
+				"ECR_OIDC_VERIFY":      "",
 			} {
 				i.env[name] = value
 			}

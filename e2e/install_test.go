@@ -337,44 +337,69 @@ func TestInstallRefuses(t *testing.T) {
 			want   string
 			args   []string
 		}{
-			{name: "wrong checksum", change: func(r release) {
-				r[ourArchive] = append(slices.Clone(good), 0)
-			},
+			{
+				name:   "wrong checksum",
+				change: func(r release) { r[ourArchive] = append(slices.Clone(good), 0) },
 				want: fmt.Sprintf(
 					"checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %s; "+
 						"nothing was installed",
 					regexp.QuoteMeta(ourArchive),
 					sha256.Sum256(append(slices.Clone(good), 0)),
 					sum,
-				)},
-			{name: "no checksums", change: func(r release) {
-				delete(r, "checksums.txt")
-			}, want: "downloading http://.*/v0.1.0/checksums.txt: not found; check that version 0.1.0 exists"},
-			{name: "no archive", change: func(r release) {
-				delete(r, ourArchive)
-			}, want: "downloading http://.*" + regexp.QuoteMeta(ourArchive) + ": not found"},
-			{name: "not listed", change: func(r release) {
-				delete(r, ourArchive)
-				r.sum()
-			}, want: "version 0.1.0 has no build for " + runtime.GOOS + "/" + runtime.GOARCH +
-				": checksums.txt does not list .*"},
-			{name: "listed under a longer name", change: func(r release) {
-				r["x"+ourArchive] = good
-				delete(r, ourArchive)
-				r.sum()
-			}, want: "version 0.1.0 has no build for .*"},
-			{name: "cut off, and summed so", change: func(r release) {
-				r[ourArchive] = good[:len(good)/2]
-				r.sum()
-			}, want: "unpacking " + regexp.QuoteMeta(ourArchive) + ": .*; nothing was installed"},
-			{name: "another file in it", change: func(r release) {
-				r[ourArchive] = emptyArchive(t)
-				r.sum()
-			}, want: "unpacking .*; nothing was installed"},
-			{name: "does not run", change: func(r release) {
-				r[ourArchive] = archived(ourArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
-				r.sum()
-			}, want: "the downloaded binary does not run: wrong libc; nothing was installed"},
+				),
+			},
+			{
+				name:   "no checksums",
+				change: func(r release) { delete(r, "checksums.txt") },
+				want:   "downloading http://.*/v0.1.0/checksums.txt: not found; check that version 0.1.0 exists",
+			},
+			{
+				name:   "no archive",
+				change: func(r release) { delete(r, ourArchive) },
+				want:   "downloading http://.*" + regexp.QuoteMeta(ourArchive) + ": not found",
+			},
+			{
+				name: "not listed",
+				change: func(r release) {
+					delete(r, ourArchive)
+					r.sum()
+				},
+				want: "version 0.1.0 has no build for " + runtime.GOOS + "/" + runtime.GOARCH +
+					": checksums.txt does not list .*",
+			},
+			{
+				name: "listed under a longer name",
+				change: func(r release) {
+					r["x"+ourArchive] = good
+					delete(r, ourArchive)
+					r.sum()
+				},
+				want: "version 0.1.0 has no build for .*",
+			},
+			{
+				name: "cut off, and summed so",
+				change: func(r release) {
+					r[ourArchive] = good[:len(good)/2]
+					r.sum()
+				},
+				want: "unpacking " + regexp.QuoteMeta(ourArchive) + ": .*; nothing was installed",
+			},
+			{
+				name: "another file in it",
+				change: func(r release) {
+					r[ourArchive] = emptyArchive(t)
+					r.sum()
+				},
+				want: "unpacking .*; nothing was installed",
+			},
+			{
+				name: "does not run",
+				change: func(r release) {
+					r[ourArchive] = archived(ourArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
+					r.sum()
+				},
+				want: "the downloaded binary does not run: wrong libc; nothing was installed",
+			},
 			{
 				name: "no version",
 				args: []string{"--version", "one"},
@@ -519,7 +544,8 @@ func TestInstallRefuses(t *testing.T) {
 		})
 		t.Run("a system without releases", func(t *testing.T) {
 			for uname, want := range map[string]string{
-				"SunOS i86pc": "there is no release for SunOS; to build it from source: go install .*", "Linux riscv64": "there is no release for riscv64; to build it from source: go install .*",
+				"SunOS i86pc":                  "there is no release for SunOS; to build it from source: go install .*",
+				"Linux riscv64":                "there is no release for riscv64; to build it from source: go install .*",
 				"MINGW64_NT-10.0-20348 x86_64": "on Windows, use install.ps1",
 			} {
 				box := toolbox(t, "curl", sums)
@@ -551,7 +577,11 @@ func TestInstallPlatforms(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
 		for uname, platform := range map[string]string{
-			"Linux x86_64": "linux_amd64", "Linux aarch64": "linux_arm64", "Darwin arm64": "darwin_arm64", "Darwin x86_64": "darwin_amd64", "Linux amd64": "linux_amd64",
+			"Linux x86_64":  "linux_amd64",
+			"Linux aarch64": "linux_arm64",
+			"Darwin arm64":  "darwin_arm64",
+			"Darwin x86_64": "darwin_amd64",
+			"Linux amd64":   "linux_amd64",
 		} {
 			box := toolbox(t, "curl", sums)
 			system, machine, _ := strings.Cut(uname, " ")

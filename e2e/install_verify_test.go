@@ -34,8 +34,12 @@ exit $EXIT`
 		r := newRelease(t)
 		s := newShelf(t, r)
 		for version, flag := range map[string]string{
-			"GitVersion:    v3.1.3": "", "GitVersion:    devel": "", "no version": "", "GitVersion:    v10.0.0": "",
-			"GitVersion:    v2.4.0": " --new-bundle-format", "GitVersion:    v2.10.1": " --new-bundle-format",
+			"GitVersion:    v3.1.3":  "",
+			"GitVersion:    devel":   "",
+			"no version":             "",
+			"GitVersion:    v10.0.0": "",
+			"GitVersion:    v2.4.0":  " --new-bundle-format",
+			"GitVersion:    v2.10.1": " --new-bundle-format",
 		} {
 			i := cosign(t, version, "Verified OK", "0")
 			i.env["ECR_OIDC_VERIFY"] = "required"

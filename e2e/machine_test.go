@@ -39,12 +39,12 @@ func metadata(ts *testscript.TestScript, neg bool, args []string) {
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		os.WriteFile(file, []byte(r.URL.Path), 0o600)
 		keys := map[string]string{
-			"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": time.Now().Format(
-				time.RFC3339,
-			), "AccessKeyId": emulator.AccessKeyID,
-			"SecretAccessKey": emulator.SecretAccessKey, "Expiration": time.Now().Add(
-				time.Hour,
-			).UTC().Format(time.RFC3339),
+			"Code":            "Success",
+			"Type":            "AWS-HMAC",
+			"LastUpdated":     time.Now().Format(time.RFC3339),
+			"AccessKeyId":     emulator.AccessKeyID,
+			"SecretAccessKey": emulator.SecretAccessKey,
+			"Expiration":      time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		}
 		switch {
 		case r.Method == http.MethodPut: // IMDSv2's session
@@ -78,10 +78,10 @@ func sso(ts *testscript.TestScript, _ bool, args []string) {
 	the(ts).AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
 	sum := sha1.Sum([]byte(args[0]))
 	token := map[string]string{
-		"accessToken": "sso-access-token-of-jane", "expiresAt": time.Now().Add(time.Hour).UTC().Format(
-			time.RFC3339,
-		),
-		"region": "eu-west-2", "startUrl": "https://acme.awsapps.com/start",
+		"accessToken": "sso-access-token-of-jane",
+		"expiresAt":   time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+		"region":      "eu-west-2",
+		"startUrl":    "https://acme.awsapps.com/start",
 	}
 	if slices.Contains(args, "expired") {
 		token["accessToken"] = "sso-access-token-of-yesterday"
@@ -128,11 +128,17 @@ func login(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("AWS_ENDPOINT_URL_SIGNIN", w.URL("signin"))
 	ts.Setenv("LOGIN_FILE", keep(ts, map[string]any{
 		"accessToken": map[string]string{
-			"accessKeyId": c.AccessKeyID, "secretAccessKey": c.SecretAccessKey, "sessionToken": c.SessionToken,
-			"accountId": emulator.Account, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
+			"accessKeyId":     c.AccessKeyID,
+			"secretAccessKey": c.SecretAccessKey,
+			"sessionToken":    c.SessionToken,
+			"accountId":       emulator.Account,
+			"expiresAt":       time.Now().Add(life).UTC().Format(time.RFC3339),
 		},
-		"tokenType": "aws_sigv4", "clientId": emulator.ConsoleClientID, "refreshToken": refresh, "idToken": "id-token",
-		"dpopKey": string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})),
+		"tokenType":    "aws_sigv4",
+		"clientId":     emulator.ConsoleClientID,
+		"refreshToken": refresh,
+		"idToken":      "id-token",
+		"dpopKey":      string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})),
 	}, "login", hex.EncodeToString(sum[:])))
 }
 

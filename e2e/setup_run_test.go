@@ -271,8 +271,12 @@ func (e *example) job(ci map[string]string) *exampleJob {
 		e.t.Fatal(err)
 	}
 	r.env = map[string]string{
-		"PATH": binDir() + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": r.home, "TMPDIR": temp,
-		"AWS_CA_BUNDLE": ca, "HTTPS_PROXY": e.server.ProxyURL(), "GOCOVERDIR": os.Getenv("GOCOVERDIR"),
+		"PATH":          binDir() + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"HOME":          r.home,
+		"TMPDIR":        temp,
+		"AWS_CA_BUNDLE": ca,
+		"HTTPS_PROXY":   e.server.ProxyURL(),
+		"GOCOVERDIR":    os.Getenv("GOCOVERDIR"),
 	}
 	maps.Copy(r.env, ci)
 	if ci["GITHUB_ACTIONS"] != "" {

@@ -42,15 +42,20 @@ var rendering = []struct {
 	in          inputs
 	repository  string // appRepository
 }{
-	{trust: "github-actions/trust-policy.json", push: "github-actions/push-policy.json",
-		in: trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}})},
+	{
+		trust: "github-actions/trust-policy.json",
+		push:  "github-actions/push-policy.json",
+		in:    trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}),
+	},
 	{push: "github-actions/push-policy.staging.json", repository: appRepository + "-staging"},
 	{push: "github-actions/push-policy.production.json", repository: appRepository + "-production"},
 	{
 		trust: "github-actions/trust-policy.210987654321.json",
 		push:  "github-actions/push-policy.210987654321.json",
-		in: inputs{"github": []any{map[string]any{"repository": "acme/app", "branches": []string{"main"}}},
-			"github_provider_arn": strings.Replace(githubProvider, "123456789012", "210987654321", 1)},
+		in: inputs{
+			"github":              []any{map[string]any{"repository": "acme/app", "branches": []string{"main"}}},
+			"github_provider_arn": strings.Replace(githubProvider, "123456789012", "210987654321", 1),
+		},
 		repository: "arn:aws:ecr:eu-west-2:210987654321:repository/app",
 	},
 	{
@@ -58,61 +63,88 @@ var rendering = []struct {
 		push:  "circleci/push-policy.json",
 		in:    trustsCircle(map[string]any{"branches": []string{"main"}}),
 	},
-	{trust: "github-terraform/trust-policy.json", push: "github-terraform/push-policy.json",
+	{
+		trust: "github-terraform/trust-policy.json",
+		push:  "github-terraform/push-policy.json",
 		in: trustsGitHub(map[string]any{
 			"repository": "acme/app",
 			"branches":   []string{"main"},
 			"tags":       []string{"v*"},
-		})},
-	{trust: "circleci-access-keys/trust-policy.json", push: "circleci-access-keys/push-policy.json",
-		in: inputs{"principals": []string{"arn:aws:iam::123456789012:user/circleci"}}},
-	{trust: "circleci-access-keys/trust-policy.both.json",
+		}),
+	},
+	{
+		trust: "circleci-access-keys/trust-policy.json",
+		push:  "circleci-access-keys/push-policy.json",
+		in:    inputs{"principals": []string{"arn:aws:iam::123456789012:user/circleci"}},
+	},
+	{
+		trust: "circleci-access-keys/trust-policy.both.json",
 		in: merged(
 			trustsCircle(map[string]any{"branches": []string{"main"}}),
 			inputs{"principals": []string{"arn:aws:iam::123456789012:user/circleci"}},
-		)},
+		),
+	},
 	{
 		trust: "circleci-access-keys/trust-policy.oidc.json",
 		in:    trustsCircle(map[string]any{"branches": []string{"main"}}),
 	},
-	{trust: "bootstrap-multi-platform/trust-policy.json", push: "bootstrap-multi-platform/push-policy.json",
+	{
+		trust: "bootstrap-multi-platform/trust-policy.json",
+		push:  "bootstrap-multi-platform/push-policy.json",
 		in: trustsGitHub(map[string]any{
 			"repository":    "acme/app",
 			"owner_id":      "123456",
 			"repository_id": "456789",
 			"branches":      []string{"main"},
-		})},
+		}),
+	},
 	{
 		trust:      "reusable-workflow/trust-policy.json",
 		push:       "reusable-workflow/push-policy.json",
 		repository: "arn:aws:ecr:eu-west-2:123456789012:repository/acme/*",
-		in: inputs{"github_provider_arn": githubProvider,
+		in: inputs{
+			"github_provider_arn": githubProvider,
 			"github_subjects": []string{
 				"repo:acme/*:*:job_workflow_ref:" + reusable,
 				"repo:acme@123456/*:*:job_workflow_ref:" + reusable,
-			}},
+			},
+		},
 	},
-	{trust: "reusable-workflow/trust-policy.claim.json",
+	{
+		trust: "reusable-workflow/trust-policy.claim.json",
 		in: trustsGitHub(map[string]any{"repository": "acme/*", "reusable_workflows": []string{reusable}},
 			map[string]any{
 				"repository":         "acme/*",
 				"owner_id":           "123456",
 				"reusable_workflows": []string{reusable},
-			})},
-	{trust: "gitlab/trust-policy.json", push: "gitlab/push-policy.json",
+			}),
+	},
+	{
+		trust: "gitlab/trust-policy.json",
+		push:  "gitlab/push-policy.json",
 		in: inputs{
-			"subjects": []any{map[string]any{"provider_arn": gitlabProvider, "audience": "sts.amazonaws.com",
-				"subjects": []string{"project_path:acme/app:ref_type:branch:ref:main"}}},
-		}},
-	{trust: "buildkite/trust-policy.json", push: "buildkite/push-policy.json",
+			"subjects": []any{map[string]any{
+				"provider_arn": gitlabProvider,
+				"audience":     "sts.amazonaws.com",
+				"subjects":     []string{"project_path:acme/app:ref_type:branch:ref:main"},
+			}},
+		},
+	},
+	{
+		trust: "buildkite/trust-policy.json",
+		push:  "buildkite/push-policy.json",
 		in: inputs{
 			"subjects": []any{
-				map[string]any{"provider_arn": buildkiteProvider, "audience": "sts.amazonaws.com",
+				map[string]any{
+					"provider_arn": buildkiteProvider,
+					"audience":     "sts.amazonaws.com",
 					"subjects": []string{
 						"organization:acme:pipeline:app:ref:refs/heads/main:commit:*:step:*",
-					}},
+					},
+				},
 			},
-		}},
+		},
+	},
 }
 
 func merged(all ...inputs) inputs {

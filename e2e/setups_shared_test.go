@@ -69,9 +69,11 @@ func TestSetupReusableWorkflow(t *testing.T) {
 	try := func(keys []string) {
 		t.Helper()
 		for _, job := range []emulator.GitHubJob{
-			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {ImmutableSubject: true}, {
-				Environment: "production",
-			},
+			{},
+			{Ref: "refs/heads/any"},
+			{Repository: "acme/web"},
+			{ImmutableSubject: true},
+			{Environment: "production"},
 		} {
 			job.SubjectClaims = keys
 			r, err := e.github("caller.yml", job)

@@ -92,9 +92,10 @@ func (r *renderer) write(calls map[string]inputs) {
 		call["source"] = r.source()
 		modules[name] = call
 		outputs[name] = map[string]any{"value": map[string]string{
-			"trust": "${module." + name +
-				".trust_policy}", "push": "${module." + name +
-				".push_policy}", "pull": "${module." + name + ".pull_policy}"}}
+			"trust": "${module." + name + ".trust_policy}",
+			"push":  "${module." + name + ".push_policy}",
+			"pull":  "${module." + name + ".pull_policy}",
+		}}
 	}
 	b, err := json.Marshal(map[string]any{"module": modules, "output": outputs})
 	if err != nil {
@@ -248,8 +249,12 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 		admitted []identity
 		refused  []identity
 	}{
-		{"branch", trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}),
-			[]identity{main}, []identity{feature, pull, tag, production, evil, immutable, web}},
+		{
+			name:     "branch",
+			in:       trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}),
+			admitted: []identity{main},
+			refused:  []identity{feature, pull, tag, production, evil, immutable, web},
+		},
 		{
 			name: "branches by a pattern",
 			in: trustsGitHub(map[string]any{
@@ -259,11 +264,15 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 			admitted: []identity{main, gh("", emulator.GitHubJob{Ref: "refs/heads/release/1"})},
 			refused:  []identity{feature, tag, pull},
 		},
-		{"tags", trustsGitHub(map[string]any{"repository": "acme/app", "tags": []string{"v*"}}),
-			[]identity{tag}, []identity{
+		{
+			name:     "tags",
+			in:       trustsGitHub(map[string]any{"repository": "acme/app", "tags": []string{"v*"}}),
+			admitted: []identity{tag},
+			refused: []identity{
 				main,
 				gh("repo:acme/app:ref:refs/heads/v1", emulator.GitHubJob{Ref: "refs/heads/v1"}),
-			}},
+			},
+		},
 		{
 			name: "environment",
 			in: trustsGitHub(map[string]any{
@@ -336,24 +345,18 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 				"github_subjects":     []string{"repository_owner:acme:environment:production"},
 			},
 			admitted: []identity{
-				gh(
-					"",
-					emulator.GitHubJob{
-						Environment:   "production",
-						SubjectClaims: []string{"repository_owner", "environment"},
-					},
-				),
+				gh("", emulator.GitHubJob{
+					Environment:   "production",
+					SubjectClaims: []string{"repository_owner", "environment"},
+				}),
 			},
 			refused: []identity{
 				production,
-				gh(
-					"repository_owner:acme-evil:environment:production",
-					emulator.GitHubJob{
-						Repository:    "acme-evil/app",
-						Environment:   "production",
-						SubjectClaims: []string{"repository_owner", "environment"},
-					},
-				),
+				gh("repository_owner:acme-evil:environment:production", emulator.GitHubJob{
+					Repository:    "acme-evil/app",
+					Environment:   "production",
+					SubjectClaims: []string{"repository_owner", "environment"},
+				}),
 			},
 		},
 		{
@@ -403,12 +406,9 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 			refused: []identity{
 				cc("/vcs-ref/refs/heads/feature", emulator.CircleJob{Ref: "refs/heads/feature"}),
 				cc("/vcs-origin/github.com/acme/web/", emulator.CircleJob{Repo: "acme/web"}),
-				cc(
-					"/vcs-ref/refs/heads/x/vcs-origin/",
-					emulator.CircleJob{
-						Ref: "refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main",
-					},
-				),
+				cc("/vcs-ref/refs/heads/x/vcs-origin/", emulator.CircleJob{
+					Ref: "refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main",
+				}),
 			},
 		},
 		{
