@@ -209,11 +209,10 @@ func faultCases() []faultCase {
 			fault: emulator.Fault{Body: []byte(`{"authorizationData": "` + halfSecret + `"}`)},
 			ecr:   notAWS},
 		{name: "a text for a date",
-			fault: emulator.Fault{
-				Body: []byte(
-					"<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><Expiration>" + halfSecret + "</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>",
-				),
-			},
+			fault: emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse>" +
+				"<AssumeRoleWithWebIdentityResult><Credentials>" +
+				"<Expiration>" + halfSecret + "</Expiration>" +
+				"</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")},
 			sts: notAWS},
 		{name: "a malformed token",
 			fault: emulator.Fault{Body: []byte(`{"value": "` + halfSecret + `"}`)},

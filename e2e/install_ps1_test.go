@@ -209,7 +209,8 @@ func TestInstallPS1(t *testing.T) {
 		broken[ourArchive] = append(broken[ourArchive], 0)
 		i.bad(
 			fmt.Sprintf(
-				"checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %x; nothing was installed",
+				"checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %x; "+
+					"nothing was installed",
 				regexp.QuoteMeta(ourArchive),
 				sha256.Sum256(broken[ourArchive]),
 				sha256.Sum256(r[ourArchive]),
@@ -341,9 +342,8 @@ func TestInstallPS1(t *testing.T) {
 		)
 		i.env["SAYS"], i.env["CODE"] = "no matching identity", "1"
 		i.bad(
-			"cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(
-				identity,
-			)+": no matching identity; nothing was installed",
+			"cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(identity)+
+				": no matching identity; nothing was installed",
 			"-Version", released, "-Mirror", mirror,
 		)
 	})

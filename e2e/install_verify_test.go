@@ -47,15 +47,15 @@ exit $EXIT`
 			i.installed([]byte(scriptBinary))
 			contains(t, "stdout", stdout, "signature checked by cosign: "+identity+"\n")
 			asked, _ := os.ReadFile(filepath.Join(i.home, "asked"))
-			want := `^verify-blob --bundle \S+/checksums.txt.sigstore.json --certificate-identity ` + regexp.QuoteMeta(identity) +
+			want := `^verify-blob --bundle \S+/checksums.txt.sigstore.json` +
+				` --certificate-identity ` + regexp.QuoteMeta(identity) +
 				` --certificate-oidc-issuer https://token.actions.githubusercontent.com` + flag +
 				` \S+/checksums.txt\n$`
 			if !regexp.MustCompile(want).Match(asked) {
 				t.Errorf("cosign was asked\n%swant\n%s", asked, want)
 			}
-			if signed, _ := os.ReadFile(
-				filepath.Join(i.home, "signed"),
-			); !bytes.Equal(signed, r["checksums.txt"]) {
+			signed, _ := os.ReadFile(filepath.Join(i.home, "signed"))
+			if !bytes.Equal(signed, r["checksums.txt"]) {
 				t.Errorf("cosign was asked about %q", signed)
 			}
 		}
@@ -103,9 +103,8 @@ exit $EXIT`
 		)
 		before = len(s.requests())
 		i.bad(
-			"cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(
-				identity,
-			)+": Error: none of the expected identities .*; nothing was installed",
+			"cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(identity)+
+				": Error: none of the expected identities .*; nothing was installed",
 			"--version", released, "--mirror", s.URL,
 		)
 		if asked := s.requests()[before:]; slices.Contains(asked, "/v0.1.0/"+ourArchive) {

@@ -42,19 +42,13 @@ func newJobIn(t *testing.T, o emulator.Options) *job {
 		t.Fatal(err)
 	}
 	maps.Copy(j.env, map[string]string{
-		"PATH":       binDir() + string(os.PathListSeparator) + os.Getenv("PATH"),
-		"HOME":       filepath.Join(dir, "home"),
-		"SystemRoot": os.Getenv("SystemRoot"),
-		"RUNNER_TEMP": filepath.Join(
-			dir,
-			"runner",
-		),
-		"ECR_OIDC_ROLE": emulator.CIRole,
-		"GOCOVERDIR":    os.Getenv("GOCOVERDIR"),
-		"TMPDIR": filepath.Join(
-			dir,
-			"tmp",
-		),
+		"PATH":                        binDir() + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"HOME":                        filepath.Join(dir, "home"),
+		"SystemRoot":                  os.Getenv("SystemRoot"),
+		"RUNNER_TEMP":                 filepath.Join(dir, "runner"),
+		"ECR_OIDC_ROLE":               emulator.CIRole,
+		"GOCOVERDIR":                  os.Getenv("GOCOVERDIR"),
+		"TMPDIR":                      filepath.Join(dir, "tmp"),
 		"AWS_CA_BUNDLE":               ca,
 		"AWS_ENDPOINT_URL_STS":        w.URL("sts"),
 		"AWS_ENDPOINT_URL_ECR":        w.URL("ecr"),

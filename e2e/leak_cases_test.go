@@ -155,13 +155,8 @@ func leakCases() map[string]leakCase {
 			j.requireCalled("docker-credential-other")
 		}},
 		"configure": {arrange: func(j *leakJob) {
-			j.write(
-				"docker/config.json",
-				`{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString(
-					[]byte("AWS:"+markedLogin),
-				)+`"}}}`,
-				0o600,
-			)
+			auth := base64.StdEncoding.EncodeToString([]byte("AWS:" + markedLogin))
+			j.write("docker/config.json", `{"auths": {"`+usual+`": {"auth": "`+auth+`"}}}`, 0o600)
 			j.allowed[markedLogin] = filepath.Join(j.dir, "docker", "config.json") // and its backups
 		}, act: func(j *leakJob) {
 			j.succeed("", "configure", "--dry-run", usual)
@@ -237,7 +232,8 @@ func leakCases() map[string]leakCase {
 			j.addSecret("marked+key/of=the-process")
 			j.addProgram(
 				"give-keys",
-				`echo '{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "marked+key/of=the-process"}'`,
+				`echo '{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", `+
+					`"SecretAccessKey": "marked+key/of=the-process"}'`,
 			)
 			j.env["AWS_CONFIG_FILE"] = j.write(
 				"aws-config",
@@ -286,7 +282,8 @@ func leakCases() map[string]leakCase {
 		}, act: func(j *leakJob) { j.fail(usual, "get") }},
 		"token URL with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
-			j.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
+			j.env["ACTIONS_ID_TOKEN_REQUEST_URL"] =
+				"https://user:marked-password@127.0.0.1:1/x?marked-password"
 		}, act: func(j *leakJob) { j.fail(usual, "get") }},
 		"endpoint with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
@@ -398,9 +395,8 @@ func (j *leakJob) refresh(change func()) {
 	j.t.Helper()
 	j.succeed(usual, "get")
 	change()
-	for start, before := time.Now(), len(
-		j.server.Calls(),
-	); len(j.server.Calls()) == before; j.try(usual, "get") {
+	start, before := time.Now(), len(j.server.Calls())
+	for ; len(j.server.Calls()) == before; j.try(usual, "get") {
 		if time.Since(start) > time.Minute {
 			j.t.Fatal("no further call to AWS")
 		}
@@ -411,15 +407,21 @@ func (j *leakJob) refresh(change func()) {
 func (j *leakJob) sso(life time.Duration) {
 	j.t.Helper()
 	j.offCI()
-	const access, refresh, client = "marked+access/token=of-sso", "marked+refresh/token=of-sso", "marked+client/secret=of-sso"
+	const (
+		access  = "marked+access/token=of-sso"
+		refresh = "marked+refresh/token=of-sso"
+		client  = "marked+client/secret=of-sso"
+	)
 	sum := sha1.Sum([]byte("acme"))
 	token, err := json.Marshal(map[string]string{
-		"accessToken": access, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
-		"region": "eu-west-2", "startUrl": "https://acme.awsapps.com/start",
-		"clientId": "client-id", "clientSecret": client,
-		"registrationExpiresAt": time.Now().Add(24 * time.Hour).UTC().Format(
-			time.RFC3339,
-		), "refreshToken": refresh,
+		"accessToken":           access,
+		"expiresAt":             time.Now().Add(life).UTC().Format(time.RFC3339),
+		"region":                "eu-west-2",
+		"startUrl":              "https://acme.awsapps.com/start",
+		"clientId":              "client-id",
+		"clientSecret":          client,
+		"registrationExpiresAt": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339),
+		"refreshToken":          refresh,
 	})
 	j.must(err)
 	j.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", string(token), 0o600)

@@ -131,7 +131,9 @@ func TestVersion(t *testing.T) {
 	ours := m[1]
 	// Each way in which a page or a configuration names a release of this program.
 	names := regexp.MustCompile(
-		`(?:\bV=|\$v = '|\bversion: ?["']?|\bdefault: |--version[ =]|docker-credential-ecr-oidc_|docker-credential-ecr-oidc:|docker-credential-ecr-oidc@v|ECR_OIDC_VERSION[:=] ?|such as .|/v|"version" \| .)(\d+\.\d+\.\d+)\b`,
+		`(?:\bV=|\$v = '|\bversion: ?["']?|\bdefault: |--version[ =]|` +
+			`docker-credential-ecr-oidc_|docker-credential-ecr-oidc:|docker-credential-ecr-oidc@v|` +
+			`ECR_OIDC_VERSION[:=] ?|such as .|/v|"version" \| .)(\d+\.\d+\.\d+)\b`,
 	)
 	files := []string{
 		"../README.md",
@@ -160,10 +162,11 @@ func TestVersion(t *testing.T) {
 			}
 		}
 	}
+	parameter := regexp.MustCompile(
+		`(?m)^  version:\n    type: string\n    default: ` + regexp.QuoteMeta(ours) + `$`,
+	)
 	for _, part := range []string{"commands/install.yml", "jobs/push.yml"} {
-		if !regexp.MustCompile(
-			`(?m)^  version:\n    type: string\n    default: ` + regexp.QuoteMeta(ours) + `$`,
-		).MatchString(page(t, "../orb/src/"+part)) {
+		if !parameter.MatchString(page(t, "../orb/src/"+part)) {
 			t.Errorf("orb/src/%s has another default than the action's, %s", part, ours)
 		}
 	}

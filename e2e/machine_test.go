@@ -50,10 +50,8 @@ func metadata(ts *testscript.TestScript, neg bool, args []string) {
 		case r.Method == http.MethodPut: // IMDSv2's session
 			rw.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
 			fmt.Fprint(rw, "imds-session")
-		case strings.HasSuffix(r.URL.Path, "/security-credentials/"), strings.HasSuffix(
-			r.URL.Path,
-			"/security-credentials-extended/",
-		):
+		case strings.HasSuffix(r.URL.Path, "/security-credentials/"),
+			strings.HasSuffix(r.URL.Path, "/security-credentials-extended/"):
 			fmt.Fprint(rw, "runner")
 		default:
 			rw.Header().Set("Content-Type", "application/json")

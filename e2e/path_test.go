@@ -55,9 +55,8 @@ func TestPathOfAGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	var listed, listedCached []string
-	for _, row := range regexp.MustCompile(
-		"(?m)^\\| `((?:cmd|internal)/[^`]*\\.go)` \\|(.*)\\| (yes|) *\\|$",
-	).FindAllStringSubmatch(string(text), -1) {
+	rows := regexp.MustCompile("(?m)^\\| `((?:cmd|internal)/[^`]*\\.go)` \\|(.*)\\| (yes|) *\\|$")
+	for _, row := range rows.FindAllStringSubmatch(string(text), -1) {
 		listed = append(listed, row[1])
 		if row[3] == "yes" {
 			listedCached = append(listedCached, row[1])
@@ -85,14 +84,8 @@ func TestPathOfAGet(t *testing.T) {
 func covered(t *testing.T, dir string) (files []string, statements, all int) {
 	t.Helper()
 	profile := filepath.Join(dir, "profile.txt")
-	if out, err := exec.Command(
-		"go",
-		"tool",
-		"covdata",
-		"textfmt",
-		"-i="+dir,
-		"-o="+profile,
-	).CombinedOutput(); err != nil {
+	cmd := exec.Command("go", "tool", "covdata", "textfmt", "-i="+dir, "-o="+profile)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go tool covdata: %v\n%s", err, out)
 	}
 	text, err := os.ReadFile(profile)

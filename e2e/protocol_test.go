@@ -45,21 +45,19 @@ func TestDockersClient(t *testing.T) {
 	if err := client.Erase(helper, server); err != nil {
 		t.Errorf("erase: %v", err)
 	}
-	if got, err := client.Get(helper, server); err != nil || got.Secret == other.Secret ||
-		got.Secret == first.Secret {
+	if got, err := client.Get(helper, server); err != nil ||
+		got.Secret == other.Secret || got.Secret == first.Secret {
 		t.Errorf("get after erase: %v, %v, want a new password", got, err)
 	}
 	if n := j.server.Count("ecr"); n != 2 {
 		t.Errorf("asked ECR %d times, want 2", n)
 	}
-	if _, err := client.Get(
-		helper,
-		"https://index.docker.io/v1/",
-	); !credentials.IsErrCredentialsNotFound(err) {
-		t.Errorf("get for a foreign host: %v, want the protocol's not-found", err)
+	const dockerHub = "https://index.docker.io/v1/"
+	if _, err := client.Get(helper, dockerHub); !credentials.IsErrCredentialsNotFound(err) {
+		t.Errorf("get for another registry: %v, want the protocol's not-found", err)
 	}
-	if err := client.Erase(helper, "https://index.docker.io/v1/"); err != nil {
-		t.Errorf("erase of a foreign host: %v", err)
+	if err := client.Erase(helper, dockerHub); err != nil {
+		t.Errorf("erase for another registry: %v", err)
 	}
 }
 

@@ -64,7 +64,9 @@ func orbPart(t *testing.T, kind, name string) circleSteps {
 // circleci runs the one job of a configuration's one workflow: its own steps, and those of our orb
 // from the packed orb. Only install is left out: what it would install is the binary under test,
 // which is on PATH. What comes before the job changes its machine.
-func (e *example) circleci(file string, job map[string]string, before ...func(*exampleJob)) (*exampleJob, error) {
+func (e *example) circleci(
+	file string, job map[string]string, before ...func(*exampleJob),
+) (*exampleJob, error) {
 	e.t.Helper()
 	var c circleConfig
 	loadYAML(e.t, filepath.Join(e.dir, file), &c)

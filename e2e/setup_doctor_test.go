@@ -43,11 +43,9 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 				t.Errorf("from main: %v\n%s", err, out)
 			}
 			out, err := doctor("feature")
-			if err == nil || !strings.Contains(out, "AccessDenied") ||
-				!strings.Contains(
-					out,
-					`✗ the policy trusts this workflow at "refs/heads/main", but this job runs it at "refs/heads/feature"`,
-				) {
+			want := `✗ the policy trusts this workflow at "refs/heads/main", ` +
+				`but this job runs it at "refs/heads/feature"`
+			if err == nil || !strings.Contains(out, "AccessDenied") || !strings.Contains(out, want) {
 				t.Errorf("from a branch: %v\n%s", err, out)
 			}
 		})

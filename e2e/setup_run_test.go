@@ -51,9 +51,8 @@ func newExample(t *testing.T, name string) *example {
 		roles:    map[string]emulator.Role{},
 	}
 	e.readme = e.read("README.md")
-	for _, m := range regexp.MustCompile(
-		"(?m)^\\| (secret|variable) `(\\w+)` \\| `([^`]*)` \\|",
-	).FindAllStringSubmatch(e.readme, -1) {
+	rows := regexp.MustCompile("(?m)^\\| (secret|variable) `(\\w+)` \\| `([^`]*)` \\|")
+	for _, m := range rows.FindAllStringSubmatch(e.readme, -1) {
 		e.settings[m[1]+" "+m[2]] = m[3]
 	}
 	return e
@@ -78,7 +77,7 @@ func (e *example) read(file string) string {
 	return string(b)
 }
 
-// --- AWS ----------------------------------------------------------------------------------------------------------------
+// --- AWS ---
 
 // trustAccount finds whose account a trust policy is for: the one whose provider or user it lets in.
 func trustAccount(t *testing.T, trust string) string {
@@ -223,9 +222,8 @@ func (e *example) terraform(clientID string) {
 	}
 	mutability := regexp.MustCompile(`image_tag_mutability\s+= "(\w+)"`).FindStringSubmatch(text)
 	if mutability == nil {
-		mutability = regexp.MustCompile(
-			`(?s)"image_tag_mutability" \{.*?default\s+= "(\w+)"`,
-		).FindStringSubmatch(e.read("../terraform/variables.tf"))
+		variable := regexp.MustCompile(`(?s)"image_tag_mutability" \{.*?default\s+= "(\w+)"`)
+		mutability = variable.FindStringSubmatch(e.read("../terraform/variables.tf"))
 	}
 	if mutability == nil {
 		e.t.Fatal("nobody says whether the tags are immutable")
@@ -241,7 +239,7 @@ func (e *example) terraform(clientID string) {
 	})
 }
 
-// --- the CI -------------------------------------------------------------------------------------------------------------
+// --- the CI ---
 
 // An exampleJob is one job: a machine of its own, its environment, and what its steps have printed.
 type exampleJob struct {
@@ -322,9 +320,8 @@ func (r *exampleJob) pushed() map[string]string { return r.printed("pushed") }
 
 func (r *exampleJob) printed(what string) map[string]string {
 	all := map[string]string{}
-	for _, m := range regexp.MustCompile(
-		`(?m)^`+what+` (\S+) (sha256:[0-9a-f]{64})$`,
-	).FindAllStringSubmatch(r.out.String(), -1) {
+	lines := regexp.MustCompile(`(?m)^` + what + ` (\S+) (sha256:[0-9a-f]{64})$`)
+	for _, m := range lines.FindAllStringSubmatch(r.out.String(), -1) {
 		all[m[1]] = m[2]
 	}
 	return all
@@ -401,10 +398,8 @@ func (e *example) callers() map[string]string {
 		}
 		account, _, _ := strings.Cut(c.Host, ".")
 		repository := account + "/" + m[1]
-		role := regexp.MustCompile(`^arn:aws:sts::(\d+):assumed-role/([^/]+)/.*`).ReplaceAllString(
-			c.Caller,
-			"$1/$2",
-		)
+		session := regexp.MustCompile(`^arn:aws:sts::(\d+):assumed-role/([^/]+)/.*`)
+		role := session.ReplaceAllString(c.Caller, "$1/$2")
 		if all[repository] != "" && all[repository] != role {
 			role = all[repository] + " and " + role
 		}

@@ -108,8 +108,8 @@ func (r *exampleJob) install(named, bin string) map[string]string {
 	script := installScript(r.t)
 	tools, stubs := toolbox(r.t, "bash", "cat", "curl", "docker", sums), r.t.TempDir()
 	stub(r.t, stubs, "wget", `case "$*" in
-"-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh") exec cat '`+script+
-		`' ;;
+"-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh")
+	exec cat '`+script+`' ;;
 esac
 echo "wget: $*: 404" >&2
 exit 8`)

@@ -451,9 +451,8 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 			}
 			t.Cleanup(w.Close)
 			policies := all[fmt.Sprintf("case%d", i)]
-			for _, m := range regexp.MustCompile(
-				`arn:aws:iam::(\d+):oidc-provider/([^"]+)`,
-			).FindAllStringSubmatch(policies.Trust, -1) {
+			providers := regexp.MustCompile(`arn:aws:iam::(\d+):oidc-provider/([^"]+)`)
+			for _, m := range providers.FindAllStringSubmatch(policies.Trust, -1) {
 				w.AddProvider(m[1], m[2], "sts.amazonaws.com", "sts.amazonaws.com.cn", emulator.CircleOrg)
 			}
 			const arn, image = "arn:aws:iam::123456789012:role/rendered", registry + "/app:1"
@@ -529,7 +528,12 @@ func TestTerraformRefuses(t *testing.T) {
 		map[string]any{"repository": "acme/app", "branches": []string{"main"}},
 		map[string]any{"repository": "acme/web", "pull_requests": true},
 	)
-	const owner, strangers, open, reviewed = "wildcards", "lets in repositories of strangers", "A reusable workflow is", "what nobody has reviewed could push"
+	const (
+		owner     = "wildcards"
+		strangers = "lets in repositories of strangers"
+		open      = "A reusable workflow is"
+		reviewed  = "what nobody has reviewed could push"
+	)
 	cases := []struct {
 		name string
 		in   inputs
@@ -700,10 +704,11 @@ func TestTerraformRefuses(t *testing.T) {
 		},
 		{
 			name: "circleci: another organisation's provider",
-			in: merged(trustsCircle(map[string]any{"branches": []string{"main"}}),
-				inputs{
-					"circleci_provider_arn": "arn:aws:iam::123456789012:oidc-provider/oidc.circleci.com/org/11111111-2222-4333-8444-555555555555",
-				}),
+			in: merged(
+				trustsCircle(map[string]any{"branches": []string{"main"}}),
+				inputs{"circleci_provider_arn": "arn:aws:iam::123456789012:oidc-provider/" +
+					"oidc.circleci.com/org/11111111-2222-4333-8444-555555555555"},
+			),
 			want: "an issuer of its own",
 		},
 		{"any principal", inputs{"principals": []string{"*"}}, "the ARN of one user or one role"},
@@ -805,8 +810,11 @@ func TestTerraformModule(t *testing.T) {
 		out, err := r.run("plan", "-input=false", "-no-color", "-lock=false")
 		return strings.Join(strings.Fields(strings.ReplaceAll(out, "│", " ")), " "), err
 	}
-	const main, pulls = `github = [{ repository = "acme/app", branches = ["main"] }]`, `github = [{ repository = "acme/app", pull_requests = true }]`
-	const app = "\n  repositories = [\"app\"]\n"
+	const (
+		main  = `github = [{ repository = "acme/app", branches = ["main"] }]`
+		pulls = `github = [{ repository = "acme/app", pull_requests = true }]`
+		app   = "\n  repositories = [\"app\"]\n"
+	)
 	for name, tt := range map[string]struct{ in, want string }{
 		"mutability": {
 			in:   main + app + `image_tag_mutability = "immutable"`,

@@ -69,18 +69,19 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
 	e.aws("What to set")
-	const file, staging, production = "several-repositories.yml", registry + "/app-staging:" +
-		commit, registry + "/app-production:" + commit
+	const (
+		file       = "several-repositories.yml"
+		staging    = registry + "/app-staging:" + commit
+		production = registry + "/app-production:" + commit
+	)
 	r, err := e.github(file, emulator.GitHubJob{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	web := "AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/"
-	if got, want := e.assumed(), []string{
-		web + "app-staging-push",
-		web + "app-production-push",
-	}; !slices.Equal(got, want) {
-		t.Errorf("assumed %q, want %q", got, want)
+	wantRoles := []string{web + "app-staging-push", web + "app-production-push"}
+	if got := e.assumed(); !slices.Equal(got, wantRoles) {
+		t.Errorf("assumed %q, want %q", got, wantRoles)
 	}
 	want := map[string]string{
 		"123456789012/app-staging":    "123456789012/app-staging-push",
@@ -173,7 +174,9 @@ func TestSetupCircleCI(t *testing.T) {
 	job := circleIDs(t, e.read("trust-policy.json"))
 	const tag = registry + "/app:" + commit
 	command := func(r *exampleJob) { r.command(job) }
-	good := func(what string, env map[string]string, before ...func(*exampleJob)) (r *exampleJob, asked string) {
+	good := func(
+		what string, env map[string]string, before ...func(*exampleJob),
+	) (r *exampleJob, asked string) {
 		t.Helper()
 		e.server.ResetCalls()
 		r, err := e.circleci("config.yml", env, before...)
@@ -536,10 +539,8 @@ func TestExamplesReadmes(t *testing.T) {
 	// The module's README explains all that goes in and comes out.
 	module := read(examples, "terraform", "README.md")
 	for _, file := range []string{"variables.tf", "outputs.tf"} {
-		for _, m := range regexp.MustCompile(`(?m)^(?:variable|output) "(\w+)"`).FindAllStringSubmatch(
-			read(examples, "terraform", file),
-			-1,
-		) {
+		names := regexp.MustCompile(`(?m)^(?:variable|output) "(\w+)"`)
+		for _, m := range names.FindAllStringSubmatch(read(examples, "terraform", file), -1) {
 			if !strings.Contains(module, "`"+m[1]+"`") {
 				t.Errorf("terraform/README.md does not explain %s", m[1])
 			}

@@ -1,6 +1,7 @@
 // Command image creates the OCI image of a release, from which other images copy the helper:
 //
-//	COPY --from=ghcr.io/ecr-oidc/docker-credential-ecr-oidc:VERSION /docker-credential-ecr-oidc /usr/local/bin/
+//	COPY --from=ghcr.io/ecr-oidc/docker-credential-ecr-oidc:VERSION \
+//	  /docker-credential-ecr-oidc /usr/local/bin/
 //
 // The image contains the binaries and licenses of the release's archives, which are the arguments. It is
 // written to a directory in OCI layout, without a daemon or a registry. The command prints the digest,

@@ -88,7 +88,8 @@ var (
 	notice  = regexp.MustCompile(`(?i)^(notice|patents)`)
 	// Phrases of the accepted licenses: Apache-2.0, MIT, BSD-2-Clause, BSD-3-Clause.
 	known = regexp.MustCompile(
-		`Apache License\s+Version 2\.0|Permission is hereby granted, free of charge|Redistribution and use in source and binary forms`,
+		`Apache License\s+Version 2\.0|Permission is hereby granted, free of charge|` +
+			`Redistribution and use in source and binary forms`,
 	)
 )
 

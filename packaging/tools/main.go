@@ -169,13 +169,8 @@ func (t tool) build(temp, built string) error {
 // selects the modules with which Docker builds it. Only swarmkit is replaced with a release that
 // every proxy has: it implements "docker swarm" and "docker service", which no test runs.
 func (t tool) buildDocker(temp, built string) error {
-	out, err := goCommand(
-		temp,
-		"mod",
-		"download",
-		"-json",
-		strings.TrimSuffix(t.path, "/cmd/docker")+"@"+t.version,
-	)
+	path := strings.TrimSuffix(t.path, "/cmd/docker")
+	out, err := goCommand(temp, "mod", "download", "-json", path+"@"+t.version)
 	if err != nil {
 		return err
 	}
