@@ -351,7 +351,8 @@ func TestInstallRefuses(t *testing.T) {
 			{
 				name:   "no checksums",
 				change: func(r release) { delete(r, "checksums.txt") },
-				want:   "downloading http://.*/v0.1.0/checksums.txt: not found; check that version 0.1.0 exists",
+				want: "downloading http://.*/v0.1.0/checksums.txt: not found; " +
+					"check that version 0.1.0 exists",
 			},
 			{
 				name:   "no archive",

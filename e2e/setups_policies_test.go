@@ -53,7 +53,9 @@ var rendering = []struct {
 		trust: "github-actions/trust-policy.210987654321.json",
 		push:  "github-actions/push-policy.210987654321.json",
 		in: inputs{
-			"github":              []any{map[string]any{"repository": "acme/app", "branches": []string{"main"}}},
+			"github": []any{
+				map[string]any{"repository": "acme/app", "branches": []string{"main"}},
+			},
 			"github_provider_arn": strings.Replace(githubProvider, "123456789012", "210987654321", 1),
 		},
 		repository: "arn:aws:ecr:eu-west-2:210987654321:repository/app",
