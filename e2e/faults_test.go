@@ -157,7 +157,7 @@ func (r *faultRun) run() (wrong []error) {
 	}
 	if !r.persistent {
 		r.result = "a password"
-		if err := r.good(a); err != nil {
+		if err := r.checkPassword(a); err != nil {
 			errorf("%v", err)
 		}
 		return wrong
@@ -178,7 +178,7 @@ func (r *faultRun) checkMessage(a getResult) (wrong []error) {
 	if len(r.result) > 110 {
 		r.result = r.result[:110] + "..."
 	}
-	if err := a.refused(); err != nil {
+	if err := a.checkRefusal(); err != nil {
 		errorf("%v", err)
 	}
 	step := map[string]string{
@@ -310,13 +310,13 @@ func (r *faultRun) checkBackoff() (wrong []error) {
 	return wrong
 }
 
-// good returns what is wrong with the result of a get that must succeed; nil if nothing is.
-func (j *job) good(a getResult) error {
+// checkPassword returns what is wrong with the result of a get that must succeed; nil if nothing is.
+func (j *job) checkPassword(a getResult) error {
 	password := a.secret()
 	switch {
 	case a.err != nil || a.stderr != "" || password == "":
 		return fmt.Errorf("%v\nstdout %s\nstderr %s", a.err, a.stdout, a.stderr)
-	case !j.takes(password):
+	case !j.acceptsPassword(password):
 		return errors.New("the registry does not accept the password")
 	}
 	return nil
@@ -331,8 +331,8 @@ func (a getResult) secret() string {
 	return reply.Secret
 }
 
-// takes reports whether the registry accepts the password.
-func (j *job) takes(password string) bool {
+// acceptsPassword reports whether the registry accepts the password.
+func (j *job) acceptsPassword(password string) bool {
 	tr := j.server.Transport()
 	defer tr.CloseIdleConnections()
 	r, err := http.NewRequest(http.MethodGet, "https://"+usual+"/v2/", nil)
@@ -348,9 +348,9 @@ func (j *job) takes(password string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// refused returns what is wrong with the result of a get that must fail. The message must be one
+// checkRefusal returns what is wrong with the result of a get that must fail. The message must be one
 // line on both streams, without control characters or workflow commands.
-func (a getResult) refused() error {
+func (a getResult) checkRefusal() error {
 	line, whole := strings.CutSuffix(a.stdout, "\n")
 	switch {
 	case a.err == nil:
