@@ -31,11 +31,11 @@ type getResult struct {
 func concurrentGets(t *testing.T, j *job, waiters int, released func()) []getResult {
 	t.Helper()
 	var (
-		answers = make([]getResult, many)
+		results = make([]getResult, many)
 		pids    = make([]int, many)
 		all     sync.WaitGroup
 	)
-	for i := range answers {
+	for i := range results {
 		cmd, stdout, stderr := j.command("get", usual)
 		if err := cmd.Start(); err != nil {
 			t.Error(err)
@@ -44,7 +44,7 @@ func concurrentGets(t *testing.T, j *job, waiters int, released func()) []getRes
 		pids[i] = cmd.Process.Pid
 		all.Go(func() {
 			err := cmd.Wait()
-			answers[i] = getResult{stdout.String(), stderr.String(), err}
+			results[i] = getResult{stdout.String(), stderr.String(), err}
 		})
 	}
 	if released != nil {
@@ -62,7 +62,7 @@ func concurrentGets(t *testing.T, j *job, waiters int, released func()) []getRes
 		released()
 	}
 	all.Wait()
-	return answers
+	return results
 }
 
 // lockWaiters returns how many of the processes wait for a file lock. A row of /proc/locks for a
@@ -117,9 +117,9 @@ func TestConcurrentGets(t *testing.T) {
 			j.server.Fail("sts", emulator.Fault{Until: gate})
 			release = func() { close(gate) }
 		}
-		answers := concurrentGets(t, j, many-1, release)
-		first := answers[0].password(t)
-		for _, a := range answers {
+		results := concurrentGets(t, j, many-1, release)
+		first := results[0].password(t)
+		for _, a := range results {
 			if a.password(t) != first {
 				t.Error("different passwords")
 			}
@@ -147,10 +147,10 @@ func TestConcurrentRefusals(t *testing.T) {
 		}
 		const want = `ecr-oidc: AWS refused role ci in 123456789012 (from ECR_OIDC_ROLE) for ` +
 			`"repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`
-		answers := concurrentGets(t, j, many-1, release)
-		for _, a := range answers {
+		results := concurrentGets(t, j, many-1, release)
+		for _, a := range results {
 			if a.err == nil || !strings.HasPrefix(a.stdout, want) || a.stderr != a.stdout ||
-				a.stdout != answers[0].stdout {
+				a.stdout != results[0].stdout {
 				t.Errorf("%v\nstdout %s\nstderr %s", a.err, a.stdout, a.stderr)
 			}
 		}
@@ -160,7 +160,7 @@ func TestConcurrentRefusals(t *testing.T) {
 			usual + ":443", "https://" + usual + ":443", "http://" + usual + ":443",
 			usual, "https://" + usual, "http://" + usual,
 		} {
-			if stdout, _, err := j.get(form); err == nil || stdout != answers[0].stdout {
+			if stdout, _, err := j.get(form); err == nil || stdout != results[0].stdout {
 				t.Errorf("%s: %s", form, stdout)
 			}
 		}
@@ -211,21 +211,21 @@ func TestConcurrentGetsLoseHolder(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			var answers []getResult
+			var results []getResult
 			if tt.name == "stopped" { // before the other processes start
 				interrupt()
-				answers = concurrentGets(t, j, many, nil)
+				results = concurrentGets(t, j, many, nil)
 			} else {
-				answers = concurrentGets(t, j, many, interrupt)
+				results = concurrentGets(t, j, many, interrupt)
 			}
-			first := answers[0].password(t)
-			for _, a := range answers {
+			first := results[0].password(t)
+			for _, a := range results {
 				if a.password(t) != first && tt.name == "killed" {
 					t.Error("different passwords")
 				}
 			}
 			if took := time.Since(start); took > tt.limit {
-				t.Errorf("it took %v", took)
+				t.Errorf("get took %v", took)
 			}
 			if tt.name == "killed" {
 				requireCalls(t, j.server, 2, 2, 1)

@@ -17,7 +17,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
-// A windowsInstallation is one run of install.ps1, by Windows PowerShell 5.1 ("powershell") or
+// A windowsInstallation is one run of install.ps1 with Windows PowerShell 5.1 ("powershell") or
 // PowerShell 7 ("pwsh").
 type windowsInstallation struct {
 	t          *testing.T
@@ -66,7 +66,7 @@ func inPowerShells(t *testing.T, test func(i *windowsInstallation)) {
 			} {
 				i.env[name] = value
 			}
-			delete(i.env, "PSMODULEPATH") // 7's, where a step of it started this
+			delete(i.env, "PSMODULEPATH") // set by PowerShell 7 if it started this test
 			test(i)
 		})
 	}
@@ -93,7 +93,7 @@ func (i *windowsInstallation) exec(args ...string) (stdout, stderr string, err e
 	return out.String(), errs.String(), err
 }
 
-func (i *windowsInstallation) good(args ...string) string {
+func (i *windowsInstallation) mustInstall(args ...string) string {
 	i.t.Helper()
 	stdout, stderr, err := i.run(args...)
 	if err != nil {
@@ -102,7 +102,7 @@ func (i *windowsInstallation) good(args ...string) string {
 	return stdout
 }
 
-func (i *windowsInstallation) bad(want string, args ...string) {
+func (i *windowsInstallation) mustFail(want string, args ...string) {
 	i.t.Helper()
 	stdout, stderr, err := i.run(args...)
 	if err == nil || !regexp.MustCompile("(?m)^install.ps1: "+want+"\r?$").MatchString(stderr) {
@@ -116,7 +116,7 @@ func TestInstallPS1Elsewhere(t *testing.T) {
 		t.Skipf("this is Windows")
 	}
 	inPowerShells(t, func(i *windowsInstallation) {
-		i.bad("this script is for Windows; on other systems, use install.sh")
+		i.mustFail("this script is for Windows; on other systems, use install.sh")
 	})
 }
 
@@ -128,29 +128,29 @@ func TestInstallPS1(t *testing.T) {
 		t, target := i.t, filepath.Join(i.dir, exe(program))
 		r, binary := realRelease()
 		mirror := newShelf(t, r).URL
-		same := func() {
+		requireSame := func() {
 			t.Helper()
 			if got, err := os.ReadFile(target); err != nil || !bytes.Equal(got, binary) {
-				t.Errorf("%s is not what the release has: %v", target, err)
+				t.Errorf("%s differs from the binary of the release: %v", target, err)
 			}
 		}
 
-		stdout := i.good("-Version", released, "-Mirror", mirror)
-		same()
+		stdout := i.mustInstall("-Version", released, "-Mirror", mirror)
+		requireSame()
 		contains(
 			t,
 			"output",
 			stdout,
-			"checksum ok: "+ourArchive,
+			"checksum ok: "+hostArchive,
 			"signature not checked: cosign is not on PATH",
 			"installed "+target+": "+program,
 		)
-		// PowerShell breaks the lines of a warning
+		// PowerShell breaks the lines of a warning.
 		if !regexp.MustCompile(`is\s+not\s+on\s+PATH`).MatchString(stdout) {
-			t.Errorf("it does not say that %s is not on PATH:\n%s", i.dir, stdout)
+			t.Errorf("no warning that %s is not on PATH:\n%s", i.dir, stdout)
 		}
 
-		// Again, from variables, as text, and while the old one runs.
+		// Again, with variables instead of flags, as text, and while the old binary runs.
 		cmd := exec.Command(target, "get")
 		stdin, err := cmd.StdinPipe()
 		if err != nil {
@@ -164,13 +164,13 @@ func TestInstallPS1(t *testing.T) {
 		if err != nil || !strings.Contains(stdout, "installed "+target) {
 			t.Errorf("as text: %v\n%s%s", err, stdout, stderr)
 		}
-		same()
+		requireSame()
 		stdin.Close()
 		cmd.Wait()
-		i.good()
-		same()
+		i.mustInstall()
+		requireSame()
 		if old, err := filepath.Glob(target + ".*"); err != nil || len(old) > 0 {
-			t.Errorf("old ones: %q, %v", old, err)
+			t.Errorf("old binaries: %q, %v", old, err)
 		}
 		i.env["ECR_OIDC_VERSION"], i.env["ECR_OIDC_MIRROR"] = "", ""
 
@@ -179,19 +179,19 @@ func TestInstallPS1(t *testing.T) {
 		contains(
 			t,
 			"output",
-			i.good("-Version", released, "-Mirror", mirror+"/"),
+			i.mustInstall("-Version", released, "-Mirror", mirror+"/"),
 			i.dir+" is on PATH in later steps of this job",
 		)
 		if got, err := os.ReadFile(i.env["GITHUB_PATH"]); err != nil || string(got) != i.dir+"\n" {
 			t.Errorf("GITHUB_PATH has %q, %v", got, err)
 		}
-		// The path of the directory adds no other line to GITHUB_PATH, no other folder to PATH,
+		// The path of the directory adds no other line to GITHUB_PATH, no other directory to PATH,
 		// and no code to the advice.
 		i.env["ECR_OIDC_INSTALL_DIR"] = i.dir + "\nC:\\evil"
 		args := []string{"-Version", released, "-Mirror", mirror}
-		i.bad("the path of the directory contains a control character; specify another with -Dir", args...)
+		i.mustFail("the path of the directory contains a control character; specify another with -Dir", args...)
 		i.env["ECR_OIDC_INSTALL_DIR"] = filepath.Join(t.TempDir(), "a;evil")
-		i.bad(
+		i.mustFail(
 			"the directory is .*; its path must not contain a semicolon; specify another with -Dir",
 			args...,
 		)
@@ -200,50 +200,50 @@ func TestInstallPS1(t *testing.T) {
 		}
 		i.env["GITHUB_ACTIONS"] = ""
 		i.env["ECR_OIDC_INSTALL_DIR"] = filepath.Join(t.TempDir(), "it's")
-		advice := strings.Join(strings.Fields(i.good(args...)), "") // without PowerShell's line breaks
+		advice := strings.Join(strings.Fields(i.mustInstall(args...)), "") // without PowerShell's line breaks
 		contains(t, "advice", advice, "it''s;'+[Environment]")
 		i.env["ECR_OIDC_INSTALL_DIR"] = ""
 
-		// What is wrong is said, and the good one stays.
+		// An error is reported, and the installed binary stays.
 		broken, _ := realRelease()
-		broken[ourArchive] = append(broken[ourArchive], 0)
-		i.bad(
+		broken[hostArchive] = append(broken[hostArchive], 0)
+		i.mustFail(
 			fmt.Sprintf(
 				"checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %x; "+
 					"nothing was installed",
-				regexp.QuoteMeta(ourArchive),
-				sha256.Sum256(broken[ourArchive]),
-				sha256.Sum256(r[ourArchive]),
+				regexp.QuoteMeta(hostArchive),
+				sha256.Sum256(broken[hostArchive]),
+				sha256.Sum256(r[hostArchive]),
 			),
 			"-Version", released, "-Mirror", newShelf(t, broken).URL,
 		)
-		unlisted := release{"other.zip": []byte("x")}.sum()
-		i.bad(
+		unlisted := release{"other.zip": []byte("x")}.addChecksums()
+		i.mustFail(
 			"version 0.1.0 has no build for windows/"+runtime.GOARCH+": checksums.txt does not list .*",
 			"-Version", released, "-Mirror", newShelf(t, unlisted).URL,
 		)
-		i.bad(
+		i.mustFail(
 			"downloading http://.*/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists",
 			"-Version", "9.9.9", "-Mirror", mirror,
 		)
 		missing, _ := realRelease()
-		delete(missing, ourArchive)
-		i.bad(
+		delete(missing, hostArchive)
+		i.mustFail(
 			"downloading http://.*zip: not found",
 			"-Version", released, "-Mirror", newShelf(t, missing).URL,
 		)
 		cut, _ := realRelease()
-		cut[ourArchive] = cut[ourArchive][:1000]
-		i.bad(
+		cut[hostArchive] = cut[hostArchive][:1000]
+		i.mustFail(
 			"unpacking .*; nothing was installed",
-			"-Version", released, "-Mirror", newShelf(t, cut.sum()).URL,
+			"-Version", released, "-Mirror", newShelf(t, cut.addChecksums()).URL,
 		)
-		i.bad(
+		i.mustFail(
 			"a mirror has no latest version; specify one with -Version or ECR_OIDC_VERSION",
 			"-Mirror", mirror,
 		)
-		i.bad("one is not a version; use a version such as 0.1.0", "-Version", "one", "-Mirror", mirror)
-		i.bad("the mirror must begin with https://", "-Version", released, "-Mirror", "mirror.example")
+		i.mustFail("one is not a version; use a version such as 0.1.0", "-Version", "one", "-Mirror", mirror)
+		i.mustFail("the mirror must begin with https://", "-Version", released, "-Mirror", "mirror.example")
 		for _, url := range []string{
 			"http://mirror.example",
 			"http://127.0.0.1@mirror.example/",
@@ -251,54 +251,54 @@ func TestInstallPS1(t *testing.T) {
 			"http://loopback/",
 			"http://mirror.example#@127.0.0.1/",
 		} {
-			i.bad(
+			i.mustFail(
 				"the mirror must begin with https://: "+
 					"with http, an attacker in the network can replace the archive and its checksum",
 				"-Version", released, "-Mirror", url,
 			)
 		}
-		away := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+		redirecting := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 			http.Redirect(rw, req, mirror+req.URL.Path, http.StatusFound)
 		}))
-		t.Cleanup(away.Close)
-		i.bad("downloading http://.*: it redirects to http", "-Version", released, "-Mirror", away.URL)
+		t.Cleanup(redirecting.Close)
+		i.mustFail("downloading http://.*: it redirects to http", "-Version", released, "-Mirror", redirecting.URL)
 		i.env["ECR_OIDC_VERIFY"] = "required"
-		i.bad(
+		i.mustFail(
 			"ECR_OIDC_VERIFY is required, but cosign is not on PATH; install cosign 2.4 or later",
 			"-Version", released, "-Mirror", mirror,
 		)
 		i.env["ECR_OIDC_VERIFY"] = "yes"
-		i.bad(
+		i.mustFail(
 			`ECR_OIDC_VERIFY is yes; set it to "required", or unset it`,
 			"-Version", released, "-Mirror", mirror,
 		)
 		i.env["ECR_OIDC_VERIFY"] = ""
 		locked := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 			if user, password, ok := req.BasicAuth(); !ok || user != "jane" || password != "s3cret@home" {
-				http.Error(rw, "who are you?", http.StatusUnauthorized)
+				http.Error(rw, "login required", http.StatusUnauthorized)
 				return
 			}
 			serveRelease(rw, req, r, "/v"+released+"/")
 		}))
 		t.Cleanup(locked.Close)
 		withLogin := strings.Replace(locked.URL, "//", "//jane:s3cret%40home@", 1)
-		if stdout := i.good("-Version", released, "-Mirror", withLogin); strings.Contains(stdout, "s3cret") {
-			t.Errorf("it shows the login:\n%s", stdout)
+		if stdout := i.mustInstall("-Version", released, "-Mirror", withLogin); strings.Contains(stdout, "s3cret") {
+			t.Errorf("the output contains the login:\n%s", stdout)
 		}
-		i.bad(
+		i.mustFail(
 			"downloading "+regexp.QuoteMeta(locked.URL)+"/v0.1.1/checksums.txt: not found; .*",
 			"-Version", "0.1.1", "-Mirror", withLogin,
 		)
-		i.bad(
+		i.mustFail(
 			"downloading "+regexp.QuoteMeta(locked.URL)+"/v0.1.0/checksums.txt: HTTP status 401",
 			"-Version", released, "-Mirror", locked.URL,
 		)
-		same()
+		requireSame()
 
-		// cosign decides where it is.
+		// If cosign is on PATH, its result decides.
 		bin := t.TempDir()
 		const stub = "@echo off\r\nif \"%~1\"==\"version\" (echo GitVersion:    %VERSION%& exit /b 0)\r\n" +
-			"echo %*>\"%ASKED%\"\r\necho %SAYS% 1>&2\r\nexit /b %CODE%\r\n"
+			"echo %*>\"%ARGUMENTS%\"\r\necho %OUTPUT% 1>&2\r\nexit /b %CODE%\r\n"
 		if err := os.WriteFile(filepath.Join(bin, "cosign.cmd"), []byte(stub), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -306,17 +306,17 @@ func TestInstallPS1(t *testing.T) {
 		contains(
 			t,
 			"output",
-			i.good("-Version", released, "-Mirror", mirror),
+			i.mustInstall("-Version", released, "-Mirror", mirror),
 			"signature not checked: cosign is version 2.3; version 2.4 or later is required",
 		)
 		i.env["ECR_OIDC_VERIFY"] = "required"
-		i.bad(
+		i.mustFail(
 			"ECR_OIDC_VERIFY is required, but cosign is version 2.3; version 2.4 or later is required; "+
 				"install cosign 2.4 or later",
 			"-Version", released, "-Mirror", mirror,
 		)
 		i.env["VERSION"] = "v2.4.1"
-		i.bad(
+		i.mustFail(
 			"downloading http://.*/checksums.txt.sigstore.json: not found; "+
 				"without it, cosign cannot check the signature",
 			"-Version", released, "-Mirror", mirror,
@@ -324,24 +324,24 @@ func TestInstallPS1(t *testing.T) {
 		r["checksums.txt.sigstore.json"] = []byte("{}")
 		mirror = newShelf(t, r).URL
 		const identity = "https://github.com/ecr-oidc/docker-credential-ecr-oidc/.github/workflows/release.yml@refs/tags/v0.1.0"
-		i.env["ASKED"], i.env["SAYS"], i.env["CODE"] = filepath.Join(bin, "asked"), "Verified OK", "0"
+		i.env["ARGUMENTS"], i.env["OUTPUT"], i.env["CODE"] = filepath.Join(bin, "arguments"), "Verified OK", "0"
 		contains(
 			t,
 			"output",
-			i.good("-Version", released, "-Mirror", mirror),
+			i.mustInstall("-Version", released, "-Mirror", mirror),
 			"signature checked by cosign: "+identity,
 		)
-		asked, _ := os.ReadFile(i.env["ASKED"])
+		arguments, _ := os.ReadFile(i.env["ARGUMENTS"])
 		contains(
 			t,
 			"cosign's arguments",
-			string(asked),
+			string(arguments),
 			"verify-blob --bundle ",
 			"--certificate-identity "+identity+" ",
 			"--certificate-oidc-issuer https://token.actions.githubusercontent.com --new-bundle-format ",
 		)
-		i.env["SAYS"], i.env["CODE"] = "no matching identity", "1"
-		i.bad(
+		i.env["OUTPUT"], i.env["CODE"] = "no matching identity", "1"
+		i.mustFail(
 			"cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(identity)+
 				": no matching identity; nothing was installed",
 			"-Version", released, "-Mirror", mirror,

@@ -22,7 +22,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
-// An installation is one run of install.sh on a machine of its own.
+// An installation is one run of install.sh with its own home directory.
 type installation struct {
 	t         *testing.T
 	shell     []string
@@ -31,7 +31,7 @@ type installation struct {
 	home, dir string
 }
 
-// installScript returns the absolute path of install.sh, on which the cached result of the test then depends.
+// installScript returns the absolute path of install.sh. A cached result of the test depends on the file.
 func installScript(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs("../install.sh")
@@ -77,16 +77,16 @@ func environ(env map[string]string) (all []string) {
 	return all
 }
 
-// run installs, and looks that nothing is left behind, whatever came of it.
+// run runs install.sh and checks that it leaves no temporary file behind, even if it fails.
 func (i *installation) run(args ...string) (stdout, stderr string, err error) {
 	i.t.Helper()
 	cmd, out, errs := i.command(args...)
 	err = cmd.Run()
-	i.clean()
+	i.requireNoLeftovers()
 	return out.String(), errs.String(), err
 }
 
-func (i *installation) clean() {
+func (i *installation) requireNoLeftovers() {
 	i.t.Helper()
 	for _, pattern := range []string{filepath.Join(i.env["TMPDIR"], "*"), filepath.Join(i.dir, ".*")} {
 		if left, err := filepath.Glob(pattern); err != nil || len(left) > 0 {
@@ -95,8 +95,8 @@ func (i *installation) clean() {
 	}
 }
 
-// good installs, and fails the test when that fails.
-func (i *installation) good(args ...string) (stdout, stderr string) {
+// mustInstall runs install.sh, which must succeed.
+func (i *installation) mustInstall(args ...string) (stdout, stderr string) {
 	i.t.Helper()
 	stdout, stderr, err := i.run(args...)
 	if err != nil {
@@ -105,24 +105,24 @@ func (i *installation) good(args ...string) (stdout, stderr string) {
 	return stdout, stderr
 }
 
-// bad wants one line of complaint, and nothing installed.
-func (i *installation) bad(want string, args ...string) {
+// mustFail runs install.sh, which must fail with an error that matches want, and install nothing.
+func (i *installation) mustFail(want string, args ...string) {
 	i.t.Helper()
 	stdout, stderr, err := i.run(args...)
 	if err == nil {
-		i.t.Fatalf("it went well, and should not have:\n%s%s", stdout, stderr)
+		i.t.Fatalf("install.sh succeeded:\n%s%s", stdout, stderr)
 	}
 	last := stderr[strings.LastIndex(strings.TrimSuffix(stderr, "\n"), "\n")+1:]
 	if !regexp.MustCompile("^install.sh: " + want + "\n$").MatchString(last) {
-		i.t.Errorf("it says\n%swant\ninstall.sh: %s", stderr, want)
+		i.t.Errorf("stderr:\n%swant\ninstall.sh: %s", stderr, want)
 	}
 	if _, err := os.Lstat(filepath.Join(i.dir, program)); err == nil {
-		i.t.Error("it installed something all the same")
+		i.t.Error("install.sh failed and left a binary")
 	}
 }
 
-// installed compares what is there with a binary.
-func (i *installation) installed(want []byte) {
+// requireInstalled fails the test unless the installed binary has this content and mode 0755.
+func (i *installation) requireInstalled(want []byte) {
 	i.t.Helper()
 	file := filepath.Join(i.dir, program)
 	got, err := os.ReadFile(file)
@@ -130,7 +130,7 @@ func (i *installation) installed(want []byte) {
 		i.t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		i.t.Errorf("%s is not what the release has", file)
+		i.t.Errorf("%s differs from the binary of the release", file)
 	}
 	if fi, err := os.Lstat(file); err != nil || fi.Mode() != 0o755 {
 		i.t.Errorf("%s has mode %v, %v", file, fi.Mode(), err)
@@ -153,13 +153,13 @@ func TestInstall(t *testing.T) {
 		r, binary := realRelease()
 		s := newShelf(t, r)
 		i := newInstallation(t, shell, toolbox(t, "curl", sums))
-		stdout, stderr := i.good("--version", released, "--mirror", s.URL)
-		i.installed(binary)
+		stdout, stderr := i.mustInstall("--version", released, "--mirror", s.URL)
+		i.requireInstalled(binary)
 		contains(
 			t,
 			"stdout",
 			stdout,
-			"checksum ok: "+ourArchive,
+			"checksum ok: "+hostArchive,
 			"signature not checked: cosign is not on PATH\n",
 			"installed "+i.dir+"/"+program+": "+program+" ",
 		)
@@ -170,9 +170,9 @@ func TestInstall(t *testing.T) {
 			i.dir+" is not on PATH, where Docker looks for "+program+`; add it: export PATH='`+i.dir+
 				`':"$PATH"`,
 		)
-		got, want := s.requests(), []string{"/v0.1.0/checksums.txt", "/v0.1.0/" + ourArchive}
+		got, want := s.requests(), []string{"/v0.1.0/checksums.txt", "/v0.1.0/" + hostArchive}
 		if !slices.Equal(got, want) {
-			t.Errorf("it asked for %q, want %q", got, want)
+			t.Errorf("requests %q, want %q", got, want)
 		}
 	})
 }
@@ -194,13 +194,13 @@ func TestInstallTools(t *testing.T) {
 					box = toolbox(t, tools...)
 				}
 				i := newInstallation(t, shell, box)
-				i.good("--version="+released, "--mirror="+s.URL+"/")
-				i.installed([]byte(scriptBinary))
+				i.mustInstall("--version="+released, "--mirror="+s.URL+"/")
+				i.requireInstalled([]byte(scriptBinary))
 				i.env["ECR_OIDC_MIRROR"] = s.URL
 				if err := os.Remove(filepath.Join(i.dir, program)); err != nil {
 					t.Fatal(err)
 				}
-				i.bad(
+				i.mustFail(
 					regexp.QuoteMeta("downloading "+s.URL+
 						"/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists"),
 					"--version", "9.9.9",
@@ -211,7 +211,7 @@ func TestInstallTools(t *testing.T) {
 			"neither curl nor wget is on PATH; install one of them":                 {"sha256sum"},
 			"none of sha256sum, shasum and openssl is on PATH; install one of them": {"curl"},
 		} {
-			newInstallation(t, shell, toolbox(t, tools...)).bad(
+			newInstallation(t, shell, toolbox(t, tools...)).mustFail(
 				want,
 				"--version", released, "--mirror", s.URL,
 			)
@@ -231,32 +231,32 @@ func TestInstallLatest(t *testing.T) {
 				maps.Copy(i.env, site)
 				for _, version := range []string{"", "latest", "v" + released} {
 					i.env["ECR_OIDC_VERSION"] = version
-					stdout, _ := i.good()
-					i.installed([]byte(scriptBinary))
-					contains(t, "stdout", stdout, "checksum ok: "+ourArchive)
+					stdout, _ := i.mustInstall()
+					i.requireInstalled([]byte(scriptBinary))
+					contains(t, "stdout", stdout, "checksum ok: "+hostArchive)
 				}
 				delete(i.env, "CURL_CA_BUNDLE")
 				delete(i.env, "WGETRC")
 				i.dir = filepath.Join(i.home, "other")
 				i.env["SSL_CERT_FILE"] = os.DevNull
-				i.bad(
+				i.mustFail(
 					"requesting the latest version: .*certificate.*; specify one with --version",
 					"--dir", i.dir, "--version", "latest",
 				)
-				i.bad(
+				i.mustFail(
 					"downloading https://github.com/.*/releases/download/v0.1.0/checksums.txt: "+
 						".*certificate.*",
 					"--dir", i.dir, "--version", released,
 				)
 			})
 		}
-		t.Run("wget that does not look at certificates", func(t *testing.T) {
+		t.Run("wget without certificate checks", func(t *testing.T) {
 			box := toolbox(t, sums)
 			stub(t, box, "wget", `echo "wget: note: TLS certificate validation not implemented" >&2
 while [ $# -gt 0 ]; do if [ "$1" = -O ]; then : >"$2"; fi; shift; done`)
 			i := newInstallation(t, shell, box)
 			for _, version := range []string{released, "latest"} {
-				i.bad(
+				i.mustFail(
 					"this wget does not check TLS certificates; install curl or GNU wget",
 					"--version", version,
 				)
@@ -274,7 +274,7 @@ func TestInstallMirrorLogin(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 			if user, password, ok := req.BasicAuth(); !ok || user != "jane" || password != "s3cret@home" {
 				rw.Header().Set("WWW-Authenticate", `Basic realm="mirror"`)
-				http.Error(rw, "who are you?", http.StatusUnauthorized)
+				http.Error(rw, "login required", http.StatusUnauthorized)
 				return
 			}
 			serveRelease(rw, req, r, "/v"+released+"/")
@@ -284,15 +284,15 @@ func TestInstallMirrorLogin(t *testing.T) {
 		for _, downloader := range []string{"curl", "wget"} {
 			t.Run(downloader, func(t *testing.T) {
 				box := toolbox(t, downloader, sums)
-				real, err := filepath.EvalSymlinks(filepath.Join(box, downloader))
+				path, err := filepath.EvalSymlinks(filepath.Join(box, downloader))
 				if err != nil {
 					t.Fatal(err)
 				}
-				stub(t, box, downloader, `echo "$*" >>"$HOME/arguments"; exec `+real+` "$@"`)
+				stub(t, box, downloader, `echo "$*" >>"$HOME/arguments"; exec `+path+` "$@"`)
 				i := newInstallation(t, shell, box)
 				i.env["ECR_OIDC_MIRROR"] = "http://jane:s3cret%40home@" + host
-				stdout, stderr := i.good("--version", released)
-				i.installed([]byte(scriptBinary))
+				stdout, stderr := i.mustInstall("--version", released)
+				i.requireInstalled([]byte(scriptBinary))
 				all := stdout + stderr
 				for mirror, want := range map[string]string{
 					"http://jane:s3cret%40home@" +
@@ -314,7 +314,7 @@ func TestInstallMirrorLogin(t *testing.T) {
 			})
 		}
 		t.Run("busybox", func(t *testing.T) {
-			newInstallation(t, shell, busybox(t)).bad(
+			newInstallation(t, shell, busybox(t)).mustFail(
 				"with this wget, other processes can read the mirror's login; install curl or GNU wget",
 				"--version", released, "--mirror", "http://jane:s3cret%40home@"+host,
 			)
@@ -327,7 +327,7 @@ func TestInstallRefuses(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
 		box := toolbox(t, "curl", sums)
-		good := newRelease(t)[ourArchive]
+		good := newRelease(t)[hostArchive]
 		sum := fmt.Sprintf("%x", sha256.Sum256(good))
 		const overHTTP = "the mirror must begin with https://: " +
 			"with http, an attacker in the network can replace the archive and its checksum"
@@ -339,11 +339,11 @@ func TestInstallRefuses(t *testing.T) {
 		}{
 			{
 				name:   "wrong checksum",
-				change: func(r release) { r[ourArchive] = append(slices.Clone(good), 0) },
+				change: func(r release) { r[hostArchive] = append(slices.Clone(good), 0) },
 				want: fmt.Sprintf(
 					"checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %s; "+
 						"nothing was installed",
-					regexp.QuoteMeta(ourArchive),
+					regexp.QuoteMeta(hostArchive),
 					sha256.Sum256(append(slices.Clone(good), 0)),
 					sum,
 				),
@@ -356,99 +356,99 @@ func TestInstallRefuses(t *testing.T) {
 			},
 			{
 				name:   "no archive",
-				change: func(r release) { delete(r, ourArchive) },
-				want:   "downloading http://.*" + regexp.QuoteMeta(ourArchive) + ": not found",
+				change: func(r release) { delete(r, hostArchive) },
+				want:   "downloading http://.*" + regexp.QuoteMeta(hostArchive) + ": not found",
 			},
 			{
-				name: "not listed",
+				name: "archive not in checksums.txt",
 				change: func(r release) {
-					delete(r, ourArchive)
-					r.sum()
+					delete(r, hostArchive)
+					r.addChecksums()
 				},
 				want: "version 0.1.0 has no build for " + runtime.GOOS + "/" + runtime.GOARCH +
 					": checksums.txt does not list .*",
 			},
 			{
-				name: "listed under a longer name",
+				name: "archive listed with a longer name",
 				change: func(r release) {
-					r["x"+ourArchive] = good
-					delete(r, ourArchive)
-					r.sum()
+					r["x"+hostArchive] = good
+					delete(r, hostArchive)
+					r.addChecksums()
 				},
 				want: "version 0.1.0 has no build for .*",
 			},
 			{
-				name: "cut off, and summed so",
+				name: "truncated archive with a matching checksum",
 				change: func(r release) {
-					r[ourArchive] = good[:len(good)/2]
-					r.sum()
+					r[hostArchive] = good[:len(good)/2]
+					r.addChecksums()
 				},
-				want: "unpacking " + regexp.QuoteMeta(ourArchive) + ": .*; nothing was installed",
+				want: "unpacking " + regexp.QuoteMeta(hostArchive) + ": .*; nothing was installed",
 			},
 			{
-				name: "another file in it",
+				name: "archive without the binary",
 				change: func(r release) {
-					r[ourArchive] = emptyArchive(t)
-					r.sum()
+					r[hostArchive] = emptyArchive(t)
+					r.addChecksums()
 				},
 				want: "unpacking .*; nothing was installed",
 			},
 			{
-				name: "does not run",
+				name: "binary that does not run",
 				change: func(r release) {
-					r[ourArchive] = archived(ourArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
-					r.sum()
+					r[hostArchive] = packArchive(hostArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
+					r.addChecksums()
 				},
 				want: "the downloaded binary does not run: wrong libc; nothing was installed",
 			},
 			{
-				name: "no version",
+				name: "invalid version",
 				args: []string{"--version", "one"},
 				want: "one is not a version; use a version such as 0.1.0",
 			},
 			{
-				name: "a path for a version",
+				name: "path as version",
 				args: []string{"--version", "0.1.0/../../x"},
 				want: "0.1.0/../../x is not a version; use a version such as 0.1.0",
 			},
 			{
-				name: "latest of a mirror",
+				name: "latest version of a mirror",
 				args: []string{"--version", "latest"},
 				want: "a mirror has no latest version; specify one with --version or ECR_OIDC_VERSION",
 			},
-			{name: "a mirror over http", args: []string{"--mirror", "http://mirror.example"}, want: overHTTP},
+			{name: "mirror over http", args: []string{"--mirror", "http://mirror.example"}, want: overHTTP},
 			{
-				name: "a mirror over http, with a login like loopback",
+				name: "mirror over http with loopback as login",
 				args: []string{"--mirror", "http://127.0.0.1@mirror.example/"},
 				want: overHTTP,
 			},
 			{
-				name: "a mirror over http, named like loopback",
+				name: "mirror over http with loopback as prefix",
 				args: []string{"--mirror", "http://127.0.0.1.mirror.example:80/"},
 				want: overHTTP,
 			},
 			{
-				name: "a mirror over http, with loopback behind #",
+				name: "mirror over http with loopback after #",
 				args: []string{"--mirror", "http://mirror.example#@127.0.0.1/"},
 				want: overHTTP,
 			},
 			{
-				name: "a mirror over http, by IPv6",
+				name: "mirror over http with an IPv6 address",
 				args: []string{"--mirror", "http://[::2]:80/"},
 				want: overHTTP,
 			},
 			{
-				name: "a mirror that is no URL",
+				name: "mirror without a scheme",
 				args: []string{"--mirror", "mirror.example"},
 				want: "the mirror must begin with https://",
 			},
 			{
-				name: "a mirror with a line break",
+				name: "mirror with a line break",
 				args: []string{"--mirror", "https://mirror.example/\nurl = file:///etc/passwd"},
 				want: "the mirror's URL contains an invalid character",
 			},
 			{
-				name: "a mirror with a quote",
+				name: "mirror with a quote",
 				args: []string{"--mirror", `https://mirror.example/"`},
 				want: "the mirror's URL contains an invalid character",
 			},
@@ -464,23 +464,23 @@ func TestInstallRefuses(t *testing.T) {
 			},
 			{name: "flag without a value", args: []string{"--dir"}, want: "--dir needs a value"},
 			{
-				name: "an argument",
+				name: "unexpected argument",
 				args: []string{"0.1.0"},
 				want: "unknown argument 0.1.0; --help lists the flags",
 			},
 			{
-				name: "a directory that nobody expanded",
+				name: "directory that is not expanded",
 				args: []string{"--dir", "$HOME/bin"},
 				want: `the directory begins with \$ or ~, which is not expanded; use an absolute path`,
 			},
 			{
-				name: "a directory that PATH cannot have",
+				name: "directory with a colon",
 				args: []string{"--dir", "/tmp/a:b"},
 				want: "the directory is /tmp/a:b; its path must not contain a quote or a colon; " +
 					"specify another with --dir",
 			},
 			{
-				name: "a file for a directory",
+				name: "file instead of a directory",
 				args: []string{"--dir", "/dev/null/bin"},
 				want: "cannot create the directory /dev/null/bin; specify another with --dir, or use --sudo",
 			},
@@ -493,7 +493,7 @@ func TestInstallRefuses(t *testing.T) {
 					tt.change(r)
 				}
 				i := newInstallation(t, shell, box)
-				i.bad(
+				i.mustFail(
 					"(?:"+tt.want+")",
 					append([]string{"--version", released, "--mirror", newShelf(t, r).URL}, tt.args...)...,
 				)
@@ -510,7 +510,7 @@ func TestInstallRefuses(t *testing.T) {
 				serveRelease(rw, req, r, "/v"+released+"/")
 			}))
 			t.Cleanup(server.Close)
-			newInstallation(t, shell, box).bad(
+			newInstallation(t, shell, box).mustFail(
 				"downloading http://.*gz: curl: .*",
 				"--version", released, "--mirror", server.URL,
 			)
@@ -521,26 +521,26 @@ func TestInstallRefuses(t *testing.T) {
 				http.Redirect(rw, req, elsewhere.URL+req.URL.Path, http.StatusFound)
 			}))
 			t.Cleanup(server.Close)
-			newInstallation(t, shell, box).bad(
+			newInstallation(t, shell, box).mustFail(
 				"downloading http://.*/checksums.txt: curl: .*rotocol.*",
 				"--version", released, "--mirror", server.URL,
 			)
-			newInstallation(t, shell, toolbox(t, "wget", sums)).bad(
+			newInstallation(t, shell, toolbox(t, "wget", sums)).mustFail(
 				"downloading from http://.*: it redirects to http; nothing was installed",
 				"--version", released, "--mirror", server.URL,
 			)
 		})
-		t.Run("a proxy is not on the way to loopback", func(t *testing.T) {
+		t.Run("no proxy for loopback", func(t *testing.T) {
 			proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
-				t.Errorf("the proxy was asked for %s", req.URL)
+				t.Errorf("the proxy received a request for %s", req.URL)
 			}))
 			t.Cleanup(proxy.Close)
 			s := newShelf(t, newRelease(t))
 			for _, downloader := range []string{"curl", "wget"} {
 				i := newInstallation(t, shell, toolbox(t, downloader, sums))
 				i.env["http_proxy"], i.env["ALL_PROXY"] = proxy.URL, proxy.URL
-				i.good("--version", released, "--mirror", s.URL)
-				i.good("--version", released, "--mirror", strings.Replace(s.URL, "127.0.0.1", "localhost", 1))
+				i.mustInstall("--version", released, "--mirror", s.URL)
+				i.mustInstall("--version", released, "--mirror", strings.Replace(s.URL, "127.0.0.1", "localhost", 1))
 			}
 		})
 		t.Run("a system without releases", func(t *testing.T) {
@@ -553,13 +553,13 @@ func TestInstallRefuses(t *testing.T) {
 				box := toolbox(t, "curl", sums)
 				system, machine, _ := strings.Cut(uname, " ")
 				stub(t, box, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
-				newInstallation(t, shell, box).bad(want, "--version", released)
+				newInstallation(t, shell, box).mustFail(want, "--version", released)
 			}
 		})
 	})
 }
 
-// emptyArchive is one without our binary.
+// emptyArchive returns an archive without the binary.
 func emptyArchive(t *testing.T) []byte {
 	t.Helper()
 	var out bytes.Buffer
@@ -590,12 +590,12 @@ func TestInstallPlatforms(t *testing.T) {
 			stub(t, box, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
 			name := program + "_" + released + "_" + platform + ".tar.gz"
 			i := newInstallation(t, shell, box)
-			i.good(
+			i.mustInstall(
 				"--version",
 				released,
-				"--mirror", newShelf(t, release{name: archived(name, []byte(scriptBinary))}.sum()).URL,
+				"--mirror", newShelf(t, release{name: packArchive(name, []byte(scriptBinary))}.addChecksums()).URL,
 			)
-			i.installed([]byte(scriptBinary))
+			i.requireInstalled([]byte(scriptBinary))
 		}
 	})
 }
@@ -607,32 +607,32 @@ func TestInstallTwice(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
 		i := newInstallation(t, shell, toolbox(t, "curl", sums))
 		s := newShelf(t, newRelease(t))
-		i.good("--version", released, "--mirror", s.URL)
+		i.mustInstall("--version", released, "--mirror", s.URL)
 		file := filepath.Join(i.dir, program)
-		// Who reads the old one while it is replaced goes on reading it: it is another file.
+		// A process that has the old binary open continues to read the old file.
 		open, err := os.Open(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer open.Close()
 		newer := []byte("#!/bin/sh\necho newer\n")
-		i.good(
+		i.mustInstall(
 			"--version",
 			released,
-			"--mirror", newShelf(t, release{ourArchive: archived(ourArchive, newer)}.sum()).URL,
+			"--mirror", newShelf(t, release{hostArchive: packArchive(hostArchive, newer)}.addChecksums()).URL,
 		)
-		i.installed(newer)
+		i.requireInstalled(newer)
 		if old, err := io.ReadAll(open); err != nil || string(old) != scriptBinary {
-			t.Errorf("the old file was written over: %q, %v", old, err)
+			t.Errorf("the old file was overwritten: %q, %v", old, err)
 		}
 		broken := newRelease(t)
-		broken[ourArchive] = []byte("broken")
+		broken[hostArchive] = []byte("broken")
 		if _, _, err := i.run("--version", released, "--mirror", newShelf(t, broken).URL); err == nil {
 			t.Error("a broken archive was installed")
 		}
-		i.installed(newer)
+		i.requireInstalled(newer)
 
-		// A link, such as a package manager's, is replaced, and what it leads to is left alone.
+		// A symlink, such as one of a package manager, is replaced. Its target does not change.
 		elsewhere := filepath.Join(i.home, "elsewhere")
 		if err := os.Rename(file, elsewhere); err != nil {
 			t.Fatal(err)
@@ -640,12 +640,12 @@ func TestInstallTwice(t *testing.T) {
 		if err := os.Symlink(elsewhere, file); err != nil {
 			t.Fatal(err)
 		}
-		i.good("--version", released, "--mirror", s.URL)
-		i.installed([]byte(scriptBinary))
+		i.mustInstall("--version", released, "--mirror", s.URL)
+		i.requireInstalled([]byte(scriptBinary))
 		if b, err := os.ReadFile(elsewhere); err != nil || !bytes.Equal(b, newer) {
-			t.Errorf("it wrote through a link: %q, %v", b, err)
+			t.Errorf("the target of the symlink has changed: %q, %v", b, err)
 		}
-		// A folder is not.
+		// A directory is not replaced.
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// documents are the pages that people read: README, SECURITY and CONTRIBUTING, docs, and the examples' own.
+// documents returns the paths of README, SECURITY, CONTRIBUTING, and the pages of docs and examples.
 func documents(t *testing.T) []string {
 	t.Helper()
 	pages := []string{"../README.md", "../SECURITY.md", "../CONTRIBUTING.md"}
@@ -34,7 +34,7 @@ func documents(t *testing.T) []string {
 	return pages
 }
 
-// page returns a text file with newlines alone.
+// page returns the content of a text file, without carriage returns.
 func page(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -53,7 +53,7 @@ var (
 	notSlug = regexp.MustCompile(`[^\p{L}\p{N}\p{M}_ -]`)
 )
 
-// anchors are the fragments by which GitHub reaches a page's headings.
+// anchors returns the fragments that GitHub assigns to the headings of a page.
 func anchors(text string) map[string]bool {
 	found := map[string]bool{}
 	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
@@ -63,8 +63,8 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
-// brokenLinks returns the links of a page that lead to no file of this repository, or to no heading
-// in one. Those that lead out of it are not followed.
+// brokenLinks returns the links of a page to files or headings that this repository does not have. It
+// ignores links to other sites.
 func brokenLinks(t *testing.T, path string) (broken []string) {
 	t.Helper()
 	text := span.ReplaceAllString(fenced.ReplaceAllString(page(t, path), ""), "")
@@ -94,7 +94,7 @@ func brokenLinks(t *testing.T, path string) (broken []string) {
 func TestLinks(t *testing.T) {
 	for _, path := range documents(t) {
 		for _, link := range brokenLinks(t, path) {
-			t.Errorf("%s: %s leads nowhere", path, link)
+			t.Errorf("%s: the target of the link %s does not exist", path, link)
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestVersion(t *testing.T) {
 	if m == nil {
 		t.Fatal("action.yml names no default version")
 	}
-	ours := m[1]
+	version := m[1]
 	// Each way in which a page or a configuration names a release of this program.
 	names := regexp.MustCompile(
 		`(?:\bV=|\$v = '|\bversion: ?["']?|\bdefault: |--version[ =]|` +
@@ -157,17 +157,17 @@ func TestVersion(t *testing.T) {
 			t.Errorf("%s names no version", path)
 		}
 		for _, m := range found {
-			if m[1] != ours {
-				t.Errorf("%s: %s, and the action installs %s", path, m[0], ours)
+			if m[1] != version {
+				t.Errorf("%s: %s, and the action installs %s", path, m[0], version)
 			}
 		}
 	}
 	parameter := regexp.MustCompile(
-		`(?m)^  version:\n    type: string\n    default: ` + regexp.QuoteMeta(ours) + `$`,
+		`(?m)^  version:\n    type: string\n    default: ` + regexp.QuoteMeta(version) + `$`,
 	)
 	for _, part := range []string{"commands/install.yml", "jobs/push.yml"} {
 		if !parameter.MatchString(page(t, "../orb/src/"+part)) {
-			t.Errorf("orb/src/%s has another default than the action's, %s", part, ours)
+			t.Errorf("the default of orb/src/%s is not that of the action, %s", part, version)
 		}
 	}
 }

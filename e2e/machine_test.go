@@ -63,15 +63,15 @@ func metadata(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("CONTAINER", s.URL+"/container")
 }
 
-// developer is the role that Jane has by either login, and deployer one that it may assume.
+// developer is the role of both kinds of login, and deployer a role that developer may assume.
 const (
 	developer = "arn:aws:iam::" + emulator.Account + ":role/aws-reserved/sso.amazonaws.com/Developer"
 	deployer  = "arn:aws:iam::" + emulator.Account + ":role/deployer"
 )
 
-// sso writes what "aws sso login" leaves behind for the session or start URL named, and puts the
-// file's path into SSO_FILE. "refreshable" comes with a refresh token that is good once, "spent"
-// with one that was.
+// sso writes the token file of "aws sso login" for a session name or start URL, and sets SSO_FILE to
+// its path. With "refreshable", the file contains a refresh token that is valid once; with "spent", one
+// that has been used.
 func sso(ts *testscript.TestScript, _ bool, args []string) {
 	the(ts).AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
 	sum := sha1.Sum([]byte(args[0]))
@@ -97,9 +97,9 @@ func sso(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("SSO_FILE", keep(ts, token, "sso", hex.EncodeToString(sum[:])))
 }
 
-// login writes what "aws login" leaves behind for the session named (its fields as in aws/aws-cli,
-// tests/unit/customizations/login), and puts the file's path into LOGIN_FILE. The refresh token of
-// a "spent" one is nobody's; region= is where the login was made.
+// login writes the token file of "aws login" for a session name, and sets LOGIN_FILE to its path. The
+// fields are those in aws/aws-cli, tests/unit/customizations/login. With "spent", the refresh token is
+// not valid. region= is the region of the login.
 func login(ts *testscript.TestScript, _ bool, args []string) {
 	w := the(ts)
 	w.AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
@@ -140,7 +140,7 @@ func login(ts *testscript.TestScript, _ bool, args []string) {
 	}, "login", hex.EncodeToString(sum[:])))
 }
 
-// keep writes a token to where the AWS CLI does.
+// keep writes a token to the file that the AWS CLI uses, and returns its path.
 func keep(ts *testscript.TestScript, token any, kind, name string) string {
 	dir := filepath.Join(ts.Getenv("HOME"), ".aws", kind, "cache")
 	ts.Check(os.MkdirAll(dir, 0o700))

@@ -40,14 +40,14 @@ func TestReadme(t *testing.T) {
 		j.env[name] = value
 	}
 	if out, _, err := j.get(usual); err != nil {
-		t.Errorf("README's trust policy does not let the job in: %s", out)
+		t.Errorf("the trust policy in README does not admit the job: %s", out)
 	}
 }
 
 // TestReadmeVariables checks that README names every ECR_OIDC variable that internal/config,
 // internal/token or the command reads, and no other.
 func TestReadmeVariables(t *testing.T) {
-	ours := regexp.MustCompile(`\bECR_OIDC_[A-Z_]*[A-Z]\b`)
+	variables := regexp.MustCompile(`\bECR_OIDC_[A-Z_]*[A-Z]\b`)
 	read := func(names ...string) map[string]bool {
 		found := map[string]bool{}
 		for _, name := range names {
@@ -55,7 +55,7 @@ func TestReadmeVariables(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, v := range ours.FindAllString(string(b), -1) {
+			for _, v := range variables.FindAllString(string(b), -1) {
 				found[v] = true
 			}
 		}
@@ -87,7 +87,7 @@ func TestReadmeVariables(t *testing.T) {
 	}
 	for v := range documented {
 		if !used[v] {
-			t.Errorf("README names %s, which nothing reads", v)
+			t.Errorf("README names %s, which is not read", v)
 		}
 	}
 }
