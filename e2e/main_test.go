@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 		"get":    func() { runHelper("get") },
 		"erase":  func() { runHelper("erase") },
 		"store":  func() { runHelper("store") },
-		"docker": standIn, // for the commands of examples/
+		"docker": emulateDocker, // for the commands of examples/
 	})
 }
 

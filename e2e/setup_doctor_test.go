@@ -9,9 +9,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// A job that calls the reusable workflow from a branch of its repository is refused, and doctor
-// with the example's own trust policies names the condition that fails, and why: nobody needs
-// CloudTrail.
+// TestSetupReusableWorkflowDoctor checks a job that calls the reusable workflow at a branch and is
+// refused. doctor names the condition of the example's trust policy that fails, and the reason.
 func TestSetupReusableWorkflowDoctor(t *testing.T) {
 	t.Parallel()
 	for policy, job := range map[string]emulator.GitHubJob{

@@ -19,10 +19,10 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// An example is one folder of examples/, run as it stands: the AWS commands of its README make the
-// roles, with the policies that lie beside it; the table of its README holds the CI's secrets and
-// variables; and the steps of its jobs are run one after the other, with the built binary, under
-// the real host names of AWS and of the CI.
+// An example runs one directory of examples/ without changes. The AWS commands of its README create the
+// roles, with the policies in the directory. The table of its README contains the secrets and variables
+// of the CI. The steps of its jobs run with the built binary, and with the real host names of AWS and of
+// the CI.
 type example struct {
 	t        *testing.T
 	dir      string
@@ -37,7 +37,7 @@ const examples = "../examples"
 func newExample(t *testing.T, name string) *example {
 	t.Helper()
 	slow(t, "runs the commands of an example")
-	needBash(t)
+	requireBash(t)
 	w, err := emulator.Start(emulator.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -58,12 +58,11 @@ func newExample(t *testing.T, name string) *example {
 	return e
 }
 
-func needBash(t *testing.T) {
+func requireBash(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil || runtime.GOOS == "windows" {
 		t.Skip(
-			"bash, in which the CIs of examples/ run their commands, is not installed here, " +
-				"or this is Windows",
+			"the commands of examples/ require bash, which is not installed, or this is Windows",
 		)
 	}
 }
@@ -77,20 +76,18 @@ func (e *example) read(file string) string {
 	return string(b)
 }
 
-// --- AWS ---
-
-// trustAccount finds whose account a trust policy is for: the one whose provider or user it lets in.
+// trustAccount returns the account of a trust policy: that of the provider or user that it admits.
 func trustAccount(t *testing.T, trust string) string {
 	t.Helper()
 	m := regexp.MustCompile(`arn:aws:iam::(\d{12}):(?:oidc-provider|user)/`).FindStringSubmatch(trust)
 	if m == nil {
-		t.Fatalf("this trust policy names no provider and no user:\n%s", trust)
+		t.Fatalf("the trust policy has no provider and no user:\n%s", trust)
 	}
 	return m[1]
 }
 
-// aws does what a section of the README has typed into a shell.
-func (e *example) aws(section string) {
+// runAWSCommands runs the AWS commands in a section of the README.
+func (e *example) runAWSCommands(section string) {
 	e.t.Helper()
 	for _, command := range e.commands(section) {
 		e.awsCommand(command)
@@ -124,11 +121,11 @@ func (e *example) awsCommand(command string) {
 	flags := map[string][]string{}
 	for i := 3; i+1 < len(words); i += 2 {
 		if !strings.HasPrefix(words[i], "--") {
-			e.t.Fatalf("in %q: %q is no flag", command, words[i])
+			e.t.Fatalf("in %q: %q is not a flag", command, words[i])
 		}
 		flags[words[i]] = append(flags[words[i]], strings.Trim(words[i+1], `"'`))
 	}
-	one := func(flag string) string {
+	value := func(flag string) string {
 		e.t.Helper()
 		if len(flags[flag]) != 1 || flags[flag][0] == "" {
 			e.t.Fatalf("in %q: %s %q", command, flag, flags[flag])
@@ -137,9 +134,9 @@ func (e *example) awsCommand(command string) {
 	}
 	file := func(flag string) string {
 		e.t.Helper()
-		name, ok := strings.CutPrefix(one(flag), "file://")
+		name, ok := strings.CutPrefix(value(flag), "file://")
 		if !ok {
-			e.t.Fatalf("in %q: %s is no file://", command, flag)
+			e.t.Fatalf("in %q: %s does not begin with file://", command, flag)
 		}
 		return e.read(name)
 	}
@@ -147,37 +144,37 @@ func (e *example) awsCommand(command string) {
 	case "iam create-open-id-connect-provider":
 		// In the account of each role that trusts it.
 		for _, account := range e.accounts() {
-			e.server.AddProvider(account, one("--url"), one("--client-id-list"))
+			e.server.AddProvider(account, value("--url"), value("--client-id-list"))
 		}
 	case "iam create-role":
 		trust := file("--assume-role-policy-document")
-		arn := "arn:aws:iam::" + trustAccount(e.t, trust) + ":role/" + one("--role-name")
+		arn := "arn:aws:iam::" + trustAccount(e.t, trust) + ":role/" + value("--role-name")
 		if _, ok := e.roles[arn]; ok {
-			e.t.Fatalf("%s is made twice", arn)
+			e.t.Fatalf("%s is created twice", arn)
 		}
 		e.setRole(emulator.Role{ARN: arn, Trust: trust})
 	case "iam update-assume-role-policy":
-		r := e.role(one("--role-name"))
+		r := e.role(value("--role-name"))
 		r.Trust = file("--policy-document")
 		e.setRole(r)
 	case "iam put-role-policy":
-		r := e.role(one("--role-name"))
+		r := e.role(value("--role-name"))
 		r.Policy = file("--policy-document")
 		e.setRole(r)
 	case "iam create-user":
 		e.server.AddUser(emulator.User{
-			ARN:             "arn:aws:iam::" + emulator.Account + ":user/" + one("--user-name"),
+			ARN:             "arn:aws:iam::" + emulator.Account + ":user/" + value("--user-name"),
 			AccessKeyID:     emulator.AccessKeyID,
 			SecretAccessKey: emulator.SecretAccessKey,
 			NoLogin:         true,
 		})
 	case "iam create-access-key", "iam delete-access-key", "ecr create-repository":
 	default:
-		e.t.Fatalf("README types %q, which these tests do not know", command)
+		e.t.Fatalf("the tests do not support the command %q in README", command)
 	}
 }
 
-// accounts are those of the example's trust policies.
+// accounts returns the accounts of the trust policies of the example.
 func (e *example) accounts() (all []string) {
 	e.t.Helper()
 	files, err := filepath.Glob(filepath.Join(e.dir, "trust-policy*.json"))
@@ -197,7 +194,7 @@ func (e *example) setRole(r emulator.Role) {
 	e.server.AddRole(r)
 }
 
-// role finds a role by its name; those of one example have different ones.
+// role returns the role with a name. Names are unique in an example.
 func (e *example) role(name string) emulator.Role {
 	e.t.Helper()
 	for arn, r := range e.roles {
@@ -209,16 +206,16 @@ func (e *example) role(name string) emulator.Role {
 	return emulator.Role{}
 }
 
-// terraform is aws for an example whose AWS is Terraform's: the names are in main.tf, and the
-// policies are those that it renders, which lie beside it (TestTerraformPolicies compares). Its
-// repositories' tags are as the module makes them.
-func (e *example) terraform(clientID string) {
+// applyTerraform creates the role of an example that uses Terraform. The names are in main.tf. The policies
+// are those in the directory, which TestTerraformPolicies compares with the rendered ones. The tags of
+// the repository are mutable or immutable, as in the module.
+func (e *example) applyTerraform(clientID string) {
 	e.t.Helper()
 	text := e.read("main.tf")
 	m := regexp.MustCompile(`role_name\s+= "([^"]+)"`).FindStringSubmatch(text)
 	repository := regexp.MustCompile(`repositories\s+= \["([^"]+)"\]`).FindStringSubmatch(text)
 	if m == nil || repository == nil {
-		e.t.Fatalf("main.tf names no role, or not one repository: %q, %q", m, repository)
+		e.t.Fatalf("main.tf: role %q, repository %q, want one each", m, repository)
 	}
 	mutability := regexp.MustCompile(`image_tag_mutability\s+= "(\w+)"`).FindStringSubmatch(text)
 	if mutability == nil {
@@ -226,7 +223,7 @@ func (e *example) terraform(clientID string) {
 		mutability = variable.FindStringSubmatch(e.read("../terraform/variables.tf"))
 	}
 	if mutability == nil {
-		e.t.Fatal("nobody says whether the tags are immutable")
+		e.t.Fatal("image_tag_mutability has no value")
 	}
 	e.server.SetImmutableTags(emulator.Account, emulator.Region, repository[1], mutability[1] == "IMMUTABLE")
 	trust := e.read("trust-policy.json")
@@ -239,9 +236,7 @@ func (e *example) terraform(clientID string) {
 	})
 }
 
-// --- the CI ---
-
-// An exampleJob is one job: a machine of its own, its environment, and what its steps have printed.
+// An exampleJob is one job with its own directories and environment, and the output of its steps.
 type exampleJob struct {
 	*example
 	home, work string
@@ -283,12 +278,12 @@ func (e *example) job(ci map[string]string) *exampleJob {
 	return r
 }
 
-// checkout is what the job's first step gets.
+// checkout creates the files that the checkout step creates.
 func (r *exampleJob) checkout() error {
 	return os.WriteFile(filepath.Join(r.work, "Dockerfile"), []byte("FROM scratch\nCOPY . /\n"), 0o644)
 }
 
-// exec runs one command with more variables; its error has all that it printed.
+// exec runs a command with additional variables. The error contains the output.
 func (r *exampleJob) exec(env map[string]string, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	all := maps.Clone(r.env)
@@ -310,25 +305,26 @@ func (r *exampleJob) exec(env map[string]string, name string, args ...string) er
 	return nil
 }
 
-// shell runs a step's own text as a CI does: bash, which stops at the first failure.
+// shell runs the commands of a step as a CI does, with bash, which stops at the first error.
 func (r *exampleJob) shell(env map[string]string, text string) error {
 	return r.exec(env, "bash", "-e", "-o", "pipefail", "-c", text)
 }
 
-// pushed finds what the job pushed: digests by name.
-func (r *exampleJob) pushed() map[string]string { return r.printed("pushed") }
+// pushed returns the digests of the images that the job pushed, by name.
+func (r *exampleJob) pushed() map[string]string { return r.digests("pushed") }
 
-func (r *exampleJob) printed(what string) map[string]string {
+// digests returns the digests that the emulated Docker printed after a word, by name.
+func (r *exampleJob) digests(word string) map[string]string {
 	all := map[string]string{}
-	lines := regexp.MustCompile(`(?m)^` + what + ` (\S+) (sha256:[0-9a-f]{64})$`)
+	lines := regexp.MustCompile(`(?m)^` + word + ` (\S+) (sha256:[0-9a-f]{64})$`)
 	for _, m := range lines.FindAllStringSubmatch(r.out.String(), -1) {
 		all[m[1]] = m[2]
 	}
 	return all
 }
 
-// pullBack pulls what was pushed, as the same job with more variables, and compares the digests.
-func (r *exampleJob) pullBack(env map[string]string, want ...string) {
+// pullPushed pulls the pushed images as the same job with additional variables, and compares the digests.
+func (r *exampleJob) pullPushed(env map[string]string, want ...string) {
 	r.t.Helper()
 	pushed := r.pushed()
 	if got := slices.Sorted(maps.Keys(pushed)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
@@ -337,15 +333,15 @@ func (r *exampleJob) pullBack(env map[string]string, want ...string) {
 	for _, tag := range want {
 		if err := r.exec(env, "docker", "pull", tag); err != nil {
 			r.t.Error(err)
-		} else if got := r.printed("pulled")[tag]; got != pushed[tag] {
+		} else if got := r.digests("pulled")[tag]; got != pushed[tag] {
 			r.t.Errorf("%s: pushed %s, pulled %s", tag, pushed[tag], got)
 		}
 	}
 }
 
-// onlyHelpers fails the test unless Docker's configuration names this helper for the hosts, and has
-// nothing else in it.
-func (r *exampleJob) onlyHelpers(hosts ...string) {
+// requireCredHelpers fails the test unless the Docker configuration contains this helper for the hosts,
+// and nothing else.
+func (r *exampleJob) requireCredHelpers(hosts ...string) {
 	r.t.Helper()
 	dir := r.env["DOCKER_CONFIG"]
 	if dir == "" {
@@ -361,12 +357,12 @@ func (r *exampleJob) onlyHelpers(hosts ...string) {
 	}
 	var got map[string]map[string]string
 	if err := json.Unmarshal(b, &got); err != nil || len(got) != 1 || !maps.Equal(got["credHelpers"], want) {
-		r.t.Errorf("Docker's configuration is %s, want credHelpers for %q alone", b, hosts)
+		r.t.Errorf("Docker's configuration is %s, want credHelpers for %q only", b, hosts)
 	}
 }
 
-// keyless fails the test if a step could have found an AWS key: none was in the environment.
-func (r *exampleJob) keyless() {
+// requireNoAWSKeys fails the test if the environment of the job contains an AWS key.
+func (r *exampleJob) requireNoAWSKeys() {
 	r.t.Helper()
 	for name := range r.env {
 		if name == "AWS_ACCESS_KEY_ID" || name == "AWS_SECRET_ACCESS_KEY" || name == "AWS_SESSION_TOKEN" {
@@ -375,20 +371,20 @@ func (r *exampleJob) keyless() {
 	}
 }
 
-// refusedFor fails the test unless an error is a refusal that says all of this.
-func (e *example) refusedFor(err error, parts ...string) {
+// requireRefusal fails the test unless the error contains all parts.
+func (e *example) requireRefusal(err error, parts ...string) {
 	e.t.Helper()
 	if err == nil {
-		e.t.Fatalf("it was let in; want a refusal that says %q", parts)
+		e.t.Fatalf("no error, want one that contains %q", parts)
 	}
 	for _, p := range parts {
 		if !strings.Contains(err.Error(), p) {
-			e.t.Errorf("the refusal is\n%v\nand does not say %q", err, p)
+			e.t.Errorf("the error is\n%v\nwant %q in it", err, p)
 		}
 	}
 }
 
-// callers are the roles that used each repository, as ACCOUNT/ROLE by ACCOUNT/REPOSITORY.
+// callers returns the role that used each repository, as ACCOUNT/ROLE by ACCOUNT/REPOSITORY.
 func (e *example) callers() map[string]string {
 	all := map[string]string{}
 	for _, c := range e.server.Calls() {
@@ -408,8 +404,8 @@ func (e *example) callers() map[string]string {
 	return all
 }
 
-// assumed lists the roles that STS gave out, and how.
-func (e *example) assumed() (all []string) {
+// assumedRoles returns the operations and roles of the successful calls to STS.
+func (e *example) assumedRoles() (all []string) {
 	for _, c := range e.server.Calls() {
 		if c.Service == "sts" && c.Status == 200 {
 			all = append(all, c.Op+" "+c.Form.Get("RoleArn"))

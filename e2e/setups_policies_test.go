@@ -19,7 +19,7 @@ const (
 	reusable          = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/main"
 )
 
-// inputs are the variables of the module, in JSON's types.
+// inputs are the variables of the Terraform module, in the types of encoding/json.
 type inputs map[string]any
 
 func trustsGitHub(repository ...map[string]any) inputs {
@@ -36,8 +36,8 @@ func trustsCircle(project map[string]any) inputs {
 	return inputs{"circleci": []any{all}, "circleci_provider_arn": circleProvider}
 }
 
-// rendering says what each policy in examples/ was rendered from.
-var rendering = []struct {
+// renderedPolicies lists the policies in examples/, and the inputs from which Terraform renders them.
+var renderedPolicies = []struct {
 	trust, push string // files below examples/
 	in          inputs
 	repository  string // appRepository
@@ -157,11 +157,11 @@ func merged(all ...inputs) inputs {
 	return sum
 }
 
-// TestEveryPolicyIsRendered checks that the table contains every policy.
-func TestEveryPolicyIsRendered(t *testing.T) {
+// TestPoliciesRendered checks that the table contains every policy.
+func TestPoliciesRendered(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{"reusable-workflow/subject.json": true} // GitHub's
-	for _, c := range rendering {
+	known := map[string]bool{"reusable-workflow/subject.json": true} // not a policy
+	for _, c := range renderedPolicies {
 		known[c.trust], known[c.push] = true, true
 	}
 	err := filepath.WalkDir(examples, func(path string, d fs.DirEntry, err error) error {
@@ -169,7 +169,7 @@ func TestEveryPolicyIsRendered(t *testing.T) {
 		name = filepath.ToSlash(name)
 		if err == nil && filepath.Ext(name) == ".json" && !strings.Contains(name, ".terraform/") &&
 			!known[name] {
-			t.Errorf("nothing renders %s", name)
+			t.Errorf("%s is not rendered", name)
 		}
 		return err
 	})

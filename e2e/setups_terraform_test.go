@@ -19,24 +19,23 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// Terraform takes half a minute of processor time, so its tests belong to the second tier. The step
-// terraform of .ci/run runs them:
+// The tests of Terraform take half a minute of processor time, so that only -tags clients includes them.
+// The step terraform of .ci/run runs them:
 //
 //	go test -tags clients -run '^TestTerraform' ./e2e
 //
-// In all of these but the last Terraform renders documents from examples/terraform/policies, which
-// has no provider: nothing is downloaded, and nobody is asked.
+// All except TestTerraformModule render examples/terraform/policies, which has no provider: Terraform
+// downloads nothing and makes no request.
 
-// rendered are its outputs.
+// rendered contains the outputs of examples/terraform/policies.
 type rendered struct{ Trust, Push, Pull string }
 
-// A renderer is a folder with one module call.
+// A renderer is a directory with a Terraform configuration.
 type renderer struct {
 	t         *testing.T
 	dir       string
 	terraform string
-	// of Terraform's command line; none: it downloads nothing, since nothing needs a provider
-	config string
+	config    string // the CLI configuration; "" for the default
 }
 
 func newRenderer(t *testing.T) *renderer {
@@ -44,8 +43,7 @@ func newRenderer(t *testing.T) *renderer {
 	terraform, err := exec.LookPath("terraform")
 	if err != nil {
 		t.Skip(
-			"terraform is not installed here; " +
-				"the documents that it renders lie in examples/ and are tested as they are",
+			"terraform is not installed; the policies in examples/ are tested without rendering them",
 		)
 	}
 	return &renderer{t: t, dir: t.TempDir(), terraform: terraform}
@@ -83,7 +81,7 @@ func (r *renderer) source() string {
 	return filepath.ToSlash(source)
 }
 
-// write makes a configuration of these module calls.
+// write writes a configuration with these module calls, and initializes it.
 func (r *renderer) write(calls map[string]inputs) {
 	r.t.Helper()
 	modules, outputs := map[string]any{}, map[string]any{}
@@ -109,7 +107,7 @@ func (r *renderer) write(calls map[string]inputs) {
 	}
 }
 
-// render returns the documents of each call.
+// render applies the configuration and returns the policies of each module call.
 func (r *renderer) render(calls map[string]inputs) map[string]rendered {
 	r.t.Helper()
 	r.write(calls)
@@ -136,13 +134,13 @@ func TestTerraformPolicies(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
 	calls := map[string]inputs{}
-	for i, c := range rendering {
+	for i, c := range renderedPolicies {
 		repository := c.repository
 		if repository == "" {
 			repository = appRepository
 		}
 		calls[fmt.Sprintf("case%d", i)] = merged(
-			inputs{"principals": []string{"arn:aws:iam::123456789012:user/nobody"}},
+			inputs{"principals": []string{"arn:aws:iam::123456789012:user/admin"}},
 			inputs{"repository_arns": []string{repository}},
 			c.in,
 		)
@@ -150,7 +148,7 @@ func TestTerraformPolicies(t *testing.T) {
 			delete(calls[fmt.Sprintf("case%d", i)], "principals")
 		}
 	}
-	// And what the examples' own Terraform gives the module for GitHub is what the table has.
+	// The github variable in main.tf of the examples renders the same policies.
 	var own strings.Builder
 	for _, folder := range []string{"github-terraform", "bootstrap-multi-platform"} {
 		b, err := os.ReadFile(filepath.Join(examples, folder, "main.tf"))
@@ -179,7 +177,7 @@ func TestTerraformPolicies(t *testing.T) {
 	for _, folder := range []string{"github-terraform", "bootstrap-multi-platform"} {
 		sameJSON(t, folder+"/trust-policy.json", all[folder].Trust)
 	}
-	for i, c := range rendering {
+	for i, c := range renderedPolicies {
 		got := all[fmt.Sprintf("case%d", i)]
 		for file, document := range map[string]string{c.trust: got.Trust, c.push: got.Push} {
 			if file != "" {
@@ -189,8 +187,7 @@ func TestTerraformPolicies(t *testing.T) {
 	}
 }
 
-// sameJSON compares a file below examples/ with a document, whatever their spaces and the order of
-// their keys.
+// sameJSON fails the test unless a file below examples/ and a document contain the same JSON value.
 func sameJSON(t *testing.T, file, document string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(examples, file))
@@ -205,29 +202,31 @@ func sameJSON(t *testing.T, file, document string) {
 		t.Fatalf("%s: %v", file, err)
 	}
 	if !reflect.DeepEqual(have, want) {
-		t.Errorf("%s is not what Terraform renders:\n%s", file, document)
+		t.Errorf("%s differs from the rendered policy:\n%s", file, document)
 	}
 }
 
-// An identity is a job that asks for the role, and its subject, or a part of it.
+// An identity is a job that assumes the role, and its subject or a part of it.
 type identity struct {
 	sub string
 	env func(*emulator.Server) map[string]string
 }
 
+// gh returns the identity of a GitHub job.
 func gh(sub string, j emulator.GitHubJob) identity {
 	return identity{sub, func(w *emulator.Server) map[string]string { return w.GitHubRealHost(j) }}
 }
 
+// cc returns the identity of a CircleCI job.
 func cc(sub string, j emulator.CircleJob) identity {
 	return identity{sub, func(w *emulator.Server) map[string]string { return w.Circle(j) }}
 }
 
-// TestTerraformPoliciesLetIn evaluates the rendered policies. The right jobs push and pull with the
+// TestTerraformPoliciesAdmit evaluates the rendered policies. The right jobs push and pull with the
 // program under test, and the errors of the others name their own subject.
-func TestTerraformPoliciesLetIn(t *testing.T) {
+func TestTerraformPoliciesAdmit(t *testing.T) {
 	t.Parallel()
-	needBash(t)
+	requireBash(t)
 	r := newRenderer(t)
 	called := func(ref string) string {
 		return "acme/gh-actions/.github/workflows/build-and-push.yaml@" + ref
@@ -330,7 +329,7 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 			},
 		},
 		{
-			name: "everything of a repository",
+			name: "all subjects of a repository",
 			in: inputs{
 				"github_provider_arn": githubProvider,
 				"github_subjects":     []string{"repo:acme/app:*"},
@@ -339,7 +338,7 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 			refused:  []identity{evil, web, immutable},
 		},
 		{
-			name: "customised",
+			name: "custom subject",
 			in: inputs{
 				"github_provider_arn": githubProvider,
 				"github_subjects":     []string{"repository_owner:acme:environment:production"},
@@ -425,7 +424,7 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 			refused: []identity{main},
 		},
 		{
-			name: "both, while moving",
+			name: "both, during a migration",
 			in: merged(
 				trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}),
 				trustsCircle(map[string]any{"branches": []string{"main"}}),
@@ -475,23 +474,23 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 					t.Error(err)
 					continue
 				}
-				j.pullBack(nil, image)
+				j.pullPushed(nil, image)
 			}
 			for _, id := range c.refused {
-				e.refusedFor(
+				e.requireRefusal(
 					as(id).exec(nil, "docker", "pull", image),
 					"AWS refused role rendered in 123456789012",
 					id.sub,
 					"AccessDenied",
 				)
 			}
-			// With the other policy the role pulls, and pushes nothing.
+			// With the pull policy, the role can pull and cannot push.
 			e.setRole(emulator.Role{ARN: arn, Trust: policies.Trust, Policy: policies.Pull})
 			j := as(c.admitted[0])
 			if err := j.exec(nil, "docker", "pull", image); err != nil {
 				t.Error(err)
 			}
-			e.refusedFor(
+			e.requireRefusal(
 				j.shell(
 					nil,
 					"echo 'FROM another' >Dockerfile && docker build --push -t "+registry+"/app:2 .",
@@ -502,9 +501,9 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 	}
 }
 
-// TestTerraformRefuses checks that variables that would admit strangers are refused before there is
-// a plan, whatever else is set.
-func TestTerraformRefuses(t *testing.T) {
+// TestTerraformValidation checks that Terraform rejects variables that would admit other identities, before
+// it makes a plan.
+func TestTerraformValidation(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
 	subjects := func(subjects ...string) inputs {
@@ -539,7 +538,7 @@ func TestTerraformRefuses(t *testing.T) {
 		in   inputs
 		want string
 	}{
-		{"nobody", inputs{}, "Nobody would be let in"},
+		{"no identity", inputs{}, "Nobody would be let in"},
 		{
 			name: "no provider",
 			in: inputs{
@@ -548,32 +547,32 @@ func TestTerraformRefuses(t *testing.T) {
 			want: "need github_provider_arn",
 		},
 		{
-			name: "a provider that is none",
+			name: "invalid provider ARN",
 			in:   inputs{"github_provider_arn": "token.actions.githubusercontent.com"},
 			want: "github_provider_arn is arn:",
 		},
 		{
-			name: "nothing of a repository",
+			name: "repository without a condition",
 			in:   trustsGitHub(map[string]any{"repository": "acme/app"}),
 			want: "Say what of the repository is let in",
 		},
 		{
-			name: "a misspelt key",
+			name: "misspelled key",
 			in:   trustsGitHub(map[string]any{"repository": "acme/app", "branch": []string{"main"}}),
 			want: "Say what of the repository is let in",
 		},
 		{
-			name: "an empty branch",
+			name: "empty branch",
 			in:   trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{""}}),
 			want: "names nothing",
 		},
 		{
-			name: "any owner",
+			name: "wildcard owner",
 			in:   trustsGitHub(map[string]any{"repository": "*/app", "branches": []string{"main"}}),
 			want: owner,
 		},
 		{
-			name: "an owner's beginning",
+			name: "prefix of an owner",
 			in:   trustsGitHub(map[string]any{"repository": "ac*/app", "branches": []string{"main"}}),
 			want: owner,
 		},
@@ -583,17 +582,17 @@ func TestTerraformRefuses(t *testing.T) {
 			want: owner,
 		},
 		{
-			name: "all of an owner",
+			name: "all repositories of an owner",
 			in:   trustsGitHub(map[string]any{"repository": "acme/*", "branches": []string{"main"}}),
 			want: "name the repositories",
 		},
 		{
-			name: "a name's beginning",
+			name: "prefix of a name",
 			in:   trustsGitHub(map[string]any{"repository": "acme/ap*", "branches": []string{"main"}}),
 			want: owner,
 		},
 		{
-			name: "half of the ids",
+			name: "owner_id without repository_id",
 			in: trustsGitHub(map[string]any{
 				"repository": "acme/app",
 				"owner_id":   "1",
@@ -602,7 +601,7 @@ func TestTerraformRefuses(t *testing.T) {
 			want: "go together",
 		},
 		{
-			name: "an id that is none",
+			name: "invalid id",
 			in: trustsGitHub(map[string]any{
 				"repository":    "acme/app",
 				"owner_id":      "*",
@@ -612,7 +611,7 @@ func TestTerraformRefuses(t *testing.T) {
 			want: "are numbers",
 		},
 		{
-			name: "a workflow without ref",
+			name: "workflow without ref",
 			in: trustsGitHub(map[string]any{
 				"repository":         "acme/*",
 				"reusable_workflows": []string{"acme/gh/.github/workflows/a.yaml"},
@@ -666,7 +665,7 @@ func TestTerraformRefuses(t *testing.T) {
 			want: "github_audience is one audience",
 		},
 		{
-			name: "other: GitHub by the back door",
+			name: "other: GitHub as another provider",
 			in:   other(githubProvider, "sts.amazonaws.com", "repo:*"),
 			want: "go into github_subjects",
 		},
@@ -713,12 +712,12 @@ func TestTerraformRefuses(t *testing.T) {
 		},
 		{"any principal", inputs{"principals": []string{"*"}}, "the ARN of one user or one role"},
 		{
-			name: "a whole account",
+			name: "root of an account",
 			in:   inputs{"principals": []string{"arn:aws:iam::123456789012:root"}},
 			want: "the ARN of one user or one role",
 		},
 		{
-			name: "any repository of ECR",
+			name: "all ECR repositories",
 			in: inputs{
 				"principals":      []string{"arn:aws:iam::123456789012:user/a"},
 				"repository_arns": []string{"*"},
@@ -726,7 +725,7 @@ func TestTerraformRefuses(t *testing.T) {
 			want: "only NAME may end in a wildcard",
 		},
 		{
-			name: "no repository of ECR",
+			name: "no ECR repository",
 			in: inputs{
 				"principals":      []string{"arn:aws:iam::123456789012:user/a"},
 				"repository_arns": []string{},
@@ -736,7 +735,7 @@ func TestTerraformRefuses(t *testing.T) {
 		{"pull requests that push", merged(pulls, inputs{"permissions": "push"}), reviewed},
 		{"pull requests that push, by default", pulls, reviewed},
 		{
-			name: "permissions that there are not",
+			name: "invalid permissions",
 			in:   merged(pulls, inputs{"permissions": "all"}),
 			want: "permissions is push or pull",
 		},
@@ -745,30 +744,30 @@ func TestTerraformRefuses(t *testing.T) {
 	for i, c := range cases {
 		calls[fmt.Sprintf("case%d", i)] = merged(inputs{"repository_arns": []string{appRepository}}, c.in)
 	}
-	said := map[string]string{}
-	for range 2 { // it looks at outputs when all variables are good, so those calls are for a second plan
+	errors := map[string]string{}
+	for range 2 { // Terraform checks outputs only if all variables are valid, so that two plans are needed
 		r.write(calls)
 		out, err := r.run("plan", "-input=false", "-no-color", "-lock=false")
 		if err == nil {
-			t.Fatalf("all of it is planned:\n%s", out)
+			t.Fatalf("terraform plan succeeded:\n%s", out)
 		}
-		// Every error is reported, each with the call that it is about.
+		// Terraform reports every error with its module call.
 		for _, report := range strings.Split(out, "\nError: ")[1:] {
 			name := regexp.MustCompile(`\bcase\d+\b`).FindString(report)
-			// it breaks its lines
-			said[name] += " " + strings.Join(strings.Fields(strings.ReplaceAll(report, "│", " ")), " ")
+			// Terraform wraps the lines of an error.
+			errors[name] += " " + strings.Join(strings.Fields(strings.ReplaceAll(report, "│", " ")), " ")
 			delete(calls, name)
 		}
 	}
 	for i, c := range cases {
-		if got := said[fmt.Sprintf("case%d", i)]; !strings.Contains(got, c.want) {
-			t.Errorf("%s: %q, want a refusal that says %q", c.name, got, c.want)
+		if got := errors[fmt.Sprintf("case%d", i)]; !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want an error with %q", c.name, got, c.want)
 		}
 	}
 }
 
-// TestTerraformModule checks the variables of the module around the policies, and that it passes on
-// those of the policies. The AWS provider plans it without a request.
+// TestTerraformModule checks the variables of the module in examples/terraform, and that it passes those
+// of the policies on. The AWS provider plans it without a request.
 func TestTerraformModule(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
@@ -825,15 +824,15 @@ func TestTerraformModule(t *testing.T) {
 		"pull-requests": {pulls + app, "what nobody has reviewed could push"},
 	} {
 		if out, err := plan(call(name, tt.in)); err == nil || !strings.Contains(out, tt.want) {
-			t.Errorf("%s: %v, want a refusal that says %q:\n%s", name, err, tt.want, out)
+			t.Errorf("%s: %v, want an error with %q:\n%s", name, err, tt.want, out)
 		}
 	}
-	out, err := plan(call("usual", main+app) + call("reader", pulls+`
+	out, err := plan(call("writer", main+app) + call("reader", pulls+`
   repositories           = ["web"]
   permissions            = "pull"
   image_tag_mutability   = "MUTABLE"
   create_github_provider = false
-  github_provider_arn    = module.usual.github_provider_arn`))
+  github_provider_arn    = module.writer.github_provider_arn`))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -843,7 +842,7 @@ func TestTerraformModule(t *testing.T) {
 		`+ name = "ecr-pull"`,
 	} {
 		if !strings.Contains(out, want) {
-			t.Errorf("the plan has no %s:\n%s", want, out)
+			t.Errorf("the plan does not contain %s:\n%s", want, out)
 		}
 	}
 }

@@ -15,10 +15,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// The setups of examples/, each run as it stands there, by its own name. A job's image is pushed
-// and pulled back with the roles that its README makes; somebody else's job is refused, in words
-// that have its own subject.
-
+// The tests of setups run the directories of examples/ without changes. A job pushes and pulls an image
+// with the roles that the README creates. AWS refuses other jobs, and the error contains their subject.
 const (
 	registry = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 	second   = "210987654321.dkr.ecr.eu-west-2.amazonaws.com"
@@ -29,7 +27,7 @@ const (
 func TestSetupGitHubActions(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
-	e.aws("What to set")
+	e.runAWSCommands("What to set")
 	r, err := e.github("push.yml", emulator.GitHubJob{})
 	if err != nil {
 		t.Fatal(err)
@@ -38,13 +36,13 @@ func TestSetupGitHubActions(t *testing.T) {
 		return c.Service == "oidc" && c.Detail == "sts.amazonaws.com"
 	}) {
 		t.Errorf(
-			"no token was asked for with the audience sts.amazonaws.com:\n%s",
+			"no request for a token with the audience sts.amazonaws.com:\n%s",
 			strings.Join(lines(e.server), "\n"),
 		)
 	}
-	r.pullBack(nil, registry+"/app:"+commit)
-	r.onlyHelpers(registry)
-	r.keyless()
+	r.pullPushed(nil, registry+"/app:"+commit)
+	r.requireCredHelpers(registry)
+	r.requireNoAWSKeys()
 	for subject, job := range map[string]emulator.GitHubJob{
 		"repo:acme/app:ref:refs/heads/feature":            {Ref: "refs/heads/feature"},
 		"repo:acme/app:pull_request":                      {Event: "pull_request", Ref: "refs/pull/7/merge"},
@@ -53,7 +51,7 @@ func TestSetupGitHubActions(t *testing.T) {
 		"repo:acme-evil/app:ref:refs/heads/main":          {Repository: "acme-evil/app"},
 	} {
 		_, err := e.github("push.yml", job)
-		e.refusedFor(
+		e.requireRefusal(
 			err,
 			"AWS refused role app-push in 123456789012",
 			`for "`+subject+`"`,
@@ -68,7 +66,7 @@ func TestSetupGitHubActions(t *testing.T) {
 func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
-	e.aws("What to set")
+	e.runAWSCommands("What to set")
 	const (
 		file       = "several-repositories.yml"
 		staging    = registry + "/app-staging:" + commit
@@ -80,7 +78,7 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	}
 	web := "AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/"
 	wantRoles := []string{web + "app-staging-push", web + "app-production-push"}
-	if got := e.assumed(); !slices.Equal(got, wantRoles) {
+	if got := e.assumedRoles(); !slices.Equal(got, wantRoles) {
 		t.Errorf("assumed %q, want %q", got, wantRoles)
 	}
 	want := map[string]string{
@@ -91,11 +89,11 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 		t.Errorf("pushed to as %q, want %q", got, want)
 	}
 	asStaging, asProduction := r.stepEnv(file, "app-staging-push"), r.stepEnv(file, "app-production-push")
-	r.onlyHelpers(registry)
-	r.keyless()
+	r.requireCredHelpers(registry)
+	r.requireNoAWSKeys()
 
-	// Back and forth, from the cache: each is answered with its own password, and the registry
-	// would refuse the other's.
+	// Alternating, from the cache: each repository needs the password of its own role, because the registry
+	// refuses that of the other role.
 	e.server.ResetCalls()
 	for range 2 {
 		for tag, env := range map[string]map[string]string{staging: asStaging, production: asProduction} {
@@ -107,12 +105,12 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 			}
 		}
 	}
-	pushed, pulled := r.printed("pushed"), r.printed("pulled")
+	pushed, pulled := r.digests("pushed"), r.digests("pulled")
 	if !maps.Equal(pushed, pulled) || len(pulled) != 2 {
 		t.Errorf("pushed %q, pulled %q", pushed, pulled)
 	}
-	if got := e.callers(); !maps.Equal(got, want) || len(e.assumed()) != 0 {
-		t.Errorf("pushed to as %q, want %q; assumed %q again", got, want, e.assumed())
+	if got := e.callers(); !maps.Equal(got, want) || len(e.assumedRoles()) != 0 {
+		t.Errorf("pushed to as %q, want %q; assumed %q again", got, want, e.assumedRoles())
 	}
 	for _, tt := range []struct {
 		env        map[string]string
@@ -122,8 +120,8 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 		{asProduction, "app-production-push", "app-staging"},
 	} {
 		tag := registry + "/" + tt.name + ":" + commit
-		e.refusedFor(r.exec(tt.env, "docker", "push", tag), "403 Forbidden")
-		e.refusedFor(
+		e.requireRefusal(r.exec(tt.env, "docker", "push", tag), "403 Forbidden")
+		e.requireRefusal(
 			r.exec(tt.env, "docker", "pull", tag),
 			"assumed-role/"+tt.role+"/",
 			"is not authorized to perform: ecr:BatchGetImage",
@@ -131,7 +129,7 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 		)
 	}
 	err = r.exec(nil, "docker", "push", staging)
-	e.refusedFor(err, "no role is configured", "ECR_OIDC_ROLE")
+	e.requireRefusal(err, "no role is configured", "ECR_OIDC_ROLE")
 }
 
 // TestSetupGitHubActionsSeveralAccounts runs examples/github-actions with registries in two
@@ -139,7 +137,7 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
-	e.aws("What to set")
+	e.runAWSCommands("What to set")
 	r, err := e.github("several-accounts.yml", emulator.GitHubJob{})
 	if err != nil {
 		t.Fatal(err)
@@ -151,14 +149,14 @@ func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	if got := e.callers(); !maps.Equal(got, want) {
 		t.Errorf("pushed to as %q, want %q", got, want)
 	}
-	r.pullBack(nil, registry+"/app:"+commit, second+"/app:"+commit)
-	if got := len(e.assumed()); got != 2 {
-		t.Errorf("assumed %q, want each role once", e.assumed())
+	r.pullPushed(nil, registry+"/app:"+commit, second+"/app:"+commit)
+	if got := len(e.assumedRoles()); got != 2 {
+		t.Errorf("assumed %q, want each role once", e.assumedRoles())
 	}
-	r.onlyHelpers(registry, second)
-	r.keyless()
+	r.requireCredHelpers(registry, second)
+	r.requireNoAWSKeys()
 	_, err = e.github("several-accounts.yml", emulator.GitHubJob{Ref: "refs/heads/feature"})
-	e.refusedFor(
+	e.requireRefusal(
 		err,
 		"AWS refused role app-push in 123456789012",
 		`for "repo:acme/app:ref:refs/heads/feature"`,
@@ -170,41 +168,41 @@ func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 func TestSetupCircleCI(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "circleci")
-	e.aws("What to set")
+	e.runAWSCommands("What to set")
 	job := circleIDs(t, e.read("trust-policy.json"))
 	const tag = registry + "/app:" + commit
-	command := func(r *exampleJob) { r.command(job) }
-	good := func(
+	command := func(r *exampleJob) { r.addCircleciCommand(job) }
+	push := func(
 		what string, env map[string]string, before ...func(*exampleJob),
-	) (r *exampleJob, asked string) {
+	) (r *exampleJob, calls string) {
 		t.Helper()
 		e.server.ResetCalls()
 		r, err := e.circleci("config.yml", env, before...)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		got := e.assumed()
+		got := e.assumedRoles()
 		want := []string{"AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/app-push"}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: assumed %q, want %q", what, got, want)
 		}
-		asked = r.asked()
-		r.pullBack(nil, tag)
-		r.onlyHelpers(registry)
-		return r, asked
+		calls = r.circleciCalls()
+		r.pullPushed(nil, tag)
+		r.requireCredHelpers(registry)
+		return r, calls
 	}
 	with := func(env map[string]string, name, value string) map[string]string {
 		env[name] = value
 		return env
 	}
 
-	r, asked := good("the job's token", e.server.Circle(job), command)
-	r.keyless()
-	if asked != "" {
-		t.Errorf("a good token was renewed: %s", asked)
+	r, calls := push("the job's token", e.server.Circle(job), command)
+	r.requireNoAWSKeys()
+	if calls != "" {
+		t.Errorf("a valid token was renewed: %s", calls)
 	}
-	// The keys that the migration ends by deleting are not used while they are there.
-	good(
+	// The keys that the last step of the migration deletes are not used.
+	push(
 		"leftover keys",
 		with(
 			with(e.server.Circle(job), "AWS_ACCESS_KEY_ID", emulator.AccessKeyID),
@@ -219,16 +217,16 @@ func TestSetupCircleCI(t *testing.T) {
 		"expired": e.server.Circle(old),
 		"empty":   with(e.server.Circle(job), "CIRCLE_OIDC_TOKEN_V2", ""),
 	} {
-		if _, got := good(what, env, command); got != `run oidc get --claims {"aud":"`+job.Org+`"}` {
-			t.Errorf("%s: the circleci command was asked %q", what, got)
+		if _, got := push(what, env, command); got != `run oidc get --claims {"aud":"`+job.Org+`"}` {
+			t.Errorf("%s: circleci ran with %q", what, got)
 		}
 	}
 	_, err := e.circleci("config.yml", e.server.Circle(old))
-	e.refusedFor(err, "AWS refused role app-push", "ExpiredTokenException", "`circleci run oidc get`")
+	e.requireRefusal(err, "AWS refused role app-push", "ExpiredTokenException", "`circleci run oidc get`")
 	_, err = e.circleci("config.yml", with(e.server.Circle(job), "CIRCLE_OIDC_TOKEN_V2", ""))
-	e.refusedFor(err, "finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is set but empty")
+	e.requireRefusal(err, "finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is set but empty")
 	_, err = e.circleci("config.yml", with(e.server.Circle(job), "ECR_ROLE_TO_ASSUME", ""))
-	e.refusedFor(err, "no role is configured; set ECR_OIDC_ROLE")
+	e.requireRefusal(err, "no role is configured; set ECR_OIDC_ROLE")
 
 	sub := "org/" + job.Org + "/project/" + job.Project + "/user/"
 	for end, other := range map[string]emulator.CircleJob{
@@ -242,7 +240,7 @@ func TestSetupCircleCI(t *testing.T) {
 			Project: job.Project,
 			Repo:    "acme/web",
 		},
-		// A branch whose name ends in the subject of main.
+		// A branch whose name ends with the subject of main.
 		"/vcs-ref/refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main": {
 			Org:     job.Org,
 			Project: job.Project,
@@ -250,7 +248,7 @@ func TestSetupCircleCI(t *testing.T) {
 		},
 	} {
 		_, err := e.circleci("config.yml", e.server.Circle(other))
-		e.refusedFor(
+		e.requireRefusal(
 			err,
 			"AWS refused role app-push in 123456789012 (from ECR_ROLE_TO_ASSUME)",
 			`for "`+sub,
@@ -262,7 +260,7 @@ func TestSetupCircleCI(t *testing.T) {
 		"config.yml",
 		e.server.Circle(emulator.CircleJob{Org: job.Org, Project: "11111111-2222-4333-8444-555555555555"}),
 	)
-	e.refusedFor(err, "/project/11111111-2222-4333-8444-555555555555/", "AccessDenied")
+	e.requireRefusal(err, "/project/11111111-2222-4333-8444-555555555555/", "AccessDenied")
 }
 
 // TestSetupOrbExample runs orb/src/examples/push_job.yml for one commit after the other, also with
@@ -270,7 +268,7 @@ func TestSetupCircleCI(t *testing.T) {
 func TestSetupOrbExample(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "circleci")
-	e.aws("What to set")
+	e.runAWSCommands("What to set")
 	job := circleIDs(t, e.read("trust-policy.json"))
 	var published struct{ Usage map[string]any }
 	loadYAML(t, "../orb/src/examples/push_job.yml", &published)
@@ -290,16 +288,16 @@ func TestSetupOrbExample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.pullBack(nil, registry+"/app:"+sha)
+		r.pullPushed(nil, registry+"/app:"+sha)
 	}
 }
 
-// circleIDs are the organisation and the project that a trust policy lets in.
+// circleIDs returns the organization and the project that a trust policy admits.
 func circleIDs(t *testing.T, trust string) emulator.CircleJob {
 	t.Helper()
 	m := regexp.MustCompile(`"org/([0-9a-f-]{36})/project/([0-9a-f-]{36})/`).FindStringSubmatch(trust)
 	if m == nil {
-		t.Fatalf("no subject of CircleCI in\n%s", trust)
+		t.Fatalf("no CircleCI subject in\n%s", trust)
 	}
 	return emulator.CircleJob{Org: m[1], Project: m[2]}
 }
@@ -309,8 +307,8 @@ func circleIDs(t *testing.T, trust string) emulator.CircleJob {
 func TestSetupGitHubTerraform(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-terraform")
-	e.terraform("sts.amazonaws.com")
-	// A commit is pushed from main, and released afterwards: the tags are immutable, so it needs two.
+	e.applyTerraform("sts.amazonaws.com")
+	// main pushes a commit, and a tag releases it. The image tags are immutable, so that they differ.
 	for _, tt := range []struct{ ref, tag string }{
 		{"refs/heads/main", commit},
 		{"refs/tags/v1.2.3", "v1.2.3"},
@@ -319,9 +317,9 @@ func TestSetupGitHubTerraform(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.pullBack(nil, registry+"/app:"+tt.tag)
-		r.onlyHelpers(registry)
-		r.keyless()
+		r.pullPushed(nil, registry+"/app:"+tt.tag)
+		r.requireCredHelpers(registry)
+		r.requireNoAWSKeys()
 		e.rerun("push.yml", emulator.GitHubJob{Ref: tt.ref}, tt.tag)
 	}
 	for subject, job := range map[string]emulator.GitHubJob{
@@ -334,22 +332,22 @@ func TestSetupGitHubTerraform(t *testing.T) {
 		"repo:acme/app:ref:refs/heads/main-but-another": {Ref: "refs/heads/main-but-another"},
 	} {
 		_, err := e.github("push.yml", job)
-		e.refusedFor(err, "AWS refused role app-push in 123456789012", `for "`+subject+`"`, "AccessDenied")
+		e.requireRefusal(err, "AWS refused role app-push in 123456789012", `for "`+subject+`"`, "AccessDenied")
 	}
 }
 
-// rerun is "Re-run jobs" of one that has pushed: refused, in the words of terraform/README.md,
-// unless the tags are mutable.
+// rerun runs a job again that has pushed. Its push is refused with the error that terraform/README.md
+// quotes, unless the tags are mutable.
 func (e *example) rerun(file string, job emulator.GitHubJob, tag string) {
 	e.t.Helper()
-	said := regexp.MustCompile("`tag invalid: ([^`]*)…([^`]*)`").FindStringSubmatch(
+	quoted := regexp.MustCompile("`tag invalid: ([^`]*)…([^`]*)`").FindStringSubmatch(
 		strings.ReplaceAll(e.read("../terraform/README.md"), "\n", " "),
 	)
-	if said == nil {
-		e.t.Fatal("terraform/README.md does not say what a re-run does")
+	if quoted == nil {
+		e.t.Fatal("terraform/README.md does not quote the error of a re-run")
 	}
 	_, err := e.github(file, job)
-	e.refusedFor(err, "TAG_INVALID", said[1]+tag+said[2])
+	e.requireRefusal(err, "TAG_INVALID", quoted[1]+tag+quoted[2])
 	e.server.SetImmutableTags(emulator.Account, emulator.Region, "app", false)
 	if _, err := e.github(file, job); err != nil {
 		e.t.Errorf("with mutable tags: %v", err)
@@ -362,7 +360,7 @@ func (e *example) rerun(file string, job emulator.GitHubJob, tag string) {
 func TestSetupCircleCIAccessKeys(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "circleci-access-keys")
-	e.aws("With the keys")
+	e.runAWSCommands("With the keys")
 	job := circleIDs(t, e.read("trust-policy.oidc.json"))
 	keys := func(id, secret string) map[string]string {
 		env := e.server.Circle(job)
@@ -377,21 +375,21 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := e.assumed(), []string{assumed + role}; !slices.Equal(got, want) {
+		if got, want := e.assumedRoles(), []string{assumed + role}; !slices.Equal(got, want) {
 			t.Errorf("assumed %q, want %q", got, want)
 		}
 		if got := e.callers()["123456789012/app"]; got != "123456789012/app-push" {
 			t.Errorf("pushed as %s", got)
 		}
-		r.pullBack(nil, tag)
-		r.onlyHelpers(registry)
+		r.pullPushed(nil, tag)
+		r.requireCredHelpers(registry)
 	}
 	withKeys := keys(emulator.AccessKeyID, emulator.SecretAccessKey)
 	push("config.yml", withKeys, "AssumeRole")
 
-	// The user by itself may do nothing; without the role it would not even log in.
+	// The user has no permission for ECR: without the role, it cannot log in.
 	_, err := e.circleci("config.yml", withKeys, func(r *exampleJob) { r.env["ECR_ROLE_TO_ASSUME"] = "" })
-	e.refusedFor(
+	e.requireRefusal(
 		err,
 		"arn:aws:iam::123456789012:user/circleci is not authorized to perform: ecr:GetAuthorizationToken",
 	)
@@ -404,14 +402,14 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 		"config.yml",
 		keys("AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"),
 	)
-	e.refusedFor(
+	e.requireRefusal(
 		err,
 		"AWS refused role app-push in 123456789012",
 		"User: arn:aws:iam::123456789012:user/other is not authorized to perform: sts:AssumeRole",
 	)
-	// Before the way out is taken, the token alone is not let in.
+	// Before the migration, the trust policy does not admit the token.
 	_, err = e.circleci("config.oidc.yml", e.server.Circle(job))
-	e.refusedFor(
+	e.requireRefusal(
 		err,
 		"AWS refused role app-push",
 		"vcs-ref/refs/heads/main",
@@ -420,31 +418,31 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 
 	steps := e.commands("The way out")
 	if len(steps) != 4 {
-		t.Fatalf("%d commands in the way out: %q", len(steps), steps)
+		t.Fatalf("%d commands in the migration: %q", len(steps), steps)
 	}
 	e.awsCommand(steps[0])
 	e.awsCommand(steps[1]) // both
 	push("config.yml", withKeys, "AssumeRole")
-	// the keys are still in the project, and not used
+	// The keys are still in the project, but are not used.
 	push("config.oidc.yml", withKeys, "AssumeRoleWithWebIdentity")
 	push("config.oidc.yml", e.server.Circle(job), "AssumeRoleWithWebIdentity")
 	e.awsCommand(steps[2]) // OIDC alone
 	e.awsCommand(steps[3])
 	push("config.oidc.yml", e.server.Circle(job), "AssumeRoleWithWebIdentity")
 	_, err = e.circleci("config.yml", withKeys)
-	e.refusedFor(
+	e.requireRefusal(
 		err,
 		"User: arn:aws:iam::123456789012:user/circleci is not authorized to perform: sts:AssumeRole",
 	)
 	other := job
 	other.Ref = "refs/heads/feature"
 	_, err = e.circleci("config.oidc.yml", e.server.Circle(other))
-	e.refusedFor(err, "vcs-ref/refs/heads/feature", "AccessDenied")
+	e.requireRefusal(err, "vcs-ref/refs/heads/feature", "AccessDenied")
 }
 
-// TestPushPolicyIsTheLeast checks that each action of the push policy is needed: without it, a step
-// between the push and the pull is refused.
-func TestPushPolicyIsTheLeast(t *testing.T) {
+// TestPushPolicyMinimal checks that each action of the push policy is required: without it, a request of
+// the push or the pull is refused.
+func TestPushPolicyMinimal(t *testing.T) {
 	t.Parallel()
 	actions := regexp.MustCompile(`"(ecr:\w+)"`).FindAllStringSubmatch(
 		newExample(t, "github-actions").read("push-policy.json"),
@@ -455,7 +453,7 @@ func TestPushPolicyIsTheLeast(t *testing.T) {
 	}
 	for _, m := range actions {
 		e := newExample(t, "github-actions")
-		e.aws("What to set")
+		e.runAWSCommands("What to set")
 		role := e.role("app-push")
 		role.Policy = strings.Replace(role.Policy, m[1], "ecr:DescribeImages", 1)
 		e.setRole(role)
@@ -464,10 +462,10 @@ func TestPushPolicyIsTheLeast(t *testing.T) {
 			err = r.exec(nil, "docker", "pull", registry+"/app:"+commit)
 		}
 		want := "not authorized to perform: " + m[1]
-		if m[1] == "ecr:BatchCheckLayerAvailability" { // the answer to a HEAD has no text
+		if m[1] == "ecr:BatchCheckLayerAvailability" { // the response to a HEAD has no body
 			want = "403 Forbidden (HEAD"
 		}
-		e.refusedFor(err, want)
+		e.requireRefusal(err, want)
 	}
 }
 
@@ -484,11 +482,11 @@ func TestExamplesReadmes(t *testing.T) {
 	}
 	link := regexp.MustCompile(`\]\(([^)#:]+)[^)]*\)`)
 	index := read(examples, "README.md")
-	folders, err := os.ReadDir(examples)
+	directories, err := os.ReadDir(examples)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range folders {
+	for _, f := range directories {
 		if !f.IsDir() {
 			continue
 		}
@@ -516,8 +514,7 @@ func TestExamplesReadmes(t *testing.T) {
 			}
 		}
 	}
-	// What Terraform downloads by is one release: it takes no tag that moves, and there is no "v0"
-	// for modules.
+	// The modules are pinned to one release: Terraform does not accept a tag that moves, such as v0.
 	refs := 0
 	err = filepath.WalkDir(examples, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -534,9 +531,9 @@ func TestExamplesReadmes(t *testing.T) {
 		t.Errorf("%d sources of the module: %v", refs, err)
 	}
 	if !strings.Contains(index, "@COMMIT # v"+released) || !strings.Contains(index, "'v"+released+"^{}'") {
-		t.Error("examples/README.md does not say how to pin the action")
+		t.Error("examples/README.md does not describe how to pin the action")
 	}
-	// The module's README explains all that goes in and comes out.
+	// The README of the module explains all variables and outputs.
 	module := read(examples, "terraform", "README.md")
 	for _, file := range []string{"variables.tf", "outputs.tf"} {
 		names := regexp.MustCompile(`(?m)^(?:variable|output) "(\w+)"`)
