@@ -226,7 +226,8 @@ func TestLineWidth(t *testing.T) {
 			return err
 		}
 		if d.IsDir() {
-			if strings.HasPrefix(d.Name(), ".") && path != "." || d.Name() == "node_modules" || path == "dist" {
+			hidden := strings.HasPrefix(d.Name(), ".") && path != "."
+			if hidden || d.Name() == "node_modules" || path == "dist" {
 				return fs.SkipDir
 			}
 			return nil

@@ -129,11 +129,11 @@ func TestInstallPlatforms(t *testing.T) {
 			system, machine, _ := strings.Cut(uname, " ")
 			stub(t, box, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
 			name := program + "_" + released + "_" + platform + ".tar.gz"
+			r := release{name: packArchive(name, []byte(scriptBinary))}
 			i := newInstallation(t, shell, box)
 			i.mustInstall(
-				"--version",
-				released,
-				"--mirror", newShelf(t, release{name: packArchive(name, []byte(scriptBinary))}.addChecksums()).URL,
+				"--version", released,
+				"--mirror", newShelf(t, r.addChecksums()).URL,
 			)
 			i.requireInstalled([]byte(scriptBinary))
 		}

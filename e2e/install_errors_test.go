@@ -89,7 +89,8 @@ func TestInstallErrors(t *testing.T) {
 			{
 				name: "binary that does not run",
 				change: func(r release) {
-					r[hostArchive] = packArchive(hostArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
+					script := "#!/bin/sh\necho wrong libc >&2\nexit 1\n"
+					r[hostArchive] = packArchive(hostArchive, []byte(script))
 					r.addChecksums()
 				},
 				want: "the downloaded binary does not run: wrong libc; nothing was installed",
@@ -233,7 +234,8 @@ func TestInstallErrors(t *testing.T) {
 				i := newInstallation(t, shell, toolbox(t, downloader, sums))
 				i.env["http_proxy"], i.env["ALL_PROXY"] = proxy.URL, proxy.URL
 				i.mustInstall("--version", released, "--mirror", s.URL)
-				i.mustInstall("--version", released, "--mirror", strings.Replace(s.URL, "127.0.0.1", "localhost", 1))
+				localhost := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
+				i.mustInstall("--version", released, "--mirror", localhost)
 			}
 		})
 		t.Run("a system without releases", func(t *testing.T) {

@@ -189,7 +189,10 @@ func TestInstallPS1(t *testing.T) {
 		// and no code to the advice.
 		i.env["ECR_OIDC_INSTALL_DIR"] = i.dir + "\nC:\\evil"
 		args := []string{"-Version", released, "-Mirror", mirror}
-		i.mustFail("the path of the directory contains a control character; specify another with -Dir", args...)
+		i.mustFail(
+			"the path of the directory contains a control character; specify another with -Dir",
+			args...,
+		)
 		i.env["ECR_OIDC_INSTALL_DIR"] = filepath.Join(t.TempDir(), "a;evil")
 		i.mustFail(
 			"the directory is .*; its path must not contain a semicolon; specify another with -Dir",
@@ -261,7 +264,10 @@ func TestInstallPS1(t *testing.T) {
 			http.Redirect(rw, req, mirror+req.URL.Path, http.StatusFound)
 		}))
 		t.Cleanup(redirecting.Close)
-		i.mustFail("downloading http://.*: it redirects to http", "-Version", released, "-Mirror", redirecting.URL)
+		i.mustFail(
+			"downloading http://.*: it redirects to http",
+			"-Version", released, "-Mirror", redirecting.URL,
+		)
 		i.env["ECR_OIDC_VERIFY"] = "required"
 		i.mustFail(
 			"ECR_OIDC_VERIFY is required, but cosign is not on PATH; install cosign 2.4 or later",
@@ -282,7 +288,8 @@ func TestInstallPS1(t *testing.T) {
 		}))
 		t.Cleanup(locked.Close)
 		withLogin := strings.Replace(locked.URL, "//", "//jane:s3cret%40home@", 1)
-		if stdout := i.mustInstall("-Version", released, "-Mirror", withLogin); strings.Contains(stdout, "s3cret") {
+		stdout = i.mustInstall("-Version", released, "-Mirror", withLogin)
+		if strings.Contains(stdout, "s3cret") {
 			t.Errorf("the output contains the login:\n%s", stdout)
 		}
 		i.mustFail(
@@ -324,7 +331,9 @@ func TestInstallPS1(t *testing.T) {
 		r["checksums.txt.sigstore.json"] = []byte("{}")
 		mirror = newShelf(t, r).URL
 		const identity = "https://github.com/ecr-oidc/docker-credential-ecr-oidc/.github/workflows/release.yml@refs/tags/v0.1.0"
-		i.env["ARGUMENTS"], i.env["OUTPUT"], i.env["CODE"] = filepath.Join(bin, "arguments"), "Verified OK", "0"
+		i.env["ARGUMENTS"] = filepath.Join(bin, "arguments")
+		i.env["OUTPUT"] = "Verified OK"
+		i.env["CODE"] = "0"
 		contains(
 			t,
 			"output",

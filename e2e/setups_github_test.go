@@ -180,7 +180,12 @@ func TestSetupGitHubTerraform(t *testing.T) {
 		"repo:acme/app:ref:refs/heads/main-but-another": {Ref: "refs/heads/main-but-another"},
 	} {
 		_, err := e.github("push.yml", job)
-		e.requireRefusal(err, "AWS refused role app-push in 123456789012", `for "`+subject+`"`, "AccessDenied")
+		e.requireRefusal(
+			err,
+			"AWS refused role app-push in 123456789012",
+			`for "`+subject+`"`,
+			"AccessDenied",
+		)
 	}
 }
 

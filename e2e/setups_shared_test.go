@@ -119,7 +119,12 @@ func TestSetupReusableWorkflow(t *testing.T) {
 				want += ":job_workflow_ref:" + called
 			}
 			_, err := e.github("caller.yml", tt.job)
-			e.requireRefusal(err, "AWS refused role gha-build-and-push in 123456789012", want+`"`, "AccessDenied")
+			e.requireRefusal(
+				err,
+				"AWS refused role gha-build-and-push in 123456789012",
+				want+`"`,
+				"AccessDenied",
+			)
 		}
 	}
 	try(subject.Keys)
