@@ -31,13 +31,16 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
         # A mirror's URL may contain a login, which .NET does not send by default.
         $login = [System.Uri]::UnescapeDataString($request.RequestUri.UserInfo)
         if ($login) {
-            $request.Headers['Authorization'] = 'Basic ' + [System.Convert]::ToBase64String([System.Text.Encoding]::UTF8.GetBytes($login))
+            $bytes = [System.Text.Encoding]::UTF8.GetBytes($login)
+            $request.Headers['Authorization'] = 'Basic ' + [System.Convert]::ToBase64String($bytes)
         }
         try {
             $response = $request.GetResponse()
         } catch {
             $cause = $_.Exception
-            while ($cause -isnot [System.Net.WebException] -and $null -ne $cause.InnerException) { $cause = $cause.InnerException }
+            while ($cause -isnot [System.Net.WebException] -and $null -ne $cause.InnerException) {
+                $cause = $cause.InnerException
+            }
             if ($cause -is [System.Net.WebException] -and $null -ne $cause.Response) {
                 $status = [int] $cause.Response.StatusCode
                 if ($status -eq 404) { throw 'not found' }
@@ -74,7 +77,8 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             for ($redirects = 0; $redirects -lt 10; $redirects++) {
                 $to = Receive-Response -Url $current -File $File
                 if (-not $to) { return }
-                $next = (New-Object -TypeName System.Uri -ArgumentList ([System.Uri] $current), $to).AbsoluteUri
+                $target = New-Object -TypeName System.Uri -ArgumentList ([System.Uri] $current), $to
+                $next = $target.AbsoluteUri
                 if ($next -notlike 'https://*') { throw 'it redirects to http' }
                 $current = $next
             }
@@ -91,12 +95,14 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
         $ErrorActionPreference = 'Continue'
         $PSNativeCommandUseErrorActionPreference = $false
         $found = @{ Path = ''; Major = 3; Missing = 'cosign is not on PATH' }
-        $cosign = Get-Command -Name cosign -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
+        $cosign = Get-Command -Name cosign -CommandType Application -ErrorAction SilentlyContinue |
+            Select-Object -First 1
         if ($null -eq $cosign) { return $found }
         if ((& $cosign.Source version 2>$null | Out-String) -match 'GitVersion:\s+v?(\d+)\.(\d+)') {
             $found.Major = [int] $Matches[1]
             if ($found.Major -lt 2 -or ($found.Major -eq 2 -and [int] $Matches[2] -lt 4)) {
-                $found.Missing = "cosign is version $($Matches[1]).$($Matches[2]); version 2.4 or later is required"
+                $found.Missing = "cosign is version $($Matches[1]).$($Matches[2]); " +
+                    'version 2.4 or later is required'
                 return $found
             }
         }
@@ -122,21 +128,25 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
         $arguments = @('verify-blob', '--bundle', $bundle, '--certificate-identity', $Identity,
             '--certificate-oidc-issuer', 'https://token.actions.githubusercontent.com')
         if ($Cosign.Major -eq 2) { $arguments += '--new-bundle-format' } # the default of later versions
-        $output = @(& $Cosign.Path @arguments $Checksums 2>&1 | ForEach-Object { "$_".Trim() } | Where-Object { $_ })
+        $output = @(& $Cosign.Path @arguments $Checksums 2>&1 |
+            ForEach-Object { "$_".Trim() } | Where-Object { $_ })
         if ($LASTEXITCODE -ne 0) {
             $last = ''
             if ($output.Count -gt 0) { $last = $output[-1] }
-            throw "cosign cannot verify that checksums.txt is signed by ${Identity}: $last; nothing was installed"
+            throw ("cosign cannot verify that checksums.txt is signed by ${Identity}: $last; " +
+                'nothing was installed')
         }
         Write-Host "signature checked by cosign: $Identity"
     }
 
-    # Install-Binary installs the binary atomically: a process that starts during the installation runs the old
-    # or the new binary. If the old binary is in use, it is renamed and stays until the next installation.
+    # Install-Binary installs the binary atomically: a process that starts during the installation runs the
+    # old or the new binary. If the old binary is in use, it is renamed and stays until the next installation.
     function Install-Binary([string] $From, [string] $Dir, [string] $Program) {
         $target = Join-Path $Dir "$Program.exe"
         $new = Join-Path $Dir ".$Program.$PID.exe"
-        if (Test-Path -LiteralPath $target -PathType Container) { throw "$target is a directory; move it away" }
+        if (Test-Path -LiteralPath $target -PathType Container) {
+            throw "$target is a directory; move it away"
+        }
         try {
             try {
                 Copy-Item -LiteralPath $From -Destination $new -Force
@@ -148,7 +158,9 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             } catch {
                 throw "the downloaded binary does not run: $($_.Exception.Message); nothing was installed"
             }
-            if ($LASTEXITCODE -ne 0) { throw "the downloaded binary does not run: exit $LASTEXITCODE; nothing was installed" }
+            if ($LASTEXITCODE -ne 0) {
+                throw "the downloaded binary does not run: exit $LASTEXITCODE; nothing was installed"
+            }
             Get-ChildItem -LiteralPath $Dir -Filter "$Program.exe.*.old" -File -ErrorAction SilentlyContinue |
                 Remove-Item -Force -ErrorAction SilentlyContinue
             try {
@@ -163,7 +175,9 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
                 throw "writing ${target}: $($_.Exception.Message)"
             }
         } finally {
-            if (Test-Path -LiteralPath $new) { Remove-Item -LiteralPath $new -Force -ErrorAction SilentlyContinue }
+            if (Test-Path -LiteralPath $new) {
+                Remove-Item -LiteralPath $new -Force -ErrorAction SilentlyContinue
+            }
         }
         Write-Host "installed ${target}: $runs"
     }
@@ -172,7 +186,8 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
     function Add-ToPath([string] $Dir, [string] $Program) {
         $known = @($env:PATH -split ';' | ForEach-Object { $_.TrimEnd('\') })
         if ($known -contains $Dir.TrimEnd('\')) {
-            $first = Get-Command -Name "$Program.exe" -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
+            $first = Get-Command -Name "$Program.exe" -CommandType Application -ErrorAction SilentlyContinue |
+                Select-Object -First 1
             if ($null -ne $first -and $first.Source -ne (Join-Path $Dir "$Program.exe")) {
                 Write-Warning "PATH has $($first.Source) before $Dir\$Program.exe"
             }
@@ -180,7 +195,8 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             [System.IO.File]::AppendAllText($env:GITHUB_PATH, "$Dir`n")
             Write-Host "$Dir is on PATH in later steps of this job"
         } else {
-            $quoted = [System.Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($Dir)
+            $generation = [System.Management.Automation.Language.CodeGeneration]
+            $quoted = $generation::EscapeSingleQuotedStringContent($Dir)
             Write-Warning ("$Dir is not on PATH, where Docker looks for $Program; add it: " +
                 "[Environment]::SetEnvironmentVariable('Path', '$quoted;' + " +
                 "[Environment]::GetEnvironmentVariable('Path', 'User'), 'User')")
@@ -198,9 +214,13 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
     $arch = switch ($machine) {
         'AMD64' { 'amd64' }
         'ARM64' { 'arm64' }
-        default { throw "there is no release for $machine; to build it from source: go install github.com/ecr-oidc/$program/cmd/$program@latest" }
+        default {
+            throw ("there is no release for $machine; " +
+                "to build it from source: go install github.com/ecr-oidc/$program/cmd/$program@latest")
+        }
     }
-    if ($PSVersionTable.PSVersion.Major -lt 6 -and [int] [System.Net.ServicePointManager]::SecurityProtocol -ne 0) {
+    if ($PSVersionTable.PSVersion.Major -lt 6 -and
+        [int] [System.Net.ServicePointManager]::SecurityProtocol -ne 0) {
         # Old systems do not enable TLS 1.2. The value 0, the system's default, includes it.
         [System.Net.ServicePointManager]::SecurityProtocol =
             [System.Net.ServicePointManager]::SecurityProtocol -bor [System.Net.SecurityProtocolType]::Tls12
@@ -216,13 +236,17 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             throw "requesting the latest version: $($_.Exception.Message); specify one with -Version"
         }
         if (-not $to.StartsWith("$repository/releases/tag/v")) {
-            throw "requesting the latest version: $repository/releases/latest redirects to no release; specify one with -Version"
+            throw ("requesting the latest version: $repository/releases/latest redirects to no release; " +
+                'specify one with -Version')
         }
         $Version = $to.Substring("$repository/releases/tag/v".Length)
     }
-    if ($Version -cnotmatch '^[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*$') { throw "$Version is not a version; use a version such as 0.1.0" }
+    if ($Version -cnotmatch '^[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*$') {
+        throw "$Version is not a version; use a version such as 0.1.0"
+    }
     if ($Mirror -like 'http://*' -and -not (Test-Loopback $Mirror)) {
-        throw 'the mirror must begin with https://: with http, an attacker in the network can replace the archive and its checksum'
+        throw ('the mirror must begin with https://: ' +
+            'with http, an attacker in the network can replace the archive and its checksum')
     } elseif ($Mirror -and $Mirror -notlike 'https://*' -and $Mirror -notlike 'http://*') {
         throw 'the mirror must begin with https://'
     }
@@ -264,24 +288,33 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             if ($message.EndsWith(': not found')) { $message += "; check that version $Version exists" }
             throw $message
         }
-        Test-Signature -Cosign $cosign -Base $base -Checksums $checksums -Identity "$repository/.github/workflows/release.yml@refs/tags/v$Version"
+        $identity = "$repository/.github/workflows/release.yml@refs/tags/v$Version"
+        Test-Signature -Cosign $cosign -Base $base -Checksums $checksums -Identity $identity
         $want = ''
         foreach ($line in [System.IO.File]::ReadAllLines($checksums)) {
-            if (-not $want -and $line -match '^([0-9A-Fa-f]{64}) [ *](.+)$' -and $Matches[2] -ceq $archive) { $want = $Matches[1] }
+            if (-not $want -and $line -match '^([0-9A-Fa-f]{64}) [ *](.+)$' -and $Matches[2] -ceq $archive) {
+                $want = $Matches[1]
+            }
         }
-        if (-not $want) { throw "version $Version has no build for windows/${arch}: checksums.txt does not list $archive" }
+        if (-not $want) {
+            throw "version $Version has no build for windows/${arch}: checksums.txt does not list $archive"
+        }
         $zip = Join-Path $temporary $archive
         Receive-File -Url "$base/$archive" -File $zip
-        # Get-FileHash and Expand-Archive fail in a 5.1 that was started by 7: it finds 7's modules, but cannot
-        # load them.
+        # Get-FileHash and Expand-Archive fail in a 5.1 that was started by 7: it finds 7's modules, but
+        # cannot load them.
         $stream = [System.IO.File]::OpenRead($zip)
         try {
-            $got = [System.BitConverter]::ToString([System.Security.Cryptography.SHA256]::Create().ComputeHash($stream))
+            $sum = [System.Security.Cryptography.SHA256]::Create().ComputeHash($stream)
+            $got = [System.BitConverter]::ToString($sum)
         } finally {
             $stream.Dispose()
         }
         $got = $got.Replace('-', '').ToLowerInvariant()
-        if ($got -ne $want) { throw "checksum mismatch: $(Hide-Login $base)/$archive has $got, checksums.txt lists $want; nothing was installed" }
+        if ($got -ne $want) {
+            throw ("checksum mismatch: $(Hide-Login $base)/$archive has $got, checksums.txt lists $want; " +
+                'nothing was installed')
+        }
         Write-Host "checksum ok: $archive $got"
         $unpacked = Join-Path $temporary 'unpacked'
         try {
@@ -297,12 +330,14 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
     }
 }
 
-# If the script runs as a file, an error is one line and exit code 1. If it runs as text ("irm ... | iex"), the
-# error is thrown, because exit would close the window.
+# If the script runs as a file, an error is one line and exit code 1. If it runs as text ("irm ... | iex"),
+# the error is thrown, because exit would close the window.
 try {
     Install-EcrOidc -Version $Version -Dir $Dir -Mirror $Mirror
 } catch {
-    if ($MyInvocation.MyCommand -isnot [System.Management.Automation.ExternalScriptInfo]) { throw "install.ps1: $($_.Exception.Message)" }
+    if ($MyInvocation.MyCommand -isnot [System.Management.Automation.ExternalScriptInfo]) {
+        throw "install.ps1: $($_.Exception.Message)"
+    }
     [System.Console]::Error.WriteLine("install.ps1: $($_.Exception.Message)")
     exit 1
 }

@@ -13,9 +13,10 @@ usage() {
 		'  --version VERSION  version to install, such as 0.1.0 or v0.1.0' \
 		'                     (default: ECR_OIDC_VERSION, or the latest release)' \
 		'  --dir DIR          directory of the binary' \
-		'                     (default: ECR_OIDC_INSTALL_DIR, or ~/.local/bin; on CircleCI, a directory of PATH)' \
-		'  --mirror URL       replaces the part of the release'"'"'s URLs before /vVERSION/; requires a version' \
-		'                     (default: ECR_OIDC_MIRROR)' \
+		'                     (default: ECR_OIDC_INSTALL_DIR, or ~/.local/bin;' \
+		'                     on CircleCI, a directory of PATH)' \
+		'  --mirror URL       replaces the part of the release'"'"'s URLs before /vVERSION/;' \
+		'                     requires a version (default: ECR_OIDC_MIRROR)' \
 		'  --sudo             write to DIR with sudo' \
 		'' \
 		'With ECR_OIDC_VERIFY=required, it installs nothing unless cosign verifies the signature.'
@@ -82,8 +83,9 @@ fetch() {
 	curl)
 		protocols='=https'
 		case $base in http://*) protocols='=http,https' ;; esac # loopback; redirects must be https
-		if code=$(printf 'url = "%s"\n' "$base/$1" | curl -K - -gsSL --proto "$protocols" --proto-redir '=https' --retry 3 --connect-timeout 20 \
-			--speed-limit 1 --speed-time 60 -o "$tmp/$1" -w '%{http_code}' 2>"$tmp/output"); then
+		if code=$(printf 'url = "%s"\n' "$base/$1" |
+			curl -K - -gsSL --proto "$protocols" --proto-redir '=https' --retry 3 --connect-timeout 20 \
+				--speed-limit 1 --speed-time 60 -o "$tmp/$1" -w '%{http_code}' 2>"$tmp/output"); then
 			case $code in
 			200) return 0 ;;
 			404) why='not found' ;;
@@ -122,7 +124,8 @@ latest() {
 	case $downloader in
 	curl)
 		to=$(curl -sS --proto '=https' --retry 3 --connect-timeout 20 -o /dev/null -w '%{redirect_url}' \
-			"$repository/releases/latest" 2>"$tmp/output") || fail "requesting the latest version: $(last_error); specify one with --version"
+			"$repository/releases/latest" 2>"$tmp/output") ||
+			fail "requesting the latest version: $(last_error); specify one with --version"
 		;;
 	wget)
 		if is_gnu_wget; then set -- --tries=3 --timeout=60; fi
@@ -134,7 +137,10 @@ latest() {
 	esac
 	case $to in
 	"$repository"/releases/tag/v*) printf '%s\n' "${to##*/v}" ;;
-	*) fail "requesting the latest version: $repository/releases/latest redirects to ${to:-no release}; specify one with --version" ;;
+	*)
+		fail "requesting the latest version: $repository/releases/latest redirects to ${to:-no release};" \
+			"specify one with --version"
+		;;
 	esac
 }
 
@@ -174,7 +180,8 @@ listed_checksum() {
 can_verify() {
 	why="cosign is not on PATH"
 	have cosign || return 1
-	cosign=$(cosign version 2>/dev/null </dev/null | sed -n 's/^GitVersion:[[:space:]]*v\{0,1\}\([0-9]\{1,\}\.[0-9]\{1,\}\).*/\1/p')
+	cosign=$(cosign version 2>/dev/null </dev/null |
+		sed -n 's/^GitVersion:[[:space:]]*v\{0,1\}\([0-9]\{1,\}\.[0-9]\{1,\}\).*/\1/p')
 	why="cosign is version $cosign; version 2.4 or later is required"
 	case $cosign in [01].* | 2.[0-3]) return 1 ;; esac
 }
@@ -187,13 +194,15 @@ check_signature() {
 		return
 	fi
 	fetch checksums.txt.sigstore.json ||
-		fail "downloading $shown/checksums.txt.sigstore.json: $why; without it, cosign cannot check the signature"
+		fail "downloading $shown/checksums.txt.sigstore.json: $why;" \
+			"without it, cosign cannot check the signature"
 	identity=$repository/.github/workflows/release.yml@refs/tags/v$version
 	set -- verify-blob --bundle "$tmp/checksums.txt.sigstore.json" --certificate-identity "$identity" \
 		--certificate-oidc-issuer https://token.actions.githubusercontent.com
 	case $cosign in 2.*) set -- "$@" --new-bundle-format ;; esac # the default of later versions
 	cosign "$@" "$tmp/checksums.txt" >"$tmp/output" 2>&1 </dev/null ||
-		fail "cosign cannot verify that checksums.txt is signed by $identity: $(last_error); nothing was installed"
+		fail "cosign cannot verify that checksums.txt is signed by $identity: $(last_error);" \
+			"nothing was installed"
 	say "signature checked by cosign: $identity"
 }
 
@@ -222,7 +231,8 @@ choose_dir() {
 		fi
 	done
 	reads_bash_env ||
-		fail "no directory of PATH is writable, and a job without bash cannot change PATH for its later steps; specify one with --dir"
+		fail "no directory of PATH is writable, and a job without bash cannot change PATH" \
+			"for its later steps; specify one with --dir"
 }
 
 # resolve_dir makes the directory an absolute path. It rejects a path that cannot be in PATH, or that would
@@ -238,8 +248,13 @@ resolve_dir() {
 		;;
 	esac
 	case $dir in
-	*[[:cntrl:]]*) fail "the path of the directory contains a control character; specify another with --dir" ;;
-	*"'"* | *:*) fail "the directory is $dir; its path must not contain a quote or a colon; specify another with --dir" ;;
+	*[[:cntrl:]]*)
+		fail "the path of the directory contains a control character; specify another with --dir"
+		;;
+	*"'"* | *:*)
+		fail "the directory is $dir; its path must not contain a quote or a colon;" \
+			"specify another with --dir"
+		;;
 	esac
 }
 
@@ -295,18 +310,19 @@ main() {
 		esac
 	done
 
+	from_source="to build it from source: go install github.com/ecr-oidc/$program/cmd/$program@latest"
 	os=$(uname -s)
 	arch=$(uname -m)
 	case $os in
 	Linux) os=linux ;;
 	Darwin) os=darwin ;;
 	MINGW* | MSYS* | CYGWIN* | Windows*) fail "on Windows, use install.ps1" ;;
-	*) fail "there is no release for $os; to build it from source: go install github.com/ecr-oidc/$program/cmd/$program@latest" ;;
+	*) fail "there is no release for $os; $from_source" ;;
 	esac
 	case $arch in
 	x86_64 | amd64) arch=amd64 ;;
 	aarch64 | arm64) arch=arm64 ;;
-	*) fail "there is no release for $arch; to build it from source: go install github.com/ecr-oidc/$program/cmd/$program@latest" ;;
+	*) fail "there is no release for $arch; $from_source" ;;
 	esac
 
 	if have curl; then
@@ -327,10 +343,12 @@ main() {
 
 	if [ -z "$dir" ]; then choose_dir; fi
 	resolve_dir
-	privileged mkdir -p "$dir" 2>/dev/null || fail "cannot create the directory $dir; specify another with --dir, or use --sudo"
+	privileged mkdir -p "$dir" 2>/dev/null ||
+		fail "cannot create the directory $dir; specify another with --dir, or use --sudo"
 	# -L removes ".." and does not resolve symlinks, so that the path has only names that were checked.
 	dir=$(CDPATH='' cd -L -- "$dir" && pwd -L)
-	[ -w "$dir" ] || [ "$sudo" = yes ] || fail "the directory $dir is not writable; specify another with --dir, or use --sudo"
+	[ -w "$dir" ] || [ "$sudo" = yes ] ||
+		fail "the directory $dir is not writable; specify another with --dir, or use --sudo"
 	[ ! -d "$dir/$program" ] || fail "$dir/$program is a directory; move it away"
 
 	tmp=$(mktemp -d)
@@ -341,7 +359,8 @@ main() {
 
 	version=${version#v}
 	if [ "$version" = latest ]; then
-		[ -z "$mirror" ] || fail "a mirror has no latest version; specify one with --version or ECR_OIDC_VERSION"
+		[ -z "$mirror" ] ||
+			fail "a mirror has no latest version; specify one with --version or ECR_OIDC_VERSION"
 		version=$(latest)
 	fi
 	case $version in
@@ -361,7 +380,9 @@ main() {
 	case $base in
 	https://*) ;;
 	http://*)
-		is_loopback "${authority#"$login"}" || fail "the mirror must begin with https://: with http, an attacker in the network can replace the archive and its checksum"
+		is_loopback "${authority#"$login"}" ||
+			fail "the mirror must begin with https://:" \
+				"with http, an attacker in the network can replace the archive and its checksum"
 		unset http_proxy HTTP_PROXY all_proxy ALL_PROXY # the proxy is not on this machine
 		;;
 	*) fail "the mirror must begin with https://" ;;
@@ -384,11 +405,13 @@ main() {
 		fail "checksum mismatch: $shown/$archive has $got, checksums.txt lists $want; nothing was installed"
 	say "checksum ok: $archive $got"
 
-	tar -xzf "$tmp/$archive" -C "$tmp" "$program" 2>"$tmp/output" || fail "unpacking $archive: $(last_error); nothing was installed"
+	tar -xzf "$tmp/$archive" -C "$tmp" "$program" 2>"$tmp/output" ||
+		fail "unpacking $archive: $(last_error); nothing was installed"
 	new=$(privileged mktemp "$dir/.$program.XXXXXX" 2>"$tmp/output") || fail "writing to $dir: $(last_error)"
 	privileged cp "$tmp/$program" "$new" 2>"$tmp/output" || fail "writing to $dir: $(last_error)"
 	privileged chmod 0755 "$new"
-	runs=$("$new" version 2>"$tmp/output") || fail "the downloaded binary does not run: $(last_error); nothing was installed"
+	runs=$("$new" version 2>"$tmp/output") ||
+		fail "the downloaded binary does not run: $(last_error); nothing was installed"
 	privileged mv -f "$new" "$dir/$program"
 	new=
 	say "installed $dir/$program: $runs"

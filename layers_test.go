@@ -105,15 +105,16 @@ func violation(e importEdge) string {
 // imports returns all imports in the module on this operating system.
 func imports(t *testing.T) []importEdge {
 	t.Helper()
-	for _, root := range []string{"cmd", "internal",
-		"e2e"} { // go test caches the result until these files change
+	// go test caches the result until these files change.
+	for _, root := range []string{"cmd", "internal", "e2e"} {
 		if err := filepath.WalkDir(root,
 			func(_ string, _ fs.DirEntry, err error) error { return err }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	const format = `{{range .Imports}}{{$.ImportPath}} {{.}} code{{"\n"}}{{end}}` +
-		`{{range .TestImports}}{{$.ImportPath}} {{.}} test{{"\n"}}{{end}}{{range .XTestImports}}{{$.ImportPath}} {{.}} test{{"\n"}}{{end}}`
+		`{{range .TestImports}}{{$.ImportPath}} {{.}} test{{"\n"}}{{end}}` +
+		`{{range .XTestImports}}{{$.ImportPath}} {{.}} test{{"\n"}}{{end}}`
 	var stderr bytes.Buffer
 	cmd := exec.Command("go", "list", "-f", format, "./...")
 	cmd.Stderr = &stderr

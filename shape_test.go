@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -152,9 +153,139 @@ func TestShape(t *testing.T) {
 	}
 	slices.Sort(s.lengths)
 	n := len(s.lengths)
-	t.Logf("%d files, %d functions, %d statements; lines of a function: p50 %d, p90 %d, max %d; max complexity %d",
+	t.Logf("%d files, %d functions, %d statements; "+
+		"lines of a function: p50 %d, p90 %d, max %d; max complexity %d",
 		s.files, n, s.statements, s.lengths[n/2], s.lengths[n*9/10], s.lengths[n-1],
 		slices.Max(s.complexities))
+}
+
+// maxColumns is the limit of a line's width in all Go files. A tab counts as four columns.
+const maxColumns = 120
+
+// wideFiles are patterns of files that still have wider lines. When the lines of a file are broken,
+// its pattern can be removed.
+var wideFiles = []string{
+	"action/testdata/*.go",
+	"e2e/action_test.go",
+	"e2e/bench/chart.go",
+	"e2e/bench/linked/main_test.go",
+	"e2e/bench/table.go",
+	"e2e/clients/minio_moto_test.go",
+	"e2e/clients/terraform_test.go",
+	"e2e/demo/main.go",
+	"e2e/demo/main_test.go",
+	"e2e/demo/steps.go",
+	"e2e/doctor*_test.go",
+	"e2e/emulator/policy_test.go",
+	"e2e/emulator/registry.go",
+	"e2e/emulator/registry_test.go",
+	"e2e/emulator/sts.go",
+	"e2e/emulator/sts_test.go",
+	"e2e/orb*_test.go",
+	"e2e/script_test.go",
+}
+
+// url matches a URL in a line.
+var url = regexp.MustCompile("https?://[^\\s\"'`]+")
+
+// wideLines returns the numbers of the lines that are wider than maxColumns. Two kinds of lines have no
+// limit: a line that is within the limit without its URLs, because a URL cannot be broken; and the
+// continuation lines of a raw string, because their text is compared with expected output.
+func wideLines(source string) (wide []int, err error) {
+	positions := token.NewFileSet()
+	parsed, err := parser.ParseFile(positions, "", source, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, err
+	}
+	raw := map[int]bool{}
+	ast.Inspect(parsed, func(node ast.Node) bool {
+		if literal, ok := node.(*ast.BasicLit); ok && strings.HasPrefix(literal.Value, "`") {
+			first, last := positions.Position(literal.Pos()).Line, positions.Position(literal.End()).Line
+			for n := first + 1; n <= last; n++ {
+				raw[n] = true
+			}
+		}
+		return true
+	})
+	n := 0
+	for line := range strings.Lines(source) {
+		n++
+		line = url.ReplaceAllString(strings.TrimRight(line, "\r\n"), "")
+		if utf8.RuneCountInString(line)+3*strings.Count(line, "\t") > maxColumns && !raw[n] {
+			wide = append(wide, n)
+		}
+	}
+	return wide, nil
+}
+
+// TestLineWidth checks the width of the lines of all Go files.
+func TestLineWidth(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			hidden := strings.HasPrefix(d.Name(), ".") && path != "."
+			if hidden || d.Name() == "node_modules" || path == "dist" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		path = filepath.ToSlash(path)
+		wide, err := wideLines(string(source))
+		if err != nil {
+			return err
+		}
+		allowed := slices.ContainsFunc(wideFiles, func(pattern string) bool {
+			matched, err := filepath.Match(filepath.FromSlash(pattern), filepath.FromSlash(path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return matched
+		})
+		for _, n := range wide {
+			if !allowed {
+				t.Errorf("%s:%d: the line is wider than %d columns", path, n, maxColumns)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 100 {
+		t.Fatalf("%d files", files)
+	}
+}
+
+// TestWideLines checks which lines wideLines returns.
+func TestWideLines(t *testing.T) {
+	tests := []struct {
+		name, line string
+		want       []int
+	}{
+		{"at the limit", "\t// " + strings.Repeat("é", maxColumns-7), nil},
+		{"over the limit", "\t// " + strings.Repeat("é", maxColumns-6), []int{3}},
+		{"long URL", "// See https://example.com/" + strings.Repeat("a", maxColumns) + ".", nil},
+		{"URL in a long line", "// https://example.com " + strings.Repeat("a", maxColumns), []int{3}},
+		{"first line of a raw string", "const s = `" + strings.Repeat("a", maxColumns) + "`", []int{3}},
+		{"next line of a raw string", "const s = `\n" + strings.Repeat("a", maxColumns+1) + "`", nil},
+	}
+	for _, tt := range tests {
+		got, err := wideLines("package p\n\n" + tt.line + "\n")
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: lines %v, %v, want %v", tt.name, got, err, tt.want)
+		}
+	}
 }
 
 // TestShapeViolations checks that TestShape can fail.

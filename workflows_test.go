@@ -323,8 +323,11 @@ func TestHighest(t *testing.T) {
 	}
 	out, err := bash(t, `git init -q . && git -c user.name=a -c user.email=a@b.c commit -q --allow-empty -m a
 for tag in v0 v0.9.0 v0.10.0 v0.10.1-rc1 v0.2.7 v1.0.0-rc1 v9 vx; do git tag $tag; done
-for tag in v0.10.0 v0.9.0 v0.2.7 v0.10.1-rc1 v1.0.0-rc1 v0; do echo "$tag $("$ROOT/packaging/highest.sh" $tag)"; done`, nil)
-	if want := "v0.10.0 true\nv0.9.0 false\nv0.2.7 false\nv0.10.1-rc1 false\nv1.0.0-rc1 false\nv0 false\n"; err != nil || out != want {
+for tag in v0.10.0 v0.9.0 v0.2.7 v0.10.1-rc1 v1.0.0-rc1 v0; do
+  echo "$tag $("$ROOT/packaging/highest.sh" $tag)"
+done`, nil)
+	want := "v0.10.0 true\nv0.9.0 false\nv0.2.7 false\nv0.10.1-rc1 false\nv1.0.0-rc1 false\nv0 false\n"
+	if err != nil || out != want {
 		t.Errorf("%v\n%swant\n%s", err, out, want)
 	}
 }
@@ -332,7 +335,14 @@ for tag in v0.10.0 v0.9.0 v0.2.7 v0.10.1-rc1 v1.0.0-rc1 v0; do echo "$tag $("$RO
 // tap.sh writes a file once. A second run finds it up to date.
 func TestTap(t *testing.T) {
 	gh := `case "$*" in
-*PUT*) for a; do case $a in sha=*) echo "over ${a#sha=}" ;; content=*) base64 -d <<<"${a#content=}" >"$TAP" ;; esac; done; echo "$*" | grep -o 'repos/[^ ]*' ;;
+*PUT*)
+  for a; do
+    case $a in
+    sha=*) echo "over ${a#sha=}" ;;
+    content=*) base64 -d <<<"${a#content=}" >"$TAP" ;;
+    esac
+  done
+  echo "$*" | grep -o 'repos/[^ ]*' ;;
 *) if [ -e "$TAP" ]; then git hash-object --no-filters "$TAP"; else echo "not found"; exit 1; fi ;;
 esac`
 	out, err := bash(t, `export TAP=$PWD/tap GITHUB_REPOSITORY_OWNER=acme TAG=v1.2.3
@@ -341,7 +351,8 @@ echo one >file
 "$ROOT/packaging/tap.sh" bucket a/b.json file
 echo two >file
 "$ROOT/packaging/tap.sh" bucket a/b.json file; cmp tap file`, map[string]string{"gh": gh})
-	want := "repos/acme/bucket/contents/a/b.json\nbucket: a/b.json is up to date\nover 5626abf0f72e58d7a153368ba57db4c673c0e171\nrepos/acme/bucket/contents/a/b.json\n"
+	want := "repos/acme/bucket/contents/a/b.json\nbucket: a/b.json is up to date\n" +
+		"over 5626abf0f72e58d7a153368ba57db4c673c0e171\nrepos/acme/bucket/contents/a/b.json\n"
 	if err != nil || out != want {
 		t.Errorf("%v\n%swant\n%s", err, out, want)
 	}

@@ -11,7 +11,11 @@ import (
 // Only a signature contains the time: the SDK corrects it after AWS has refused the first one.
 func TestWrongClock(t *testing.T) {
 	t.Parallel()
-	for name, off := range map[string]time.Duration{"behind": 7 * time.Hour, "ahead": -7 * time.Hour, "a day behind": 25 * time.Hour} {
+	for name, off := range map[string]time.Duration{
+		"behind":       7 * time.Hour,
+		"ahead":        -7 * time.Hour,
+		"a day behind": 25 * time.Hour,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			j := newJobIn(t, emulator.Options{Clock: func() time.Time { return time.Now().Add(off) }})

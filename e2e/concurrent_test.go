@@ -31,11 +31,11 @@ type getResult struct {
 func concurrentGets(t *testing.T, j *job, waiters int, released func()) []getResult {
 	t.Helper()
 	var (
-		answers = make([]getResult, many)
+		results = make([]getResult, many)
 		pids    = make([]int, many)
 		all     sync.WaitGroup
 	)
-	for i := range answers {
+	for i := range results {
 		cmd, stdout, stderr := j.command("get", defaultHost)
 		if err := cmd.Start(); err != nil {
 			t.Error(err)
@@ -44,13 +44,17 @@ func concurrentGets(t *testing.T, j *job, waiters int, released func()) []getRes
 		pids[i] = cmd.Process.Pid
 		all.Go(func() {
 			err := cmd.Wait()
-			answers[i] = getResult{stdout.String(), stderr.String(), err}
+			results[i] = getResult{stdout.String(), stderr.String(), err}
 		})
 	}
 	if released != nil {
 		for start := time.Now(); runtime.GOOS == "linux" && lockWaiters(t, pids) < waiters; {
 			if time.Since(start) > 10*time.Second { // a waiter gives up after 15 seconds
-				t.Logf("this machine is slow: only %d of %d processes wait for the lock", lockWaiters(t, pids), waiters)
+				t.Logf(
+					"this machine is slow: only %d of %d processes wait for the lock",
+					lockWaiters(t, pids),
+					waiters,
+				)
 				break
 			}
 			time.Sleep(time.Millisecond)
@@ -58,7 +62,7 @@ func concurrentGets(t *testing.T, j *job, waiters int, released func()) []getRes
 		released()
 	}
 	all.Wait()
-	return answers
+	return results
 }
 
 // lockWaiters returns how many of the processes wait for a file lock. A row of /proc/locks for a
@@ -113,9 +117,9 @@ func TestConcurrentGets(t *testing.T) {
 			j.server.AddFault("sts", emulator.Fault{Until: gate})
 			release = func() { close(gate) }
 		}
-		answers := concurrentGets(t, j, many-1, release)
-		first := answers[0].password(t)
-		for _, a := range answers {
+		results := concurrentGets(t, j, many-1, release)
+		first := results[0].password(t)
+		for _, a := range results {
 			if a.password(t) != first {
 				t.Error("different passwords")
 			}
@@ -143,10 +147,10 @@ func TestConcurrentRefusals(t *testing.T) {
 		}
 		const want = `ecr-oidc: AWS refused role ci in 123456789012 (from ECR_OIDC_ROLE) for ` +
 			`"repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`
-		answers := concurrentGets(t, j, many-1, release)
-		for _, a := range answers {
+		results := concurrentGets(t, j, many-1, release)
+		for _, a := range results {
 			if a.err == nil || !strings.HasPrefix(a.stdout, want) || a.stderr != a.stdout ||
-				a.stdout != answers[0].stdout {
+				a.stdout != results[0].stdout {
 				t.Errorf("%v\nstdout %s\nstderr %s", a.err, a.stdout, a.stderr)
 			}
 		}
@@ -156,11 +160,12 @@ func TestConcurrentRefusals(t *testing.T) {
 			defaultHost + ":443", "https://" + defaultHost + ":443", "http://" + defaultHost + ":443",
 			defaultHost, "https://" + defaultHost, "http://" + defaultHost,
 		} {
-			if stdout, _, err := j.get(form); err == nil || stdout != answers[0].stdout {
+			if stdout, _, err := j.get(form); err == nil || stdout != results[0].stdout {
 				t.Errorf("%s: %s", form, stdout)
 			}
 		}
-		// The registry of another account in the region has the same cache key, and its own name in the message.
+		// The registry of another account in the region has the same cache key, and its own name in
+		// the message.
 		other := "210987654321" + strings.TrimPrefix(defaultHost, emulator.Account)
 		if stdout, _, err := j.get(other); err == nil || !strings.HasPrefix(stdout, want) {
 			t.Errorf("%s: %s", other, stdout)
@@ -206,21 +211,21 @@ func TestConcurrentGetsLoseHolder(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			var answers []getResult
+			var results []getResult
 			if tt.name == "stopped" { // before the other processes start
 				interrupt()
-				answers = concurrentGets(t, j, many, nil)
+				results = concurrentGets(t, j, many, nil)
 			} else {
-				answers = concurrentGets(t, j, many, interrupt)
+				results = concurrentGets(t, j, many, interrupt)
 			}
-			first := answers[0].password(t)
-			for _, a := range answers {
+			first := results[0].password(t)
+			for _, a := range results {
 				if a.password(t) != first && tt.name == "killed" {
 					t.Error("different passwords")
 				}
 			}
 			if took := time.Since(start); took > tt.limit {
-				t.Errorf("it took %v", took)
+				t.Errorf("get took %v", took)
 			}
 			if tt.name == "killed" {
 				requireCalls(t, j.server, 2, 2, 1)

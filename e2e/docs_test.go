@@ -27,7 +27,7 @@ func TestDocsSources(t *testing.T) {
 		title, body, _ := strings.Cut(section, "\n")
 		scripts := script.FindAllStringSubmatch(body, -1)
 		if len(scripts) == 0 {
-			t.Errorf("%s: no script backs it", title)
+			t.Errorf("%s: no script is named", title)
 		}
 		for _, m := range scripts {
 			named[m[1]] = true
@@ -35,7 +35,14 @@ func TestDocsSources(t *testing.T) {
 				t.Errorf("%s: %v", title, err)
 			}
 		}
-		for _, want := range []string{"\n```", "| source |", "| issuer", "| IAM provider", "| seals the cache |", "\nNot possible: "} {
+		for _, want := range []string{
+			"\n```",
+			"| source |",
+			"| issuer",
+			"| IAM provider",
+			"| seals the cache |",
+			"\nNot possible: ",
+		} {
 			if !strings.Contains(body, want) {
 				t.Errorf("%s: there is no %q", title, strings.TrimSpace(want))
 			}
@@ -62,9 +69,9 @@ func TestDocsSources(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	ours := regexp.MustCompile(`\bECR_OIDC_[A-Z_]*[A-Z]\b`)
-	explained := ours.FindAllString(read("../README.md"), -1)
-	for _, name := range ours.FindAllString(text, -1) {
+	variables := regexp.MustCompile(`\bECR_OIDC_[A-Z_]*[A-Z]\b`)
+	explained := variables.FindAllString(read("../README.md"), -1)
+	for _, name := range variables.FindAllString(text, -1) {
 		if !slices.Contains(explained, name) {
 			t.Errorf("README does not explain %s", name)
 		}

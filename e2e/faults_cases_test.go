@@ -20,7 +20,8 @@ type faultCase struct {
 	failures  int  // after which a retryable fault ends; 0: two, and one if it is slow
 
 	oidc, sts, ecr string // the error message when the fault persists; "" if the service has no such fault
-	requests       int    // until the program fails; 0: one if the fault is not retryable, else the default number
+	// until the program fails; 0: one if the fault is not retryable, else the default number
+	requests int
 }
 
 const (
@@ -28,8 +29,9 @@ const (
 	halfSecret = "half-a-secret"
 
 	// hostileText is text that a terminal, a log or the GitHub runner would interpret.
-	hostileText = "one\r\n::set-output name=x::y\n::add-mask::z\n##[error]two\x1b[31m\x1b]0;t\a\u202e\u2066\u200b\x00\x7f\u0085end"
-	sanitized   = "one ::set-output name=x::y ::add-mask::z # #[error]two"
+	hostileText = "one\r\n::set-output name=x::y\n::add-mask::z\n" +
+		"##[error]two\x1b[31m\x1b]0;t\a\u202e\u2066\u200b\x00\x7f\u0085end"
+	sanitized = "one ::set-output name=x::y ::add-mask::z # #[error]two"
 
 	// manyRequests is as many as the time limit allows.
 	manyRequests = -1
@@ -49,7 +51,8 @@ func faultCases() []faultCase {
 	if runtime.GOOS == "windows" {
 		refused, reset = "actively refused it", "forcibly closed"
 	}
-	page := []byte("<!DOCTYPE html><html><head><title>Log in</title></head><body>" + halfSecret + "</body></html>")
+	page := []byte("<!DOCTYPE html><html><head><title>Log in</title></head><body>" + halfSecret +
+		"</body></html>")
 	return []faultCase{
 		// The connection fails, or closes early.
 		{name: "connection refused", endpoint: (*faultRun).closedPort, retryable: true,
@@ -105,8 +108,8 @@ func faultCases() []faultCase {
 			sts: "InvalidIdentityToken: Incorrect token audience"},
 		{name: "IDPRejectedClaim",
 			fault: emulator.Fault{Status: 403, Code: "IDPRejectedClaim",
-				Message: "the issuer said no"},
-			sts: "IDPRejectedClaim: the issuer said no"},
+				Message: "the issuer refused"},
+			sts: "IDPRejectedClaim: the issuer refused"},
 		{name: "RegionDisabledException",
 			fault: emulator.Fault{Status: 403, Code: "RegionDisabledException",
 				Message: "STS is not activated"},
@@ -185,8 +188,11 @@ func faultCases() []faultCase {
 			fault: emulator.Fault{Body: []byte(`{"value": "` + halfSecret)},
 			oidc:  noJSON, ecr: notAWS},
 		{name: "half of the body",
-			fault: emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>" + halfSecret)},
-			sts:   notAWS},
+			fault: emulator.Fault{
+				Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>" +
+					halfSecret),
+			},
+			sts: notAWS},
 		{name: "a list for an object",
 			fault: emulator.Fault{Body: []byte(`["` + halfSecret + `"]`)},
 			oidc:  noJSON, sts: "the response of STS contains no credentials", ecr: notAWS},
@@ -194,20 +200,29 @@ func faultCases() []faultCase {
 			fault: emulator.Fault{Body: []byte(`{"value": 5, "x": "` + halfSecret + `"}`)},
 			oidc:  `the response has no field "value"`},
 		{name: "a number for a text",
-			fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": 5, "proxyEndpoint": "` + halfSecret + `"}]}`)},
-			ecr:   notAWS},
+			fault: emulator.Fault{
+				Body: []byte(`{"authorizationData": [{"authorizationToken": 5, "proxyEndpoint": "` +
+					halfSecret + `"}]}`),
+			},
+			ecr: notAWS},
 		{name: "a text for a list",
 			fault: emulator.Fault{Body: []byte(`{"authorizationData": "` + halfSecret + `"}`)},
 			ecr:   notAWS},
 		{name: "a text for a date",
-			fault: emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><Expiration>" + halfSecret + "</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")},
-			sts:   notAWS},
+			fault: emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse>" +
+				"<AssumeRoleWithWebIdentityResult><Credentials>" +
+				"<Expiration>" + halfSecret + "</Expiration>" +
+				"</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")},
+			sts: notAWS},
 		{name: "a malformed token",
 			fault: emulator.Fault{Body: []byte(`{"value": "` + halfSecret + `"}`)},
 			oidc:  "it is not a JWT (from GitHub)"},
 		{name: "a malformed password",
-			fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": "` + halfSecret + `", "expiresAt": 1e10}]}`)},
-			ecr:   empty},
+			fault: emulator.Fault{
+				Body: []byte(`{"authorizationData": [{"authorizationToken": "` + halfSecret +
+					`", "expiresAt": 1e10}]}`),
+			},
+			ecr: empty},
 		{name: "redirect",
 			fault: emulator.Fault{Status: 302,
 				Header: map[string]string{"Location": "elsewhere"}},
@@ -227,7 +242,9 @@ func faultCases() []faultCase {
 			stream: halfSecret,
 			ecr:    long},
 		{name: "endless response",
-			fault:  emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><X>")},
+			fault: emulator.Fault{
+				Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><X>"),
+			},
 			stream: halfSecret,
 			sts:    long},
 		{name: "endless blanks", stream: " ", oidc: long, sts: long, ecr: long},

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 	"testing"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
@@ -55,10 +53,17 @@ func TestFaults(t *testing.T) {
 		slots = make(chan struct{}, 10) // for runs that do more than wait
 	)
 	for _, c := range faultCases() {
-		for _, at := range []struct{ service, want string }{{"oidc", c.oidc}, {"sts", c.sts}, {"ecr", c.ecr}} {
+		for _, at := range []struct{ service, want string }{
+			{"oidc", c.oidc},
+			{"sts", c.sts},
+			{"ecr", c.ecr},
+		} {
 			for _, persistent := range []bool{false, true} {
 				if at.want != "" && (persistent || c.retryable && c.endpoint == nil) {
-					runs = append(runs, &faultRun{faultCase: c, service: at.service, want: at.want, persistent: persistent})
+					runs = append(
+						runs,
+						&faultRun{faultCase: c, service: at.service, want: at.want, persistent: persistent},
+					)
 				}
 			}
 		}
@@ -150,7 +155,7 @@ func (r *faultRun) run() (wrong []error) {
 	}
 	if !r.persistent {
 		r.result = "a password"
-		if err := r.good(a); err != nil {
+		if err := r.checkPassword(a); err != nil {
 			errorf("%v", err)
 		}
 		return wrong
@@ -171,7 +176,7 @@ func (r *faultRun) checkMessage(a getResult) (wrong []error) {
 	if len(r.result) > 110 {
 		r.result = r.result[:110] + "..."
 	}
-	if err := a.refused(); err != nil {
+	if err := a.checkRefusal(); err != nil {
 		errorf("%v", err)
 	}
 	step := map[string]string{
@@ -301,66 +306,6 @@ func (r *faultRun) checkBackoff() (wrong []error) {
 		last = c.At
 	}
 	return wrong
-}
-
-// good returns what is wrong with the result of a get that must succeed; nil if nothing is.
-func (j *job) good(a getResult) error {
-	password := a.secret()
-	switch {
-	case a.err != nil || a.stderr != "" || password == "":
-		return fmt.Errorf("%v\nstdout %s\nstderr %s", a.err, a.stdout, a.stderr)
-	case !j.takes(password):
-		return errors.New("the registry does not accept the password")
-	}
-	return nil
-}
-
-// secret returns the password of a successful get; "" for any other result.
-func (a getResult) secret() string {
-	var reply struct{ Username, Secret string }
-	if a.err != nil || json.Unmarshal([]byte(a.stdout), &reply) != nil || reply.Username != "AWS" {
-		return ""
-	}
-	return reply.Secret
-}
-
-// takes reports whether the registry accepts the password.
-func (j *job) takes(password string) bool {
-	tr := j.server.Transport()
-	defer tr.CloseIdleConnections()
-	r, err := http.NewRequest(http.MethodGet, "https://"+defaultHost+"/v2/", nil)
-	if err != nil {
-		panic(err)
-	}
-	r.SetBasicAuth("AWS", password)
-	resp, err := tr.RoundTrip(r)
-	if err != nil {
-		return false
-	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
-}
-
-// refused returns what is wrong with the result of a get that must fail. The message must be one
-// line on both streams, without control characters or workflow commands.
-func (a getResult) refused() error {
-	line, whole := strings.CutSuffix(a.stdout, "\n")
-	switch {
-	case a.err == nil:
-		return errors.New("it succeeded")
-	case a.stdout != a.stderr:
-		return fmt.Errorf("stdout %s\nstderr %s", a.stdout, a.stderr)
-	case !whole || !strings.HasPrefix(line, "ecr-oidc: ") || strings.Contains(line, "##[") ||
-		strings.ContainsFunc(line, invisible):
-		return fmt.Errorf("not one sanitized line: %q", a.stdout)
-	case len(line) > 1100: // 600 bytes are quoted
-		return fmt.Errorf("%d bytes: %s", len(line), line)
-	}
-	return nil
-}
-
-func invisible(r rune) bool {
-	return !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) || r == '\u2028'
 }
 
 // endless is a reader that repeats a text and counts the bytes.

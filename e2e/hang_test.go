@@ -33,7 +33,8 @@ func TestHangingServers(t *testing.T) {
 			if took := time.Since(start); took > 28*time.Second {
 				t.Errorf("%s: get took %v", service, took)
 			}
-			if err == nil || !strings.HasPrefix(stdout, want) || stdout != stderr || !strings.Contains(stdout, "no response in time") {
+			if err == nil || !strings.HasPrefix(stdout, want) || stdout != stderr ||
+				!strings.Contains(stdout, "no response in time") {
 				t.Errorf("%s hangs: %v\nstdout %sstderr %s", service, err, stdout, stderr)
 			}
 		})
@@ -46,7 +47,9 @@ func TestHangingServers(t *testing.T) {
 		}
 		all.Go(func() {
 			stdout, stderr, err := j.get(defaultHost)
-			if err == nil || stdout != stderr || stdout != "ecr-oidc: running get: timed out after 28s; to see why: docker-credential-ecr-oidc doctor "+defaultHost+"\n" {
+			if err == nil || stdout != stderr ||
+				stdout != "ecr-oidc: running get: timed out after 28s; "+
+					"to see why: docker-credential-ecr-oidc doctor "+defaultHost+"\n" {
 				t.Errorf("a pipe hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
 			}
 		})
@@ -56,13 +59,19 @@ func TestHangingServers(t *testing.T) {
 		bin := filepath.Join(j.dir, "bin")
 		file := filepath.Join(j.dir, "ecr-oidc.yaml")
 		script := "#!/bin/sh\necho $$ >" + j.dir + "/pid\nexec sleep 300\n"
-		if err := errors.Join(os.Mkdir(bin, 0o755), os.WriteFile(filepath.Join(bin, "docker-credential-slow"), []byte(script), 0o755), os.WriteFile(file, []byte("creds_store: slow\n"), 0o600)); err != nil {
+		err := errors.Join(
+			os.Mkdir(bin, 0o755),
+			os.WriteFile(filepath.Join(bin, "docker-credential-slow"), []byte(script), 0o755),
+			os.WriteFile(file, []byte("creds_store: slow\n"), 0o600),
+		)
+		if err != nil {
 			t.Fatal(err)
 		}
 		j.env["PATH"], j.env["ECR_OIDC_CONFIG"] = bin+":"+j.env["PATH"], file
 		all.Go(func() {
 			stdout, stderr, err := j.get("docker.io")
-			if err == nil || stdout != stderr || !strings.HasPrefix(stdout, "ecr-oidc: calling creds_store slow: ") {
+			if err == nil || stdout != stderr ||
+				!strings.HasPrefix(stdout, "ecr-oidc: calling creds_store slow: ") {
 				t.Errorf("creds_store hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
 			}
 			pid, err := os.ReadFile(filepath.Join(j.dir, "pid"))

@@ -26,23 +26,23 @@ func TestInstallLater(t *testing.T) {
 		t.Run("on PATH", func(t *testing.T) {
 			i := newInstallation(t, shell, box)
 			i.env["PATH"] += ":" + i.dir
-			if _, stderr := i.good(args...); strings.Contains(stderr, "PATH") {
-				t.Errorf("it says %s", stderr)
+			if _, stderr := i.mustInstall(args...); strings.Contains(stderr, "PATH") {
+				t.Errorf("stderr: %s", stderr)
 			}
 			other := filepath.Join(i.home, "other")
-			_, stderr := i.good(append(args, "--dir", other)...)
+			_, stderr := i.mustInstall(append(args, "--dir", other)...)
 			contains(t, "stderr", stderr, other+" is not on PATH")
 			i.env["PATH"] += ":" + other
-			_, stderr = i.good(append(args, "--dir", other)...)
+			_, stderr = i.mustInstall(append(args, "--dir", other)...)
 			contains(t, "stderr", stderr, "PATH has "+i.dir+"/"+program+" before "+other+"/"+program)
 		})
 		t.Run("GitHub Actions", func(t *testing.T) {
 			i := newInstallation(t, shell, box)
 			i.env["GITHUB_ACTIONS"], i.env["GITHUB_PATH"] = "true", filepath.Join(i.home, "path")
-			stdout, stderr := i.good(args...)
+			stdout, stderr := i.mustInstall(args...)
 			contains(t, "stdout", stdout, i.dir+" is on PATH in later steps of this job\n")
 			if got := read(i.env["GITHUB_PATH"]); got != i.dir+"\n" || strings.Contains(stderr, "PATH") {
-				t.Errorf("GITHUB_PATH has %q; it says %s", got, stderr)
+				t.Errorf("GITHUB_PATH has %q; stderr: %s", got, stderr)
 			}
 		})
 		t.Run("relative", func(t *testing.T) {
@@ -58,11 +58,11 @@ func TestInstallLater(t *testing.T) {
 				t.Fatalf("%v\n%s", err, stderr)
 			}
 			i.dir = filepath.Join(i.home, "sub/bin")
-			i.installed([]byte(scriptBinary))
+			i.requireInstalled([]byte(scriptBinary))
 			contains(t, "stderr", stderr.String(), "/sub/bin is not on PATH")
 		})
 		t.Run("help", func(t *testing.T) {
-			stdout, _ := newInstallation(t, shell, box).good("--help")
+			stdout, _ := newInstallation(t, shell, box).mustInstall("--help")
 			contains(t, "stdout", stdout, "--version VERSION", "--dir DIR", "--mirror URL", "--sudo")
 		})
 	})
@@ -78,7 +78,8 @@ func TestInstallDirInjection(t *testing.T) {
 		script := installScript(t)
 		const (
 			control   = "the path of the directory contains a control character; specify another with --dir"
-			separator = "the directory is .*; its path must not contain a quote or a colon; specify another with --dir"
+			separator = "the directory is .*; its path must not contain a quote or a colon; " +
+				"specify another with --dir"
 		)
 		for _, tt := range []struct{ name, cwd, dir, want string }{
 			{"a quote in --dir", "", "it's/bin", separator},
@@ -92,7 +93,7 @@ func TestInstallDirInjection(t *testing.T) {
 			{"a carriage return in --dir", "", "bin\r/evil", control},
 			{"an escape sequence in the working directory", "x\x1b[2J", "bin", control},
 			{"an option as --dir", "", "-p", ""},
-			{"what a shell expands between double quotes", "$(mkdir evil)`mkdir evil`", "bin", ""},
+			{"a command substitution", "$(mkdir evil)`mkdir evil`", "bin", ""},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				for _, ci := range []string{"GITHUB_PATH", "BASH_ENV", ""} {
@@ -113,7 +114,9 @@ func TestInstallDirInjection(t *testing.T) {
 					if ci != "" {
 						i.env[ci] = file
 					}
-					cmd, stdout, stderr := i.command("--version", released, "--mirror", s.URL, "--dir", tt.dir)
+					cmd, stdout, stderr := i.command(
+						"--version", released, "--mirror", s.URL, "--dir", tt.dir,
+					)
 					cmd.Dir = cwd
 					err := cmd.Run()
 					written, _ := os.ReadFile(file)
@@ -127,14 +130,14 @@ func TestInstallDirInjection(t *testing.T) {
 					if err != nil {
 						t.Fatalf("%v\n%s", err, stderr)
 					}
-					i.installed([]byte(scriptBinary))
+					i.requireInstalled([]byte(scriptBinary))
 					code := string(written)
 					if ci == "GITHUB_PATH" {
 						if code != i.dir+"\n" {
 							t.Errorf("GITHUB_PATH has %q, want %q", code, i.dir+"\n")
 						}
 						continue
-					} else if ci == "" { // what a person is told to type
+					} else if ci == "" { // the command in the message
 						_, code, _ = strings.Cut(stderr.String(), "; add it: ")
 					}
 					code += "\ncommand -v " + program
@@ -145,7 +148,7 @@ func TestInstallDirInjection(t *testing.T) {
 						t.Errorf("%s: %v %s", code, err, out)
 					}
 					if evil, _ := filepath.Glob(filepath.Join(i.home, "evil*")); len(evil) > 0 {
-						t.Errorf("%s ran what the directory is called", code)
+						t.Errorf("%s executed a part of the directory name", code)
 					}
 				}
 			})
@@ -153,8 +156,8 @@ func TestInstallDirInjection(t *testing.T) {
 	})
 }
 
-// TestInstallCutOff checks that a script that is truncated at any point does nothing.
-func TestInstallCutOff(t *testing.T) {
+// TestInstallTruncated checks that a script that is truncated at any point does nothing.
+func TestInstallTruncated(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../install.sh")
 	if err != nil {
@@ -182,16 +185,16 @@ func TestInstallCutOff(t *testing.T) {
 		}
 		for _, at := range cuts {
 			pipe(text[:at])
-			if asked := s.requests(); len(asked) > 0 {
-				t.Fatalf("cut off after %d bytes, at %q, it asked for %q", at, text[max(0, at-20):at], asked)
+			if requests := s.requests(); len(requests) > 0 {
+				t.Fatalf("truncated after %d bytes, at %q: requests %q", at, text[max(0, at-20):at], requests)
 			}
 		}
 		if entries, err := os.ReadDir(i.home); err != nil || len(entries) != 1 {
-			t.Errorf("cut off, it made %v, %v", entries, err)
+			t.Errorf("the truncated script created %v, %v", entries, err)
 		}
 		if err := pipe(text); err != nil {
-			t.Errorf("whole: %v", err)
+			t.Errorf("complete script: %v", err)
 		}
-		i.installed([]byte(scriptBinary))
+		i.requireInstalled([]byte(scriptBinary))
 	})
 }

@@ -34,7 +34,7 @@ import (
 
 const released = "0.1.0"
 
-// archiveName is the archive of a version for a system, as goreleaser names it.
+// archiveName returns the name of the archive of a version for a system, as goreleaser names it.
 func archiveName(version, system, arch string) string {
 	name := program + "_" + version + "_" + system + "_" + arch
 	if system == "windows" {
@@ -43,15 +43,19 @@ func archiveName(version, system, arch string) string {
 	return name + ".tar.gz"
 }
 
-var ourArchive = archiveName(released, runtime.GOOS, runtime.GOARCH)
+var hostArchive = archiveName(released, runtime.GOOS, runtime.GOARCH)
 
-// archived packs a binary as a release does: at the root, beside other files.
-func archived(name string, binary []byte) []byte {
+// packArchive returns an archive with a binary and other files at its root, as in a release.
+func packArchive(name string, binary []byte) []byte {
 	files := []struct {
 		name string
 		body []byte
 		mode int64
-	}{{"LICENSE", []byte("a license\n"), 0o644}, {"README.md", []byte("a readme\n"), 0o644}, {exe(program), binary, 0o755}}
+	}{
+		{"LICENSE", []byte("a license\n"), 0o644},
+		{"README.md", []byte("a readme\n"), 0o644},
+		{exe(program), binary, 0o755},
+	}
 	var out bytes.Buffer
 	if strings.HasSuffix(name, ".zip") {
 		z := zip.NewWriter(&out)
@@ -71,7 +75,13 @@ func archived(name string, binary []byte) []byte {
 	}
 	w := tar.NewWriter(z)
 	for _, f := range files {
-		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.body)), Format: tar.FormatPAX}); err != nil {
+		err := w.WriteHeader(&tar.Header{
+			Name:   f.name,
+			Mode:   f.mode,
+			Size:   int64(len(f.body)),
+			Format: tar.FormatPAX,
+		})
+		if err != nil {
 			panic(err)
 		}
 		w.Write(f.body)
@@ -81,11 +91,11 @@ func archived(name string, binary []byte) []byte {
 	return out.Bytes()
 }
 
-// A release is its folder's files by name. Tests break it as they need.
+// A release contains the files of a release by name. Tests damage it.
 type release map[string][]byte
 
-// sum writes checksums.txt for what is in the release now.
-func (r release) sum() release {
+// addChecksums adds checksums.txt for the files that are in the release now.
+func (r release) addChecksums() release {
 	var out bytes.Buffer
 	for _, name := range slices.Sorted(maps.Keys(r)) {
 		if name != "checksums.txt" && name != "checksums.txt.sigstore.json" {
@@ -96,36 +106,39 @@ func (r release) sum() release {
 	return r
 }
 
-// scriptBinary stands for the binary where a test is not about it: it says a version, and so much for being quick.
+// scriptBinary replaces the binary in tests that do not need the real one. It prints a version.
 const scriptBinary = "#!/bin/sh\necho " + program + " " + released + " \"$@\"\n"
 
-// newRelease is a release for this system, whose binary is a script.
+// newRelease returns a release for this system, whose binary is scriptBinary.
 func newRelease(t *testing.T) release {
-	r := release{ourArchive: archived(ourArchive, []byte(scriptBinary)), "checksums.txt.sigstore.json": []byte("{}\n")}
+	r := release{
+		hostArchive:                   packArchive(hostArchive, []byte(scriptBinary)),
+		"checksums.txt.sigstore.json": []byte("{}\n"),
+	}
 	r[archiveName(released, "plan9", "mips")] = []byte("another system's")
-	return r.sum()
+	return r.addChecksums()
 }
 
-// realArchive packs the binary under test, once: that takes a while.
+// realArchive packs the binary under test once, because packing is slow.
 var realArchive = sync.OnceValues(func() (archive, binary []byte) {
 	binary, err := os.ReadFile(helperPath())
 	if err != nil {
 		panic(err)
 	}
-	return slices.Clip(archived(ourArchive, binary)), binary
+	return slices.Clip(packArchive(hostArchive, binary)), binary
 })
 
 // realRelease returns a release with the binary under test, and that binary.
 func realRelease() (release, []byte) {
 	archive, binary := realArchive()
-	return release{ourArchive: archive}.sum(), binary
+	return release{hostArchive: archive}.addChecksums(), binary
 }
 
-// shelf serves releases as a mirror does, /vVERSION/FILE, and remembers what it was asked for.
+// shelf is a mirror: a server of releases at /vVERSION/FILE, which records the paths of the requests.
 type shelf struct {
 	*httptest.Server
 	mu    sync.Mutex
-	asked []string
+	paths []string
 }
 
 func newShelf(t *testing.T, r release) *shelf {
@@ -133,7 +146,7 @@ func newShelf(t *testing.T, r release) *shelf {
 	s := &shelf{}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 		s.mu.Lock()
-		s.asked = append(s.asked, req.URL.Path)
+		s.paths = append(s.paths, req.URL.Path)
 		s.mu.Unlock()
 		serveRelease(rw, req, r, "/v"+released+"/")
 	}))
@@ -154,11 +167,12 @@ func serveRelease(rw http.ResponseWriter, req *http.Request, r release, prefix s
 func (s *shelf) requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.asked)
+	return slices.Clone(s.paths)
 }
 
-// gitHubSite is github.com as far as an installer sees it, behind a proxy that leads every host to it: releases/latest
-// redirects to a tag, and a download to another host. It returns what a client has to have in its environment.
+// gitHubSite starts a server with the releases of github.com, and a proxy that connects every host to
+// it. releases/latest redirects to a tag, and a download to another host. gitHubSite returns the
+// environment with which a client uses the proxy and trusts the server.
 func gitHubSite(t *testing.T, r release) map[string]string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -166,8 +180,17 @@ func gitHubSite(t *testing.T, r release) map[string]string {
 		t.Fatal(err)
 	}
 	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"github.com", "release-assets.githubusercontent.com"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "test CA"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		DNSNames: []string{
+			"github.com",
+			"release-assets.githubusercontent.com",
+		},
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
 	if err != nil {
@@ -183,12 +206,18 @@ func gitHubSite(t *testing.T, r release) map[string]string {
 		case req.URL.Path == repository+"tag/v"+released:
 			io.WriteString(rw, "<html>")
 		case path.Dir(req.URL.Path) == repository+"download/v"+released:
-			http.Redirect(rw, req, "https://release-assets.githubusercontent.com/assets/"+path.Base(req.URL.Path), http.StatusFound)
+			http.Redirect(
+				rw,
+				req,
+				"https://release-assets.githubusercontent.com/assets/"+path.Base(req.URL.Path),
+				http.StatusFound,
+			)
 		default:
 			http.NotFound(rw, req)
 		}
 	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // a client that does not trust it is a case under test
+	// Tests also use clients that do not trust the certificate.
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -218,7 +247,10 @@ func gitHubSite(t *testing.T, r release) map[string]string {
 	t.Cleanup(proxy.Close)
 	dir := t.TempDir()
 	ca, wgetrc := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "wgetrc")
-	for name, text := range map[string]string{ca: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), wgetrc: "ca_certificate = " + ca + "\n"} {
+	for name, text := range map[string]string{
+		ca:     string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		wgetrc: "ca_certificate = " + ca + "\n",
+	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -10,14 +10,19 @@ import (
 	"testing"
 )
 
-// shells are those that install.sh and the orb's scripts are written for. sh is run by itself where it is none of the
-// others.
+// shells are the shells that install.sh and the scripts of the orb support. sh is tested only if it is
+// none of the others.
 var shells = []struct {
 	name string
 	argv []string
-}{{"dash", []string{"dash"}}, {"ash", []string{"busybox", "sh"}}, {"bash", []string{"bash"}}, {"sh", []string{"sh"}}}
+}{
+	{"dash", []string{"dash"}},
+	{"ash", []string{"busybox", "sh"}},
+	{"bash", []string{"bash"}},
+	{"sh", []string{"sh"}},
+}
 
-// inShells runs a test in each shell that is here.
+// inShells runs a test in each shell that is installed.
 func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("%s: for Linux and macOS", t.Name())
@@ -46,10 +51,13 @@ func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
 	}
 }
 
-// needed is what install.sh runs besides what downloads and what sums.
-var needed = []string{"uname", "mktemp", "mkdir", "rm", "cp", "mv", "chmod", "tar", "gzip", "sed", "grep", "cut", "tr", "head", "tail", "sh"}
+// requiredTools are the programs that install.sh runs besides those that download and compute checksums.
+var requiredTools = []string{
+	"uname", "mktemp", "mkdir", "rm", "cp", "mv", "chmod", "tar",
+	"gzip", "sed", "grep", "cut", "tr", "head", "tail", "sh",
+}
 
-// sums is the program that install.sh takes for checksums here.
+// sums is the program with which install.sh computes checksums on this machine.
 var sums = func() string {
 	for _, name := range []string{"sha256sum", "shasum"} {
 		if _, err := exec.LookPath(name); err == nil {
@@ -59,11 +67,11 @@ var sums = func() string {
 	return "openssl"
 }()
 
-// toolbox makes a folder for PATH that has these programs alone.
+// toolbox returns a directory for PATH that contains only requiredTools and these programs.
 func toolbox(t *testing.T, names ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range slices.Concat(needed, names) {
+	for _, name := range slices.Concat(requiredTools, names) {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Skipf("%s is not on PATH", name)
@@ -75,7 +83,7 @@ func toolbox(t *testing.T, names ...string) string {
 	return dir
 }
 
-// busybox makes a folder for PATH as images of Alpine have it: BusyBox's applets, and nothing else.
+// busybox returns a directory for PATH that contains only the applets of BusyBox, as on Alpine.
 func busybox(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("busybox")
@@ -95,10 +103,10 @@ func busybox(t *testing.T) string {
 	return dir
 }
 
-// stub puts a program of ours into a folder of PATH.
+// stub writes a shell script into a directory of PATH.
 func stub(t *testing.T, dir, name, script string) {
 	t.Helper()
-	os.Remove(filepath.Join(dir, name)) // a link, perhaps
+	os.Remove(filepath.Join(dir, name)) // may be a symlink of toolbox
 	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}

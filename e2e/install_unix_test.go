@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// asNobody gives a machine to a user that may write into nothing but its home: permissions do not hold root back.
-func asNobody(t *testing.T, i *installation, box string) {
+// asUnprivilegedUser runs the installation as a user that can write only to its home directory, because
+// permissions do not restrict root. It does nothing unless the tests run as root.
+func asUnprivilegedUser(t *testing.T, i *installation, box string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		return
@@ -28,7 +29,7 @@ func asNobody(t *testing.T, i *installation, box string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.script = filepath.Join(i.home, "install.sh") // nobody may not look into a checkout of root's
+	i.script = filepath.Join(i.home, "install.sh") // the user cannot read a checkout in root's home
 	if err := os.WriteFile(i.script, script, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -57,11 +58,17 @@ func TestInstallNotWritable(t *testing.T) {
 		if err := os.Mkdir(i.dir, 0o555); err != nil {
 			t.Fatal(err)
 		}
-		asNobody(t, i, box)
-		i.bad("the directory "+i.dir+" is not writable; specify another with --dir, or use --sudo", "--dir", i.dir, "--version", released, "--mirror", s.URL)
-		i.bad("cannot create the directory "+i.dir+"/below; specify another with --dir, or use --sudo", "--dir", i.dir+"/below", "--version", released, "--mirror", s.URL)
-		if asked := s.requests(); len(asked) > 0 {
-			t.Errorf("it downloaded %q first", asked)
+		asUnprivilegedUser(t, i, box)
+		i.mustFail(
+			"the directory "+i.dir+" is not writable; specify another with --dir, or use --sudo",
+			"--dir", i.dir, "--version", released, "--mirror", s.URL,
+		)
+		i.mustFail(
+			"cannot create the directory "+i.dir+"/below; specify another with --dir, or use --sudo",
+			"--dir", i.dir+"/below", "--version", released, "--mirror", s.URL,
+		)
+		if requests := s.requests(); len(requests) > 0 {
+			t.Errorf("requests %q, want none", requests)
 		}
 	})
 }
@@ -75,9 +82,10 @@ func TestInstallSudo(t *testing.T) {
 		stub(t, box, "sudo", `echo "$1" >>"$HOME/sudo"
 exec "$@"`)
 		i := newInstallation(t, shell, box)
-		i.good("--sudo", "--version", released, "--mirror", newShelf(t, newRelease(t)).URL)
-		i.installed([]byte(scriptBinary))
-		if b, err := os.ReadFile(filepath.Join(i.home, "sudo")); err != nil || string(b) != "mkdir\nmktemp\ncp\nchmod\nmv\n" {
+		i.mustInstall("--sudo", "--version", released, "--mirror", newShelf(t, newRelease(t)).URL)
+		i.requireInstalled([]byte(scriptBinary))
+		b, err := os.ReadFile(filepath.Join(i.home, "sudo"))
+		if err != nil || string(b) != "mkdir\nmktemp\ncp\nchmod\nmv\n" {
 			t.Errorf("sudo ran %q, %v", b, err)
 		}
 	})
@@ -88,17 +96,17 @@ func TestInstallInterrupted(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
 		r := newRelease(t)
-		arrived, over := make(chan struct{}), make(chan struct{})
+		arrived, done := make(chan struct{}), make(chan struct{})
 		server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 			if filepath.Ext(req.URL.Path) == ".gz" {
 				close(arrived)
-				<-over
+				<-done
 				return
 			}
 			serveRelease(rw, req, r, "/v"+released+"/")
 		}))
 		t.Cleanup(server.Close)
-		defer close(over)
+		defer close(done)
 		i := newInstallation(t, shell, toolbox(t, "curl", sums))
 		cmd, _, stderr := i.command("--version", released, "--mirror", server.URL)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -108,15 +116,15 @@ func TestInstallInterrupted(t *testing.T) {
 		select {
 		case <-arrived:
 		case <-time.After(time.Minute):
-			t.Errorf("it never asked: %s", stderr)
+			t.Errorf("no request: %s", stderr)
 		}
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) // the whole group, as a terminal's ^C
 		if err := cmd.Wait(); err == nil {
-			t.Error("it went well")
+			t.Error("install.sh succeeded")
 		}
-		i.clean()
+		i.requireNoLeftovers()
 		if _, err := os.Stat(filepath.Join(i.dir, program)); err == nil {
-			t.Error("it installed something")
+			t.Error("the interrupted installation left a binary")
 		}
 	})
 }

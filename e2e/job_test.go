@@ -42,9 +42,17 @@ func newJobIn(t *testing.T, o emulator.Options) *job {
 		t.Fatal(err)
 	}
 	maps.Copy(j.env, map[string]string{
-		"PATH": binDir() + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": filepath.Join(dir, "home"), "SystemRoot": os.Getenv("SystemRoot"),
-		"RUNNER_TEMP": filepath.Join(dir, "runner"), "ECR_OIDC_ROLE": emulator.CIRole, "GOCOVERDIR": os.Getenv("GOCOVERDIR"), "TMPDIR": filepath.Join(dir, "tmp"),
-		"AWS_CA_BUNDLE": ca, "AWS_ENDPOINT_URL_STS": w.URL("sts"), "AWS_ENDPOINT_URL_ECR": w.URL("ecr"), "AWS_ENDPOINT_URL_ECR_PUBLIC": w.URL("ecr-public"),
+		"PATH":                        binDir() + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"HOME":                        filepath.Join(dir, "home"),
+		"SystemRoot":                  os.Getenv("SystemRoot"),
+		"RUNNER_TEMP":                 filepath.Join(dir, "runner"),
+		"ECR_OIDC_ROLE":               emulator.CIRole,
+		"GOCOVERDIR":                  os.Getenv("GOCOVERDIR"),
+		"TMPDIR":                      filepath.Join(dir, "tmp"),
+		"AWS_CA_BUNDLE":               ca,
+		"AWS_ENDPOINT_URL_STS":        w.URL("sts"),
+		"AWS_ENDPOINT_URL_ECR":        w.URL("ecr"),
+		"AWS_ENDPOINT_URL_ECR_PUBLIC": w.URL("ecr-public"),
 	})
 	for _, d := range []string{"home", "runner", "tmp"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {

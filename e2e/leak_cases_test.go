@@ -1,16 +1,13 @@
 package e2e
 
 import (
-	"crypto/sha1"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"path/filepath"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
@@ -56,7 +53,8 @@ func leakCases() map[string]leakCase {
 			j.fail(defaultHost, "get")
 			j.succeed(defaultHost, "erase")
 			j.succeed(defaultHost, "get")
-			if logs, _ := filepath.Glob(filepath.Join(j.env["RUNNER_TEMP"], "ecr-oidc-debug*.log")); len(logs) != 1 {
+			logs, _ := filepath.Glob(filepath.Join(j.env["RUNNER_TEMP"], "ecr-oidc-debug*.log"))
+			if len(logs) != 1 {
 				j.t.Errorf("log files: %q", logs)
 			}
 		}},
@@ -80,7 +78,8 @@ func leakCases() map[string]leakCase {
 		}},
 		"ECR quotes the signed request": {arrange: func(j *leakJob) {
 			j.addFault("ecr", emulator.Fault{Status: 403, Code: "InvalidSignatureException",
-				Message: "The Canonical String for this request should have been 'POST\n/\n\nx-amz-security-token:" + j.session.SessionToken + "'"})
+				Message: "The Canonical String for this request should have been 'POST\n/\n\n" +
+					"x-amz-security-token:" + j.session.SessionToken + "'"})
 		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"access key": {arrange: func(j *leakJob) {
 			j.env["ECR_OIDC_ROLE"], j.env["AWS_ACCESS_KEY_ID"] = "", "AKIAIOSFODNN7EXAMPLE"
@@ -116,7 +115,11 @@ func leakCases() map[string]leakCase {
 				j.fail(defaultHost, "get")
 			}},
 		"store": {act: func(j *leakJob) {
-			login := fmt.Sprintf(`{"ServerURL":"https://%s","Username":"AWS","Secret":"%s"}`, defaultHost, markedLogin)
+			login := fmt.Sprintf(
+				`{"ServerURL":"https://%s","Username":"AWS","Secret":"%s"}`,
+				defaultHost,
+				markedLogin,
+			)
 			j.succeed(login, "store")
 			j.succeed(defaultHost, "get")
 			j.succeed(defaultHost, "erase")
@@ -149,7 +152,8 @@ func leakCases() map[string]leakCase {
 			j.requireCalled("docker-credential-other")
 		}},
 		"configure": {arrange: func(j *leakJob) {
-			j.write("docker/config.json", `{"auths": {"`+defaultHost+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:"+markedLogin))+`"}}}`, 0o600)
+			auth := base64.StdEncoding.EncodeToString([]byte("AWS:" + markedLogin))
+			j.write("docker/config.json", `{"auths": {"`+defaultHost+`": {"auth": "`+auth+`"}}}`, 0o600)
 			j.allowed[markedLogin] = filepath.Join(j.dir, "docker", "config.json") // and its backups
 		}, act: func(j *leakJob) {
 			j.succeed("", "configure", "--dry-run", defaultHost)
@@ -176,12 +180,19 @@ func leakCases() map[string]leakCase {
 		"circleci command fails": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Circle(emulator.CircleJob{}))
 			j.env["ECR_OIDC_AUDIENCE"] = "another"
-			j.addProgram("circleci", "echo '"+j.server.CircleToken(emulator.CircleJob{})+"'; echo \"no $CIRCLE_OIDC_TOKEN_V2\" >&2; exit 1")
+			j.addProgram(
+				"circleci",
+				"echo '"+j.server.CircleToken(emulator.CircleJob{})+
+					"'; echo \"no $CIRCLE_OIDC_TOKEN_V2\" >&2; exit 1",
+			)
 		}, act: func(j *leakJob) {
 			j.fail(defaultHost, "get")
 			j.requireCalled("circleci")
 		}},
-		"GitLab": {arrange: func(j *leakJob) { j.onCI(j.server.GitLab(emulator.GitLabJob{})); j.echo("ecr", 400) },
+		"GitLab": {arrange: func(j *leakJob) {
+			j.onCI(j.server.GitLab(emulator.GitLabJob{}))
+			j.echo("ecr", 400)
+		},
 			act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"Buildkite": {arrange: func(j *leakJob) {
 			j.onCI(j.server.Buildkite(emulator.BuildkiteJob{}))
@@ -216,8 +227,16 @@ func leakCases() map[string]leakCase {
 		"credential_process": {arrange: func(j *leakJob) {
 			j.offCI()
 			j.addSecret("marked+key/of=the-process")
-			j.addProgram("give-keys", `echo '{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "marked+key/of=the-process"}'`)
-			j.env["AWS_CONFIG_FILE"] = j.write("aws-config", "[default]\ncredential_process = give-keys\n", 0o600)
+			j.addProgram(
+				"give-keys",
+				`echo '{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", `+
+					`"SecretAccessKey": "marked+key/of=the-process"}'`,
+			)
+			j.env["AWS_CONFIG_FILE"] = j.write(
+				"aws-config",
+				"[default]\ncredential_process = give-keys\n",
+				0o600,
+			)
 			j.addFault("ecr", emulator.Fault{Code: "ValidationException",
 				Message: "marked+key/of=the-process", Times: 1})
 		}, act: func(j *leakJob) {
@@ -229,8 +248,16 @@ func leakCases() map[string]leakCase {
 		"credential_process fails": {arrange: func(j *leakJob) {
 			j.offCI()
 			j.addSecret("marked+key/of=the-process")
-			j.addProgram("give-keys", `printf '{"Version": 1, "SecretAccessKey": "marked+key/of=the-process", '; exit 3`)
-			j.env["AWS_CONFIG_FILE"] = j.write("aws-config", "[default]\ncredential_process = give-keys\n[profile cut]\ncredential_process = give-keys; true\n", 0o600)
+			j.addProgram(
+				"give-keys",
+				`printf '{"Version": 1, "SecretAccessKey": "marked+key/of=the-process", '; exit 3`,
+			)
+			j.env["AWS_CONFIG_FILE"] = j.write(
+				"aws-config",
+				"[default]\ncredential_process = give-keys\n[profile cut]\n"+
+					"credential_process = give-keys; true\n",
+				0o600,
+			)
 		}, act: func(j *leakJob) {
 			j.fail(defaultHost, "get")
 			j.env["AWS_PROFILE"] = "cut"
@@ -252,7 +279,8 @@ func leakCases() map[string]leakCase {
 		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"token URL with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
-			j.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
+			j.env["ACTIONS_ID_TOKEN_REQUEST_URL"] =
+				"https://user:marked-password@127.0.0.1:1/x?marked-password"
 		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		"endpoint with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
@@ -261,7 +289,8 @@ func leakCases() map[string]leakCase {
 		"proxy with a password": {arrange: func(j *leakJob) {
 			j.addSecret("marked-password")
 			j.env["HTTPS_PROXY"] = "http://user:marked-password@127.0.0.1:1"
-			maps.Copy(j.env, j.server.GitHubRealHost(emulator.GitHubJob{})) // a proxy is not used for loopback
+			// a proxy is not used for loopback
+			maps.Copy(j.env, j.server.GitHubRealHost(emulator.GitHubJob{}))
 		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
 		// The cases of doctor alone: what a report could quote.
 		"CircleCI, expired": {arrange: func(j *leakJob) {
@@ -293,108 +322,5 @@ func leakCases() map[string]leakCase {
 			j.env["ECR_OIDC_ROLE"] = j.server.CircleToken(emulator.CircleJob{})
 			j.addSecret(j.env["ECR_OIDC_ROLE"])
 		}, act: func(j *leakJob) { j.fail(defaultHost, "get") }},
-	}
-}
-
-// leakFaults runs every fault that does not hang, at each of the three services.
-func leakFaults(t *testing.T) {
-	t.Parallel()
-	var all sync.WaitGroup
-	slots := make(chan struct{}, 10)
-	for _, c := range faultCases() {
-		for _, at := range []struct{ service, want string }{{"oidc", c.oidc}, {"sts", c.sts}, {"ecr", c.ecr}} {
-			if at.want == "" || c.slow {
-				continue
-			}
-			j := newLeakJob(t)
-			r := &faultRun{faultCase: c, service: at.service, persistent: true, job: j.job}
-			t.Cleanup(r.start())
-			if r.endpoint == nil {
-				f, received := r.serviceFault(), j.received(at.service)
-				f.Body = []byte(strings.ReplaceAll(string(f.Body), halfSecret, received))
-				f.Message = received + f.Message
-				if strings.HasPrefix(f.Code, "one") { // hostileText
-					f.Code = received + f.Code
-				}
-				j.addFault(at.service, f)
-			}
-			j.respond()
-			all.Go(func() {
-				slots <- struct{}{}
-				defer func() { <-slots }()
-				j.fail(defaultHost, "get")
-				j.search()
-			})
-		}
-	}
-	all.Wait()
-}
-
-// dockerAuths returns a Docker configuration with a login for defaultHost.
-func dockerAuths(password string) string {
-	auth := base64.StdEncoding.EncodeToString([]byte("AWS:" + password))
-	return `{"auths": {"` + defaultHost + `": {"auth": "` + auth + `"}}}`
-}
-
-// offCI removes the variables of the CI.
-func (j *leakJob) offCI() {
-	for name := range j.env {
-		if name == "CI" || name == "ECR_OIDC_ROLE" || strings.HasPrefix(name, "GITHUB_") ||
-			strings.HasPrefix(name, "ACTIONS_") || strings.HasPrefix(name, "RUNNER_") {
-			delete(j.env, name)
-		}
-	}
-	j.env["AWS_SECRET_ACCESS_KEY"], j.env["AWS_SESSION_TOKEN"] = "", ""
-}
-
-// onCI replaces the variables of the CI.
-func (j *leakJob) onCI(env map[string]string) {
-	j.offCI()
-	maps.Copy(j.env, env)
-	j.env["ECR_OIDC_ROLE"] = emulator.CIRole
-}
-
-// refresh gets a password, makes a change, and repeats get until it makes a call.
-func (j *leakJob) refresh(change func()) {
-	j.t.Helper()
-	j.succeed(defaultHost, "get")
-	change()
-	for start, before := time.Now(), len(j.server.Calls()); len(j.server.Calls()) == before; j.try(defaultHost, "get") {
-		if time.Since(start) > time.Minute {
-			j.t.Fatal("no further call to AWS")
-		}
-	}
-}
-
-// sso writes the files of "aws sso login", with an access token that expires after life and can be renewed.
-func (j *leakJob) sso(life time.Duration) {
-	j.t.Helper()
-	j.offCI()
-	const access, refresh, client = "marked+access/token=of-sso", "marked+refresh/token=of-sso", "marked+client/secret=of-sso"
-	sum := sha1.Sum([]byte("acme"))
-	token, err := json.Marshal(map[string]string{
-		"accessToken": access, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
-		"region": "eu-west-2", "startUrl": "https://acme.awsapps.com/start",
-		"clientId": "client-id", "clientSecret": client,
-		"registrationExpiresAt": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339), "refreshToken": refresh,
-	})
-	j.must(err)
-	j.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", string(token), 0o600)
-	j.env["AWS_CONFIG_FILE"] = j.write("aws-config", `[default]
-sso_session = acme
-sso_account_id = `+emulator.Account+`
-sso_role_name = Developer
-[sso-session acme]
-sso_region = eu-west-2
-sso_start_url = https://acme.awsapps.com/start
-`, 0o600)
-	j.env["USERPROFILE"] = j.env["HOME"]
-	j.env["AWS_ENDPOINT_URL_SSO"], j.env["AWS_ENDPOINT_URL_SSO_OIDC"] = j.server.URL("sso"), j.server.URL("sso-oidc")
-	j.server.AddRole(emulator.Role{ARN: developer, Pull: []string{"app*"}})
-	j.server.AddSSOAssignment(access, emulator.Account, "Developer", developer)
-	j.server.AddSSORefreshToken(refresh, access)
-	for _, secret := range []string{access, refresh, client} {
-		j.addSecret(secret)
-		j.allowed[secret] = filepath.Join(j.env["HOME"], ".aws", "sso", "cache")
 	}
 }

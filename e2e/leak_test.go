@@ -304,7 +304,13 @@ func (j *leakJob) search() {
 			}
 			for _, form := range encodings(secret) {
 				if i := strings.Index(text, form); i >= 0 {
-					j.t.Errorf("%s contains %.12s..., as %.12s...:\n%.300s", where, secret, form, text[max(0, i-100):])
+					j.t.Errorf(
+						"%s contains %.12s..., as %.12s...:\n%.300s",
+						where,
+						secret,
+						form,
+						text[max(0, i-100):],
+					)
 					seen[where+secret] = true
 					break
 				}

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// documents are the pages that people read: README, SECURITY and CONTRIBUTING, docs, and the examples' own.
+// documents returns the paths of README, SECURITY, CONTRIBUTING, and the pages of docs and examples.
 func documents(t *testing.T) []string {
 	t.Helper()
 	pages := []string{"../README.md", "../SECURITY.md", "../CONTRIBUTING.md"}
@@ -34,7 +34,7 @@ func documents(t *testing.T) []string {
 	return pages
 }
 
-// page returns a text file with newlines alone.
+// page returns the content of a text file, without carriage returns.
 func page(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -53,7 +53,7 @@ var (
 	notSlug = regexp.MustCompile(`[^\p{L}\p{N}\p{M}_ -]`)
 )
 
-// anchors are the fragments by which GitHub reaches a page's headings.
+// anchors returns the fragments that GitHub assigns to the headings of a page.
 func anchors(text string) map[string]bool {
 	found := map[string]bool{}
 	for _, m := range heading.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
@@ -63,8 +63,8 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
-// brokenLinks returns the links of a page that lead to no file of this repository, or to no heading in one. Those that lead
-// out of it are not followed.
+// brokenLinks returns the links of a page to files or headings that this repository does not have. It
+// ignores links to other sites.
 func brokenLinks(t *testing.T, path string) (broken []string) {
 	t.Helper()
 	text := span.ReplaceAllString(fenced.ReplaceAllString(page(t, path), ""), "")
@@ -94,7 +94,7 @@ func brokenLinks(t *testing.T, path string) (broken []string) {
 func TestLinks(t *testing.T) {
 	for _, path := range documents(t) {
 		for _, link := range brokenLinks(t, path) {
-			t.Errorf("%s: %s leads nowhere", path, link)
+			t.Errorf("%s: the target of the link %s does not exist", path, link)
 		}
 	}
 }
@@ -103,7 +103,9 @@ func TestLinks(t *testing.T) {
 func TestBrokenLinks(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"a.md": "# A, `b`: c's [d](b.md)\n[1](b.md) [2](b.md#two-words) [3](#a-b-cs-d) [4](https://example.com/x#y)\n`[5](x)`\n```\n[6](x)\n# No\n```\n" +
+		"a.md": "# A, `b`: c's [d](b.md)\n" +
+			"[1](b.md) [2](b.md#two-words) [3](#a-b-cs-d) [4](https://example.com/x#y)\n`[5](x)`\n```\n" +
+			"[6](x)\n# No\n```\n" +
 			"[7](c.md) [8](b.md#one) [9](#no)\n[x]: d.md\n",
 		"b.md": "Text\n\n## Two words\n",
 	} {
@@ -111,7 +113,8 @@ func TestBrokenLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := strings.Join(brokenLinks(t, filepath.Join(dir, "a.md")), " "), "c.md b.md#one #no d.md"; got != want {
+	got, want := strings.Join(brokenLinks(t, filepath.Join(dir, "a.md")), " "), "c.md b.md#one #no d.md"
+	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -119,14 +122,27 @@ func TestBrokenLinks(t *testing.T) {
 // TestVersion checks that all places that name a version of a release name the default version of
 // the action.
 func TestVersion(t *testing.T) {
-	m := regexp.MustCompile(`(?m)^  version:\n(?:    .*\n)*?    default: (\S+)$`).FindStringSubmatch(page(t, "../action.yml"))
+	m := regexp.MustCompile(`(?m)^  version:\n(?:    .*\n)*?    default: (\S+)$`).FindStringSubmatch(
+		page(t, "../action.yml"),
+	)
 	if m == nil {
 		t.Fatal("action.yml names no default version")
 	}
-	ours := m[1]
+	version := m[1]
 	// Each way in which a page or a configuration names a release of this program.
-	names := regexp.MustCompile(`(?:\bV=|\$v = '|\bversion: ?["']?|\bdefault: |--version[ =]|docker-credential-ecr-oidc_|docker-credential-ecr-oidc:|docker-credential-ecr-oidc@v|ECR_OIDC_VERSION[:=] ?|such as .|/v|"version" \| .)(\d+\.\d+\.\d+)\b`)
-	files := []string{"../README.md", "../docs/install.md", "../docs/orb.md", "../docs/action.md", "../orb/src/commands/install.yml", "../orb/src/jobs/push.yml"}
+	names := regexp.MustCompile(
+		`(?:\bV=|\$v = '|\bversion: ?["']?|\bdefault: |--version[ =]|` +
+			`docker-credential-ecr-oidc_|docker-credential-ecr-oidc:|docker-credential-ecr-oidc@v|` +
+			`ECR_OIDC_VERSION[:=] ?|such as .|/v|"version" \| .)(\d+\.\d+\.\d+)\b`,
+	)
+	files := []string{
+		"../README.md",
+		"../docs/install.md",
+		"../docs/orb.md",
+		"../docs/action.md",
+		"../orb/src/commands/install.yml",
+		"../orb/src/jobs/push.yml",
+	}
 	examples, err := filepath.Glob("../orb/src/examples/*.yml")
 	if err != nil || len(examples) == 0 {
 		t.Fatal(examples, err)
@@ -141,14 +157,17 @@ func TestVersion(t *testing.T) {
 			t.Errorf("%s names no version", path)
 		}
 		for _, m := range found {
-			if m[1] != ours {
-				t.Errorf("%s: %s, and the action installs %s", path, m[0], ours)
+			if m[1] != version {
+				t.Errorf("%s: %s, and the action installs %s", path, m[0], version)
 			}
 		}
 	}
+	parameter := regexp.MustCompile(
+		`(?m)^  version:\n    type: string\n    default: ` + regexp.QuoteMeta(version) + `$`,
+	)
 	for _, part := range []string{"commands/install.yml", "jobs/push.yml"} {
-		if !regexp.MustCompile(`(?m)^  version:\n    type: string\n    default: ` + regexp.QuoteMeta(ours) + `$`).MatchString(page(t, "../orb/src/"+part)) {
-			t.Errorf("orb/src/%s has another default than the action's, %s", part, ours)
+		if !parameter.MatchString(page(t, "../orb/src/"+part)) {
+			t.Errorf("the default of orb/src/%s is not that of the action, %s", part, version)
 		}
 	}
 }

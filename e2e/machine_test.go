@@ -58,7 +58,7 @@ func instanceMetadata(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("CONTAINER", s.URL+"/container")
 }
 
-// developer is Jane's role after "aws login" or "aws sso login". It can assume deployer.
+// developer is the role of both kinds of login, and deployer a role that developer may assume.
 const (
 	developer = "arn:aws:iam::" + emulator.Account + ":role/aws-reserved/sso.amazonaws.com/Developer"
 	deployer  = "arn:aws:iam::" + emulator.Account + ":role/deployer"

@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 		"get":    func() { runHelper("get") },
 		"erase":  func() { runHelper("erase") },
 		"store":  func() { runHelper("store") },
-		"docker": standIn, // for the commands of examples/
+		"docker": emulateDocker, // for the commands of examples/
 	})
 }
 
@@ -89,7 +89,7 @@ func runHelper(command string) {
 	}
 }
 
-// slow skips a test under -short. reason says what takes the time.
+// slow skips a test under -short. reason is why the test is slow.
 func slow(t *testing.T, reason string) {
 	t.Helper()
 	if testing.Short() {

@@ -23,7 +23,13 @@ func TestPathOfAGet(t *testing.T) {
 		t.Skip("the table is of Linux, where other files of the same packages are built")
 	}
 	dir := t.TempDir()
-	binary, err := build.Helper(t.Context(), dir, "-cover", "-covermode=set", "-coverpkg=./cmd/...,./internal/...")
+	binary, err := build.Helper(
+		t.Context(),
+		dir,
+		"-cover",
+		"-covermode=set",
+		"-coverpkg=./cmd/...,./internal/...",
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +55,8 @@ func TestPathOfAGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	var listed, listedCached []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `((?:cmd|internal)/[^`]*\\.go)` \\|(.*)\\| (yes|) *\\|$").FindAllStringSubmatch(string(text), -1) {
+	rows := regexp.MustCompile("(?m)^\\| `((?:cmd|internal)/[^`]*\\.go)` \\|(.*)\\| (yes|) *\\|$")
+	for _, row := range rows.FindAllStringSubmatch(string(text), -1) {
 		listed = append(listed, row[1])
 		if row[3] == "yes" {
 			listedCached = append(listedCached, row[1])
@@ -58,10 +65,18 @@ func TestPathOfAGet(t *testing.T) {
 	slices.Sort(listed)
 	slices.Sort(listedCached)
 	if !slices.Equal(listed, first) {
-		t.Errorf("the table in CONTRIBUTING.md has\n%s\nand a get executes\n%s", strings.Join(listed, "\n"), strings.Join(first, "\n"))
+		t.Errorf(
+			"the table in CONTRIBUTING.md has\n%s\nand a get executes\n%s",
+			strings.Join(listed, "\n"),
+			strings.Join(first, "\n"),
+		)
 	}
 	if !slices.Equal(listedCached, cached) {
-		t.Errorf("the table in CONTRIBUTING.md marks as executed by a cached get\n%s\nand one executes\n%s", strings.Join(listedCached, "\n"), strings.Join(cached, "\n"))
+		t.Errorf(
+			"the table in CONTRIBUTING.md marks as executed by a cached get\n%s\nand one executes\n%s",
+			strings.Join(listedCached, "\n"),
+			strings.Join(cached, "\n"),
+		)
 	}
 }
 
@@ -69,7 +84,8 @@ func TestPathOfAGet(t *testing.T) {
 func covered(t *testing.T, dir string) (files []string, statements, all int) {
 	t.Helper()
 	profile := filepath.Join(dir, "profile.txt")
-	if out, err := exec.Command("go", "tool", "covdata", "textfmt", "-i="+dir, "-o="+profile).CombinedOutput(); err != nil {
+	cmd := exec.Command("go", "tool", "covdata", "textfmt", "-i="+dir, "-o="+profile)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go tool covdata: %v\n%s", err, out)
 	}
 	text, err := os.ReadFile(profile)

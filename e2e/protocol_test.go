@@ -9,10 +9,10 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 )
 
-// TestDockersClient runs the program with the client of docker-credential-helpers, which Docker
+// TestDockerClient runs the program with the client of docker-credential-helpers, which Docker
 // uses: get, store, list, erase and get again. The client recognizes the response for another host
 // as "not found".
-func TestDockersClient(t *testing.T) {
+func TestDockerClient(t *testing.T) {
 	j := newJob(t)
 	helper := func(args ...string) client.Program {
 		cmd, _, stderr := j.command(args[0], "")
@@ -29,10 +29,10 @@ func TestDockersClient(t *testing.T) {
 	if err != nil || first.Username != "AWS" || first.Secret == "" || first.ServerURL != server {
 		t.Fatalf("get: %v, %v", first, err)
 	}
-	if err := client.Store(helper, first); err != nil { // as "docker login" does with what it got
-		t.Errorf("store of our own password: %v", err)
+	if err := client.Store(helper, first); err != nil { // as "docker login" does
+		t.Errorf("store of the password that get returned: %v", err)
 	}
-	other := &credentials.Credentials{ServerURL: server, Username: "AWS", Secret: "somebody-elses-login"}
+	other := &credentials.Credentials{ServerURL: server, Username: "AWS", Secret: "another-login"}
 	if err := client.Store(helper, other); err != nil {
 		t.Errorf("store: %v", err)
 	}
@@ -45,17 +45,19 @@ func TestDockersClient(t *testing.T) {
 	if err := client.Erase(helper, server); err != nil {
 		t.Errorf("erase: %v", err)
 	}
-	if got, err := client.Get(helper, server); err != nil || got.Secret == other.Secret || got.Secret == first.Secret {
+	if got, err := client.Get(helper, server); err != nil ||
+		got.Secret == other.Secret || got.Secret == first.Secret {
 		t.Errorf("get after erase: %v, %v, want a new password", got, err)
 	}
 	if n := j.server.Count("ecr"); n != 2 {
-		t.Errorf("asked ECR %d times, want 2", n)
+		t.Errorf("%d calls to ECR, want 2", n)
 	}
-	if _, err := client.Get(helper, "https://index.docker.io/v1/"); !credentials.IsErrCredentialsNotFound(err) {
-		t.Errorf("get for a foreign host: %v, want the protocol's not-found", err)
+	const dockerHub = "https://index.docker.io/v1/"
+	if _, err := client.Get(helper, dockerHub); !credentials.IsErrCredentialsNotFound(err) {
+		t.Errorf("get for another registry: %v, want the \"not found\" of the protocol", err)
 	}
-	if err := client.Erase(helper, "https://index.docker.io/v1/"); err != nil {
-		t.Errorf("erase of a foreign host: %v", err)
+	if err := client.Erase(helper, dockerHub); err != nil {
+		t.Errorf("erase for another registry: %v", err)
 	}
 }
 
@@ -79,10 +81,16 @@ func TestExitCodes(t *testing.T) {
 	} {
 		cmd, _, _ := j.command(tt.verb, tt.stdin)
 		if cmd.Run(); cmd.ProcessState.ExitCode() != tt.want {
-			t.Errorf("%q with %q: exit code %d, want %d", tt.verb, tt.stdin, cmd.ProcessState.ExitCode(), tt.want)
+			t.Errorf(
+				"%q with %q: exit code %d, want %d",
+				tt.verb,
+				tt.stdin,
+				cmd.ProcessState.ExitCode(),
+				tt.want,
+			)
 		}
 	}
 	if n := j.server.Count("oidc"); n != 1 {
-		t.Errorf("asked GitHub %d times, want once, for the one get of an ECR host", n)
+		t.Errorf("%d calls to GitHub, want 1, for the only get of an ECR host", n)
 	}
 }

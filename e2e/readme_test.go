@@ -40,14 +40,14 @@ func TestReadme(t *testing.T) {
 		j.env[name] = value
 	}
 	if out, _, err := j.get(defaultHost); err != nil {
-		t.Errorf("README's trust policy does not let the job in: %s", out)
+		t.Errorf("the trust policy in README does not admit the job: %s", out)
 	}
 }
 
 // TestReadmeVariables checks that README names every ECR_OIDC variable that internal/config,
 // internal/token or the command reads, and no other.
 func TestReadmeVariables(t *testing.T) {
-	ours := regexp.MustCompile(`\bECR_OIDC_[A-Z_]*[A-Z]\b`)
+	variables := regexp.MustCompile(`\bECR_OIDC_[A-Z_]*[A-Z]\b`)
 	read := func(names ...string) map[string]bool {
 		found := map[string]bool{}
 		for _, name := range names {
@@ -55,7 +55,7 @@ func TestReadmeVariables(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, v := range ours.FindAllString(string(b), -1) {
+			for _, v := range variables.FindAllString(string(b), -1) {
 				found[v] = true
 			}
 		}
@@ -63,12 +63,21 @@ func TestReadmeVariables(t *testing.T) {
 	}
 	documented := read("../README.md")
 	var sources []string
-	for _, dir := range []string{"internal/config", "internal/token", "internal/cli", "internal/doctor", "internal/debuglog", "cmd/*"} {
+	for _, dir := range []string{
+		"internal/config",
+		"internal/token",
+		"internal/cli",
+		"internal/doctor",
+		"internal/debuglog",
+		"cmd/*",
+	} {
 		files, err := filepath.Glob("../" + dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %d files, %v", dir, len(files), err)
 		}
-		sources = append(sources, slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, "_test.go") })...)
+		sources = append(sources, slices.DeleteFunc(files, func(f string) bool {
+			return strings.HasSuffix(f, "_test.go")
+		})...)
 	}
 	used := read(sources...)
 	for v := range used {
@@ -78,7 +87,7 @@ func TestReadmeVariables(t *testing.T) {
 	}
 	for v := range documented {
 		if !used[v] {
-			t.Errorf("README names %s, which nothing reads", v)
+			t.Errorf("README names %s, which is not read", v)
 		}
 	}
 }
@@ -96,7 +105,8 @@ func TestReadmeDoctor(t *testing.T) {
 	}
 	for _, f := range archive.Files {
 		if f.Name == "stdout" {
-			if out := string(f.Data); len(out) < 100 || !strings.Contains(strings.ReplaceAll(string(readme), "\r\n", "\n"), out) {
+			out := string(f.Data)
+			if len(out) < 100 || !strings.Contains(strings.ReplaceAll(string(readme), "\r\n", "\n"), out) {
 				t.Errorf("README does not show this:\n%s", out)
 			}
 			return

@@ -20,26 +20,89 @@ func TestRefresh(t *testing.T) {
 		refused string     // or this error
 		service string     // receives the first call
 	}{
-		{"no fault", func(*job) {}, true, "", "ecr"},
-		{"STS fails", func(j *job) { j.server.AddFault("sts", emulator.Fault{Status: 500}) }, false, "", "sts"},
-		{"STS hangs", func(j *job) { j.server.AddFault("sts", emulator.Fault{Hang: true}) }, false, "", "sts"},
-		{"ECR fails", func(j *job) { j.server.AddFault("ecr", emulator.Fault{Status: 503}) }, false, "", "ecr"},
-		{"GitHub fails", func(j *job) { j.server.AddFault("oidc", emulator.Fault{Status: 503}) }, false, "", "oidc"},
-		{"the job gets no token", func(j *job) { j.server.AddFault("oidc", emulator.Fault{Status: 401}) }, false, "", "oidc"},
-		{"the token has expired", func(j *job) { j.server.AddFault("sts", emulator.Fault{Code: "ExpiredTokenException"}) }, false, "", "sts"},
-		{"AWS cannot fetch the keys of the issuer", func(j *job) {
-			j.server.AddFault("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"})
-		}, false, "", "sts"},
-		{"the trust policy was changed", func(j *job) {
-			j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "AccessDenied"})
-		}, false, "AccessDenied", "sts"},
-		{"the role lost its permission for ECR", func(j *job) {
-			j.server.AddFault("ecr", emulator.Fault{Code: "AccessDeniedException"})
-		}, false, "AccessDeniedException", "ecr"},
-		{"the provider was deleted", func(j *job) {
-			j.server.AddFault("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account"})
-		}, false, "InvalidIdentityToken", "sts"},
-		{"the issuer rejects the claim", func(j *job) { j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "IDPRejectedClaim"}) }, false, "IDPRejectedClaim", "sts"},
+		{
+			name:    "no fault",
+			arrange: func(*job) {},
+			renewed: true,
+			service: "ecr",
+		},
+		{
+			name:    "STS fails",
+			arrange: func(j *job) { j.server.AddFault("sts", emulator.Fault{Status: 500}) },
+			service: "sts",
+		},
+		{
+			name:    "STS hangs",
+			arrange: func(j *job) { j.server.AddFault("sts", emulator.Fault{Hang: true}) },
+			service: "sts",
+		},
+		{
+			name:    "ECR fails",
+			arrange: func(j *job) { j.server.AddFault("ecr", emulator.Fault{Status: 503}) },
+			service: "ecr",
+		},
+		{
+			name:    "GitHub fails",
+			arrange: func(j *job) { j.server.AddFault("oidc", emulator.Fault{Status: 503}) },
+			service: "oidc",
+		},
+		{
+			name:    "the job gets no token",
+			arrange: func(j *job) { j.server.AddFault("oidc", emulator.Fault{Status: 401}) },
+			service: "oidc",
+		},
+		{
+			name: "the token has expired",
+			arrange: func(j *job) {
+				j.server.AddFault("sts", emulator.Fault{Code: "ExpiredTokenException"})
+			},
+			service: "sts",
+		},
+		{
+			name: "AWS cannot fetch the keys of the issuer",
+			arrange: func(j *job) {
+				j.server.AddFault("sts", emulator.Fault{
+					Code:    "InvalidIdentityToken",
+					Message: "Couldn't retrieve verification key from your identity provider",
+				})
+			},
+			service: "sts",
+		},
+		{
+			name: "the trust policy was changed",
+			arrange: func(j *job) {
+				j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "AccessDenied"})
+			},
+			refused: "AccessDenied",
+			service: "sts",
+		},
+		{
+			name: "the role lost its permission for ECR",
+			arrange: func(j *job) {
+				j.server.AddFault("ecr", emulator.Fault{Code: "AccessDeniedException"})
+			},
+			refused: "AccessDeniedException",
+			service: "ecr",
+		},
+		{
+			name: "the provider was deleted",
+			arrange: func(j *job) {
+				j.server.AddFault("sts", emulator.Fault{
+					Code:    "InvalidIdentityToken",
+					Message: "No OpenIDConnect provider found in your account",
+				})
+			},
+			refused: "InvalidIdentityToken",
+			service: "sts",
+		},
+		{
+			name: "the issuer rejects the claim",
+			arrange: func(j *job) {
+				j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "IDPRejectedClaim"})
+			},
+			refused: "IDPRejectedClaim",
+			service: "sts",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -65,7 +128,8 @@ func TestRefresh(t *testing.T) {
 			again := get()
 			switch {
 			case tt.refused != "":
-				if last.err == nil || !strings.Contains(last.stdout, tt.refused) || last.stdout != last.stderr || again.stdout != last.stdout {
+				if last.err == nil || !strings.Contains(last.stdout, tt.refused) ||
+					last.stdout != last.stderr || again.stdout != last.stdout {
 					t.Errorf("%v: %s%s", last.err, last.stdout, last.stderr)
 				}
 				j.server.ClearFaults()

@@ -17,23 +17,23 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// circleConfig is as much of a CircleCI configuration as the examples use.
+// circleConfig is the part of a CircleCI configuration that the examples use.
 type circleConfig struct {
 	Orbs      map[string]string
 	Jobs      map[string]circleSteps
 	Workflows map[string]struct{ Jobs []any }
 }
 
-// circleSteps are a job's, or an orb's command's.
+// circleSteps is a job, or a command of an orb.
 type circleSteps struct {
 	Parameters  map[string]struct{ Default any }
 	Environment map[string]string
 	Steps       []any
 }
 
-const ourOrb = "ecr-oidc"
+const orbName = "ecr-oidc"
 
-// packedOrb returns our orb as orb/pack prints it.
+// packedOrb returns the orb that orb/pack prints.
 var packedOrb = sync.OnceValues(func() ([]byte, error) {
 	if err := build.Track("orb", "install.sh"); err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ var packedOrb = sync.OnceValues(func() ([]byte, error) {
 	return pack.Output()
 })
 
-// orbPart reads a command or a job of our orb from the packed orb.
+// orbPart returns a command or a job of the packed orb.
 func orbPart(t *testing.T, kind, name string) circleSteps {
 	t.Helper()
 	text, err := packedOrb()
@@ -61,14 +61,16 @@ func orbPart(t *testing.T, kind, name string) circleSteps {
 	return part
 }
 
-// circleci runs the one job of a configuration's one workflow: its own steps, and those of our orb from the packed orb.
-// Only install is left out: what it would install is the binary under test, which is on PATH. What comes before the job
-// changes its machine.
-func (e *example) circleci(file string, job map[string]string, before ...func(*exampleJob)) (*exampleJob, error) {
+// circleci runs the only job of the only workflow of a configuration, with the steps of the packed orb.
+// It skips the install command, because the binary under test is on PATH. It calls the functions in
+// before with the job before the first step.
+func (e *example) circleci(
+	file string, job map[string]string, before ...func(*exampleJob),
+) (*exampleJob, error) {
 	e.t.Helper()
 	var c circleConfig
 	loadYAML(e.t, filepath.Join(e.dir, file), &c)
-	if c.Orbs[ourOrb] != "ecr-oidc/ecr-oidc@0.1" || len(c.Workflows) != 1 {
+	if c.Orbs[orbName] != "ecr-oidc/ecr-oidc@0.1" || len(c.Workflows) != 1 {
 		e.t.Fatalf("%s: orbs %q, %d workflows", file, c.Orbs, len(c.Workflows))
 	}
 	r := e.job(job)
@@ -76,9 +78,9 @@ func (e *example) circleci(file string, job map[string]string, before ...func(*e
 	if err := os.WriteFile(r.env["BASH_ENV"], nil, 0o600); err != nil {
 		e.t.Fatal(err)
 	}
-	for name, value := range e.settings { // the project's variables
+	for name, value := range e.settings { // the variables of the project
 		if name, ok := strings.CutPrefix(name, "variable "); ok {
-			if _, given := job[name]; !given {
+			if _, arguments := job[name]; !arguments {
 				r.env[name] = value
 			}
 		}
@@ -87,10 +89,10 @@ func (e *example) circleci(file string, job map[string]string, before ...func(*e
 		if len(w.Jobs) != 1 {
 			e.t.Fatalf("%s: %d jobs in the workflow", file, len(w.Jobs))
 		}
-		name, given := oneStep(e.t, w.Jobs[0])
-		part, ours := c.Jobs[name], false
-		if fromOrb, ok := strings.CutPrefix(name, ourOrb+"/"); ok {
-			part, ours = orbPart(e.t, "jobs", fromOrb), true
+		name, arguments := oneStep(e.t, w.Jobs[0])
+		part, inOrb := c.Jobs[name], false
+		if fromOrb, ok := strings.CutPrefix(name, orbName+"/"); ok {
+			part, inOrb = orbPart(e.t, "jobs", fromOrb), true
 		}
 		if part.Steps == nil {
 			e.t.Fatalf("%s: there is no job %s", file, name)
@@ -99,14 +101,14 @@ func (e *example) circleci(file string, job map[string]string, before ...func(*e
 		for _, change := range before {
 			change(r)
 		}
-		delete(given, "filters")
-		return r, r.circleSteps(part.Steps, part.with(e.t, name, given), ours)
+		delete(arguments, "filters")
+		return r, r.circleSteps(part.Steps, part.with(e.t, name, arguments), inOrb)
 	}
 	return nil, nil
 }
 
-// oneStep takes a step apart, or a job in a workflow: a name, or a name with what it is given.
-func oneStep(t *testing.T, step any) (name string, given map[string]any) {
+// oneStep returns the name and the arguments of a step, or of a job in a workflow.
+func oneStep(t *testing.T, step any) (name string, arguments map[string]any) {
 	t.Helper()
 	switch s := step.(type) {
 	case string:
@@ -121,18 +123,18 @@ func oneStep(t *testing.T, step any) (name string, given map[string]any) {
 			}
 		}
 	}
-	t.Fatalf("this is no step: %v", step)
+	t.Fatalf("invalid step: %v", step)
 	return "", nil
 }
 
-// with returns the parameters' values: those given, and the others' defaults.
-func (p circleSteps) with(t *testing.T, name string, given map[string]any) map[string]any {
+// with returns the values of the parameters: the arguments, and defaults for the others.
+func (p circleSteps) with(t *testing.T, name string, arguments map[string]any) map[string]any {
 	t.Helper()
 	values := map[string]any{}
 	for parameter, declared := range p.Parameters {
 		values[parameter] = declared.Default
 	}
-	for parameter, value := range given {
+	for parameter, value := range arguments {
 		if _, ok := p.Parameters[parameter]; !ok {
 			t.Fatalf("%s has no parameter %s", name, parameter)
 		}
@@ -143,7 +145,8 @@ func (p circleSteps) with(t *testing.T, name string, given map[string]any) map[s
 
 var circleParameter = regexp.MustCompile(`<< *parameters\.(\w+) *>>`)
 
-// filled puts the parameters' values into a text. A text that is a parameter and nothing else has its type.
+// filled replaces the parameters in a text with their values. For a text that is only a parameter, it
+// returns the value with its type.
 func filled(t *testing.T, text any, values map[string]any) any {
 	t.Helper()
 	s, ok := text.(string)
@@ -163,12 +166,13 @@ func filled(t *testing.T, text any, values map[string]any) any {
 	return circleParameter.ReplaceAllStringFunc(s, func(m string) string { return fmt.Sprint(value(m)) })
 }
 
-func (r *exampleJob) circleSteps(steps []any, values map[string]any, ours bool) error {
+func (r *exampleJob) circleSteps(steps []any, values map[string]any, inOrb bool) error {
 	r.t.Helper()
 	for _, step := range steps {
-		name, given := oneStep(r.t, step)
-		if ours && (name == "install" || name == "configure") { // the orb's own names need no prefix inside it
-			name = ourOrb + "/" + name
+		name, arguments := oneStep(r.t, step)
+		// Inside the orb, its commands have no prefix.
+		if inOrb && (name == "install" || name == "configure") {
+			name = orbName + "/" + name
 		}
 		var err error
 		switch {
@@ -176,28 +180,28 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, ours bool) 
 			err = r.checkout()
 		case name == "setup_remote_docker":
 		case name == "when":
-			if holds(r.t, given["condition"], values) {
-				err = r.circleSteps(given["steps"].([]any), values, ours)
+			if holds(r.t, arguments["condition"], values) {
+				err = r.circleSteps(arguments["steps"].([]any), values, inOrb)
 			}
 		case name == "run":
 			env := map[string]string{}
-			if all, ok := given["environment"].(map[string]any); ok {
+			if all, ok := arguments["environment"].(map[string]any); ok {
 				for variable, value := range all {
 					env[variable] = fmt.Sprint(filled(r.t, value, values))
 				}
 			}
-			err = r.shell(env, given["command"].(string))
-		case strings.HasPrefix(name, ourOrb+"/"):
-			part := orbPart(r.t, "commands", strings.TrimPrefix(name, ourOrb+"/"))
-			for parameter, value := range given {
-				given[parameter] = filled(r.t, value, values)
+			err = r.shell(env, arguments["command"].(string))
+		case strings.HasPrefix(name, orbName+"/"):
+			part := orbPart(r.t, "commands", strings.TrimPrefix(name, orbName+"/"))
+			for parameter, value := range arguments {
+				arguments[parameter] = filled(r.t, value, values)
 			}
-			inner := part.with(r.t, name, given)
-			if name != ourOrb+"/install" {
+			inner := part.with(r.t, name, arguments)
+			if name != orbName+"/install" {
 				err = r.circleSteps(part.Steps, inner, true)
 			}
 		default:
-			r.t.Fatalf("these tests do not know the step %s", name)
+			r.t.Fatalf("the tests do not support the step %s", name)
 		}
 		if err != nil {
 			return err
@@ -206,7 +210,7 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, ours bool) 
 	return nil
 }
 
-// holds evaluates a condition of "when".
+// holds returns the result of a condition of "when".
 func holds(t *testing.T, condition any, values map[string]any) bool {
 	t.Helper()
 	if m, ok := condition.(map[string]any); ok {
@@ -221,7 +225,7 @@ func holds(t *testing.T, condition any, values map[string]any) bool {
 		if c, ok := m["not"]; ok {
 			return !holds(t, c, values)
 		}
-		t.Fatalf("these tests do not know the condition %v", m)
+		t.Fatalf("the tests do not support the condition %v", m)
 	}
 	switch v := filled(t, condition, values).(type) {
 	case bool:
@@ -232,25 +236,29 @@ func holds(t *testing.T, condition any, values map[string]any) bool {
 	return false
 }
 
-// command puts a "circleci" on the job's PATH that mints tokens, as CircleCI's own does in a job, and notes what it was
-// asked.
-func (r *exampleJob) command(job emulator.CircleJob) {
+// addCircleciCommand adds a program "circleci" to PATH that prints a token, as the one of CircleCI does
+// in a job, and records its arguments.
+func (r *exampleJob) addCircleciCommand(job emulator.CircleJob) {
 	r.t.Helper()
 	bin := filepath.Join(r.home, "bin")
-	note := filepath.Join(bin, "asked")
+	calls := filepath.Join(bin, "calls")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		r.t.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>'%s'\nprintf '%%s\\n' '%s'\n", note, r.server.CircleToken(job))
+	script := fmt.Sprintf(
+		"#!/bin/sh\necho \"$@\" >>'%s'\nprintf '%%s\\n' '%s'\n",
+		calls,
+		r.server.CircleToken(job),
+	)
 	if err := os.WriteFile(filepath.Join(bin, "circleci"), []byte(script), 0o755); err != nil {
 		r.t.Fatal(err)
 	}
 	r.env["PATH"] = bin + string(os.PathListSeparator) + r.env["PATH"]
 }
 
-// asked is what the job's circleci command was asked, "" for nothing.
-func (r *exampleJob) asked() string {
-	b, err := os.ReadFile(filepath.Join(r.home, "bin", "asked"))
+// circleciCalls returns the arguments of the calls of the circleci command; "" if there were none.
+func (r *exampleJob) circleciCalls() string {
+	b, err := os.ReadFile(filepath.Join(r.home, "bin", "calls"))
 	if err != nil {
 		return ""
 	}

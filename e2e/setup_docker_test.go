@@ -27,10 +27,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-// standIn is as much of Docker's command line as the examples use, made of the library behind crane: like Docker it reads
-// config.json and asks the helper that it names, by host. There is no daemon. What was built is remembered by its name, and
-// an image has the same digest whenever it is made of the same Dockerfile. Docker and BuildKit themselves are e2e/clients's.
-func standIn() {
+// emulateDocker implements the part of Docker's command line that the examples use, with the library of
+// crane. Like Docker, it reads config.json and runs the credential helper of the host. There is no
+// daemon. A build records the Dockerfile under the name of the image, and the digest of an image depends
+// only on its Dockerfile and platform. The tests in e2e/clients run Docker and BuildKit.
+func emulateDocker() {
 	if err := dockerCommand(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -52,7 +53,7 @@ func dockerCommand(args []string) error {
 	case "pull":
 		return dockerPull(args[1])
 	}
-	return fmt.Errorf("docker: the stand-in has no %q", args[0])
+	return fmt.Errorf("docker: the emulation does not support %q", args[0])
 }
 
 func dockerBuild(args []string) error {
@@ -79,23 +80,23 @@ func dockerBuild(args []string) error {
 			i = len(args)
 		default:
 			if strings.HasPrefix(arg, "-") {
-				return fmt.Errorf("docker build: the stand-in has no %s", arg)
+				return fmt.Errorf("docker build: the emulation does not support %s", arg)
 			}
 			contexts = append(contexts, arg)
 		}
 	}
 	if len(contexts) != 1 {
-		return fmt.Errorf("docker build: one context, not %q", contexts)
+		return fmt.Errorf("docker build: contexts %q, want one", contexts)
 	}
 	dockerfile, err := os.ReadFile(filepath.Join(contexts[0], "Dockerfile"))
 	if err != nil {
 		return err
 	}
 	for _, tag := range tags {
-		if err := os.MkdirAll(filepath.Dir(remembered(tag)), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(buildRecordPath(tag)), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(remembered(tag), remembrance(platform, dockerfile), 0o644); err != nil {
+		if err := os.WriteFile(buildRecordPath(tag), buildRecord(platform, dockerfile), 0o644); err != nil {
 			return err
 		}
 	}
@@ -110,24 +111,25 @@ func dockerBuild(args []string) error {
 	return nil
 }
 
-// remembered is the file that says what a name was built of: the platforms on its first line, then the Dockerfile.
-func remembered(tag string) string {
+// buildRecordPath returns the path of the record of a build: the platforms on the first line, then the
+// Dockerfile.
+func buildRecordPath(tag string) string {
 	return filepath.Join(os.Getenv("HOME"), ".built", hex.EncodeToString([]byte(tag)))
 }
 
-func remembrance(platforms string, dockerfile []byte) []byte {
+func buildRecord(platforms string, dockerfile []byte) []byte {
 	return append([]byte(platforms+"\n"), dockerfile...)
 }
 
 func dockerPush(tag string) error {
-	b, err := os.ReadFile(remembered(tag))
+	b, err := os.ReadFile(buildRecordPath(tag))
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("docker push: %s was not built", tag)
 	} else if err != nil {
 		return err
 	}
 	platforms, dockerfile, _ := bytes.Cut(b, []byte("\n"))
-	what, err := standInImage(string(platforms), dockerfile)
+	image, err := buildImage(string(platforms), dockerfile)
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func dockerPush(tag string) error {
 	if err != nil {
 		return err
 	}
-	digest, err := what.Digest()
+	digest, err := image.Digest()
 	if err != nil {
 		return err
 	}
@@ -147,35 +149,38 @@ func dockerPush(tag string) error {
 	if err != nil {
 		return err
 	}
-	if err := pusher.Push(context.Background(), ref.Context().Digest(digest.String()), what); err != nil {
+	if err := pusher.Push(context.Background(), ref.Context().Digest(digest.String()), image); err != nil {
 		return err
 	}
-	// Docker writes the tag without a look at what it is, and an immutable repository refuses that. Push would look first.
-	if err := pusher.Put(context.Background(), ref, what); err != nil {
+	// Docker writes the tag without reading it first, which an immutable repository refuses. Pusher.Push
+	// reads it first.
+	if err := pusher.Put(context.Background(), ref, image); err != nil {
 		return err
 	}
 	fmt.Printf("pushed %s %s\n", tag, digest)
 	return nil
 }
 
-// pushable is an image, or an index of some.
+// pushable is an image or an index.
 type pushable interface {
 	remote.Taggable
 	Digest() (v1.Hash, error)
 }
 
-// standInImage makes what a Dockerfile stands for: always the same of the same one, and of another platform another.
-func standInImage(platforms string, dockerfile []byte) (pushable, error) {
-	one := func(platform string) (v1.Image, error) {
-		sum := sha256.Sum256(remembrance(platform, dockerfile))
-		return random.Image(1<<10, 2, random.WithSource(rand.NewSource(int64(binary.BigEndian.Uint64(sum[:])))))
+// buildImage returns an image, or an index if there are platforms. The content depends only on the
+// Dockerfile and the platform.
+func buildImage(platforms string, dockerfile []byte) (pushable, error) {
+	build := func(platform string) (v1.Image, error) {
+		sum := sha256.Sum256(buildRecord(platform, dockerfile))
+		source := rand.NewSource(int64(binary.BigEndian.Uint64(sum[:])))
+		return random.Image(1<<10, 2, random.WithSource(source))
 	}
 	if platforms == "" {
-		return one("")
+		return build("")
 	}
 	var index v1.ImageIndex = empty.Index
 	for text := range strings.SplitSeq(platforms, ",") {
-		img, err := one(text)
+		img, err := build(text)
 		if err != nil {
 			return nil, err
 		}
@@ -192,12 +197,15 @@ func standInImage(platforms string, dockerfile []byte) (pushable, error) {
 		if img, err = mutate.ConfigFile(img, config); err != nil {
 			return nil, err
 		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}})
+		index = mutate.AppendManifests(
+			index,
+			mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}},
+		)
 	}
 	return index, nil
 }
 
-// dockerPull reads all of an image or an index, and checks each digest.
+// dockerPull reads an image or an index completely, and checks each digest.
 func dockerPull(tag string) error {
 	ref, err := name.ParseReference(tag, name.StrictValidation)
 	if err != nil {
@@ -240,7 +248,8 @@ func dockerPull(tag string) error {
 	return nil
 }
 
-// registryClient is what a client does by default, with the emulator's certificate; HTTPS_PROXY leads it there.
+// registryClient returns the default options of a client, with the certificate of the emulator, which
+// it reaches through HTTPS_PROXY.
 func registryClient() ([]remote.Option, error) {
 	pem, err := os.ReadFile(os.Getenv("AWS_CA_BUNDLE"))
 	if err != nil {
@@ -250,5 +259,8 @@ func registryClient() ([]remote.Option, error) {
 	pool.AppendCertsFromPEM(pem)
 	transport := remote.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool}
-	return []remote.Option{remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(transport)}, nil
+	return []remote.Option{
+		remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithTransport(transport),
+	}, nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// A job that calls the reusable workflow from a branch of its repository is refused, and doctor with the example's own
-// trust policies names the condition that fails, and why: nobody needs CloudTrail.
+// TestSetupReusableWorkflowDoctor checks a job that calls the reusable workflow at a branch and is
+// refused. doctor names the condition of the example's trust policy that fails, and the reason.
 func TestSetupReusableWorkflowDoctor(t *testing.T) {
 	t.Parallel()
 	for policy, job := range map[string]emulator.GitHubJob{
@@ -37,12 +37,14 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 				err := cmd.Run()
 				return stdout.String(), err
 			}
-			if out, err := doctor("main"); err != nil || !strings.Contains(out, "The trust policy admits this token.") {
+			if out, err := doctor("main"); err != nil ||
+				!strings.Contains(out, "The trust policy admits this token.") {
 				t.Errorf("from main: %v\n%s", err, out)
 			}
 			out, err := doctor("feature")
-			if err == nil || !strings.Contains(out, "AccessDenied") ||
-				!strings.Contains(out, `✗ the policy trusts this workflow at "refs/heads/main", but this job runs it at "refs/heads/feature"`) {
+			want := `✗ the policy trusts this workflow at "refs/heads/main", ` +
+				`but this job runs it at "refs/heads/feature"`
+			if err == nil || !strings.Contains(out, "AccessDenied") || !strings.Contains(out, want) {
 				t.Errorf("from a branch: %v\n%s", err, out)
 			}
 		})

@@ -13,7 +13,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// workflow is as much of a GitHub workflow as the examples use.
+// workflow is the part of a GitHub workflow that the examples use.
 type workflow struct {
 	On struct {
 		Call struct {
@@ -37,8 +37,8 @@ type workflowStep struct {
 	Env           map[string]string
 }
 
-// only returns the one job of a workflow.
-func (w workflow) only(t *testing.T) workflowJob {
+// onlyJob returns the only job of a workflow.
+func (w workflow) onlyJob(t *testing.T) workflowJob {
 	t.Helper()
 	if len(w.Jobs) != 1 {
 		t.Fatalf("%d jobs, want one", len(w.Jobs))
@@ -49,13 +49,13 @@ func (w workflow) only(t *testing.T) workflowJob {
 	return workflowJob{}
 }
 
-// github runs the one job of a workflow; a reusable workflow that it calls lies beside it. The error is that of the step
-// that failed.
+// github runs the only job of a workflow. A reusable workflow that it calls is in the same directory.
+// github returns the error of the step that failed.
 func (e *example) github(file string, j emulator.GitHubJob) (*exampleJob, error) {
 	e.t.Helper()
 	var w workflow
 	loadYAML(e.t, filepath.Join(e.dir, file), &w)
-	job := w.only(e.t)
+	job := w.onlyJob(e.t)
 	inputs := map[string]string{}
 	if job.Uses != "" {
 		called, ref, ok := strings.Cut(job.Uses, "@")
@@ -67,10 +67,10 @@ func (e *example) github(file string, j emulator.GitHubJob) (*exampleJob, error)
 		}
 		var reusable workflow
 		loadYAML(e.t, filepath.Join(e.dir, filepath.Base(called)), &reusable)
-		inner := reusable.only(e.t)
+		inner := reusable.onlyJob(e.t)
 		for permission, level := range inner.Permissions {
 			if job.Permissions[permission] != level {
-				e.t.Fatalf("the caller does not give %s: %s", permission, level)
+				e.t.Fatalf("the caller does not grant %s: %s", permission, level)
 			}
 		}
 		for name, in := range reusable.On.Call.Inputs {
@@ -94,7 +94,8 @@ var expression = regexp.MustCompile(`\$\{\{ *([^}]*?) *\}\}`)
 
 var choice = regexp.MustCompile(`^(\S+) == '([^']*)' && (\S+) \|\| (\S+)$`)
 
-// expand evaluates GitHub's expressions, as far as they are the name of a value, or one comparison that chooses of two.
+// expand evaluates the expressions of GitHub that are the name of a value, or a comparison that selects
+// one of two values.
 func (r *exampleJob) expand(text string, inputs, env map[string]string) string {
 	r.t.Helper()
 	value := func(name string) string {
@@ -116,7 +117,7 @@ func (r *exampleJob) expand(text string, inputs, env map[string]string) string {
 			value, ok = r.outputs[name]
 		}
 		if !ok {
-			r.t.Fatalf("nobody says what %s is; a secret or variable is in README's table", name)
+			r.t.Fatalf("%s has no value; secrets and variables are in the table of README", name)
 		}
 		return value
 	}
@@ -157,7 +158,7 @@ func (r *exampleJob) steps(steps []workflowStep, inputs map[string]string) error
 		case "ecr-oidc/docker-credential-ecr-oidc":
 			err = r.action(with)
 		default:
-			r.t.Fatalf("these tests do not know %s", s.Uses)
+			r.t.Fatalf("the tests do not support %s", s.Uses)
 		}
 		if err != nil {
 			return err
@@ -166,8 +167,8 @@ func (r *exampleJob) steps(steps []workflowStep, inputs map[string]string) error
 	return nil
 }
 
-// action does what our action does for the inputs that the examples use: a configuration of Docker for this job, in which
-// each registry has its helper and, where one is given, its role.
+// action emulates the action for the inputs that the examples use: it writes a Docker configuration for
+// this job, with the helper and, if there is one, the role of each registry.
 func (r *exampleJob) action(with map[string]string) error {
 	r.t.Helper()
 	var published struct{ Inputs map[string]any }
@@ -177,7 +178,7 @@ func (r *exampleJob) action(with map[string]string) error {
 			r.t.Fatalf("the action has no input %s", name)
 		}
 		if !slices.Contains([]string{"registries", "role-to-assume"}, name) {
-			r.t.Fatalf("these tests do not know the action's input %s", name)
+			r.t.Fatalf("the tests do not support the action's input %s", name)
 		}
 	}
 	r.env["DOCKER_CONFIG"] = filepath.Join(r.env["RUNNER_TEMP"], "docker")
@@ -200,18 +201,18 @@ func (r *exampleJob) action(with map[string]string) error {
 	return nil
 }
 
-// metadata is docker/metadata-action with the one rule that the examples have.
+// metadata emulates docker/metadata-action with the rule that the examples use.
 func (r *exampleJob) metadata(id string, with map[string]string) error {
 	r.t.Helper()
 	if with["tags"] != "type=sha,format=long" {
-		r.t.Fatalf("these tests do not know the tags %q", with["tags"])
+		r.t.Fatalf("the tests do not support the tags %q", with["tags"])
 	}
 	r.outputs["steps."+id+".outputs.tags"] = with["images"] + ":sha-" + r.env["GITHUB_SHA"]
 	r.outputs["steps."+id+".outputs.labels"] = "org.opencontainers.image.revision=" + r.env["GITHUB_SHA"]
 	return nil
 }
 
-// buildPush is docker/build-push-action: docker buildx build, in the job's environment.
+// buildPush emulates docker/build-push-action: docker buildx build, in the environment of the job.
 func (r *exampleJob) buildPush(env, with map[string]string) error {
 	args := []string{"buildx", "build"}
 	if with["platforms"] != "" {
@@ -226,12 +227,12 @@ func (r *exampleJob) buildPush(env, with map[string]string) error {
 	return r.exec(env, "docker", append(args, with["context"])...)
 }
 
-// stepEnv returns the variables that a step of an example's workflow has, by a text in its commands.
+// stepEnv returns the variables of the first step of a workflow that has a text in its commands or values.
 func (r *exampleJob) stepEnv(file, text string) map[string]string {
 	r.t.Helper()
 	var w workflow
 	loadYAML(r.t, filepath.Join(r.dir, file), &w)
-	for _, s := range w.only(r.t).Steps {
+	for _, s := range w.onlyJob(r.t).Steps {
 		env := map[string]string{}
 		for name, value := range s.Env {
 			env[name] = r.expand(value, nil, r.env)

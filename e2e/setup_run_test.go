@@ -19,9 +19,10 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// An example is one folder of examples/, run as it stands: the AWS commands of its README make the roles, with the
-// policies that lie beside it; the table of its README holds the CI's secrets and variables; and the steps of its jobs are
-// run one after the other, with the built binary, under the real host names of AWS and of the CI.
+// An example runs one directory of examples/ without changes. The AWS commands of its README create the
+// roles, with the policies in the directory. The table of its README contains the secrets and variables
+// of the CI. The steps of its jobs run with the built binary, and with the real host names of AWS and of
+// the CI.
 type example struct {
 	t        *testing.T
 	dir      string
@@ -36,24 +37,33 @@ const examples = "../examples"
 func newExample(t *testing.T, name string) *example {
 	t.Helper()
 	slow(t, "runs the commands of an example")
-	needBash(t)
+	requireBash(t)
 	w, err := emulator.Start(emulator.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	e := &example{t: t, dir: filepath.Join(examples, name), server: w, settings: map[string]string{}, roles: map[string]emulator.Role{}}
+	e := &example{
+		t:        t,
+		dir:      filepath.Join(examples, name),
+		server:   w,
+		settings: map[string]string{},
+		roles:    map[string]emulator.Role{},
+	}
 	e.readme = e.read("README.md")
-	for _, m := range regexp.MustCompile("(?m)^\\| (secret|variable) `(\\w+)` \\| `([^`]*)` \\|").FindAllStringSubmatch(e.readme, -1) {
+	rows := regexp.MustCompile("(?m)^\\| (secret|variable) `(\\w+)` \\| `([^`]*)` \\|")
+	for _, m := range rows.FindAllStringSubmatch(e.readme, -1) {
 		e.settings[m[1]+" "+m[2]] = m[3]
 	}
 	return e
 }
 
-func needBash(t *testing.T) {
+func requireBash(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil || runtime.GOOS == "windows" {
-		t.Skip("bash, in which the CIs of examples/ run their commands, is not installed here, or this is Windows")
+		t.Skip(
+			"the commands of examples/ require bash, which is not installed, or this is Windows",
+		)
 	}
 }
 
@@ -66,161 +76,7 @@ func (e *example) read(file string) string {
 	return string(b)
 }
 
-// --- AWS ----------------------------------------------------------------------------------------------------------------
-
-// trustAccount finds whose account a trust policy is for: the one whose provider or user it lets in.
-func trustAccount(t *testing.T, trust string) string {
-	t.Helper()
-	m := regexp.MustCompile(`arn:aws:iam::(\d{12}):(?:oidc-provider|user)/`).FindStringSubmatch(trust)
-	if m == nil {
-		t.Fatalf("this trust policy names no provider and no user:\n%s", trust)
-	}
-	return m[1]
-}
-
-// aws does what a section of the README has typed into a shell.
-func (e *example) aws(section string) {
-	e.t.Helper()
-	for _, command := range e.commands(section) {
-		e.awsCommand(command)
-	}
-}
-
-// commands returns the AWS commands in a section's shell blocks, with the continued lines joined.
-func (e *example) commands(section string) (lines []string) {
-	e.t.Helper()
-	_, text, ok := strings.Cut(e.readme, "\n## "+section+"\n")
-	if !ok {
-		e.t.Fatalf("README has no section %q", section)
-	}
-	text, _, _ = strings.Cut(text, "\n## ")
-	for _, m := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(text, -1) {
-		for line := range strings.Lines(strings.ReplaceAll(m[1], "\\\n", " ")) {
-			if line = strings.TrimSpace(line); strings.HasPrefix(line, "aws ") {
-				lines = append(lines, line)
-			}
-		}
-	}
-	if len(lines) == 0 {
-		e.t.Fatalf("README has no aws command in section %q", section)
-	}
-	return lines
-}
-
-func (e *example) awsCommand(command string) {
-	e.t.Helper()
-	words := strings.Fields(command)
-	flags := map[string][]string{}
-	for i := 3; i+1 < len(words); i += 2 {
-		if !strings.HasPrefix(words[i], "--") {
-			e.t.Fatalf("in %q: %q is no flag", command, words[i])
-		}
-		flags[words[i]] = append(flags[words[i]], strings.Trim(words[i+1], `"'`))
-	}
-	one := func(flag string) string {
-		e.t.Helper()
-		if len(flags[flag]) != 1 || flags[flag][0] == "" {
-			e.t.Fatalf("in %q: %s %q", command, flag, flags[flag])
-		}
-		return flags[flag][0]
-	}
-	file := func(flag string) string {
-		e.t.Helper()
-		name, ok := strings.CutPrefix(one(flag), "file://")
-		if !ok {
-			e.t.Fatalf("in %q: %s is no file://", command, flag)
-		}
-		return e.read(name)
-	}
-	switch strings.Join(words[1:3], " ") {
-	case "iam create-open-id-connect-provider":
-		// In the account of each role that trusts it.
-		for _, account := range e.accounts() {
-			e.server.AddProvider(account, one("--url"), one("--client-id-list"))
-		}
-	case "iam create-role":
-		trust := file("--assume-role-policy-document")
-		arn := "arn:aws:iam::" + trustAccount(e.t, trust) + ":role/" + one("--role-name")
-		if _, ok := e.roles[arn]; ok {
-			e.t.Fatalf("%s is made twice", arn)
-		}
-		e.setRole(emulator.Role{ARN: arn, Trust: trust})
-	case "iam update-assume-role-policy":
-		r := e.role(one("--role-name"))
-		r.Trust = file("--policy-document")
-		e.setRole(r)
-	case "iam put-role-policy":
-		r := e.role(one("--role-name"))
-		r.Policy = file("--policy-document")
-		e.setRole(r)
-	case "iam create-user":
-		e.server.AddUser(emulator.User{ARN: "arn:aws:iam::" + emulator.Account + ":user/" + one("--user-name"),
-			AccessKeyID: emulator.AccessKeyID, SecretAccessKey: emulator.SecretAccessKey, NoLogin: true})
-	case "iam create-access-key", "iam delete-access-key", "ecr create-repository":
-	default:
-		e.t.Fatalf("README types %q, which these tests do not know", command)
-	}
-}
-
-// accounts are those of the example's trust policies.
-func (e *example) accounts() (all []string) {
-	e.t.Helper()
-	files, err := filepath.Glob(filepath.Join(e.dir, "trust-policy*.json"))
-	if err != nil || len(files) == 0 {
-		e.t.Fatal(files, err)
-	}
-	for _, f := range files {
-		if a := trustAccount(e.t, e.read(filepath.Base(f))); !slices.Contains(all, a) {
-			all = append(all, a)
-		}
-	}
-	return all
-}
-
-func (e *example) setRole(r emulator.Role) {
-	e.roles[r.ARN] = r
-	e.server.AddRole(r)
-}
-
-// role finds a role by its name; those of one example have different ones.
-func (e *example) role(name string) emulator.Role {
-	e.t.Helper()
-	for arn, r := range e.roles {
-		if strings.HasSuffix(arn, ":role/"+name) {
-			return r
-		}
-	}
-	e.t.Fatalf("there is no role %s", name)
-	return emulator.Role{}
-}
-
-// terraform is aws for an example whose AWS is Terraform's: the names are in main.tf, and the policies are those that it
-// renders, which lie beside it (TestTerraformPolicies compares). Its repositories' tags are as the module makes them.
-func (e *example) terraform(clientID string) {
-	e.t.Helper()
-	text := e.read("main.tf")
-	m := regexp.MustCompile(`role_name\s+= "([^"]+)"`).FindStringSubmatch(text)
-	repository := regexp.MustCompile(`repositories\s+= \["([^"]+)"\]`).FindStringSubmatch(text)
-	if m == nil || repository == nil {
-		e.t.Fatalf("main.tf names no role, or not one repository: %q, %q", m, repository)
-	}
-	mutability := regexp.MustCompile(`image_tag_mutability\s+= "(\w+)"`).FindStringSubmatch(text)
-	if mutability == nil {
-		mutability = regexp.MustCompile(`(?s)"image_tag_mutability" \{.*?default\s+= "(\w+)"`).FindStringSubmatch(e.read("../terraform/variables.tf"))
-	}
-	if mutability == nil {
-		e.t.Fatal("nobody says whether the tags are immutable")
-	}
-	e.server.SetImmutableTags(emulator.Account, emulator.Region, repository[1], mutability[1] == "IMMUTABLE")
-	trust := e.read("trust-policy.json")
-	a := trustAccount(e.t, trust)
-	e.server.AddProvider(a, emulator.GitHubIssuer, clientID)
-	e.setRole(emulator.Role{ARN: "arn:aws:iam::" + a + ":role/" + m[1], Trust: trust, Policy: e.read("push-policy.json")})
-}
-
-// --- the CI -------------------------------------------------------------------------------------------------------------
-
-// An exampleJob is one job: a machine of its own, its environment, and what its steps have printed.
+// An exampleJob is one job with its own directories and environment, and the output of its steps.
 type exampleJob struct {
 	*example
 	home, work string
@@ -232,7 +88,12 @@ type exampleJob struct {
 func (e *example) job(ci map[string]string) *exampleJob {
 	e.t.Helper()
 	dir := e.t.TempDir()
-	r := &exampleJob{example: e, home: filepath.Join(dir, "home"), work: filepath.Join(dir, "work"), outputs: map[string]string{}}
+	r := &exampleJob{
+		example: e,
+		home:    filepath.Join(dir, "home"),
+		work:    filepath.Join(dir, "work"),
+		outputs: map[string]string{},
+	}
 	temp, ca := filepath.Join(dir, "temp"), filepath.Join(dir, "ca.pem")
 	for _, d := range []string{r.home, r.work, temp} {
 		if err := os.Mkdir(d, 0o755); err != nil {
@@ -243,8 +104,12 @@ func (e *example) job(ci map[string]string) *exampleJob {
 		e.t.Fatal(err)
 	}
 	r.env = map[string]string{
-		"PATH": binDir() + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": r.home, "TMPDIR": temp,
-		"AWS_CA_BUNDLE": ca, "HTTPS_PROXY": e.server.ProxyURL(), "GOCOVERDIR": os.Getenv("GOCOVERDIR"),
+		"PATH":          binDir() + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"HOME":          r.home,
+		"TMPDIR":        temp,
+		"AWS_CA_BUNDLE": ca,
+		"HTTPS_PROXY":   e.server.ProxyURL(),
+		"GOCOVERDIR":    os.Getenv("GOCOVERDIR"),
 	}
 	maps.Copy(r.env, ci)
 	if ci["GITHUB_ACTIONS"] != "" {
@@ -253,12 +118,12 @@ func (e *example) job(ci map[string]string) *exampleJob {
 	return r
 }
 
-// checkout is what the job's first step gets.
+// checkout creates the files that the checkout step creates.
 func (r *exampleJob) checkout() error {
 	return os.WriteFile(filepath.Join(r.work, "Dockerfile"), []byte("FROM scratch\nCOPY . /\n"), 0o644)
 }
 
-// exec runs one command with more variables; its error has all that it printed.
+// exec runs a command with additional variables. The error contains the output.
 func (r *exampleJob) exec(env map[string]string, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	all := maps.Clone(r.env)
@@ -280,24 +145,26 @@ func (r *exampleJob) exec(env map[string]string, name string, args ...string) er
 	return nil
 }
 
-// shell runs a step's own text as a CI does: bash, which stops at the first failure.
+// shell runs the commands of a step as a CI does, with bash, which stops at the first error.
 func (r *exampleJob) shell(env map[string]string, text string) error {
 	return r.exec(env, "bash", "-e", "-o", "pipefail", "-c", text)
 }
 
-// pushed finds what the job pushed: digests by name.
-func (r *exampleJob) pushed() map[string]string { return r.printed("pushed") }
+// pushed returns the digests of the images that the job pushed, by name.
+func (r *exampleJob) pushed() map[string]string { return r.digests("pushed") }
 
-func (r *exampleJob) printed(what string) map[string]string {
+// digests returns the digests that the emulated Docker printed after a word, by name.
+func (r *exampleJob) digests(word string) map[string]string {
 	all := map[string]string{}
-	for _, m := range regexp.MustCompile(`(?m)^`+what+` (\S+) (sha256:[0-9a-f]{64})$`).FindAllStringSubmatch(r.out.String(), -1) {
+	lines := regexp.MustCompile(`(?m)^` + word + ` (\S+) (sha256:[0-9a-f]{64})$`)
+	for _, m := range lines.FindAllStringSubmatch(r.out.String(), -1) {
 		all[m[1]] = m[2]
 	}
 	return all
 }
 
-// pullBack pulls what was pushed, as the same job with more variables, and compares the digests.
-func (r *exampleJob) pullBack(env map[string]string, want ...string) {
+// pullPushed pulls the pushed images as the same job with additional variables, and compares the digests.
+func (r *exampleJob) pullPushed(env map[string]string, want ...string) {
 	r.t.Helper()
 	pushed := r.pushed()
 	if got := slices.Sorted(maps.Keys(pushed)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
@@ -306,14 +173,15 @@ func (r *exampleJob) pullBack(env map[string]string, want ...string) {
 	for _, tag := range want {
 		if err := r.exec(env, "docker", "pull", tag); err != nil {
 			r.t.Error(err)
-		} else if got := r.printed("pulled")[tag]; got != pushed[tag] {
+		} else if got := r.digests("pulled")[tag]; got != pushed[tag] {
 			r.t.Errorf("%s: pushed %s, pulled %s", tag, pushed[tag], got)
 		}
 	}
 }
 
-// onlyHelpers fails the test unless Docker's configuration names this helper for the hosts, and has nothing else in it.
-func (r *exampleJob) onlyHelpers(hosts ...string) {
+// requireCredHelpers fails the test unless the Docker configuration contains this helper for the hosts,
+// and nothing else.
+func (r *exampleJob) requireCredHelpers(hosts ...string) {
 	r.t.Helper()
 	dir := r.env["DOCKER_CONFIG"]
 	if dir == "" {
@@ -329,12 +197,12 @@ func (r *exampleJob) onlyHelpers(hosts ...string) {
 	}
 	var got map[string]map[string]string
 	if err := json.Unmarshal(b, &got); err != nil || len(got) != 1 || !maps.Equal(got["credHelpers"], want) {
-		r.t.Errorf("Docker's configuration is %s, want credHelpers for %q alone", b, hosts)
+		r.t.Errorf("Docker's configuration is %s, want credHelpers for %q only", b, hosts)
 	}
 }
 
-// keyless fails the test if a step could have found an AWS key: none was in the environment.
-func (r *exampleJob) keyless() {
+// requireNoAWSKeys fails the test if the environment of the job contains an AWS key.
+func (r *exampleJob) requireNoAWSKeys() {
 	r.t.Helper()
 	for name := range r.env {
 		if name == "AWS_ACCESS_KEY_ID" || name == "AWS_SECRET_ACCESS_KEY" || name == "AWS_SESSION_TOKEN" {
@@ -343,20 +211,20 @@ func (r *exampleJob) keyless() {
 	}
 }
 
-// refusedFor fails the test unless an error is a refusal that says all of this.
-func (e *example) refusedFor(err error, parts ...string) {
+// requireRefusal fails the test unless the error contains all parts.
+func (e *example) requireRefusal(err error, parts ...string) {
 	e.t.Helper()
 	if err == nil {
-		e.t.Fatalf("it was let in; want a refusal that says %q", parts)
+		e.t.Fatalf("no error, want one that contains %q", parts)
 	}
 	for _, p := range parts {
 		if !strings.Contains(err.Error(), p) {
-			e.t.Errorf("the refusal is\n%v\nand does not say %q", err, p)
+			e.t.Errorf("the error is\n%v\nwant %q in it", err, p)
 		}
 	}
 }
 
-// callers are the roles that used each repository, as ACCOUNT/ROLE by ACCOUNT/REPOSITORY.
+// callers returns the role that used each repository, as ACCOUNT/ROLE by ACCOUNT/REPOSITORY.
 func (e *example) callers() map[string]string {
 	all := map[string]string{}
 	for _, c := range e.server.Calls() {
@@ -366,7 +234,8 @@ func (e *example) callers() map[string]string {
 		}
 		account, _, _ := strings.Cut(c.Host, ".")
 		repository := account + "/" + m[1]
-		role := regexp.MustCompile(`^arn:aws:sts::(\d+):assumed-role/([^/]+)/.*`).ReplaceAllString(c.Caller, "$1/$2")
+		session := regexp.MustCompile(`^arn:aws:sts::(\d+):assumed-role/([^/]+)/.*`)
+		role := session.ReplaceAllString(c.Caller, "$1/$2")
 		if all[repository] != "" && all[repository] != role {
 			role = all[repository] + " and " + role
 		}
@@ -375,8 +244,8 @@ func (e *example) callers() map[string]string {
 	return all
 }
 
-// assumed lists the roles that STS gave out, and how.
-func (e *example) assumed() (all []string) {
+// assumedRoles returns the operations and roles of the successful calls to STS.
+func (e *example) assumedRoles() (all []string) {
 	for _, c := range e.server.Calls() {
 		if c.Service == "sts" && c.Status == 200 {
 			all = append(all, c.Op+" "+c.Form.Get("RoleArn"))

@@ -17,7 +17,7 @@ func TestSetupOtherCIs(t *testing.T) {
 	t.Run("gitlab", func(t *testing.T) {
 		t.Parallel()
 		e := newExample(t, "gitlab")
-		e.aws("What to set")
+		e.runAWSCommands("What to set")
 		var pipeline map[string]struct {
 			IDTokens  map[string]struct{ Aud string } `yaml:"id_tokens"`
 			Variables map[string]string
@@ -44,7 +44,7 @@ func TestSetupOtherCIs(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
-				t.Fatalf("before_script installed nothing: %v\n%s", err, r.out.String())
+				t.Fatalf("before_script did not install the helper: %v\n%s", err, r.out.String())
 			}
 			return r, r.shell(nil, strings.Join(job.Script, "\n"))
 		}
@@ -52,17 +52,17 @@ func TestSetupOtherCIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.pullBack(nil, tag)
-		r.onlyHelpers(registry)
+		r.pullPushed(nil, tag)
+		r.requireCredHelpers(registry)
 		_, err = push(emulator.GitLabJob{Ref: "refs/heads/feature"})
-		e.refusedFor(err, `for "project_path:acme/app:ref_type:branch:ref:feature"`, "AccessDenied")
+		e.requireRefusal(err, `for "project_path:acme/app:ref_type:branch:ref:feature"`, "AccessDenied")
 		_, err = push(emulator.GitLabJob{Project: "acme-evil/app"})
-		e.refusedFor(err, `for "project_path:acme-evil/app:ref_type:branch:ref:main"`, "AccessDenied")
+		e.requireRefusal(err, `for "project_path:acme-evil/app:ref_type:branch:ref:main"`, "AccessDenied")
 	})
 	t.Run("buildkite", func(t *testing.T) {
 		t.Parallel()
 		e := newExample(t, "buildkite")
-		e.aws("What to set")
+		e.runAWSCommands("What to set")
 		var pipeline struct {
 			Steps []struct {
 				Env     map[string]string
@@ -76,37 +76,49 @@ func TestSetupOtherCIs(t *testing.T) {
 			if err := r.checkout(); err != nil {
 				t.Fatal(err)
 			}
-			return r, r.shell(nil, strings.ReplaceAll(pipeline.Steps[0].Command, "$$", "$")) // "pipeline upload" makes one of two
+			// "pipeline upload" replaces "$$" with "$".
+			return r, r.shell(nil, strings.ReplaceAll(pipeline.Steps[0].Command, "$$", "$"))
 		}
 		r, err := push(emulator.BuildkiteJob{Step: "image"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.pullBack(nil, tag)
-		r.onlyHelpers(registry)
+		r.pullPushed(nil, tag)
+		r.requireCredHelpers(registry)
 		_, err = push(emulator.BuildkiteJob{Ref: "refs/heads/feature"})
-		e.refusedFor(err, `for "organization:acme:pipeline:app:ref:refs/heads/feature:commit:`, "AccessDenied")
+		e.requireRefusal(
+			err,
+			`for "organization:acme:pipeline:app:ref:refs/heads/feature:commit:`,
+			"AccessDenied",
+		)
 		_, err = push(emulator.BuildkiteJob{Organization: "acme-evil"})
-		e.refusedFor(err, `for "organization:acme-evil:pipeline:app:`, "AccessDenied")
+		e.requireRefusal(err, `for "organization:acme-evil:pipeline:app:`, "AccessDenied")
 	})
 }
 
-// install makes what a before_script needs to install the helper into a folder of the job's, which is on its PATH in place
-// of the one that the example names: wget, which has the script of the released version's tag, and a release with the binary
-// under test. The program of the same name that the other examples use is not on that PATH.
+// install prepares the installation by a before_script: it puts a wget on PATH that returns install.sh
+// at the tag of the released version, and starts a mirror with the binary under test. The helper is
+// installed into bin, which replaces the directory that the example names. The helper of the other
+// examples is not on PATH.
 func (r *exampleJob) install(named, bin string) map[string]string {
 	r.t.Helper()
 	if named != "/usr/local/bin" {
-		r.t.Fatalf("it is installed into %q, which may not be on the PATH of docker:29", named)
+		r.t.Fatalf("the example installs into %q, which may not be on the PATH of docker:29", named)
 	}
 	script := installScript(r.t)
 	tools, stubs := toolbox(r.t, "bash", "cat", "curl", "docker", sums), r.t.TempDir()
 	stub(r.t, stubs, "wget", `case "$*" in
-"-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh") exec cat '`+script+`' ;;
+"-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh")
+	exec cat '`+script+`' ;;
 esac
 echo "wget: $*: 404" >&2
 exit 8`)
 	files, _ := realRelease()
 	r.env["PATH"] = strings.Join([]string{bin, stubs, tools}, string(os.PathListSeparator))
-	return map[string]string{"ECR_OIDC_INSTALL_DIR": bin, "ECR_OIDC_MIRROR": newShelf(r.t, files).URL, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+	return map[string]string{
+		"ECR_OIDC_INSTALL_DIR": bin,
+		"ECR_OIDC_MIRROR":      newShelf(r.t, files).URL,
+		"NO_PROXY":             "127.0.0.1",
+		"no_proxy":             "127.0.0.1",
+	}
 }

@@ -13,7 +13,7 @@ import (
 func TestSetupBootstrapMultiPlatform(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "bootstrap-multi-platform")
-	e.terraform("sts.amazonaws.com")
+	e.applyTerraform("sts.amazonaws.com")
 	for _, name := range []string{"AWS_REGION", "GHA_DEFAULT_ROLE_ARN", "ECR_REPO_URL"} {
 		if !strings.Contains(e.read("main.tf"), `output "`+name+`"`) {
 			t.Errorf("main.tf has no output %s", name)
@@ -23,23 +23,30 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.pullBack(nil, registry+"/app:sha-"+commit)
+	r.pullPushed(nil, registry+"/app:sha-"+commit)
 	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
-		if len(r.printed("platform")[platform]) == 0 {
+		if len(r.digests("platform")[platform]) == 0 {
 			t.Errorf("the index has no %s:\n%s", platform, r.out.String())
 		}
 	}
-	r.onlyHelpers(registry)
-	r.keyless()
+	r.requireCredHelpers(registry)
+	r.requireNoAWSKeys()
 	e.rerun("build.yml", emulator.GitHubJob{ImmutableSubject: true}, "sha-"+commit)
 	for subject, job := range map[string]emulator.GitHubJob{
-		"repo:acme@123456/app@456789:ref:refs/heads/feature": {Ref: "refs/heads/feature", ImmutableSubject: true},
-		"repo:acme@123456/app@456789:pull_request":           {Event: "pull_request", ImmutableSubject: true},
-		"repo:acme/app:ref:refs/heads/main":                  {}, // somebody else's, of the same name: that has no ids, or others
-		"repo:acme@123456/app@999:ref:refs/heads/main":       {ImmutableSubject: true, Claims: map[string]any{"repository_id": "999"}},
+		"repo:acme@123456/app@456789:ref:refs/heads/feature": {
+			Ref:              "refs/heads/feature",
+			ImmutableSubject: true,
+		},
+		"repo:acme@123456/app@456789:pull_request": {Event: "pull_request", ImmutableSubject: true},
+		// Another repository with the same name has no ids in its subject, or other ids.
+		"repo:acme/app:ref:refs/heads/main": {},
+		"repo:acme@123456/app@999:ref:refs/heads/main": {
+			ImmutableSubject: true,
+			Claims:           map[string]any{"repository_id": "999"},
+		},
 	} {
 		_, err := e.github("build.yml", job)
-		e.refusedFor(err, "AWS refused role gha-app in 123456789012", `for "`+subject+`"`, "AccessDenied")
+		e.requireRefusal(err, "AWS refused role gha-app in 123456789012", `for "`+subject+`"`, "AccessDenied")
 	}
 }
 
@@ -48,21 +55,25 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 func TestSetupReusableWorkflow(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "reusable-workflow")
-	e.aws("What to set")
+	e.runAWSCommands("What to set")
 	var subject struct {
 		UseDefault bool     `yaml:"use_default"`
 		Keys       []string `yaml:"include_claim_keys"`
 	}
 	loadYAML(t, filepath.Join(e.dir, "subject.json"), &subject)
 	if subject.UseDefault || len(subject.Keys) == 0 {
-		t.Fatalf("subject.json customises nothing: %+v", subject)
+		t.Fatalf("subject.json has no custom subject: %+v", subject)
 	}
 	const main = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/main"
 	const feature = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/feature"
 	try := func(keys []string) {
 		t.Helper()
 		for _, job := range []emulator.GitHubJob{
-			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {ImmutableSubject: true}, {Environment: "production"},
+			{},
+			{Ref: "refs/heads/any"},
+			{Repository: "acme/web"},
+			{ImmutableSubject: true},
+			{Environment: "production"},
 		} {
 			job.SubjectClaims = keys
 			r, err := e.github("caller.yml", job)
@@ -70,19 +81,33 @@ func TestSetupReusableWorkflow(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			r.pullBack(nil, registry+"/"+r.env["GITHUB_REPOSITORY"]+":"+commit)
-			r.onlyHelpers(registry)
-			r.keyless()
+			r.pullPushed(nil, registry+"/"+r.env["GITHUB_REPOSITORY"]+":"+commit)
+			r.requireCredHelpers(registry)
+			r.requireNoAWSKeys()
 		}
 		for _, tt := range []struct {
 			job  emulator.GitHubJob
 			want string // in the subject
 		}{
 			{emulator.GitHubJob{ReusableWorkflow: feature}, "repo:acme/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{ReusableWorkflow: feature, ImmutableSubject: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
-			{emulator.GitHubJob{ReusableWorkflow: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
+			{
+				job:  emulator.GitHubJob{ReusableWorkflow: feature, ImmutableSubject: true},
+				want: "repo:acme@123456/app@456789:ref:refs/heads/main",
+			},
+			{
+				job: emulator.GitHubJob{
+					ReusableWorkflow: "acme/app/.github/workflows/own.yml@refs/heads/main",
+				},
+				want: "repo:acme/app:ref:refs/heads/main",
+			},
 			{emulator.GitHubJob{Repository: "acme-evil/app"}, "repo:acme-evil/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{ImmutableSubject: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
+			{
+				job: emulator.GitHubJob{
+					ImmutableSubject: true,
+					Claims:           map[string]any{"repository_owner_id": "999"},
+				},
+				want: "repo:acme@999/app@456789:ref:refs/heads/main",
+			},
 		} {
 			tt.job.SubjectClaims = keys
 			want := `for "` + tt.want
@@ -94,16 +119,21 @@ func TestSetupReusableWorkflow(t *testing.T) {
 				want += ":job_workflow_ref:" + called
 			}
 			_, err := e.github("caller.yml", tt.job)
-			e.refusedFor(err, "AWS refused role gha-build-and-push in 123456789012", want+`"`, "AccessDenied")
+			e.requireRefusal(
+				err,
+				"AWS refused role gha-build-and-push in 123456789012",
+				want+`"`,
+				"AccessDenied",
+			)
 		}
 	}
 	try(subject.Keys)
-	// A repository whose subject nobody customised.
+	// A repository with the default subject.
 	_, err := e.github("caller.yml", emulator.GitHubJob{})
-	e.refusedFor(err, `for "repo:acme/app:ref:refs/heads/main"`, "AccessDenied")
+	e.requireRefusal(err, `for "repo:acme/app:ref:refs/heads/main"`, "AccessDenied")
 
-	// The claim in place of the customised subject: with and without that.
-	e.aws("Without customised subjects")
+	// The claim instead of the custom subject: with and without a custom subject.
+	e.runAWSCommands("Without customised subjects")
 	try(nil)
 	try(subject.Keys)
 }

@@ -7,21 +7,21 @@ import (
 	"testing"
 )
 
-// A get writes two sealed entries, its password and the job's token, and the empty locks that belong to them, and a second
-// one nothing more: nothing beside the cache, in the home or anywhere else that it was told of. A refused get writes what
-// it was told, sealed, in the place of the password.
-func TestGetWritesItsEntryAlone(t *testing.T) {
+// TestGetWrites checks that a get writes one encrypted cache entry and its empty lock file, and no other
+// file. The entry contains the password, or the error if AWS refuses the role. A second get writes
+// nothing.
+func TestGetWrites(t *testing.T) {
 	entry := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.sealed$`)
 	lock := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.lock$`)
 	for _, tt := range []struct {
 		name, role string
-		good       bool
-	}{{"good", "ci", true}, {"refused", "no-such-role", false}} {
+		succeeds   bool
+	}{{"success", "ci", true}, {"refusal", "no-such-role", false}} {
 		t.Run(tt.name, func(t *testing.T) {
 			j := newJob(t)
 			j.env["ECR_OIDC_ROLE"] = tt.role
 			for range 2 {
-				if _, stderr, err := j.get(defaultHost); (err == nil) != tt.good {
+				if _, stderr, err := j.get(defaultHost); (err == nil) != tt.succeeds {
 					t.Fatalf("%v: %s", err, stderr)
 				}
 			}
@@ -39,8 +39,8 @@ func TestGetWritesItsEntryAlone(t *testing.T) {
 					if fi, err := d.Info(); err != nil || fi.Size() != 0 {
 						t.Errorf("the lock has %d bytes", fi.Size())
 					}
-				case rel != "ca.pem": // the test's own
-					t.Errorf("it wrote %s", rel)
+				case rel != "ca.pem": // written by the test
+					t.Errorf("get wrote %s", rel)
 				}
 				return err
 			})

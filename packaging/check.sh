@@ -89,7 +89,8 @@ rpms() {
 	}
 	for rpm in dist/*.rpm; do
 		rpm -K --nosignature "$rpm"
-		rpm -qp --queryformat '[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILENAMES}\n]' "$rpm" | check_contents rpm "$rpm"
+		rpm -qp --queryformat '[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILENAMES}\n]' "$rpm" |
+			check_contents rpm "$rpm"
 	done
 }
 
@@ -97,7 +98,9 @@ rpms() {
 apks() {
 	local apk
 	for apk in dist/*.apk; do
-		tar -tvzf "$apk" 2>"$scratch/tar.log" | awk '!/^d/ && $6 ~ "/" { print $1, $2, "/" $6 }' | check_contents apk "$apk"
+		tar -tvzf "$apk" 2>"$scratch/tar.log" |
+			awk '!/^d/ && $6 ~ "/" { print $1, $2, "/" $6 }' |
+			check_contents apk "$apk"
 	done
 }
 
@@ -130,10 +133,13 @@ manifests() {
 	file=dist/homebrew/Casks/$name.rb
 	if command -v ruby >/dev/null; then ruby -c "$file"; else skipped "cask: ruby is not installed"; fi
 	while read -r sum; do
-		grep -qi "^$sum " dist/checksums.txt || die "a manifest has the checksum $sum, which is not in checksums.txt"
+		grep -qi "^$sum " dist/checksums.txt ||
+			die "a manifest has the checksum $sum, which is not in checksums.txt"
 		sums=$((sums + 1))
-	done < <(grep -hoE '\b[0-9a-fA-F]{64}\b' "$file" "dist/scoop/$name.json" dist/winget/manifests/e/ecr-oidc/"$name"/*/*.installer.yaml)
-	[ $sums = 8 ] || die "the manifests have $sums checksums; expected 4 for Homebrew, 2 for Scoop and 2 for winget"
+	done < <(grep -hoE '\b[0-9a-fA-F]{64}\b' "$file" "dist/scoop/$name.json" \
+		dist/winget/manifests/e/ecr-oidc/"$name"/*/*.installer.yaml)
+	[ $sums = 8 ] ||
+		die "the manifests have $sums checksums; expected 4 for Homebrew, 2 for Scoop and 2 for winget"
 	# The archives contain each file that the cask installs.
 	while read -r file; do
 		[ -e "packaging/share/$file" ] || die "the cask installs $file, which does not exist"
@@ -152,7 +158,8 @@ image() {
 	ref=127.0.0.1:$(sed -n 's/.*serving on port //p' "$scratch/registry.log")/$name:$tag
 	"$crane" push dist/image "$ref" 2>"$scratch/push.log" || die "$(cat "$scratch/push.log")"
 	"$crane" validate --remote "$ref"
-	[ "$("$crane" digest "$ref")" = "$(cat dist/image.digest)" ] || die "the image does not have the digest that packaging/image printed"
+	[ "$("$crane" digest "$ref")" = "$(cat dist/image.digest)" ] ||
+		die "the image does not have the digest that packaging/image printed"
 	for architecture in amd64 arm64; do
 		mkdir "$scratch/$architecture"
 		"$crane" export --platform "linux/$architecture" "$ref" - | tar -x -C "$scratch/$architecture"
@@ -169,8 +176,10 @@ image() {
 	store=(--root "$scratch/store" --runroot "$scratch/run" --storage-driver vfs)
 	mkdir "$scratch/context"
 	printf 'FROM scratch\nCOPY --from=%s /%s /usr/local/bin/\n' "$ref" "$name" >"$scratch/context/Dockerfile"
-	buildah "${store[@]}" bud --isolation chroot --tls-verify=false --tag copied "$scratch/context" </dev/null >"$scratch/buildah.log" 2>&1 || die "$(cat "$scratch/buildah.log")"
-	buildah "${store[@]}" push copied "dir:$scratch/pushed" 2>"$scratch/buildah.log" || die "$(cat "$scratch/buildah.log")"
+	buildah "${store[@]}" bud --isolation chroot --tls-verify=false --tag copied "$scratch/context" \
+		</dev/null >"$scratch/buildah.log" 2>&1 || die "$(cat "$scratch/buildah.log")"
+	buildah "${store[@]}" push copied "dir:$scratch/pushed" 2>"$scratch/buildah.log" ||
+		die "$(cat "$scratch/buildah.log")"
 	mkdir "$scratch/copied"
 	for layer in "$scratch"/pushed/*; do
 		if gzip -t "$layer" 2>/dev/null; then tar -xzf "$layer" -C "$scratch/copied"; fi

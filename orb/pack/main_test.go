@@ -23,13 +23,21 @@ func read(t *testing.T, name string) string {
 
 func TestPack(t *testing.T) {
 	repository := fstest.MapFS{
-		"orb/src/@orb.yml":           {Data: []byte("version: 2.1\n")},
-		"orb/src/commands/greet.yml": {Data: []byte("steps:\n  - run:\n      name: Greet\n      command: <<include(scripts/greet.sh)>>\n")},
-		"orb/src/jobs/b.yml":         {Data: []byte("steps:\r\n  - greet\r\n\r\n")},
-		"orb/src/jobs/a.yml":         {Data: []byte("steps:\n  - run: << include(../../hello.sh) >>\n")},
-		"hello.sh":                   {Data: []byte("#!/bin/sh\n\n\techo hello\n")},
-		"orb/src/scripts/greet.sh":   {Data: []byte("#!/bin/sh\n# shellcheck source-path=SCRIPTDIR\n. ./say.sh\n\nsay hello\n")},
-		"orb/src/scripts/say.sh":     {Data: []byte("#!/bin/sh\n# For greet.sh.\n\nsay() {\n\techo \"$1\"\n}\n\n# end\n")},
+		"orb/src/@orb.yml": {Data: []byte("version: 2.1\n")},
+		"orb/src/commands/greet.yml": {
+			Data: []byte(
+				"steps:\n  - run:\n      name: Greet\n      command: <<include(scripts/greet.sh)>>\n",
+			),
+		},
+		"orb/src/jobs/b.yml": {Data: []byte("steps:\r\n  - greet\r\n\r\n")},
+		"orb/src/jobs/a.yml": {Data: []byte("steps:\n  - run: << include(../../hello.sh) >>\n")},
+		"hello.sh":           {Data: []byte("#!/bin/sh\n\n\techo hello\n")},
+		"orb/src/scripts/greet.sh": {
+			Data: []byte("#!/bin/sh\n# shellcheck source-path=SCRIPTDIR\n. ./say.sh\n\nsay hello\n"),
+		},
+		"orb/src/scripts/say.sh": {
+			Data: []byte("#!/bin/sh\n# For greet.sh.\n\nsay() {\n\techo \"$1\"\n}\n\n# end\n"),
+		},
 	}
 	got, err := pack(repository)
 	if err != nil {
@@ -93,8 +101,10 @@ func TestPackErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := pack(fstest.MapFS{
-				"orb/src/@orb.yml":       {},
-				"orb/src/commands/x.yml": {Data: []byte("steps:\n  - run:\n      command: " + tt.command + "\n")},
+				"orb/src/@orb.yml": {},
+				"orb/src/commands/x.yml": {
+					Data: []byte("steps:\n  - run:\n      command: " + tt.command + "\n"),
+				},
 				"orb/src/scripts/x.sh":   {Data: []byte(tt.script)},
 				"orb/src/scripts/eof.sh": {Data: []byte("#!/bin/sh\n\ncat <<EOF\nEOF\n")},
 				"orb/src/scripts/one.sh": {Data: []byte("#!/bin/sh\necho one\n")},
@@ -126,7 +136,9 @@ func TestPackSharesScripts(t *testing.T) {
 // declared but not used. Its review of orbs requires a description for each element and a name for
 // each step. A script must not contain a parameter: the shell would run its value.
 func TestOrbParts(t *testing.T) {
-	declared := regexp.MustCompile(`(?m)^  (\w+):\n    type: \w+\n(?:    default: .*\n)?    description: >-\n      \S`)
+	declared := regexp.MustCompile(
+		`(?m)^  (\w+):\n    type: \w+\n(?:    default: .*\n)?    description: >-\n      \S`,
+	)
 	used := regexp.MustCompile(`<< parameters\.(\w+) >>`)
 	parts, err := filepath.Glob("../src/*/*.yml")
 	if err != nil || len(parts) < 5 {

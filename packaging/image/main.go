@@ -1,6 +1,7 @@
 // Command image creates the OCI image of a release, from which other images copy the helper:
 //
-//	COPY --from=ghcr.io/ecr-oidc/docker-credential-ecr-oidc:VERSION /docker-credential-ecr-oidc /usr/local/bin/
+//	COPY --from=ghcr.io/ecr-oidc/docker-credential-ecr-oidc:VERSION \
+//	  /docker-credential-ecr-oidc /usr/local/bin/
 //
 // The image contains the binaries and licenses of the release's archives, which are the arguments. It is
 // written to a directory in OCI layout, without a daemon or a registry. The command prints the digest,
@@ -101,8 +102,9 @@ func build(out, revision, created string, archives []string) (v1.Hash, error) {
 
 func labels(version, revision string, date time.Time) map[string]string {
 	return map[string]string{
-		"org.opencontainers.image.title":         program,
-		"org.opencontainers.image.description":   "A Docker credential helper for Amazon ECR: use COPY --from and /" + program,
+		"org.opencontainers.image.title": program,
+		"org.opencontainers.image.description": "A Docker credential helper for Amazon ECR: " +
+			"use COPY --from and /" + program,
 		"org.opencontainers.image.source":        source,
 		"org.opencontainers.image.documentation": source + "#readme",
 		"org.opencontainers.image.licenses":      "Apache-2.0",

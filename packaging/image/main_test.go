@@ -37,7 +37,7 @@ func archive(t *testing.T, dir, name string, files map[string]string) string {
 	w := tar.NewWriter(gz)
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		if err := w.WriteHeader(&tar.Header{Name: file, Mode: 0o600, Uid: 1000,
-			Uname: "somebody", Size: int64(len(files[file]))}); err != nil {
+			Uname: "builder", Size: int64(len(files[file]))}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.WriteString(w, files[file]); err != nil {
@@ -58,8 +58,8 @@ func archive(t *testing.T, dir, name string, files map[string]string) string {
 }
 
 func release(binary string) map[string]string {
-	return map[string]string{program: binary, "LICENSE": "ours",
-		"THIRD_PARTY_LICENSES": "theirs", "README.md": "read", "man/x.1.gz": "man"}
+	return map[string]string{program: binary, "LICENSE": "license",
+		"THIRD_PARTY_LICENSES": "notices", "README.md": "read", "man/x.1.gz": "man"}
 }
 
 // The image for each platform, pulled from a registry, contains exactly the files of the archive.
@@ -142,8 +142,8 @@ func TestImage(t *testing.T) {
 		}
 		want := []string{
 			"755 0 0 2026-11-20T16:00:00Z licenses/ ",
-			"644 0 0 2026-11-20T16:00:00Z licenses/LICENSE ours",
-			"644 0 0 2026-11-20T16:00:00Z licenses/THIRD_PARTY_LICENSES theirs",
+			"644 0 0 2026-11-20T16:00:00Z licenses/LICENSE license",
+			"644 0 0 2026-11-20T16:00:00Z licenses/THIRD_PARTY_LICENSES notices",
 			"755 0 0 2026-11-20T16:00:00Z " + program + " for " + architecture,
 		}
 		if got := contents(t, image); !slices.Equal(got, want) {

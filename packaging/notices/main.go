@@ -87,7 +87,10 @@ var (
 	license = regexp.MustCompile(`(?i)^(licen[cs]e|copying)`)
 	notice  = regexp.MustCompile(`(?i)^(notice|patents)`)
 	// Phrases of the accepted licenses: Apache-2.0, MIT, BSD-2-Clause, BSD-3-Clause.
-	known = regexp.MustCompile(`Apache License\s+Version 2\.0|Permission is hereby granted, free of charge|Redistribution and use in source and binary forms`)
+	known = regexp.MustCompile(
+		`Apache License\s+Version 2\.0|Permission is hereby granted, free of charge|` +
+			`Redistribution and use in source and binary forms`,
+	)
 )
 
 // collect adds the licenses and notices in the package's directory and its parents, up to the

@@ -60,8 +60,11 @@ func TestNotices(t *testing.T) {
 
 // Only modules that CONTRIBUTING.md lists are linked. Modules for tests and packaging are not.
 func TestLinked(t *testing.T) {
-	accountedFor := regexp.MustCompile(`^(github\.com/(aws/aws-sdk-go-v2(/.+)?|aws/smithy-go|docker/docker-credential-helpers|goccy/go-yaml|` +
-		`golang-jwt/jwt/v5|rogpeppe/go-internal|spf13/cobra|spf13/pflag|inconshreveable/mousetrap)|golang\.org/x/(sys|term)) v`)
+	accountedFor := regexp.MustCompile(
+		`^(github\.com/(aws/aws-sdk-go-v2(/.+)?|aws/smithy-go|docker/docker-credential-helpers|` +
+			`goccy/go-yaml|golang-jwt/jwt/v5|rogpeppe/go-internal|spf13/cobra|spf13/pflag|` +
+			`inconshreveable/mousetrap)|golang\.org/x/(sys|term)) v`,
+	)
 	linked, err := list(runtime.GOOS, []string{program})
 	if err != nil || len(linked) < 10 {
 		t.Fatal(linked, err)

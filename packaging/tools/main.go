@@ -169,7 +169,8 @@ func (t tool) build(temp, built string) error {
 // selects the modules with which Docker builds it. Only swarmkit is replaced with a release that
 // every proxy has: it implements "docker swarm" and "docker service", which no test runs.
 func (t tool) buildDocker(temp, built string) error {
-	out, err := goCommand(temp, "mod", "download", "-json", strings.TrimSuffix(t.path, "/cmd/docker")+"@"+t.version)
+	path := strings.TrimSuffix(t.path, "/cmd/docker")
+	out, err := goCommand(temp, "mod", "download", "-json", path+"@"+t.version)
 	if err != nil {
 		return err
 	}
@@ -192,8 +193,14 @@ func (t tool) buildDocker(temp, built string) error {
 	if err != nil {
 		return err
 	}
-	edit := []string{"mod", "edit", "-replace", "github.com/moby/swarmkit/v2=github.com/moby/swarmkit/v2@v2.1.2"}
-	if bytes.Contains(requirements, []byte("\n\tgithub.com/docker/docker ")) { // 28: the same commit, by its tag
+	edit := []string{
+		"mod",
+		"edit",
+		"-replace",
+		"github.com/moby/swarmkit/v2=github.com/moby/swarmkit/v2@v2.1.2",
+	}
+	// 28: the same commit, by its tag
+	if bytes.Contains(requirements, []byte("\n\tgithub.com/docker/docker ")) {
 		edit = append(edit, "-require", "github.com/docker/docker@"+t.version)
 	}
 	version := strings.TrimPrefix(t.release(), "v")
