@@ -29,6 +29,7 @@ var level = map[string]int{
 	"internal/cache":                 5,
 	"internal/dockerconfig":          5,
 	"internal/trust":                 5,
+	"internal/repository":            4,
 	"internal/config":                4,
 	"internal/token":                 3,
 	"internal/registry":              2,
