@@ -33,6 +33,7 @@ var level = map[string]int{
 	"internal/config":                4,
 	"internal/token":                 3,
 	"internal/registry":              2,
+	"internal/suggest":               1,
 	"internal/safetext":              1,
 	"internal/atomicfile":            1,
 	"internal/lockfile":              1,

@@ -143,7 +143,7 @@ to stderr.`,
 		&cobra.Group{ID: "docker", Title: "For Docker, which writes to their stdin:"})
 	help := p.helpCommand()
 	root.SetHelpCommand(help)
-	for _, command := range []*cobra.Command{p.configureCommand(), p.doctorCommand(),
+	for _, command := range []*cobra.Command{p.configureCommand(), p.checkCommand(), p.doctorCommand(),
 		p.passwordCommand(), p.versionCommand(), p.completionCommand(), help} {
 		command.GroupID = "people"
 		command.DisableFlagsInUseLine = !command.HasAvailableLocalFlags()

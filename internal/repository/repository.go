@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -163,3 +164,10 @@ func (r Repository) refused(access string, resp response) *Error {
 		Status: resp.status, Code: resp.code, Message: resp.message,
 	}
 }
+
+// name matches the names of repositories, public ones with their alias
+// (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html).
+var name = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+
+// IsName reports whether a text can be the name of a repository.
+func IsName(text string) bool { return len(text) <= 256 && name.MatchString(text) }
