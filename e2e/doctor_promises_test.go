@@ -652,13 +652,13 @@ func TestDoctorHangs(t *testing.T) {
 	onUnix(t)
 	var all sync.WaitGroup
 	for variable, want := range map[string]string{
-		"ECR_OIDC_TOKEN_FILE": "✗ settings  answering get: not done within 28s\n            → something that it opens does not answer: ",
+		"ECR_OIDC_TOKEN_FILE": "✗ settings  running get: not done within 28s\n            → something that it opens does not answer: ",
 	} {
 		j := patient(t, emulator.Options{})
 		j.env[variable] = j.pipe(t, "pipe")
 		all.Go(func() {
 			out := j.doctor(t, usual) // TestHangingServers has get itself say this
-			if out.code != 1 || !strings.Contains(out.stdout, want) || !strings.HasSuffix(out.stdout, "\nget would say:\necr-oidc: answering get: not done within 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n") {
+			if out.code != 1 || !strings.Contains(out.stdout, want) || !strings.HasSuffix(out.stdout, "\nget would say:\necr-oidc: running get: not done within 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n") {
 				t.Errorf("%s: %+v", variable, out)
 			}
 		})

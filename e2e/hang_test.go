@@ -48,7 +48,7 @@ func TestHangingServers(t *testing.T) {
 		}
 		all.Go(func() {
 			stdout, stderr, err := j.get(usual)
-			if err == nil || stdout != stderr || stdout != "ecr-oidc: answering get: not done within 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n" {
+			if err == nil || stdout != stderr || stdout != "ecr-oidc: running get: not done within 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n" {
 				t.Errorf("a pipe hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
 			}
 		})
@@ -64,7 +64,7 @@ func TestHangingServers(t *testing.T) {
 		j.env["PATH"], j.env["ECR_OIDC_CONFIG"] = bin+":"+j.env["PATH"], file
 		all.Go(func() {
 			stdout, stderr, err := j.get("docker.io")
-			if err == nil || stdout != stderr || !strings.HasPrefix(stdout, "ecr-oidc: asking creds_store slow: ") {
+			if err == nil || stdout != stderr || !strings.HasPrefix(stdout, "ecr-oidc: calling creds_store slow: ") {
 				t.Errorf("creds_store hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
 			}
 			pid, err := os.ReadFile(filepath.Join(j.dir, "pid"))

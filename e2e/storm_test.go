@@ -35,7 +35,7 @@ func storm(t *testing.T, j *job, released func()) []answered {
 	for i := range answers {
 		cmd, stdout, _ := j.command("get", usual)
 		var stderr strings.Builder
-		cmd.Stderr = io.MultiWriter(&stderr, whenSaid("taking turns", func() {
+		cmd.Stderr = io.MultiWriter(&stderr, whenSaid("waiting for the lock", func() {
 			if waiting.Add(1) == many {
 				released()
 			}

@@ -1,8 +1,9 @@
 // Command docker-credential-ecr-oidc is a Docker credential helper for Amazon ECR that turns a CI's
 // OIDC token into a registry password.
 //
-// Docker runs it with one command (get, store, erase, list) and uses its stdin and stdout. People
-// run it with other commands, such as configure. "docker-credential-ecr-oidc help" lists them.
+// Docker runs it with a command of its credential helper protocol (get, store, erase, list) and uses
+// its stdin and stdout. Users run it with other commands, such as configure. The command help lists
+// them.
 package main
 
 import (
@@ -25,7 +26,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// The release build sets these. "go install" leaves them empty.
+// The release build sets version and commit. "go install" leaves them empty.
 var (
 	version string
 	commit  string
@@ -38,11 +39,12 @@ func main() {
 	}, os.Args[1:]))
 }
 
-// failed is the exit code of a failure. Docker treats every code but 0 alike.
-const failed = 1
+// exitFailure is the exit code of a failure. Docker treats all codes other than 0 alike.
+const exitFailure = 1
 
-// run dispatches Docker's commands first: what people need (flags, help, completion) is built only
-// for them.
+// run runs the command in args and returns the exit code. Docker's commands skip package cli, so that
+// a get does not build the command line parser. If a user types one in a terminal, cli explains it
+// instead of waiting for stdin.
 func run(p cli.Program, args []string) int {
 	if len(args) == 1 && slices.Contains([]string{"get", "store", "erase", "list"}, args[0]) {
 		if args[0] == "list" || !isTerminal(p.Stdin) {
@@ -52,28 +54,27 @@ func run(p cli.Program, args []string) int {
 	return p.Run(args)
 }
 
-// isTerminal reports whether a person typed the command, and would wait for a request that does not
-// come.
+// isTerminal reports whether stdin is a terminal.
 func isTerminal(stdin io.Reader) bool {
 	f, ok := stdin.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// serve runs one of Docker's commands and returns the exit code. It writes the response only when it
-// is complete, and writes to stderr only on failure. It returns after explain.GetTimeout even if a
-// system call blocks that cannot be canceled, such as a read from a pipe without a writer or from a
-// network mount that does not respond.
+// serve runs one of Docker's commands and returns the exit code. It writes only complete responses to
+// stdout, and writes to stderr only on failure. It returns after explain.GetTimeout even if the
+// command is blocked in a system call that cannot be canceled, such as a read from a pipe without a
+// writer or from a network mount that does not respond.
 func serve(p cli.Program, command string) int {
 	ctx, cancel := context.WithTimeout(context.Background(), explain.GetTimeout)
 	defer cancel()
 	var input atomic.Pointer[string] // nil until stdin has been read
-	var response bytes.Buffer        // after an error it may still be written, so it is not read
+	var response bytes.Buffer        // not read after a timeout: the goroutine may still write to it
 	done := make(chan error, 1)
 	go func() {
 		text, err := read(p.Stdin, command)
 		if err == nil {
 			input.Store(&text)
-			err = credentials.HandleCommand(adaptor{newHelper(p), ctx}, command,
+			err = credentials.HandleCommand(adapter{newHelper(p), ctx}, command,
 				strings.NewReader(text), &response)
 		}
 		done <- err
@@ -82,31 +83,30 @@ func serve(p cli.Program, command string) int {
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		err = &explain.TimeoutError{Action: "answering " + command, Limit: explain.GetTimeout}
+		err = &explain.TimeoutError{Action: "running " + command, Limit: explain.GetTimeout}
 	}
 	if err != nil {
-		return fail(p, err, requested(command, input.Load()))
+		return fail(p, err, requestedHost(command, input.Load()))
 	}
 	if _, err := p.Stdout.Write(response.Bytes()); err != nil {
-		fmt.Fprintf(p.Stderr, "ecr-oidc: writing the answer: %v\n", err)
-		return failed
+		fmt.Fprintf(p.Stderr, "ecr-oidc: writing the response: %v\n", err)
+		return exitFailure
 	}
 	return 0
 }
 
-// maxStdin is the most that is read of stdin, in bytes. A login, which is the most that a client
-// writes, has about five thousand.
+// maxStdin is the maximum size of stdin in bytes. The largest input is a login of about 5 KB.
 const maxStdin = 64 << 10
 
-// read returns what Docker wrote to stdin; "" for list, which has no input.
-// docker-credential-helpers would read all of it into memory.
+// read returns the content of stdin, or "" for list, which has no input. It limits the size, which
+// docker-credential-helpers does not.
 func read(stdin io.Reader, command string) (string, error) {
 	if command == "list" {
 		return "", nil
 	}
 	text, err := io.ReadAll(io.LimitReader(stdin, maxStdin+1))
 	if err == nil && len(text) > maxStdin {
-		err = fmt.Errorf("it is longer than %d KiB", maxStdin>>10)
+		err = fmt.Errorf("the input is longer than %d KiB", maxStdin>>10)
 	}
 	if err != nil {
 		return "", fmt.Errorf("reading stdin: %w", err)
@@ -114,7 +114,7 @@ func read(stdin io.Reader, command string) (string, error) {
 	return string(text), nil
 }
 
-// newHelper returns the helper. A get enters debuglog only when it may be on.
+// newHelper returns the helper. It calls package debuglog only if debug lines may be enabled.
 func newHelper(p cli.Program) helper.Helper {
 	h := helper.Helper{Env: p.Env, Environ: os.Environ(), Debug: func(string, ...any) {}}
 	if p.Env.Get("ECR_OIDC_DEBUG") != "" || p.Env.Get("RUNNER_DEBUG") == "1" {
@@ -123,8 +123,8 @@ func newHelper(p cli.Program) helper.Helper {
 	return h
 }
 
-// requested returns the host of the registry that a get was called for; "" when it is not known.
-func requested(command string, input *string) string {
+// requestedHost returns the registry host in the input of a get, or "" if it is unknown.
+func requestedHost(command string, input *string) string {
 	if command != "get" || input == nil {
 		return ""
 	}
@@ -132,32 +132,32 @@ func requested(command string, input *string) string {
 	return reg.Host
 }
 
-// fail reports the error of a call. The same line goes to both streams: Docker before 28.5 (push)
-// and 29.0 (pull) drops the first and shows the second. The protocol's own sentences are compared
-// whole by its clients and go to stdout alone.
+// fail reports an error and returns the exit code. It writes the same line to stdout and stderr:
+// Docker before 28.5 (push) and 29.0 (pull) discards stdout and shows stderr. The messages that the
+// protocol defines are written to stdout only, because clients compare them with the whole output.
 func fail(p cli.Program, err error, host string) int {
 	if credentials.IsErrCredentialsNotFound(err) ||
 		credentials.IsCredentialsMissingServerURL(err) ||
 		credentials.IsCredentialsMissingUsername(err) {
 		fmt.Fprintln(p.Stdout, err)
-		return failed
+		return exitFailure
 	}
 	line := explain.Line(err, host, p.Env.Secrets())
 	fmt.Fprintln(p.Stdout, line)
 	fmt.Fprintln(p.Stderr, line)
-	return failed
+	return exitFailure
 }
 
-// adaptor gives the helper docker-credential-helpers' interface, which knows no context; so it is
-// kept here.
-type adaptor struct {
+// adapter implements credentials.Helper. That interface has no context parameters, so adapter holds
+// the context.
+type adapter struct {
 	helper.Helper
 	ctx context.Context
 }
 
-func (a adaptor) Add(c *credentials.Credentials) error { return a.Store(a.ctx, c) }
-func (a adaptor) Delete(host string) error             { return a.Erase(a.ctx, host) }
-func (a adaptor) List() (map[string]string, error)     { return a.Helper.List(a.ctx) }
-func (a adaptor) Get(host string) (username, secret string, err error) {
+func (a adapter) Add(c *credentials.Credentials) error { return a.Store(a.ctx, c) }
+func (a adapter) Delete(host string) error             { return a.Erase(a.ctx, host) }
+func (a adapter) List() (map[string]string, error)     { return a.Helper.List(a.ctx) }
+func (a adapter) Get(host string) (username, secret string, err error) {
 	return a.Helper.Get(a.ctx, host)
 }

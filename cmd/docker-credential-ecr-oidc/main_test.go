@@ -15,20 +15,19 @@ import (
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// called is the result of a run of the program.
-type called struct {
+// result is the output of a run of the program.
+type result struct {
 	code           int
 	stdout, stderr string
 }
 
-// call runs the program in an environment that holds these variables, each "NAME=value", and
-// nothing else.
-func call(stdin string, command string, pairs ...string) called {
+// runCommand runs the program with these environment variables, each "NAME=value", and no others.
+func runCommand(stdin string, command string, pairs ...string) result {
 	var stdout, stderr bytes.Buffer
 	p := cli.Program{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
 		Env: environ(pairs...)}
 	code := run(p, []string{command})
-	return called{code, stdout.String(), stderr.String()}
+	return result{code, stdout.String(), stderr.String()}
 }
 
 func environ(pairs ...string) func(string) (string, bool) {
@@ -43,9 +42,8 @@ func environ(pairs ...string) func(string) (string, bool) {
 	}
 }
 
-// The protocol's own sentences are compared whole by its clients: on stdout, alone, and nothing on
-// stderr.
-func TestProtocolSentences(t *testing.T) {
+// Clients compare the messages that the protocol defines with the whole of stdout. stderr is empty.
+func TestProtocolMessages(t *testing.T) {
 	const notFound = "credentials not found in native keychain\n"
 	for _, tt := range []struct{ command, stdin, want string }{
 		{"get", "docker.io", notFound},
@@ -59,14 +57,14 @@ func TestProtocolSentences(t *testing.T) {
 		{"store", `{"ServerURL":"","Username":"u","Secret":"s"}`, "no credentials server URL\n"},
 		{"store", `{"ServerURL":"` + host + `","Secret":"s"}`, "no credentials username\n"},
 	} {
-		if got := call(tt.stdin, tt.command,
-			"ECR_OIDC_CACHE=off"); got != (called{failed, tt.want, ""}) {
-			t.Errorf("%s of %q: %+v, want %q on stdout alone", tt.command, tt.stdin, got, tt.want)
+		if got := runCommand(tt.stdin, tt.command,
+			"ECR_OIDC_CACHE=off"); got != (result{exitFailure, tt.want, ""}) {
+			t.Errorf("%s of %q: %+v, want only %q on stdout", tt.command, tt.stdin, got, tt.want)
 		}
 	}
 }
 
-// Every other failure is one line, the same on both streams.
+// All other failures write the same line to stdout and stderr.
 func TestFailure(t *testing.T) {
 	const secret = "request-token-of-this-job"
 	github := []string{"GITHUB_ACTIONS=true", "ECR_OIDC_CACHE=off"}
@@ -83,106 +81,106 @@ func TestFailure(t *testing.T) {
 				"ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret),
 			"ecr-oidc: finding an identity: no role is configured; set ECR_OIDC_ROLE to the role " +
 				"to assume\n"},
-		{"a wrong setting", "get", host,
+		{"wrong setting", "get", host,
 			append(github, "ECR_OIDC_SOURCE="+secret, "ACTIONS_ID_TOKEN_REQUEST_TOKEN="+secret),
 			`ecr-oidc: ECR_OIDC_SOURCE is "***"; allowed are auto, `},
-		{"a setting of many lines", "get", host,
+		{"multi-line setting", "get", host,
 			append(github, "ECR_OIDC_ROLE=ci\n::add-mask::x\x1b[31m"),
 			`ecr-oidc: ECR_OIDC_ROLE has "ci ::add-mask::x [31m", which is not a role`},
-		{"a wrong switch", "get", host, append(github, "ECR_OIDC_DEBUG=maybe"),
+		{"wrong boolean", "get", host, append(github, "ECR_OIDC_DEBUG=maybe"),
 			`ecr-oidc: ECR_OIDC_DEBUG is "maybe"; allowed are 1, 0, true, false, on, off`},
-		{"store that cannot keep", "store",
+		{"store without cache", "store",
 			`{"ServerURL":"` + host + `","Username":"AWS","Secret":"` + secret + `"}`,
 			[]string{"ECR_OIDC_CACHE=off"},
 			"ecr-oidc: storing the login for " + host +
-				": opening the cache: ECR_OIDC_CACHE says off\n"},
+				": opening the cache: ECR_OIDC_CACHE is off\n"},
 		{"store for another host", "store",
 			`{"ServerURL":"docker.io","Username":"u","Secret":"` + secret + `"}`, nil,
 			`ecr-oidc: storing a login: "docker.io" is not an ECR registry`},
-		{"store of something else", "store", `"` + secret, nil, "ecr-oidc: "},
-		{"get of a megabyte", "get", strings.Repeat("x", 1<<20), nil, "ecr-oidc: "},
+		{"store of invalid input", "store", `"` + secret, nil, "ecr-oidc: "},
+		{"get with large input", "get", strings.Repeat("x", 1<<20), nil, "ecr-oidc: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := call(tt.stdin, tt.command, tt.env...)
-			if got.code != failed || got.stdout != got.stderr ||
+			got := runCommand(tt.stdin, tt.command, tt.env...)
+			if got.code != exitFailure || got.stdout != got.stderr ||
 				!strings.HasPrefix(got.stdout, tt.want) {
-				t.Errorf("%+v, want %q on both", got, tt.want)
+				t.Errorf("%+v, want %q on stdout and stderr", got, tt.want)
 			}
 			if strings.Count(got.stdout, "\n") != 1 || !strings.HasSuffix(got.stdout, "\n") ||
 				strings.Contains(got.stdout, "\x1b") || strings.Contains(got.stdout, secret) {
-				t.Errorf("not one clean line: %q", got.stdout)
+				t.Errorf("not one sanitized line: %q", got.stdout)
 			}
 		})
 	}
 }
 
-// A stored login is answered in the protocol's words, with silence on stderr, until it is erased.
+// get returns a stored login as JSON on stdout, with an empty stderr, until erase deletes it.
 func TestStoreGetErase(t *testing.T) {
 	dir := "ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c")
 	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
 		t.Setenv(name, filepath.Join(t.TempDir(), "none"))
 	}
-	if got := call(`{"ServerURL":"https://`+host+`","Username":"AWS","Secret":"<the&password>"}`,
-		"store", dir); got != (called{}) {
+	if got := runCommand(`{"ServerURL":"https://`+host+`","Username":"AWS","Secret":"<the&password>"}`,
+		"store", dir); got != (result{}) {
 		t.Fatalf("store: %+v", got)
 	}
-	got := call("https://"+host+"/v2/\n", "get", dir)
-	var answer credentials.Credentials
-	if err := json.Unmarshal([]byte(got.stdout), &answer); err != nil || got.code != 0 ||
-		got.stderr != "" || answer != (credentials.Credentials{ServerURL: "https://" + host +
+	got := runCommand("https://"+host+"/v2/\n", "get", dir)
+	var login credentials.Credentials
+	if err := json.Unmarshal([]byte(got.stdout), &login); err != nil || got.code != 0 ||
+		got.stderr != "" || login != (credentials.Credentials{ServerURL: "https://" + host +
 		"/v2/", Username: "AWS", Secret: "<the&password>"}) {
 		t.Errorf("get: %+v, %v", got, err)
 	}
-	if got := call("", "list", dir, "DOCKER_CONFIG="+t.TempDir()); got != (called{0, "{}\n", ""}) {
+	if got := runCommand("", "list", dir, "DOCKER_CONFIG="+t.TempDir()); got != (result{0, "{}\n", ""}) {
 		t.Errorf("list: %+v", got)
 	}
 	for range 2 {
-		if got := call(host, "erase", dir); got != (called{}) {
+		if got := runCommand(host, "erase", dir); got != (result{}) {
 			t.Errorf("erase: %+v", got)
 		}
 	}
 }
 
-// With ECR_OIDC_DEBUG each step is a line on stderr, none of them secret; stdout is as it would be.
+// With ECR_OIDC_DEBUG=1, each step is a line on stderr without a secret. stdout does not change.
 func TestDebug(t *testing.T) {
 	const secret = "request-token-of-this-job"
 	env := []string{"ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c"),
 		"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=" + secret,
 		"ECR_OIDC_ROLE=ci"}
-	if got := call(`{"ServerURL":"`+host+`","Username":"AWS","Secret":"the-password"}`, "store",
+	if got := runCommand(`{"ServerURL":"`+host+`","Username":"AWS","Secret":"the-password"}`, "store",
 		env...); got.code != 0 {
 		t.Fatal(got)
 	}
-	quiet := call(host, "get", env...)
+	quiet := runCommand(host, "get", env...)
 	for _, tt := range []struct {
-		env  string
-		loud bool
+		env       string
+		wantDebug bool
 	}{{"ECR_OIDC_DEBUG=1", true}, {"RUNNER_DEBUG=1", false}, {"ECR_OIDC_DEBUG=0", false},
 		{"RUNNER_DEBUG=0", false}, {"ECR_OIDC_DEBUG=", false}} {
-		got := call(host, "get", append(env, tt.env)...)
-		if got.code != 0 || got.stdout != quiet.stdout || (got.stderr != "") != tt.loud ||
+		got := runCommand(host, "get", append(env, tt.env)...)
+		if got.code != 0 || got.stdout != quiet.stdout || (got.stderr != "") != tt.wantDebug ||
 			strings.Contains(got.stderr, secret) || strings.Contains(got.stderr, "the-password") {
 			t.Errorf("%s: %+v", tt.env, got)
 		}
 		for line := range strings.Lines(got.stderr) {
 			if !strings.HasPrefix(line, "ecr-oidc: debug: ") {
-				t.Errorf("%s: a line of its own: %q", tt.env, line)
+				t.Errorf("%s: not a debug line: %q", tt.env, line)
 			}
 		}
 	}
 }
 
-type brokenPipe struct{}
+type brokenWriter struct{}
 
-func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-// A response that could not be written is a failure.
+// If the response cannot be written, the exit code reports a failure.
 func TestBrokenStdout(t *testing.T) {
 	var stderr bytes.Buffer
-	p := cli.Program{Stdin: strings.NewReader(""), Stdout: brokenPipe{}, Stderr: &stderr,
+	p := cli.Program{Stdin: strings.NewReader(""), Stdout: brokenWriter{}, Stderr: &stderr,
 		Env: environ()}
 	code := run(p, []string{"list"})
-	if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed ||
+	if want := "ecr-oidc: writing the response: broken pipe\n"; code != exitFailure ||
 		stderr.String() != want {
 		t.Errorf("exit %d, %q, want %q", code, stderr.String(), want)
 	}

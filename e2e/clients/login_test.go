@@ -86,7 +86,7 @@ func TestLoginThatCannotBeKept(t *testing.T) {
 		j := newJob(t, trusted(), host).with("DOCKER_HOST", engine(t)).with("ECR_OIDC_CACHE", "off")
 		out, err := j.try(theirs.Secret, d.path, "login", "--username", "AWS", "--password-stdin", host)
 		t.Logf("$ docker login --username AWS --password-stdin %s\n%s[%v]", host, out, err)
-		if err == nil || !strings.Contains(out, "ECR_OIDC_CACHE says off") {
+		if err == nil || !strings.Contains(out, "ECR_OIDC_CACHE is off") {
 			t.Error("it does not fail with the reason")
 		}
 		noPassword(t, j, theirs.Secret)

@@ -16,8 +16,8 @@ var (
 	secret = []byte("request-token-of-this-job")
 )
 
-// opened is a cache in dir whose clock stands at noon.
-func opened(t testing.TB, dir string, secret []byte) *Cache {
+// openCache opens a cache in dir whose clock always returns noon.
+func openCache(t testing.TB, dir string, secret []byte) *Cache {
 	t.Helper()
 	c, err := Open([]string{dir}, secret)
 	if err != nil {
@@ -27,10 +27,10 @@ func opened(t testing.TB, dir string, secret []byte) *Cache {
 	return c
 }
 
-// filled is a cache with one entry, under "id".
-func filled(t testing.TB) *Cache {
+// cacheWithEntry returns a cache with one entry, whose key is "id".
+func cacheWithEntry(t testing.TB) *Cache {
 	t.Helper()
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	if err := c.Put("id", login()); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,8 @@ func filled(t testing.TB) *Cache {
 }
 
 func login() Entry {
-	return Entry{Username: "AWS", Secret: "the-password", CreatedAt: noon, TTL: 12 * time.Hour, FreshFor: 12 * time.Hour}
+	return Entry{Username: "AWS", Secret: "the-password", CreatedAt: noon, TTL: 12 * time.Hour,
+		FreshFor: 12 * time.Hour}
 }
 
 func TestEntryTimes(t *testing.T) {
@@ -59,21 +60,27 @@ func TestEntryTimes(t *testing.T) {
 		{0, 0, 12 * time.Hour, false, 0},
 		{0, -time.Hour, 12 * time.Hour, false, 0},
 		{time.Hour - second, 12 * time.Hour, time.Hour, true, 11*time.Hour - margin + second},
-		{time.Hour, 12 * time.Hour, time.Hour, false, 11*time.Hour - margin}, // the role session is over
+		// The role session has expired.
+		{time.Hour, 12 * time.Hour, time.Hour, false, 11*time.Hour - margin},
 		{0, 12 * time.Hour, 0, false, 12*time.Hour - margin},
 		{0, 12 * time.Hour, -second, false, 12*time.Hour - margin},
 	} {
 		e := Entry{CreatedAt: noon, TTL: tt.ttl, FreshFor: tt.freshFor}
 		now := noon.Add(tt.age)
-		if e.IsFresh(now) != tt.fresh || e.Remaining(now) != tt.remaining || e.IsUsable(now) != (tt.remaining > 0) {
-			t.Errorf("TTL %v, fresh for %v, after %v: fresh %v, remaining %v", tt.ttl, tt.freshFor, tt.age, e.IsFresh(now), e.Remaining(now))
+		if e.IsFresh(now) != tt.fresh || e.Remaining(now) != tt.remaining ||
+			e.IsUsable(now) != (tt.remaining > 0) {
+			t.Errorf("TTL %v, fresh for %v, after %v: fresh %v, remaining %v", tt.ttl,
+				tt.freshFor,
+				tt.age, e.IsFresh(now), e.Remaining(now))
 		}
 	}
 }
 
 func TestPutGetRemove(t *testing.T) {
-	c := filled(t)
-	if got, ok := c.Get("id"); !ok || got.Username != "AWS" || got.Secret != "the-password" || !got.CreatedAt.Equal(noon) || got.TTL != 12*time.Hour {
+	c := cacheWithEntry(t)
+	got, ok := c.Get("id")
+	if !ok || got.Username != "AWS" || got.Secret != "the-password" || !got.CreatedAt.Equal(noon) ||
+		got.TTL != 12*time.Hour {
 		t.Errorf("Get = %+v, %v", got, ok)
 	}
 	for _, other := range []string{"", "i", "id ", "ID", "id\n", "other"} {
@@ -90,9 +97,9 @@ func TestPutGetRemove(t *testing.T) {
 		t.Errorf("after a second Put: %+v, %v", got, ok)
 	}
 	if files := names(t, c.Dir()); len(files) != 1 {
-		t.Errorf("the directory holds %q", files)
+		t.Errorf("the directory has %q", files)
 	}
-	for range 2 { // and it is no error that there is none
+	for range 2 { // it is not an error if there is no entry
 		if err := c.Remove("id"); err != nil {
 			t.Fatal(err)
 		}
@@ -101,17 +108,21 @@ func TestPutGetRemove(t *testing.T) {
 		}
 	}
 	if files := names(t, c.Dir()); len(files) != 0 {
-		t.Errorf("the directory holds %q", files)
+		t.Errorf("the directory has %q", files)
 	}
 }
 
-// Time passes, and it is the cache's own clock that says so.
-func TestGetByTheClock(t *testing.T) {
-	c := filled(t)
+// Get compares an entry's age with the cache's clock.
+func TestGetExpiry(t *testing.T) {
+	c := cacheWithEntry(t)
 	for _, tt := range []struct {
 		at   time.Duration
 		want bool
-	}{{0, true}, {11 * time.Hour, true}, {11*time.Hour + 45*time.Minute, false}, {-time.Minute, false}, {0, true}} {
+	}{
+		{0, true}, {11 * time.Hour, true}, {11*time.Hour + 45*time.Minute, false},
+		{-time.Minute, false},
+		{0, true},
+	} {
 		c.now = func() time.Time { return noon.Add(tt.at) }
 		if _, ok := c.Get("id"); ok != tt.want {
 			t.Errorf("%v later: %v", tt.at, ok)
@@ -119,44 +130,48 @@ func TestGetByTheClock(t *testing.T) {
 	}
 }
 
-// What a job leaves behind is noise to the next one, in content and in name.
-func TestSealed(t *testing.T) {
-	c := filled(t)
-	for _, other := range [][]byte{nil, []byte("request-token-of-another"), append(slices.Clone(secret), 0), secret[1:]} {
-		next := opened(t, c.Dir(), other)
+// A job with another secret can use neither the content nor the file names of a job's entries.
+func TestEncryption(t *testing.T) {
+	c := cacheWithEntry(t)
+	for _, other := range [][]byte{
+		nil, []byte("request-token-of-another"), append(slices.Clone(secret), 0), secret[1:],
+	} {
+		next := openCache(t, c.Dir(), other)
 		if got, ok := next.Get("id"); ok {
 			t.Errorf("with the secret %q: %+v", other, got)
 		}
 		if next.path("id", entrySuffix) == c.path("id", entrySuffix) {
 			t.Errorf("with the secret %q the entry has the same name", other)
 		}
-		if err := os.WriteFile(next.path("id", entrySuffix), content(t, c.path("id", entrySuffix)), 0o600); err != nil {
+		copied := content(t, c.path("id", entrySuffix))
+		if err := os.WriteFile(next.path("id", entrySuffix), copied, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if got, ok := next.Get("id"); ok {
-			t.Errorf("with the secret %q and the other's entry under its name: %+v", other, got)
+			t.Errorf("with the secret %q, after the file was copied to its name: %+v",
+				other, got)
 		}
 	}
-	if got, ok := opened(t, c.Dir(), secret).Get("id"); !ok || got.Secret != "the-password" {
+	if got, ok := openCache(t, c.Dir(), secret).Get("id"); !ok || got.Secret != "the-password" {
 		t.Errorf("with the same secret: %+v, %v", got, ok)
 	}
-	sealed := content(t, c.path("id", entrySuffix))
+	encrypted := content(t, c.path("id", entrySuffix))
 	for _, plain := range []string{"the-password", "Username", "AWS"} {
-		if bytes.Contains(sealed, []byte(plain)) {
-			t.Errorf("%q can be read in the entry", plain)
+		if bytes.Contains(encrypted, []byte(plain)) {
+			t.Errorf("the file contains %q", plain)
 		}
 	}
 	if err := c.Put("id", login()); err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Equal(sealed, content(t, c.path("id", entrySuffix))) {
-		t.Error("the same entry seals to the same bytes: the nonce is not random")
+	if bytes.Equal(encrypted, content(t, c.path("id", entrySuffix))) {
+		t.Error("the same entry has the same ciphertext: the nonce is not random")
 	}
 }
 
-// Two entries cannot be swapped.
+// An entry that is renamed to the file name of another key is a miss.
 func TestRenamedEntry(t *testing.T) {
-	c := filled(t)
+	c := cacheWithEntry(t)
 	if err := os.Rename(c.path("id", entrySuffix), c.path("other", entrySuffix)); err != nil {
 		t.Fatal(err)
 	}
@@ -165,9 +180,9 @@ func TestRenamedEntry(t *testing.T) {
 	}
 }
 
-// Whatever part of an entry is lost or changed, it is a miss.
+// An entry of which any part is lost or changed is a miss.
 func TestDamagedEntry(t *testing.T) {
-	c := filled(t)
+	c := cacheWithEntry(t)
 	path := c.path("id", entrySuffix)
 	good := content(t, path)
 	var e Entry
@@ -179,18 +194,19 @@ func TestDamagedEntry(t *testing.T) {
 		}
 	}
 	if !c.decrypt("id", good, &e) {
-		t.Fatal("the entry itself does not decrypt")
+		t.Fatal("the unchanged entry does not decrypt")
 	}
 	for what, b := range map[string][]byte{
-		"cut short":                 good[:len(good)-1],
-		"empty":                     nil,
-		"one byte more":             append(slices.Clone(good), 0),
-		"another format":            bytes.Replace(good, []byte(format), []byte("ecr-oidc 1\n"), 1),
-		"not sealed":                []byte(`{"Username":"AWS","Secret":"x","TTL":43200000000000,"FreshFor":43200000000000}`),
-		"zeros":                     make([]byte, len(good)), // as a power failure leaves them
-		"larger than an entry":      make([]byte, maxSealed+1),
-		"an entry and much more":    append(slices.Clone(good), make([]byte, maxSealed)...),
-		"an entry of another cache": content(t, filled(t).path("id", entrySuffix))[:100],
+		"truncated":      good[:len(good)-1],
+		"empty":          nil,
+		"one extra byte": append(slices.Clone(good), 0),
+		"other header": bytes.Replace(good, []byte(header),
+			[]byte("ecr-oidc 1\n"), 1),
+		"plaintext":               []byte(`{"Secret":"x","TTL":43200000000000,"FreshFor":43200000000000}`),
+		"zeros":                   make([]byte, len(good)), // after a power failure
+		"too large":               make([]byte, maxFileSize+1),
+		"trailing data":           append(slices.Clone(good), make([]byte, maxFileSize)...),
+		"part of another's entry": content(t, cacheWithEntry(t).path("id", entrySuffix))[:100],
 	} {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
@@ -207,23 +223,26 @@ func TestDamagedEntry(t *testing.T) {
 	}
 }
 
-// A file that is no file of ours is a miss, and none is waited for or walked through.
-func TestEntryThatIsNoFile(t *testing.T) {
-	good := filled(t)
-	for name, make := range map[string]func(path string) error{
-		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
-		"a symlink":   func(path string) error { return os.Symlink(good.path("id", entrySuffix), path) },
-		"a huge file": func(path string) error {
+// A path that is not a regular file is a miss. Get does not block on it or follow it.
+func TestEntryNotRegularFile(t *testing.T) {
+	good := cacheWithEntry(t)
+	for name, create := range map[string]func(path string) error{
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"symlink": func(path string) error {
+			return os.Symlink(good.path("id",
+				entrySuffix), path)
+		},
+		"huge file": func(path string) error {
 			if err := os.WriteFile(path, nil, 0o600); err != nil {
 				return err
 			}
-			return os.Truncate(path, 1<<40) // sparse; reading it would take minutes and the memory
+			return os.Truncate(path, 1<<40) // sparse; too large to read into memory
 		},
-		"a FIFO": fifo,
+		"FIFO": fifo,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-			if err := make(c.path("id", entrySuffix)); err != nil {
+			c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+			if err := create(c.path("id", entrySuffix)); err != nil {
 				t.Skip(err)
 			}
 			if got, ok := c.Get("id"); ok {
@@ -231,9 +250,9 @@ func TestEntryThatIsNoFile(t *testing.T) {
 			}
 			err := c.Put("id", login())
 			if _, ok := c.Get("id"); ok != (err == nil) {
-				t.Errorf("Put: %v, and Get finds it: %v", err, ok)
+				t.Errorf("Put: %v, but Get returns %v", err, ok)
 			}
-			if name != "a directory" && err != nil {
+			if name != "directory" && err != nil {
 				t.Errorf("Put: %v", err)
 			}
 		})
@@ -243,8 +262,8 @@ func TestEntryThatIsNoFile(t *testing.T) {
 	}
 }
 
-// Without a cache nothing is found and nothing is kept, and Put says so.
-func TestNoCache(t *testing.T) {
+// A nil Cache has no entries, and Put returns an error.
+func TestNilCache(t *testing.T) {
 	var c *Cache
 	if got, ok := c.Read("id"); ok {
 		t.Errorf("Read = %+v", got)
@@ -264,26 +283,29 @@ func TestOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := filepath.Join(dir, "new", "deep", "c")
-	for _, dirs := range [][]string{{want}, {want, file}, {file, want}, {filepath.Join(file, "below"), want}} {
+	for _, dirs := range [][]string{
+		{want}, {want, file}, {file, want}, {filepath.Join(file, "below"), want},
+	} {
 		if c, err := Open(dirs, nil); err != nil || c.Dir() != want {
 			t.Errorf("Open(%q): %v", dirs, err)
 		}
 	}
 	if _, err := os.Stat(filepath.Join(dir, "other")); err == nil {
-		t.Error("a directory was made that is not used")
+		t.Error("an unused directory was created")
 	}
 	c, err := Open([]string{file, filepath.Join(file, "below")}, nil)
-	if c != nil || err == nil || strings.Count(err.Error(), "opening the cache directory "+file) != 2 {
-		t.Errorf("Open of nothing fit: %v, %v", c, err)
+	if c != nil || err == nil || strings.Count(err.Error(),
+		"opening the cache directory "+file) != 2 {
+		t.Errorf("Open of unsuitable directories: %v, %v", c, err)
 	}
 	if c, err := Open(nil, nil); c != nil || err == nil {
-		t.Errorf("Open of nothing: %v, %v", c, err)
+		t.Errorf("Open without directories: %v, %v", c, err)
 	}
 }
 
-// Every Put removes what expired long ago, locks included, and no other file of the directory.
+// Put removes old entries, lock files and temporary files, and no other file of the directory.
 func TestPrune(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	old, young := noon.Add(-maxFileAge-time.Minute), noon.Add(-maxFileAge+time.Minute)
 	entry := func(n string) string { return filepath.Base(c.path(n, entrySuffix)) }
 	lock := func(n string) string { return filepath.Base(c.path(n, lockSuffix)) }
@@ -292,8 +314,12 @@ func TestPrune(t *testing.T) {
 		entry("young"): young, lock("young"): young, ".tmp-entry-9": young,
 	}
 	keep := []string{entry("young"), lock("young"), ".tmp-entry-9"}
-	for _, name := range []string{"README", "thesis.sealed", "my.lock", ".tmp-mywork", entry("x") + ".bak", "x" + entry("x"), ".tmp-entry-x"} {
-		keep, files[name] = append(keep, name), old // another program's
+	for _, name := range []string{ // another program's
+		"README", "thesis.sealed", "my.lock", ".tmp-mywork", entry("x") + ".bak",
+		"x" + entry("x"),
+		".tmp-entry-x",
+	} {
+		keep, files[name] = append(keep, name), old
 	}
 	for name, at := range files {
 		path := filepath.Join(c.Dir(), name)
@@ -317,12 +343,12 @@ func TestPrune(t *testing.T) {
 	want := append(keep, filepath.Base(folder), filepath.Base(c.path("id", entrySuffix)))
 	slices.Sort(want)
 	if got := names(t, c.Dir()); !slices.Equal(got, want) {
-		t.Errorf("left are %q, want %q", got, want)
+		t.Errorf("the directory has %q, want %q", got, want)
 	}
 }
 
-// Any number of processes may put and get at once: each get is a whole entry or a miss.
-func TestManyAtOnce(t *testing.T) {
+// While other processes put the same entry, Get returns a complete entry or a miss.
+func TestConcurrentPutGet(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "c")
 	done := make(chan string)
 	const workers = 8
@@ -334,13 +360,15 @@ func TestManyAtOnce(t *testing.T) {
 				return
 			}
 			for range 12 {
-				e := Entry{Username: "AWS", Secret: strings.Repeat("x", 2000), CreatedAt: time.Now(), TTL: 12 * time.Hour, FreshFor: 12 * time.Hour}
+				e := login()
+				e.Secret, e.CreatedAt = strings.Repeat("x", 2000), time.Now()
 				if err := c.Put("id", e); err != nil && runtime.GOOS != "windows" {
 					done <- err.Error()
 					return
 				}
-				if got, ok := c.Get("id"); !ok && runtime.GOOS != "windows" || ok && got.Secret != e.Secret {
-					done <- "a get found less than an entry"
+				got, ok := c.Get("id")
+				if !ok && runtime.GOOS != "windows" || ok && got.Secret != e.Secret {
+					done <- "Get returned an incomplete entry"
 					return
 				}
 			}
@@ -354,27 +382,27 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// FuzzEntry holds that nothing which somebody without the secret can write is ever served, or makes Get panic.
+// FuzzEntry writes files without the secret. Get must neither return one nor panic.
 func FuzzEntry(f *testing.F) {
-	c := filled(f)
-	foreign := opened(f, filepath.Join(f.TempDir(), "c"), []byte("request-token-of-another"))
-	if err := foreign.Put("id", login()); err != nil {
+	c := cacheWithEntry(f)
+	attacker := openCache(f, filepath.Join(f.TempDir(), "c"), []byte("request-token-of-another"))
+	if err := attacker.Put("id", login()); err != nil {
 		f.Fatal(err)
 	}
 	good, err := os.ReadFile(c.path("id", entrySuffix))
 	if err != nil {
 		f.Fatal(err)
 	}
-	theirs, err := os.ReadFile(foreign.path("id", entrySuffix))
+	forged, err := os.ReadFile(attacker.path("id", entrySuffix))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add([]byte(nil))
-	f.Add([]byte(format))
-	f.Add(theirs)
+	f.Add([]byte(header))
+	f.Add(forged)
 	f.Add(good[:len(good)-1])
-	f.Add([]byte(format + "{}"))
-	f.Add(append([]byte(format), make([]byte, 28)...))
+	f.Add([]byte(header + "{}"))
+	f.Add(append([]byte(header), make([]byte, 28)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if bytes.Equal(b, good) {
 			return
@@ -383,23 +411,23 @@ func FuzzEntry(f *testing.F) {
 			t.Fatal(err)
 		}
 		if got, ok := c.Get("id"); ok {
-			t.Errorf("%q opens as %+v", b, got)
+			t.Errorf("%q decrypts to %+v", b, got)
 		}
 	})
 }
 
-// BenchmarkGet is a hit: what every docker pull after the first one costs here.
+// BenchmarkGet measures a cache hit, which every docker pull after the first one is.
 func BenchmarkGet(b *testing.B) {
-	c := opened(b, filepath.Join(b.TempDir(), "c"), secret)
+	c := openCache(b, filepath.Join(b.TempDir(), "c"), secret)
 	e := login()
-	e.Secret = strings.Repeat("x", 2500) // as long as ECR's are
+	e.Secret = strings.Repeat("x", 2500) // the length of an ECR password
 	if err := c.Put("id", e); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, ok := c.Get("id"); !ok {
-			b.Fatal("a miss")
+			b.Fatal("cache miss")
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// makeDir creates dir if it is missing, and checks it.
-func makeDir(dir string) error {
+// createAndCheckDir creates dir if it is missing, and checks it.
+func createAndCheckDir(dir string) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
@@ -18,26 +18,29 @@ func makeDir(dir string) error {
 	return checkDir(dir)
 }
 
-// checkDir returns an error unless dir can hold secrets: a directory of this user, not a symlink, that
-// no other user may enter. On Windows, Administrators and SYSTEM may enter it.
+// checkDir returns an error if secrets cannot be stored in dir. It must be a directory, not a
+// symlink, owned by this user, and not accessible to other users. On Windows, Administrators and
+// SYSTEM may have access.
 func checkDir(dir string) error {
 	fi, err := os.Lstat(dir)
 	if err != nil {
 		return err
 	}
 	if !fi.IsDir() {
-		return fmt.Errorf("it is not a directory but %v", fi.Mode().Type())
+		return fmt.Errorf("it is not a directory (file type %v)", fi.Mode().Type())
 	}
 	return checkOwner(dir, fi)
 }
 
-// notCreatedError is findDir's error for a directory that makeDir would create. It wraps os.ErrNotExist.
+// notCreatedError is the error of checkExistingDir for a directory that createAndCheckDir would
+// create. It wraps fs.ErrNotExist.
 type notCreatedError struct{ error }
 
 func (e notCreatedError) Unwrap() error { return e.error }
 
-// findDir is checkDir for a caller that only reads.
-func findDir(dir string) error {
+// checkExistingDir is checkDir for callers that only read. Its error is a notCreatedError if dir
+// does not exist and could be created.
+func checkExistingDir(dir string) error {
 	err := checkDir(dir)
 	if errors.Is(err, os.ErrNotExist) && canCreate(dir) {
 		return notCreatedError{err}
@@ -45,12 +48,13 @@ func findDir(dir string) error {
 	return err
 }
 
-// canCreate reports whether a missing directory could be created: its nearest existing parent is writable.
+// canCreate reports whether a missing directory could be created: whether its nearest existing
+// parent is writable.
 func canCreate(dir string) bool {
 	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
 		fi, err := os.Stat(parent)
 		if err == nil {
-			return fi.IsDir() && writable(parent, fi)
+			return fi.IsDir() && isWritable(parent, fi)
 		}
 		if parent == filepath.Dir(parent) || !errors.Is(err, os.ErrNotExist) {
 			return false

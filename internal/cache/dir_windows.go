@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// writable is not known before it is tried.
-func writable(string, fs.FileInfo) bool { return true }
+// isWritable returns true: on Windows, only an attempt to create a file shows whether dir is writable.
+func isWritable(string, fs.FileInfo) bool { return true }
 
-// createDir creates dir with an access control list for this user, SYSTEM and Administrators, which the
-// files in it inherit. The list itself inherits nothing: the directory above may admit all users, as
-// RUNNER_TEMP on drive D: does.
+// createDir creates dir with an access control list for this user, SYSTEM and Administrators. Files
+// in dir inherit the list. The list itself inherits nothing: the parent directory may grant access to
+// all users, as RUNNER_TEMP on drive D: does.
 func createDir(dir string) error {
 	user, err := currentUser()
 	if err != nil {
@@ -25,7 +25,7 @@ func createDir(dir string) error {
 	descriptor, err := windows.SecurityDescriptorFromString(fmt.Sprintf(
 		"O:%[1]sD:P(A;OICI;FA;;;%[1]s)(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)", user))
 	if err != nil {
-		return fmt.Errorf("making an access control list: %w", err)
+		return fmt.Errorf("creating an access control list: %w", err)
 	}
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
@@ -39,9 +39,9 @@ func createDir(dir string) error {
 	return nil
 }
 
-// checkOwner returns an error unless dir belongs to this user and admits only this user, SYSTEM and
-// Administrators. While this process is elevated, dir may belong to Administrators, because they own what
-// such a process creates.
+// checkOwner returns an error unless dir is owned by this user and accessible only to this user,
+// SYSTEM and Administrators. If this process is elevated, Administrators may own dir: they own the
+// files that an elevated process creates.
 func checkOwner(dir string, _ fs.FileInfo) error {
 	user, err := currentUser()
 	if err != nil {
@@ -58,13 +58,14 @@ func checkOwner(dir string, _ fs.FileInfo) error {
 	return checkAccess(descriptor, user)
 }
 
-// checkAccess returns an error unless user or one of groups owns the directory, and its access control list
-// admits only user, SYSTEM, Administrators, and the owner by the names CREATOR OWNER and OWNER RIGHTS. An
-// entry that only files in the directory inherit counts too.
+// checkAccess returns an error unless user or one of groups owns the directory, and its access
+// control list grants access only to user, SYSTEM, Administrators, CREATOR OWNER and OWNER RIGHTS.
+// Entries that apply only to files in the directory are checked too.
 func checkAccess(
-	descriptor *windows.SECURITY_DESCRIPTOR, user *windows.SID, groups ...windows.WELL_KNOWN_SID_TYPE,
+	descriptor *windows.SECURITY_DESCRIPTOR, user *windows.SID,
+	groups ...windows.WELL_KNOWN_SID_TYPE,
 ) error {
-	errNoList := errors.New("others may enter it (it has no access control list)") // as on FAT
+	errNoList := errors.New("other users can access it (it has no access control list)") // as on FAT
 	if descriptor == nil {
 		return errNoList
 	}
@@ -73,14 +74,15 @@ func checkAccess(
 		return fmt.Errorf("reading its owner: %w", err)
 	}
 	if owner == nil || !owner.Equals(user) && !slices.ContainsFunc(groups, owner.IsWellKnown) {
-		return fmt.Errorf("it belongs to user %v, not to %v", owner, user)
+		return fmt.Errorf("it is owned by user %v, not by %v", owner, user)
 	}
 	list, _, err := descriptor.DACL()
 	if err != nil || list == nil {
 		return errNoList
 	}
-	admitted := []windows.WELL_KNOWN_SID_TYPE{windows.WinLocalSystemSid, windows.WinBuiltinAdministratorsSid,
-		windows.WinCreatorOwnerSid, windows.WinCreatorOwnerRightsSid}
+	allowed := []windows.WELL_KNOWN_SID_TYPE{windows.WinLocalSystemSid,
+		windows.WinBuiltinAdministratorsSid, windows.WinCreatorOwnerSid,
+		windows.WinCreatorOwnerRightsSid}
 	for i := range uint32(list.AceCount) {
 		var entry *windows.ACCESS_ALLOWED_ACE
 		if err := windows.GetAce(list, i, &entry); err != nil {
@@ -89,12 +91,15 @@ func checkAccess(
 		if entry.Header.AceType == windows.ACCESS_DENIED_ACE_TYPE {
 			continue
 		}
-		if kind := entry.Header.AceType; kind != windows.ACCESS_ALLOWED_ACE_TYPE { // such as a conditional entry
-			return fmt.Errorf("others may enter it (its access control list has an entry of type %d)", kind)
+		// Other types, such as conditional entries, are not evaluated.
+		if kind := entry.Header.AceType; kind != windows.ACCESS_ALLOWED_ACE_TYPE {
+			return fmt.Errorf(
+				"other users can access it (its access control list has an entry of type %d)", kind)
 		}
 		sid := (*windows.SID)(unsafe.Pointer(&entry.SidStart)) // #nosec G103 -- the SID begins there
-		if !sid.Equals(user) && !slices.ContainsFunc(admitted, sid.IsWellKnown) {
-			return fmt.Errorf("others may enter it (its access control list admits %v)", sid)
+		if !sid.Equals(user) && !slices.ContainsFunc(allowed, sid.IsWellKnown) {
+			return fmt.Errorf(
+				"other users can access it (its access control list grants access to %v)", sid)
 		}
 	}
 	return nil

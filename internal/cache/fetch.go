@@ -13,18 +13,24 @@ const (
 	// FetchTimeout is how long one fetch may take.
 	FetchTimeout = 14 * time.Second
 
-	staleFetchTimeout = 5 * time.Second // while a usable entry exists
-	timeMargin        = time.Second     // a holder has set the lock file's time by then
-	waitMargin        = time.Second     // how much longer than its timeout the holder's fetch may take
-	waitJitter        = 3 * time.Second // a random part is added, so that waiters do not all fetch at once
+	staleFetchTimeout = 5 * time.Second // replaces FetchTimeout while a usable entry exists
 	staleExtension    = 5 * time.Minute // how long a usable entry counts as fresh after a failed fetch
+
+	// A waiter waits for as long as the lock holder's fetch may still take, plus lockMargin, plus a
+	// random time of up to lockJitter, so that waiters do not all time out together.
+	lockMargin = time.Second
+	lockJitter = 3 * time.Second
+
+	// lockTimeDelay is how long a waiter waits before it reads the lock file's modification time.
+	// By then the holder has set it.
+	lockTimeDelay = time.Second
 )
 
-// Failure is a failed fetch, as other processes that request the same login are told of it.
+// Failure is the result of a failed fetch, in the form in which it is passed to other processes.
 type Failure struct {
-	Payload []byte        // the caller's own encoding of the error
-	TTL     time.Duration // how long it is returned to later callers; zero: only to those that were waiting
-	Refused bool          // AWS refused this identity, so that a cached login must not be returned either
+	Payload []byte        // the error, in the caller's encoding
+	TTL     time.Duration // how long later callers get this failure; zero: only concurrent callers get it
+	Refused bool          // AWS refused this identity, so a cached login must not be returned either
 }
 
 // storedFailure is a Failure on disk.
@@ -35,23 +41,45 @@ type storedFailure struct {
 
 func failureKey(key string) string { return "failure of " + key }
 
-// GetOrFetch returns the login for key from the cache, or from fetch. Of many processes that miss
-// at the same time one fetches, and the others return its login or its failure.
+// GetOrFetch returns the login for key from the cache. If there is no fresh login, it calls fetch
+// and caches the result. Concurrent processes that request the same key share one fetch.
 //
-//  1. A fresh entry is returned at once. So is a failure whose TTL is not over.
-//  2. Otherwise the process waits for the lock of key, and looks again. The kernel releases the lock
-//     of a holder that dies. A holder that hangs is waited for no longer than its fetch may take;
-//     then the process fetches without the lock.
-//  3. fetch has 14 seconds, and 5 while a usable entry exists, or until ctx is done.
-//  4. A new login is stored and returned. When AWS refused, the old entry is deleted, and the failure
-//     is stored and returned. After any other failure a usable entry is returned, and counts as fresh
-//     for another 5 minutes. Without one, the failure is stored and returned.
+// # Protocol
 //
-// The lock only saves requests: where files cannot be locked or written, every process fetches for
-// itself. A nil Cache does nothing but fetch.
+//  1. Look up. A fresh entry is returned. So is a cached failure whose TTL has not expired.
+//  2. Lock. Otherwise, the process waits for the lock file of key.
+//  3. Look up again. The previous holder of the lock has usually stored a result. A failure that was
+//     stored during the wait is returned whatever its TTL is.
+//  4. Fetch. Otherwise, the process calls fetch, stores the result, and releases the lock.
 //
-// GetOrFetch blocks for at most 18 seconds for the lock, and then for as long as fetch does, which
-// must return when its context is done. It returns a nil *Failure exactly when it returns a login.
+// # Results of a fetch
+//
+//   - A login is stored and returned. A login that expires too soon to be usable is only returned.
+//   - A refusal by AWS (Failure.Refused) deletes the old entry. The failure is stored and returned.
+//   - After any other failure, a usable old entry is returned instead. It counts as fresh for another
+//     5 minutes, unless another process deleted or replaced it during the fetch.
+//   - Without a usable old entry, the failure is stored and returned.
+//
+// # Timeouts
+//
+// A fetch may take 14 seconds (FetchTimeout), or 5 seconds while a usable entry exists, and ends
+// when ctx is done. A waiter waits for as long as the holder's fetch may still take, plus 1 to 4
+// seconds, so for at most 18 seconds. It then fetches without the lock. The modification time of the
+// lock file is the time at which the holder acquired the lock.
+//
+// # Faults
+//
+//   - A holder that dies: the kernel releases its lock, and one of the waiters fetches.
+//   - A holder that hangs: each waiter times out and then fetches without the lock. A waiter may
+//     have had less time than a holder, so it stores a login or a refusal, but no other failure.
+//   - Files that cannot be locked or written: every process fetches for itself.
+//   - A nil Cache: GetOrFetch only calls fetch.
+//
+// The lock saves requests and protects no data: any number of processes may read and write entries
+// without it.
+//
+// fetch must return when its context is done. GetOrFetch returns a nil *Failure if and only if it
+// returns a login.
 func (c *Cache) GetOrFetch(ctx context.Context, key string,
 	fetch func(context.Context) (Entry, *Failure)) (Entry, *Failure) {
 	if c == nil {
@@ -62,11 +90,11 @@ func (c *Cache) GetOrFetch(ctx context.Context, key string,
 	start := c.now()
 	entry, failure, ok := c.lookup(key, start)
 	if !ok {
-		c.debug("not in the cache; taking turns with other processes that request it")
-		lock := c.acquire(ctx, key, c.limit(entry))
+		c.debug("not in the cache; waiting for the lock")
+		lock := c.acquire(ctx, key, c.fetchTimeout(entry))
 		defer lock.Unlock()
 		if entry, failure, ok = c.lookup(key, start); !ok {
-			return c.fetch(ctx, key, lock, entry, fetch)
+			return c.fetchAndStore(ctx, key, lock, entry, fetch)
 		}
 	}
 	if failure != nil {
@@ -77,33 +105,35 @@ func (c *Cache) GetOrFetch(ctx context.Context, key string,
 	return entry, nil
 }
 
-// lookup returns a fresh entry, or a failure that answers a caller which has been waiting since
-// start. When it reports false, the entry is the stored one, fresh or not, or zero.
+// lookup returns a fresh entry, or a failure for a caller that called GetOrFetch at the time start.
+// If it returns false, the entry is the stored one, which is not fresh, or zero if there is none.
 func (c *Cache) lookup(key string, start time.Time) (Entry, *Failure, bool) {
 	entry, ok := c.Read(key)
 	if ok && entry.IsFresh(c.now()) {
 		return entry, nil, true
 	}
-	if f, age, ok := c.failure(key); ok && (age < f.TTL || f.CreatedAt.After(start)) {
+	if f, age, ok := c.readFailure(key); ok && (age < f.TTL || f.CreatedAt.After(start)) {
 		return Entry{}, &f.Failure, true
 	}
 	return entry, nil, false
 }
 
-// acquire waits for the lock of key, whose holder may fetch for as long as limit. It returns nil
-// when the caller is to fetch without the lock. The lock file's time, which tells how long its
-// holder has been fetching, is read only after timeMargin: of many processes that begin together,
-// most look before the holder has set it.
-func (c *Cache) acquire(ctx context.Context, key string, limit time.Duration) *lockfile.Held {
+// acquire waits for the lock of key, whose holder may fetch for fetchTimeout. It returns nil if the
+// caller must fetch without the lock.
+//
+// The wait depends on the lock file's modification time. Of many processes that start together, most
+// begin to wait before the holder has set it. They would read the time of an earlier fetch, so it is
+// read after lockTimeDelay.
+func (c *Cache) acquire(ctx context.Context, key string, fetchTimeout time.Duration) *lockfile.Held {
 	path := c.path(key, lockSuffix)
-	ctx, cancel := context.WithTimeout(ctx, limit+waitMargin+waitJitter)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout+lockMargin+lockJitter)
 	defer cancel()
-	timer := time.AfterFunc(timeMargin, func() {
-		age := limit
+	timer := time.AfterFunc(lockTimeDelay, func() {
+		age := fetchTimeout
 		if fi, err := os.Lstat(path); err == nil {
 			age = time.Since(fi.ModTime())
 		}
-		time.AfterFunc(c.wait(limit, age), cancel)
+		time.AfterFunc(c.lockTimeout(fetchTimeout, age), cancel)
 	})
 	defer timer.Stop()
 	lock, err := lockfile.Lock(ctx, path)
@@ -112,45 +142,46 @@ func (c *Cache) acquire(ctx context.Context, key string, limit time.Duration) *l
 		return nil
 	}
 	now := time.Now()
-	_ = os.Chtimes(path, now, now) // a waiter that sees the old time gives up earlier, and fetches too
+	// On an error waiters read the old time. They time out earlier and fetch too.
+	_ = os.Chtimes(path, now, now)
 	return lock
 }
 
-// lockWait returns how long to wait for a lock that was taken lockAge ago, and whose holder may
-// fetch for fetchLimit.
-func lockWait(fetchLimit, lockAge time.Duration) time.Duration {
-	remaining := fetchLimit - min(max(lockAge, 0), fetchLimit)
-	return remaining + waitMargin + rand.N(waitJitter) // #nosec G404 -- the delay is not a secret
+// lockTimeout returns how long to wait for a lock that was acquired lockAge ago, and whose holder
+// may fetch for fetchTimeout.
+func lockTimeout(fetchTimeout, lockAge time.Duration) time.Duration {
+	remaining := fetchTimeout - min(max(lockAge, 0), fetchTimeout)
+	return remaining + lockMargin + rand.N(lockJitter) // #nosec G404 -- the delay is not a secret
 }
 
-// limit returns how long a fetch may take when entry is what is stored.
-func (c *Cache) limit(entry Entry) time.Duration {
+// fetchTimeout returns how long a fetch may take while entry is the stored one.
+func (c *Cache) fetchTimeout(entry Entry) time.Duration {
 	if entry.IsUsable(c.now()) {
 		return staleFetchTimeout
 	}
 	return FetchTimeout
 }
 
-// fetch calls fetch and stores the result. old is the entry that is stored now, zero if there is
-// none. When the call fails, fetch deletes old, returns it, or returns the failure, as step 4 of
-// GetOrFetch says.
-func (c *Cache) fetch(ctx context.Context, key string, lock *lockfile.Held, old Entry,
+// fetchAndStore calls fetch and stores the result. old is the stored entry, which is not fresh, or
+// zero if there is none. A nil lock means that the lock was not acquired. See GetOrFetch for what is
+// stored and returned.
+func (c *Cache) fetchAndStore(ctx context.Context, key string, lock *lockfile.Held, old Entry,
 	fetch func(context.Context) (Entry, *Failure)) (Entry, *Failure) {
-	file, err := c.reserve()
+	file, err := c.createTemp()
 	if err != nil {
 		c.debug("not caching: %v", err)
-		lock.Unlock() // nothing can be stored for those that wait
+		lock.Unlock() // waiters would get no result
 	} else {
 		defer file.Discard()
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.limit(old))
+	ctx, cancel := context.WithTimeout(ctx, c.fetchTimeout(old))
 	defer cancel()
 	login, failure := fetch(ctx)
 	store := func(key string, value any) {
 		if file == nil {
 			return
 		}
-		if err := c.seal(file, key, value); err != nil {
+		if err := c.writeEncrypted(file, key, value); err != nil {
 			c.debug("not caching: %v", err)
 		}
 	}
@@ -167,32 +198,33 @@ func (c *Cache) fetch(ctx context.Context, key string, lock *lockfile.Held, old 
 			c.debug("%v", err)
 		}
 	case old.IsUsable(c.now()):
-		c.debug("that failed; returning the login from the cache")
+		c.debug("the request failed; returning the login from the cache")
 		old.FreshFor = c.now().Sub(old.CreatedAt) + staleExtension
 		if stored, ok := c.Read(key); ok &&
-			stored.CreatedAt.Equal(old.CreatedAt) { // not deleted or replaced meanwhile
+			stored.CreatedAt.Equal(old.CreatedAt) { // not deleted or replaced during the fetch
 			store(key, old)
 		}
 		return old, nil
-	case lock == nil: // this process had less time than others have
+	case lock == nil: // this process may have had less time than a holder
 		return Entry{}, failure
 	}
 	store(failureKey(key), storedFailure{*failure, c.now()})
 	return Entry{}, failure
 }
 
-// Failure returns the failure that GetOrFetch would return for key now, and for how much longer. A
-// fresh entry goes before it.
-func (c *Cache) Failure(key string) (f Failure, remaining time.Duration, ok bool) {
-	s, age, ok := c.failure(key)
+// CachedFailure returns the failure that GetOrFetch would return for key now, and how much longer it
+// would. A fresh entry takes precedence over it, which CachedFailure does not check.
+func (c *Cache) CachedFailure(key string) (f Failure, remaining time.Duration, ok bool) {
+	s, age, ok := c.readFailure(key)
 	return s.Failure, s.TTL - age, ok && age < s.TTL
 }
 
-// failure returns the last failure for key and its age.
-func (c *Cache) failure(key string) (f storedFailure, age time.Duration, ok bool) {
-	if !c.unseal(failureKey(key), &f) {
+// readFailure returns the last failure for key and its age. It returns false if the clock was set
+// back since the failure: the age is unknown then.
+func (c *Cache) readFailure(key string) (f storedFailure, age time.Duration, ok bool) {
+	if !c.readEncrypted(failureKey(key), &f) {
 		return storedFailure{}, 0, false
 	}
 	age = c.now().Sub(f.CreatedAt)
-	return f, age, age >= 0 // else the clock was set back, and the age is unknown
+	return f, age, age >= 0
 }

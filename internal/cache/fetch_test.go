@@ -13,22 +13,22 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lockfile"
 )
 
-// fetcher counts how often it fetches, and how many fetches run at the same time.
+// fetcher counts its fetches, and how many of them run at the same time.
 type fetcher struct {
 	entry   Entry
 	failure *Failure
-	gate    chan struct{} // fetch waits until it is closed; nil: it does not wait
+	release chan struct{} // fetch blocks until it is closed; nil: it does not block
 
-	calls, running, most atomic.Int32
+	calls, running, maxRunning atomic.Int32
 }
 
 func (f *fetcher) fetch(ctx context.Context) (Entry, *Failure) {
 	f.calls.Add(1)
-	f.most.Store(max(f.most.Load(), f.running.Add(1)))
+	f.maxRunning.Store(max(f.maxRunning.Load(), f.running.Add(1)))
 	defer f.running.Add(-1)
-	if f.gate != nil {
+	if f.release != nil {
 		select {
-		case <-f.gate:
+		case <-f.release:
 		case <-ctx.Done():
 			return Entry{}, &Failure{Payload: []byte("no response in time")}
 		}
@@ -36,22 +36,23 @@ func (f *fetcher) fetch(ctx context.Context) (Entry, *Failure) {
 	return f.entry, f.failure
 }
 
-// waiting returns a channel that is closed when n callers have waited for the lock for timeMargin.
-func waiting(c *Cache, n int32) <-chan struct{} {
+// allWaiting returns a channel that is closed when n callers have waited for the lock for
+// lockTimeDelay.
+func allWaiting(c *Cache, n int32) <-chan struct{} {
 	all := make(chan struct{})
 	var count atomic.Int32
-	wait := c.wait
-	c.wait = func(limit, age time.Duration) time.Duration {
+	timeout := c.lockTimeout
+	c.lockTimeout = func(fetchTimeout, age time.Duration) time.Duration {
 		if count.Add(1) == n {
 			close(all)
 		}
-		return wait(limit, age)
+		return timeout(fetchTimeout, age)
 	}
 	return all
 }
 
-// hold takes the lock of a key as another process would.
-func hold(t *testing.T, c *Cache, key string) *lockfile.Held {
+// lockKey acquires the lock of a key as another process would.
+func lockKey(t *testing.T, c *Cache, key string) *lockfile.Held {
 	t.Helper()
 	held, err := lockfile.Lock(t.Context(), c.path(key, lockSuffix))
 	if err != nil {
@@ -61,37 +62,40 @@ func hold(t *testing.T, c *Cache, key string) *lockfile.Held {
 	return held
 }
 
-// Of many callers that miss one fetches, and all get the same, whether a login or a failure that is for those that wait.
+// Concurrent callers share one fetch. All of them get its login, or its failure, even if the failure
+// has no TTL.
 func TestFetchOnce(t *testing.T) {
-	const many = 64
+	const callers = 64
 	for name, f := range map[string]*fetcher{
 		"login":   {entry: login()},
 		"failure": {failure: &Failure{Payload: []byte("refused")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-			c.now = time.Now // failures are compared with when a caller began to wait
+			c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+			c.now = time.Now // a failure's time is compared with the start of the wait
 			f.entry.CreatedAt = time.Now()
-			f.gate = make(chan struct{})
-			all := waiting(c, many-1)
+			f.release = make(chan struct{})
+			all := allWaiting(c, callers-1)
 			var group sync.WaitGroup
-			for range many {
+			for range callers {
 				group.Go(func() {
 					e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
-					if e.Secret != f.entry.Secret || (failure == nil) != (f.failure == nil) || failure != nil && string(failure.Payload) != "refused" {
+					if e.Secret != f.entry.Secret ||
+						(failure == nil) != (f.failure == nil) ||
+						failure != nil && string(failure.Payload) != "refused" {
 						t.Errorf("%v, %v", e, failure)
 					}
 				})
 			}
 			<-all
-			close(f.gate)
+			close(f.release)
 			group.Wait()
 			if n := f.calls.Load(); n != 1 {
 				t.Errorf("%d fetches", n)
 			}
 			c.GetOrFetch(t.Context(), "id", f.fetch)
 			want := int32(1)
-			if f.failure != nil { // it was for those that waited
+			if f.failure != nil { // only concurrent callers get it
 				want = 2
 			}
 			if n := f.calls.Load(); n != want {
@@ -101,10 +105,11 @@ func TestFetchOnce(t *testing.T) {
 	}
 }
 
-// A failure is returned to later callers until its TTL is over, for its key alone, and Remove deletes it.
+// Until its TTL expires, a failure is returned to later callers with the same key. Remove deletes it.
 func TestFailureTTL(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-	f := &fetcher{failure: &Failure{Payload: []byte("refused"), TTL: 10 * time.Second, Refused: true}}
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+	f := &fetcher{failure: &Failure{Payload: []byte("refused"), TTL: 10 * time.Second,
+		Refused: true}}
 	get := func(key string, after time.Duration, want int32) {
 		t.Helper()
 		c.now = func() time.Time { return noon.Add(after) }
@@ -128,15 +133,18 @@ func TestFailureTTL(t *testing.T) {
 	get("id", 0, 1)
 }
 
-// When the role session behind a login is over, the login is fetched again. A failure that is no refusal leaves the old
-// login in use; a refusal deletes it.
+// A login that is not fresh, because its role session has expired, is fetched again. If that fails,
+// the old login stays in use. If AWS refuses, the old login is deleted.
 func TestStaleIfError(t *testing.T) {
-	old := Entry{Username: "AWS", Secret: "old", CreatedAt: noon, TTL: 12 * time.Hour, FreshFor: time.Hour}
-	next := Entry{Username: "AWS", Secret: "new", CreatedAt: noon.Add(time.Hour), TTL: 12 * time.Hour, FreshFor: time.Hour}
+	old := Entry{Username: "AWS", Secret: "old", CreatedAt: noon, TTL: 12 * time.Hour,
+		FreshFor: time.Hour}
+	next := Entry{Username: "AWS", Secret: "new", CreatedAt: noon.Add(time.Hour),
+		TTL:      12 * time.Hour,
+		FreshFor: time.Hour}
 	retryable := &Failure{Payload: []byte("HTTP 500"), TTL: 2 * time.Second}
 	refused := &Failure{Payload: []byte("AccessDenied"), TTL: 10 * time.Second, Refused: true}
-	noLength := old
-	noLength.FreshFor = -time.Second
+	expiredSession := old
+	expiredSession.FreshFor = -time.Second
 	type get struct {
 		after   time.Duration
 		secret  string // "" is a failure
@@ -150,16 +158,24 @@ func TestStaleIfError(t *testing.T) {
 		failure *Failure
 		gets    []get
 	}{
-		{"a new login", old, next, nil, []get{{time.Hour - 1, "old", 0}, {time.Hour, "new", 1}, {time.Hour, "new", 0}, {2*time.Hour - 1, "new", 0}}},
-		{"a retryable failure", old, Entry{}, retryable, []get{
-			{time.Hour, "old", 1}, {time.Hour, "old", 0}, {time.Hour + staleExtension - 1, "old", 0}, {time.Hour + staleExtension, "old", 1},
+		{"new login", old, next, nil, []get{
+			{time.Hour - 1, "old", 0}, {time.Hour, "new", 1}, {time.Hour, "new", 0},
+			{2*time.Hour - 1, "new", 0}}},
+		{"retryable failure", old, Entry{}, retryable, []get{
+			{time.Hour, "old", 1}, {time.Hour, "old", 0},
+			{time.Hour + staleExtension - 1, "old", 0},
+			{time.Hour + staleExtension, "old", 1},
 			{end - 1, "old", 1}, {end, "", 1}, {12 * time.Hour, "", 1}}},
-		{"a refusal", old, Entry{}, refused, []get{{time.Hour, "", 1}, {time.Hour, "", 0}, {0, "", 1}, {time.Hour + 10*time.Second, "", 1}}},
-		{"a session that was over at once", noLength, noLength, nil, []get{{0, "old", 1}, {0, "old", 1}}},
-		{"the same, and a failure", noLength, Entry{}, retryable, []get{{0, "old", 1}, {staleExtension - 1, "old", 0}, {staleExtension, "old", 1}}},
+		{"refusal", old, Entry{}, refused, []get{
+			{time.Hour, "", 1}, {time.Hour, "", 0}, {0, "", 1},
+			{time.Hour + 10*time.Second, "", 1}}},
+		{"expired session", expiredSession, expiredSession, nil,
+			[]get{{0, "old", 1}, {0, "old", 1}}},
+		{"expired session and failure", expiredSession, Entry{}, retryable, []get{
+			{0, "old", 1}, {staleExtension - 1, "old", 0}, {staleExtension, "old", 1}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+			c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 			if err := c.Put("id", tt.old); err != nil {
 				t.Fatal(err)
 			}
@@ -167,17 +183,20 @@ func TestStaleIfError(t *testing.T) {
 			for _, g := range tt.gets {
 				c.now = func() time.Time { return noon.Add(g.after) }
 				e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
-				if e.Secret != g.secret || (failure == nil) != (g.secret != "") || f.calls.Swap(0) != g.fetches {
-					t.Errorf("after %v: %q, %v; want %q and %d fetches", g.after, e.Secret, failure, g.secret, g.fetches)
+				if e.Secret != g.secret || (failure == nil) != (g.secret != "") ||
+					f.calls.Swap(0) != g.fetches {
+					t.Errorf("after %v: %q, %v; want %q and %d fetches",
+						g.after, e.Secret, failure,
+						g.secret, g.fetches)
 				}
 			}
 		})
 	}
 }
 
-// An entry that was deleted during a fetch does not come back when the fetch fails.
-func TestStaleEntryDeletedMeanwhile(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+// An entry that is deleted during a fetch is not stored again when the fetch fails.
+func TestStaleEntryDeletedDuringFetch(t *testing.T) {
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	if err := c.Put("id", Entry{Secret: "old", CreatedAt: noon, TTL: 12 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
@@ -191,13 +210,13 @@ func TestStaleEntryDeletedMeanwhile(t *testing.T) {
 		t.Errorf("%v, %v", e, failure)
 	}
 	if _, ok := c.Read("id"); ok {
-		t.Error("it came back")
+		t.Error("the deleted entry was stored again")
 	}
 }
 
-// A fetch has 14 seconds, with or without a cache, and 5 while there is a usable login.
+// A fetch may take 14 seconds, with or without a cache, and 5 seconds while a usable entry exists.
 func TestFetchTimeout(t *testing.T) {
-	limited := func(what string, c *Cache, want time.Duration) {
+	check := func(what string, c *Cache, want time.Duration) {
 		t.Helper()
 		c.GetOrFetch(t.Context(), "id", func(ctx context.Context) (Entry, *Failure) {
 			end, ok := ctx.Deadline()
@@ -207,36 +226,37 @@ func TestFetchTimeout(t *testing.T) {
 			return Entry{}, &Failure{TTL: -1}
 		})
 	}
-	limited("no cache", nil, FetchTimeout)
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-	limited("no entry", c, FetchTimeout)
+	check("no cache", nil, FetchTimeout)
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+	check("no entry", c, FetchTimeout)
 	if err := c.Put("id", Entry{Secret: "old", CreatedAt: noon, TTL: 12 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
-	limited("a usable entry", c, staleFetchTimeout)
+	check("a usable entry", c, staleFetchTimeout)
 }
 
-// A caller that begins to wait before the holder has set the lock file's time waits for as long as the holder may fetch.
-func TestHolderThatHasJustBegun(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+// A caller may begin to wait before the holder has set the lock file's modification time. It waits
+// for the whole duration of the holder's fetch, and does not use the time of an earlier fetch.
+func TestLockTimeSetLate(t *testing.T) {
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	path := c.path("id", lockSuffix)
-	held := hold(t, c, "id")
-	long := time.Now().Add(-time.Hour) // from the fetch before
-	if err := os.Chtimes(path, long, long); err != nil {
+	held := lockKey(t, c, "id")
+	earlier := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(path, earlier, earlier); err != nil {
 		t.Fatal(err)
 	}
 	c.Debug = func(format string, _ ...any) {
 		if strings.HasPrefix(format, "not in the cache") { // the caller is about to wait
-			time.AfterFunc(timeMargin/5, func() {
+			time.AfterFunc(lockTimeDelay/5, func() {
 				now := time.Now()
 				os.Chtimes(path, now, now)
 			})
 		}
 	}
-	wait, ages := c.wait, make(chan time.Duration, 1)
-	c.wait = func(limit, age time.Duration) time.Duration {
+	timeout, ages := c.lockTimeout, make(chan time.Duration, 1)
+	c.lockTimeout = func(fetchTimeout, age time.Duration) time.Duration {
 		ages <- age
-		return wait(limit, age)
+		return timeout(fetchTimeout, age)
 	}
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -246,28 +266,33 @@ func TestHolderThatHasJustBegun(t *testing.T) {
 		}
 	})
 	if age := <-ages; age > time.Minute {
-		t.Errorf("the holder seems to be fetching for %v", age)
+		t.Errorf("the lock seems to be %v old", age)
 	}
 	held.Unlock()
 	group.Wait()
 }
 
-// A holder that hangs delays the others, and each then fetches for itself; what one of them stored serves the later ones.
+// If a holder hangs, the waiters time out and fetch without the lock. Later callers get the result
+// that one of them stored.
 func TestHungHolder(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-	c.wait = func(time.Duration, time.Duration) time.Duration { return 20 * time.Millisecond }
-	hold(t, c, "id")
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+	c.lockTimeout = func(time.Duration,
+		time.Duration) time.Duration {
+		return 20 * time.Millisecond
+	}
+	lockKey(t, c, "id")
 	f := &fetcher{entry: login()}
 	for range 3 {
-		if e, failure := c.GetOrFetch(t.Context(), "id", f.fetch); failure != nil || e.Secret != "the-password" {
+		e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
+		if failure != nil || e.Secret != "the-password" {
 			t.Errorf("%v, %v", e, failure)
 		}
 	}
 	if n := f.calls.Load(); n != 1 {
 		t.Errorf("%d fetches", n)
 	}
-	// Without the lock a process may have had too little time: its failure is for nobody else.
-	hold(t, c, "other")
+	// Without the lock, a process may have had less time. Its failure is not stored.
+	lockKey(t, c, "other")
 	f = &fetcher{failure: &Failure{Payload: []byte("no response in time"), TTL: time.Hour}}
 	for range 2 {
 		if _, failure := c.GetOrFetch(t.Context(), "other", f.fetch); failure == nil {
@@ -277,7 +302,7 @@ func TestHungHolder(t *testing.T) {
 	if n := f.calls.Load(); n != 2 {
 		t.Errorf("%d fetches", n)
 	}
-	// A refusal is AWS's, however little time there was.
+	// A refusal is stored, because it does not depend on the time.
 	f.failure = &Failure{Payload: []byte("AccessDenied"), TTL: time.Hour, Refused: true}
 	for range 2 {
 		if _, failure := c.GetOrFetch(t.Context(), "other", f.fetch); failure == nil {
@@ -289,25 +314,28 @@ func TestHungHolder(t *testing.T) {
 	}
 }
 
-// How long a lock is waited for depends on when it was taken, and has a limit whatever the file's time is.
-func TestLockWait(t *testing.T) {
-	for _, tt := range []struct{ age, least time.Duration }{
-		{0, FetchTimeout}, {4 * time.Second, FetchTimeout - 4*time.Second}, {FetchTimeout, 0}, {time.Hour, 0}, {-time.Hour, FetchTimeout},
+// The timeout depends on the age of the lock. It is limited even if the lock file's time is wrong.
+func TestLockTimeout(t *testing.T) {
+	for _, tt := range []struct{ age, remaining time.Duration }{
+		{0, FetchTimeout}, {4 * time.Second, FetchTimeout - 4*time.Second}, {FetchTimeout, 0},
+		{time.Hour, 0}, {-time.Hour, FetchTimeout},
 	} {
 		for range 100 {
-			if got := lockWait(FetchTimeout, tt.age); got < tt.least+waitMargin || got >= tt.least+waitMargin+waitJitter {
-				t.Errorf("a lock that was taken %v ago is waited for %v", tt.age, got)
+			got := lockTimeout(FetchTimeout, tt.age)
+			if got < tt.remaining+lockMargin || got >= tt.remaining+lockMargin+lockJitter {
+				t.Errorf("the timeout of a lock that is %v old is %v", tt.age, got)
 			}
 		}
 	}
-	if most := FetchTimeout + waitMargin + waitJitter; most > 18*time.Second { // of the 28 that a get has
-		t.Errorf("a lock is waited for %v", most)
+	if longest := FetchTimeout + lockMargin +
+		lockJitter; longest > 18*time.Second { // a get has 28 s
+		t.Errorf("the longest timeout is %v", longest)
 	}
 }
 
-// Taking the lock sets the time of its file, once.
+// The lock file's modification time is set when the lock is acquired.
 func TestLockTime(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	path := c.path("id", lockSuffix)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -315,7 +343,7 @@ func TestLockTime(t *testing.T) {
 	if err := os.Chtimes(path, noon, noon); err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now().Add(-time.Second) // file systems round
+	start := time.Now().Add(-time.Second) // file systems round times
 	c.GetOrFetch(t.Context(), "id", func(context.Context) (Entry, *Failure) {
 		if fi, err := os.Stat(path); err != nil || fi.ModTime().Before(start) {
 			t.Errorf("%v, %v", fi.ModTime(), err)
@@ -324,74 +352,79 @@ func TestLockTime(t *testing.T) {
 	})
 }
 
-// Where files cannot be locked or written, every process fetches for itself, and at the same time.
+// If files cannot be locked or written, every process fetches for itself, without waiting.
 func TestFetchWithoutStorage(t *testing.T) {
-	noLock := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	noLock := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	for _, key := range []string{"id", "another"} {
 		if err := os.Mkdir(noLock.path(key, lockSuffix), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	gone := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+	gone := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	if err := os.Remove(gone.Dir()); err != nil {
 		t.Fatal(err)
 	}
-	for name, c := range map[string]*Cache{"nil": nil, "a directory in place of the lock": noLock, "no directory": gone} {
+	for name, c := range map[string]*Cache{
+		"nil cache": nil, "lock file is a directory": noLock, "cache directory deleted": gone,
+	} {
 		t.Run(name, func(t *testing.T) {
-			const many = 8
-			f := &fetcher{entry: login(), gate: make(chan struct{})}
+			const callers = 8
+			f := &fetcher{entry: login(), release: make(chan struct{})}
 			var group sync.WaitGroup
-			for range many {
+			for range callers {
 				group.Go(func() {
-					if e, failure := c.GetOrFetch(t.Context(), "id", f.fetch); failure != nil || e.Secret != "the-password" {
+					e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
+					if failure != nil || e.Secret != "the-password" {
 						t.Errorf("%v, %v", e, failure)
 					}
 				})
 			}
-			for f.running.Load() != many {
+			for f.running.Load() != callers {
 				if t.Context().Err() != nil {
 					t.Fatal(t.Context().Err())
 				}
 				time.Sleep(time.Millisecond)
 			}
-			close(f.gate)
+			close(f.release)
 			group.Wait()
 			f = &fetcher{failure: &Failure{Payload: []byte("refused"), TTL: time.Hour}}
-			if _, failure := c.GetOrFetch(t.Context(), "another", f.fetch); failure == nil || string(failure.Payload) != "refused" {
+			_, failure := c.GetOrFetch(t.Context(), "another", f.fetch)
+			if failure == nil || string(failure.Payload) != "refused" {
 				t.Errorf("%v", failure)
 			}
 		})
 	}
 }
 
-// A process that cannot create its file unlocks before it fetches: the others need not wait for what cannot be stored.
+// A process that cannot create its temporary file releases the lock before it fetches: waiters would
+// get no result.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() == 0 {
-		t.Skip("root may write everywhere; e2e/clients fills a disk")
+		t.Skip("root can write everywhere; e2e/clients tests a full disk")
 	}
-	const many = 8
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-	held := hold(t, c, "id") // creates the lock file
+	const callers = 8
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+	held := lockKey(t, c, "id") // creates the lock file
 	held.Unlock()
 	if err := os.Chmod(c.Dir(), 0o500); err != nil {
 		t.Skip(err)
 	}
 	t.Cleanup(func() { os.Chmod(c.Dir(), 0o700) })
-	f := &fetcher{entry: login(), gate: make(chan struct{})}
+	f := &fetcher{entry: login(), release: make(chan struct{})}
 	var group sync.WaitGroup
-	for range many {
+	for range callers {
 		group.Go(func() { c.GetOrFetch(t.Context(), "id", f.fetch) })
 	}
-	for f.running.Load() != many {
+	for f.running.Load() != callers {
 		time.Sleep(time.Millisecond)
 	}
-	close(f.gate)
+	close(f.release)
 	group.Wait()
 }
 
-// While one process fetches under the lock, no other does, also when the lock's file is removed meanwhile.
-func TestFetchesExclude(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+// Only one process fetches at a time, even if the lock file is removed during a fetch.
+func TestFetchIsExclusive(t *testing.T) {
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	f := &fetcher{failure: &Failure{TTL: -1}}
 	var group sync.WaitGroup
 	for range 16 {
@@ -403,41 +436,46 @@ func TestFetchesExclude(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if f.most.Load() != 1 || f.running.Load() != 0 {
-		t.Errorf("%d fetches at the same time, %d still running", f.most.Load(), f.running.Load())
+	if f.maxRunning.Load() != 1 || f.running.Load() != 0 {
+		t.Errorf("%d fetches at the same time, %d still running", f.maxRunning.Load(),
+			f.running.Load())
 	}
 }
 
-// A wait ends with the caller's time, and the fetch sees that.
+// The wait for the lock ends when the caller's context is done. fetch gets the same context.
 func TestFetchContext(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-	hold(t, c, "id")
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+	lockKey(t, c, "id")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	f := &fetcher{gate: make(chan struct{})}
-	if _, failure := c.GetOrFetch(ctx, "id", f.fetch); failure == nil || string(failure.Payload) != "no response in time" {
+	f := &fetcher{release: make(chan struct{})}
+	_, failure := c.GetOrFetch(ctx, "id", f.fetch)
+	if failure == nil || string(failure.Payload) != "no response in time" {
 		t.Errorf("%v", failure)
 	}
 }
 
-// A login that expires too soon to be usable is returned and not stored.
-func TestLoginThatExpiresAtOnce(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
+// A login that expires too soon to be usable is returned but not stored.
+func TestShortLivedLogin(t *testing.T) {
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	f := &fetcher{entry: Entry{Secret: "short", CreatedAt: noon, TTL: margin, FreshFor: margin}}
 	for n := range int32(2) {
-		if e, failure := c.GetOrFetch(t.Context(), "id", f.fetch); failure != nil || e.Secret != "short" || f.calls.Load() != n+1 {
+		e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
+		if failure != nil || e.Secret != "short" || f.calls.Load() != n+1 {
 			t.Errorf("%v, %v, %d fetches", e, failure, f.calls.Load())
 		}
 	}
 	if _, ok := c.Read("id"); ok {
-		t.Error("it was stored")
+		t.Error("the login was stored")
 	}
 }
 
-// An entry and a failure have the same size, whatever is in them, and a failure that is too long is stored for nobody.
-func TestSealedSizes(t *testing.T) {
-	c := filled(t)
-	c.GetOrFetch(t.Context(), "failing", (&fetcher{failure: &Failure{Payload: []byte("a longer or a shorter text"), TTL: time.Second}}).fetch)
+// An entry and a failure have the same size, whatever their content. A failure that is too long is not
+// stored.
+func TestFileSizes(t *testing.T) {
+	c := cacheWithEntry(t)
+	failing := &fetcher{failure: &Failure{Payload: []byte("a longer text"), TTL: time.Second}}
+	c.GetOrFetch(t.Context(), "failing", failing.fetch)
 	sizes := map[int64]bool{}
 	for _, key := range []string{"id", failureKey("failing")} {
 		fi, err := os.Stat(c.path(key, entrySuffix))
@@ -449,7 +487,7 @@ func TestSealedSizes(t *testing.T) {
 	if len(sizes) != 1 {
 		t.Errorf("sizes %v", sizes)
 	}
-	f := &fetcher{failure: &Failure{Payload: make([]byte, maxSealed), TTL: time.Hour}}
+	f := &fetcher{failure: &Failure{Payload: make([]byte, maxFileSize), TTL: time.Hour}}
 	for range 2 {
 		c.GetOrFetch(t.Context(), "too long", f.fetch)
 	}
@@ -458,21 +496,23 @@ func TestSealedSizes(t *testing.T) {
 	}
 }
 
-func TestFailure(t *testing.T) {
-	c := opened(t, filepath.Join(t.TempDir(), "c"), secret)
-	if _, _, ok := c.Failure("id"); ok {
-		t.Error("a failure that never happened")
+func TestCachedFailure(t *testing.T) {
+	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+	if _, _, ok := c.CachedFailure("id"); ok {
+		t.Error("a failure before the first fetch")
 	}
-	c.GetOrFetch(t.Context(), "id", (&fetcher{failure: &Failure{Payload: []byte("refused"), TTL: 10 * time.Second}}).fetch)
+	failing := &fetcher{failure: &Failure{Payload: []byte("refused"), TTL: 10 * time.Second}}
+	c.GetOrFetch(t.Context(), "id", failing.fetch)
 	c.now = func() time.Time { return noon.Add(4 * time.Second) }
-	if f, remaining, ok := c.Failure("id"); !ok || string(f.Payload) != "refused" || remaining != 6*time.Second {
+	f, remaining, ok := c.CachedFailure("id")
+	if !ok || string(f.Payload) != "refused" || remaining != 6*time.Second {
 		t.Errorf("%s, %v, %v", f.Payload, remaining, ok)
 	}
 	c.now = func() time.Time { return noon.Add(10 * time.Second) }
-	if _, _, ok := c.Failure("id"); ok {
+	if _, _, ok := c.CachedFailure("id"); ok {
 		t.Error("after its TTL")
 	}
-	if _, _, ok := (*Cache)(nil).Failure("id"); ok {
+	if _, _, ok := (*Cache)(nil).CachedFailure("id"); ok {
 		t.Error("without a cache")
 	}
 }

@@ -42,7 +42,7 @@ func within(
 	step func(context.Context, helper.Examination) helper.Examination,
 ) helper.Examination {
 	before := x // the step may still read it after the limit
-	after, err := explain.Within("answering get", limit,
+	after, err := explain.Within("running get", limit,
 		func(ctx context.Context) (helper.Examination, error) { return step(ctx, before), nil })
 	if err != nil {
 		x.Err = err

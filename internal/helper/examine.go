@@ -12,45 +12,46 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Examination is what a get for a registry decides and finds, step by step. What comes after the
-// step that failed is zero.
+// Examination describes what a get for a registry would do, and with which inputs. If a step fails,
+// the fields of later steps are zero.
 type Examination struct {
 	Registry  registry.Registry
 	Settings  config.Settings
-	Roles     config.RoleChain // those that apply to the identity
+	Roles     config.RoleChain // the roles that apply to the identity
 	Identity  token.Identity
-	Resolved  bool               // settings, roles and identity could be read
-	STS, ECR  string             // the URLs to request
-	Token     token.Token        // of an OIDC identity
-	Steps     []exchange.Outcome // what AWS let pass
-	ClockSkew time.Duration      // how far this machine's clock is ahead of the token's; 0 when that is unknown
-	Err       error              // the error of the get; nil when it would return a login
+	Resolved  bool               // Settings, Roles and Identity are set
+	STS, ECR  string             // the endpoint URLs
+	Token     token.Token        // zero for AWS credentials
+	Steps     []exchange.Outcome // the steps that succeeded
+	ClockSkew time.Duration      // local clock minus the token's issue time; 0: unknown
+	Err       error              // the error of the get; nil if it would return a login
 
-	Anonymous    bool   // the get returns "not found", and the client goes on without a login
-	CacheDir     string // where entries are; "" when there are none, and CacheErr has the reason
-	CacheErr     error
-	Cached       *cache.Entry // the entry for this request, also one that has expired
-	StoredLogin  *cache.Entry // another tool's login, which get returns before all else
-	IgnoredLogin *cache.Entry // another tool's login, which get ignores because ECR_OIDC_STORED_LOGINS is off
+	Anonymous bool   // the get returns "not found", and the client continues without a login
+	CacheDir  string // "" if there is no cache; CacheErr is the reason then
+	CacheErr  error
 
-	CachedErr      error     // the cached failure that get returns without a request; nil when there is none
-	CachedErrUntil time.Time // and until when it does
+	Cached       *cache.Entry // the entry for this request, which may have expired; nil: none
+	StoredLogin  *cache.Entry // another tool's login, which get returns first; nil: none
+	IgnoredLogin *cache.Entry // like StoredLogin, with ECR_OIDC_STORED_LOGINS=off; nil: none
+
+	CachedErr      error     // the cached failure that get returns without a request; nil: none
+	CachedErrUntil time.Time // expiry of CachedErr
 }
 
-// Examine does what Get does before it makes a request: it reads the settings, decides the
-// identity, and looks into the cache. It changes nothing.
+// Examine does what Get does before its first request. It reads the settings, decides the identity,
+// and reads the cache. It makes no request and changes no file.
 func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examination) {
 	x.Registry = reg
 	if x.Settings, x.Err = h.settings(reg); x.Err != nil {
 		x.Anonymous = errors.Is(x.Err, config.ErrNotAllowed)
 		return x
 	}
-	r, noIdentity, err := h.request(x.Settings)
+	r, noIdentity, err := h.newRequest(x.Settings)
 	if x.Err = err; err != nil {
 		return x
 	}
 	x.Settings, x.Identity, x.Roles, x.Resolved = r.Settings, r.Identity, r.Roles, true
-	store := h.lookUp(&x)
+	store := h.readCache(&x)
 	if reg.Public && len(x.Roles.ARNs) == 0 {
 		x.Anonymous = x.StoredLogin == nil
 		return x
@@ -59,18 +60,19 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 		return x
 	}
 	fresh := x.Cached != nil && x.Cached.IsFresh(time.Now())
-	if f, left, ok := store.Failure(h.cacheKey(r)); ok && !fresh {
-		x.CachedErr, x.CachedErrUntil = decodeError(&f, r), time.Now().Add(left)
+	if f, remaining, ok := store.CachedFailure(h.cacheKey(r)); ok && !fresh {
+		x.CachedErr, x.CachedErrUntil = decodeError(&f, r), time.Now().Add(remaining)
 	}
 	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, r)
 	return x
 }
 
-// Done reports whether no request is needed: the get returns a login already, or cannot succeed.
+// Done reports whether the get ends without a request: it returns a stored login, fails, or returns
+// "not found".
 func (x Examination) Done() bool { return x.Err != nil || x.Anonymous || x.ECR == "" }
 
-// Request does the rest of what Get does, whatever is in the cache, and stores nothing. It blocks
-// as long as a fetch of Get. It must not be called when x is Done.
+// Request makes the requests of Get, even if the cache has a login. It stores nothing in the cache. It
+// blocks for at most cache.FetchTimeout. It must not be called if x.Done returns true.
 func (h Helper) Request(ctx context.Context, x Examination) Examination {
 	ctx, cancel := context.WithTimeout(ctx, cache.FetchTimeout)
 	defer cancel()
@@ -88,10 +90,11 @@ func (h Helper) Request(ctx context.Context, x Examination) Examination {
 	return x
 }
 
-// lookUp finds what is in the cache, without creating it, and returns the cache.
-func (h Helper) lookUp(x *Examination) *cache.Cache {
+// readCache sets the fields of x that describe the cache. It returns the cache, or nil if there is
+// none, and creates nothing.
+func (h Helper) readCache(x *Examination) *cache.Cache {
 	r := exchange.Request{Settings: x.Settings, Roles: x.Roles, Identity: x.Identity}
-	store, err := h.openCache(r, cache.Find)
+	store, err := h.openCache(r, cache.OpenExisting)
 	if err != nil {
 		x.CacheErr = err
 		return nil

@@ -11,18 +11,18 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// How long a failure is returned to later callers. AWS's refusal is the same for the many pulls of
-// one job, and for the six forms of a name that nerdctl requests; a failure that may be over soon
-// is retried earlier. Other failures, which a person is about to correct on this machine, are only
-// for those that were waiting.
+// The TTL of a failure in the cache. Without it, a job with many pulls would repeat a request that
+// AWS or the CI has refused, and nerdctl would repeat it for each of the six forms of a host name.
+// Other failures, such as a certificate that is not trusted, have no TTL: their cause is on this
+// machine, and the user expects a correction to take effect at once.
 const (
-	finalTTL     = 10 * time.Second
+	finalTTL     = 10 * time.Second // AWS or the CI refused the request
 	retryableTTL = 2 * time.Second
 )
 
-// message is an error on its way to another process. The kinds that an adviser looks for arrive as
-// what they were; nothing in any of them is secret.
-type message struct {
+// encodedError is an error for another process, as JSON. Errors of the listed types keep their type,
+// because package explain and doctor handle them by type. None of them contains a secret.
+type encodedError struct {
 	Text     string
 	AWS      *exchange.Error              `json:",omitempty"`
 	None     *exchange.NoCredentialsError `json:",omitempty"`
@@ -35,19 +35,19 @@ type message struct {
 	Audience *token.AudienceError         `json:",omitempty"`
 }
 
-// encodeError encodes the error of a fetch for other processes; nil for nil.
+// encodeError encodes the error of a fetch for other processes. It returns nil for nil.
 func encodeError(err error) *cache.Failure {
 	if err == nil {
 		return nil
 	}
-	m := message{Text: err.Error()}
+	m := encodedError{Text: err.Error()}
 	f := &cache.Failure{}
-	var answered, retryable bool
+	var responded, retryable bool
 	switch {
 	case errors.As(err, &m.AWS):
-		f.Refused, answered, retryable = m.AWS.Refused(), m.AWS.Code != "", m.AWS.Retryable
+		f.Refused, responded, retryable = m.AWS.Refused(), m.AWS.Code != "", m.AWS.Retryable
 	case errors.As(err, &m.Request):
-		answered, retryable = m.Request.Responded, m.Request.Retryable
+		responded, retryable = m.Request.Responded, m.Request.Retryable
 	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile),
 		errors.As(err, &m.Process), errors.As(err, &m.Endpoint),
 		errors.As(err, &m.Missing), errors.As(err, &m.Audience):
@@ -55,7 +55,7 @@ func encodeError(err error) *cache.Failure {
 	switch {
 	case retryable:
 		f.TTL = retryableTTL
-	case answered:
+	case responded:
 		f.TTL = finalTTL
 	}
 	f.Payload, err = json.Marshal(m)
@@ -65,18 +65,19 @@ func encodeError(err error) *cache.Failure {
 	return f
 }
 
-// decodeError decodes the error that a fetch failed with, in this process or another one, for a
-// caller with this request.
+// decodeError decodes the error of a fetch in this process or another one. r is the request of this
+// process.
 func decodeError(f *cache.Failure, r exchange.Request) error {
-	var m message
-	if err := json.Unmarshal(f.Payload, &m); err != nil { // sealed by another version of this program
-		return fmt.Errorf("getting a password: another version of this program failed a moment ago, "+
-			"and says why in a way that this one cannot read; try again in %v, or forget it: docker "+
-			"logout %s", finalTTL, r.Settings.Registry.Host)
+	var m encodedError
+	if err := json.Unmarshal(f.Payload, &m); err != nil {
+		return fmt.Errorf("getting a password: another version of this program failed, and this "+
+			"version cannot read the cached error; retry in %v, or delete it: docker logout %s",
+			finalTTL, r.Settings.Registry.Host)
 	}
 	switch {
 	case m.AWS != nil:
-		m.AWS.Registry, m.AWS.From = r.Settings.Registry, r.Roles.From // who asked first is no matter
+		// The process that failed may have requested another registry.
+		m.AWS.Registry, m.AWS.From = r.Settings.Registry, r.Roles.From
 		return m.AWS
 	case m.None != nil:
 		return m.None

@@ -21,22 +21,29 @@ import (
 // errorReserve is kept free at the end of a get so that the error can still be reported.
 const errorReserve = time.Second
 
-// Helper serves the requests of one process in its environment.
+// Helper implements the commands of the protocol in the environment of one process. Its methods may
+// be called by several goroutines and processes at the same time.
 type Helper struct {
 	Env     token.Env
 	Environ []string                         // the whole environment, as os.Environ returns it
-	Debug   func(format string, args ...any) // receives one line per step, never with a secret
+	Debug   func(format string, args ...any) // receives one line per step, without secrets; not nil
 }
 
-// Get returns the login for a registry, from the cache or from AWS. For a host that is not ECR it
-// calls the helper that creds_store names. Without one, for the public registry without a role, and
-// for an account that is not allowed, it returns docker-credential-helpers' "not found", and the
-// client goes on without a login. For any other failure it returns the error, and tries no other
-// identity. It blocks until ctx is done at the latest.
+// Get returns the login for a registry, from the cache or from AWS. A login that another tool stored
+// takes precedence. If a request fails, Get returns the error. It never tries another identity.
+//
+// For a host that is not ECR, Get calls the credential helper that creds_store names.
+//
+// In three cases, the client must continue without a login, and the error is
+// credentials.NewErrCredentialsNotFound: the host is not ECR and there is no creds_store, the
+// registry's account is not in allowed_account_ids, or the registry is public and no role is
+// configured for it.
+//
+// Get blocks until ctx is done at the latest.
 func (h Helper) Get(ctx context.Context, host string) (username, secret string, err error) {
 	reg, ok := registry.Parse(host)
 	if !ok {
-		return h.foreign(ctx, host)
+		return h.delegateGet(ctx, host)
 	}
 	settings, err := h.settings(reg)
 	if errors.Is(err, config.ErrNotAllowed) {
@@ -46,7 +53,7 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	if err != nil {
 		return "", "", err
 	}
-	r, noIdentity, err := h.request(settings)
+	r, noIdentity, err := h.newRequest(settings)
 	if err != nil {
 		return "", "", err
 	}
@@ -54,8 +61,8 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 		reg.Partition)
 	h.Debug("source %s, decided by %q; roles %q from %q", r.Identity.Name, r.Identity.DetectedBy,
 		r.Roles.ARNs, r.Roles.From)
-	store := h.cache(r)
-	if e, ok := h.stored(store, settings); ok {
+	store := h.cacheFor(r)
+	if e, ok := h.storedLogin(store, settings); ok {
 		return e.Username, e.Secret, nil
 	}
 	if reg.Public && len(r.Roles.ARNs) == 0 {
@@ -76,7 +83,7 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 				return cache.Entry{}, encodeError(err)
 			}
 			if c.NoCache {
-				h.Debug("the profile's token file may hold another job's token the next time")
+				h.Debug("not caching: the profile's token file may have another job's token later")
 				c.TTL = 0
 			}
 			return cache.Entry{
@@ -90,7 +97,7 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	return login.Username, login.Secret, nil
 }
 
-// settings reads what the user configured for a registry.
+// settings reads the configuration and returns the settings for a registry.
 func (h Helper) settings(reg registry.Registry) (config.Settings, error) {
 	c, err := config.Read(h.Env, h.Environ)
 	if err != nil {
@@ -99,10 +106,11 @@ func (h Helper) settings(reg registry.Registry) (config.Settings, error) {
 	return c.For(reg)
 }
 
-// request decides the identity, and returns the request for its login with the roles that apply to
-// it. noIdentity is *token.MissingError or *token.NoRoleError; a stored login can be found without
-// an identity. err is a setting that is wrong.
-func (h Helper) request(settings config.Settings) (r exchange.Request, noIdentity, err error) {
+// newRequest decides the identity and returns the request for its login. err is a wrong setting.
+//
+// noIdentity is a *token.MissingError or *token.NoRoleError. It is separate from err because r is
+// complete enough to open the cache, and a stored login needs no identity.
+func (h Helper) newRequest(settings config.Settings) (r exchange.Request, noIdentity, err error) {
 	identity, err := token.Identify(h.Env, settings.Identity)
 	var (
 		missing *token.MissingError
@@ -116,13 +124,15 @@ func (h Helper) request(settings config.Settings) (r exchange.Request, noIdentit
 		roles = settings.WebIdentityRole
 	}
 	settings.SessionName = cmp.Or(settings.SessionName, identity.SessionName())
-	r = exchange.Request{Settings: settings, Roles: roles, Identity: identity, Env: h.Env, Debug: h.Debug}
+	r = exchange.Request{
+		Settings: settings, Roles: roles, Identity: identity, Env: h.Env, Debug: h.Debug,
+	}
 	return r, noIdentity, cmp.Or(err, roles.Err)
 }
 
-// stored returns the login that another tool stored for the registry, which goes before the
-// identity's own: the last login wins.
-func (h Helper) stored(store *cache.Cache, settings config.Settings) (cache.Entry, bool) {
+// storedLogin returns the login that another tool stored for the registry. It takes precedence over
+// the identity: the last login wins.
+func (h Helper) storedLogin(store *cache.Cache, settings config.Settings) (cache.Entry, bool) {
 	host := settings.Registry.Host
 	e, ok := store.Get(loginKey(settings.Registry))
 	if !ok {

@@ -14,47 +14,56 @@ import (
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// password is an ECR password that expires then: base64 of JSON that says so.
-func password(expires time.Time) string {
-	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"payload":"x","version":"2","type":"DATA_KEY","expiration":%d}`, expires.Unix()))
+// ecrPassword returns a password in ECR's format: base64 of JSON with an expiration.
+func ecrPassword(expires time.Time) string {
+	return base64.StdEncoding.EncodeToString(fmt.Appendf(nil,
+		`{"payload":"x","version":"2","type":"DATA_KEY","expiration":%d}`, expires.Unix()))
 }
 
-// machine is a helper that can reach nobody: whatever it answers it had.
-func machine(t *testing.T) Helper {
+// offlineHelper returns a helper outside a CI, without AWS credentials. It returns only cached logins.
+func offlineHelper(t *testing.T) Helper {
 	t.Helper()
 	none := filepath.Join(t.TempDir(), "none")
 	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} {
 		t.Setenv(name, none)
 	}
-	return helperIn("ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c"))
+	return newHelper("ECR_OIDC_CACHE_DIR=" + filepath.Join(t.TempDir(), "c"))
 }
 
 func TestStoreGetErase(t *testing.T) {
-	h := machine(t)
-	for _, secret := range []string{"first", password(time.Now().Add(12 * time.Hour))} { // the last login wins
-		if err := h.Store(t.Context(), &credentials.Credentials{ServerURL: "https://" + host + "/v1/", Username: "AWS", Secret: secret}); err != nil {
+	h := offlineHelper(t)
+	for _, secret := range []string{"first",
+		ecrPassword(time.Now().Add(12 * time.Hour))} { // the last login wins
+		if err := h.Store(t.Context(),
+			&credentials.Credentials{ServerURL: "https://" + host + "/v1/",
+				Username: "AWS", Secret: secret}); err != nil {
 			t.Fatal(err)
 		}
-		for _, form := range []string{host, "https://" + host, strings.ToUpper(host), host + ":443/x"} {
-			if username, got, err := h.Get(t.Context(), form); err != nil || username != "AWS" || got != secret {
-				t.Errorf("Get(%s) = %q, %q, %v, want %q", form, username, got, err, secret)
+		for _, form := range []string{host, "https://" + host, strings.ToUpper(host),
+			host + ":443/x"} {
+			if username, got, err := h.Get(t.Context(), form); err != nil ||
+				username != "AWS" || got != secret {
+				t.Errorf("Get(%s) = %q, %q, %v, want %q", form, username, got, err,
+					secret)
 			}
 		}
 	}
-	for range 4 { // as docker logout asks
+	for range 4 { // as docker logout does
 		if err := h.Erase(t.Context(), "http://"+host); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, got, err := h.Get(t.Context(), host); err == nil || credentials.IsErrCredentialsNotFound(err) {
+	if _, got, err := h.Get(t.Context(), host); err == nil ||
+		credentials.IsErrCredentialsNotFound(err) {
 		t.Errorf("after Erase: %q, %v", got, err)
 	}
 }
 
-// A login belongs to the host that it was stored for.
-func TestStoreIsForOneHost(t *testing.T) {
-	h := machine(t)
-	if err := h.Store(t.Context(), &credentials.Credentials{ServerURL: "public.ecr.aws", Username: "AWS", Secret: "public"}); err != nil {
+// get returns a stored login only for the host that it was stored for.
+func TestStoreOneHost(t *testing.T) {
+	h := offlineHelper(t)
+	if err := h.Store(t.Context(), &credentials.Credentials{ServerURL: "public.ecr.aws",
+		Username: "AWS", Secret: "public"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, got, err := h.Get(t.Context(), "public.ecr.aws"); err != nil || got != "public" {
@@ -66,71 +75,82 @@ func TestStoreIsForOneHost(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat("public.ecr.aws"); err == nil {
-		t.Error("a file in the working directory")
+		t.Error("store created a file in the working directory")
 	}
 }
 
-func TestStoreRefuses(t *testing.T) {
-	h := machine(t)
+func TestStoreErrors(t *testing.T) {
+	h := offlineHelper(t)
 	for _, tt := range []struct {
 		name string
 		h    Helper
 		url  string
 		want string
 	}{
-		{"a host that is not ECR", h, "docker.io", `"docker.io" is not an ECR registry`},
-		{"no cache", helperIn("ECR_OIDC_CACHE=off"), host, "storing the login for " + host + ": opening the cache: ECR_OIDC_CACHE says off"},
-		{"a CI without a secret", helperIn("GITHUB_ACTIONS=true"), host, "no secret of its own"},
-		{"a setting that is wrong", helperIn("ECR_OIDC_CACHE=maybe"), host, `ECR_OIDC_CACHE is "maybe"`},
+		{"host not ECR", h, "docker.io", `"docker.io" is not an ECR registry`},
+		{"no cache", newHelper("ECR_OIDC_CACHE=off"), host, "storing the login for " +
+			host + ": opening the cache: ECR_OIDC_CACHE is off"},
+		{"CI without secret", newHelper("GITHUB_ACTIONS=true"), host,
+			"no secret to encrypt the cache with"},
+		{"wrong setting", newHelper("ECR_OIDC_CACHE=maybe"), host, `ECR_OIDC_CACHE is "maybe"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := tt.h.Store(t.Context(), &credentials.Credentials{ServerURL: tt.url, Username: "u", Secret: "the-password"})
-			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "the-password") {
+			err := tt.h.Store(t.Context(), &credentials.Credentials{ServerURL: tt.url,
+				Username: "u", Secret: "the-password"})
+			if err == nil || !strings.Contains(err.Error(), tt.want) ||
+				strings.Contains(err.Error(), "the-password") {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})
 	}
-	if err := h.Store(t.Context(), &credentials.Credentials{ServerURL: host, Username: "AWS", Secret: password(time.Now().Add(-time.Hour))}); err == nil || !strings.Contains(err.Error(), "it has expired") {
+	if err := h.Store(t.Context(), &credentials.Credentials{ServerURL: host, Username: "AWS",
+		Secret: ecrPassword(time.Now().Add(-time.Hour))}); err == nil ||
+		!strings.Contains(err.Error(), "it has expired") {
 		t.Errorf("an expired login: %v", err)
 	}
 }
 
-// What is not for us is not found, in the very words that clients compare.
+// For hosts that are not ECR, get returns the "not found" error that clients compare.
 func TestGetNotFound(t *testing.T) {
-	for _, host := range []string{"docker.io", "https://index.docker.io/v1/", "https://not.a.real.registry/url", "public.ecr.aws", host + ".evil.com"} {
-		if _, got, err := machine(t).Get(t.Context(), host); !credentials.IsErrCredentialsNotFound(err) {
+	for _, host := range []string{"docker.io", "https://index.docker.io/v1/",
+		"https://not.a.real.registry/url", "public.ecr.aws", host + ".evil.com"} {
+		if _, got, err := offlineHelper(t).Get(t.Context(),
+			host); !credentials.IsErrCredentialsNotFound(err) {
 			t.Errorf("Get(%s) = %q, %v", host, got, err)
 		}
 	}
-	if err := machine(t).Erase(t.Context(), "docker.io"); err != nil {
+	if err := offlineHelper(t).Erase(t.Context(), "docker.io"); err != nil {
 		t.Errorf("Erase: %v", err)
 	}
-	if got, err := machine(t).List(t.Context()); err != nil || got == nil || len(got) != 0 {
+	if got, err := offlineHelper(t).List(t.Context()); err != nil || got == nil || len(got) != 0 {
 		t.Errorf("List = %v", got)
 	}
 }
 
-func TestEntryOf(t *testing.T) {
+func TestNewEntry(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	for _, tt := range []struct {
 		name, secret string
 		want         time.Duration
 	}{
-		{"ECR's", password(now.Add(5 * time.Hour)), 5 * time.Hour},
-		{"ECR's, expired", password(now.Add(-5 * time.Hour)), -5 * time.Hour},
-		{"for longer than ECR gives one", password(now.Add(500 * time.Hour)), 12 * time.Hour},
-		{"a word", "hunter2", 12 * time.Hour},
-		{"base64 of a word", b64("hunter2"), 12 * time.Hour},
-		{"base64 of JSON without an expiry", b64("{}"), 12 * time.Hour},
-		{"an expiry that is a word", b64(`{"expiration":"tomorrow"}`), 12 * time.Hour},
-		{"an expiry before there was time", b64(`{"expiration":-1}`), 12 * time.Hour},
-		{"nothing", "", 12 * time.Hour},
+		{"ECR password", ecrPassword(now.Add(5 * time.Hour)), 5 * time.Hour},
+		{"expired ECR password", ecrPassword(now.Add(-5 * time.Hour)), -5 * time.Hour},
+		{"expiry after more than 12 hours", ecrPassword(now.Add(500 * time.Hour)),
+			12 * time.Hour},
+		{"other password", "hunter2", 12 * time.Hour},
+		{"base64 of other password", b64("hunter2"), 12 * time.Hour},
+		{"JSON without expiry", b64("{}"), 12 * time.Hour},
+		{"expiry not a number", b64(`{"expiration":"tomorrow"}`), 12 * time.Hour},
+		{"negative expiry", b64(`{"expiration":-1}`), 12 * time.Hour},
+		{"empty password", "", 12 * time.Hour},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := entryOf(&credentials.Credentials{Username: "AWS", Secret: tt.secret}, now)
-			if got.TTL != tt.want || got.Username != "AWS" || got.Secret != tt.secret || !got.CreatedAt.Equal(now) {
-				t.Errorf("%+v, want a life of %v", got, tt.want)
+			got := newEntry(&credentials.Credentials{Username: "AWS",
+				Secret: tt.secret}, now)
+			if got.TTL != tt.want || got.Username != "AWS" || got.Secret != tt.secret ||
+				!got.CreatedAt.Equal(now) {
+				t.Errorf("%+v, want a TTL of %v", got, tt.want)
 			}
 		})
 	}

@@ -18,10 +18,10 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// cacheKey returns the key of the login that AWS would return for a request: a digest of everything
-// that decides which one. One login is good for every registry of a region, so the registry's
-// account and host are not part of it. cacheKey reads the environment and the state of files; it
-// opens none.
+// cacheKey returns the cache key of a request: a digest of all inputs that determine which login AWS
+// returns. A login is valid for all registries of a region, so the registry's account and host are
+// not part of the key. cacheKey reads environment variables and the metadata of files. It opens no
+// file.
 func (h Helper) cacheKey(r exchange.Request) string {
 	s, id := r.Settings, r.Identity
 	key := struct {
@@ -31,7 +31,7 @@ func (h Helper) cacheKey(r exchange.Request) string {
 		Source                        string
 		CI, Explicit, KeysOnly, Pair  bool
 		Audience, Profile, Token      string
-		Credentials                   []string // what selects the AWS credentials
+		Credentials                   []string // inputs that select the AWS credentials
 		Roles                         []string
 		SessionName, Policy, External string
 		Duration                      time.Duration
@@ -39,15 +39,15 @@ func (h Helper) cacheKey(r exchange.Request) string {
 	}{
 		Region: s.Registry.Region, Partition: s.Registry.Partition,
 		FIPS: s.Registry.FIPS, DualStack: s.Registry.DualStack, Public: s.Registry.Public,
-		Source: id.Name, CI: id.CI, Explicit: id.Explicit, KeysOnly: id.KeysOnly, Pair: id.WebIdentityPair,
-		Audience: s.Audience, Token: id.Source.CacheKeyInput, Credentials: h.credentialsKey(id),
-		Roles: r.Roles.ARNs, SessionName: s.SessionName, Policy: s.SessionPolicy, Duration: s.SessionDuration,
-		Network: h.networkKey(),
+		Source: id.Name, CI: id.CI, Explicit: id.Explicit, KeysOnly: id.KeysOnly,
+		Pair: id.WebIdentityPair, Audience: s.Audience, Token: id.Source.CacheKeyInput,
+		Credentials: h.credentialsKey(id), Roles: r.Roles.ARNs, SessionName: s.SessionName,
+		Policy: s.SessionPolicy, Duration: s.SessionDuration, Network: h.networkKey(),
 	}
 	if id.Name == "aws" && !id.KeysOnly {
 		key.Profile = s.Identity.Profile
 	}
-	if !id.OIDC() || len(r.Roles.ARNs) > 1 { // else no AssumeRole is called with it
+	if !id.OIDC() || len(r.Roles.ARNs) > 1 { // otherwise it is not sent
 		key.External = s.ExternalID
 	}
 	b, err := json.Marshal(key)
@@ -58,9 +58,9 @@ func (h Helper) cacheKey(r exchange.Request) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// networkKey returns what redirects requests, or decides which servers are trusted: a login that
-// came from a test environment must not be returned without it. net/http reads the proxies in upper
-// case first, then in lower case.
+// networkKey returns the part of the cache key for endpoints, proxies and trusted certificates. It
+// keeps logins of a test environment separate from logins of AWS. As in net/http, the upper-case
+// name of a proxy variable takes precedence.
 func (h Helper) networkKey() []string {
 	return append(h.values("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR",
 		"AWS_ENDPOINT_URL_ECR_PUBLIC", "AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC",
@@ -69,11 +69,11 @@ func (h Helper) networkKey() []string {
 		cmp.Or(h.Env.Get("HTTPS_PROXY"), h.Env.Get("https_proxy")),
 		cmp.Or(h.Env.Get("HTTP_PROXY"), h.Env.Get("http_proxy")),
 		cmp.Or(h.Env.Get("NO_PROXY"), h.Env.Get("no_proxy")),
-		fileState(h.Env.Get("AWS_CA_BUNDLE")), fileState(h.Env.Get("SSL_CERT_FILE")))
+		fileMetadata(h.Env.Get("AWS_CA_BUNDLE")), fileMetadata(h.Env.Get("SSL_CERT_FILE")))
 }
 
-// credentialsKey returns the part of the cache key that identifies the AWS credentials: variables,
-// and the state of AWS's files. It returns nil for an OIDC identity.
+// credentialsKey returns the part of the cache key that identifies the AWS credentials: environment
+// variables, and the metadata of AWS's configuration files. It is nil for an OIDC identity.
 func (h Helper) credentialsKey(id token.Identity) []string {
 	switch {
 	case id.KeysOnly:
@@ -88,7 +88,7 @@ func (h Helper) credentialsKey(id token.Identity) []string {
 		"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 		"AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT",
 		"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"),
-		fileState(configuration), fileState(credentials))
+		fileMetadata(configuration), fileMetadata(credentials))
 }
 
 // loginKey returns the cache key of a login that another tool stored for a registry's host.
@@ -102,8 +102,9 @@ func (h Helper) values(names ...string) []string {
 	return values
 }
 
-// fileState describes a file: its path, size and modification time.
-func fileState(path string) string {
+// fileMetadata returns the path, size and modification time of a file as text, or only the path if
+// the metadata cannot be read.
+func fileMetadata(path string) string {
 	fi, err := os.Stat(path)
 	if err != nil {
 		return path
@@ -111,8 +112,8 @@ func fileState(path string) string {
 	return fmt.Sprintf("%s %d %d", path, fi.Size(), fi.ModTime().UnixNano())
 }
 
-// cache opens the cache for a request; nil when there is none, which is no reason to fail.
-func (h Helper) cache(r exchange.Request) *cache.Cache {
+// cacheFor opens the cache for a request. It returns nil if that fails: a get works without a cache.
+func (h Helper) cacheFor(r exchange.Request) *cache.Cache {
 	store, err := h.openCache(r, cache.Open)
 	if err != nil {
 		h.Debug("no cache: %v", err)
@@ -120,29 +121,31 @@ func (h Helper) cache(r exchange.Request) *cache.Cache {
 	return store
 }
 
-// openCache opens the cache with cache.Open, or with cache.Find for a caller that only reads.
+// openCache opens the cache for a request. open is cache.Open, or cache.OpenExisting for callers that
+// only read.
 //
-// Only the "aws" source on a machine may have entries without a secret: every process of the user
-// can use that profile anyway. All other entries need one, or the next job, or the next token in
-// the same file, would find them.
+// Without a secret, the cache is used only for the "aws" source outside a CI: all processes of the
+// user can use that profile anyway. For all other identities, a later job, or a later token in the
+// same file, would find the entries.
 func (h Helper) openCache(r exchange.Request,
 	open func(dirs []string, secret []byte) (*cache.Cache, error)) (*cache.Cache, error) {
 	if !r.Settings.CacheEnabled {
-		return nil, fmt.Errorf("opening the cache: ECR_OIDC_CACHE says off")
+		return nil, fmt.Errorf("opening the cache: ECR_OIDC_CACHE is off")
 	}
 	if r.Identity.Secret == nil && (r.Identity.CI || r.Identity.Name != "aws") {
-		return nil, fmt.Errorf("opening the cache: this job has no secret of its own to seal it with")
+		return nil, fmt.Errorf("opening the cache: this job has no secret to encrypt the cache with")
 	}
-	store, err := open(h.dirs(r.Settings), r.Identity.Secret)
+	store, err := open(h.cacheDirs(r.Settings), r.Identity.Secret)
 	if err == nil {
 		store.Debug = h.Debug
 	}
 	return store, err
 }
 
-// dirs returns the directories that may hold the cache, in order. The user id in the name keeps a
-// container action that runs as root from creating the directory of its job.
-func (h Helper) dirs(settings config.Settings) []string {
+// cacheDirs returns the candidates for the cache directory, in order. Their name contains the user ID,
+// because a container action that runs as root shares RUNNER_TEMP with its job. Without the ID, it
+// would create a directory that the job's user cannot use.
+func (h Helper) cacheDirs(settings config.Settings) []string {
 	if settings.CacheDir != "" {
 		return []string{settings.CacheDir}
 	}

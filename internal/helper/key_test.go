@@ -17,8 +17,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// helperIn is a helper in an environment that holds these variables, each "NAME=value", and nothing else.
-func helperIn(pairs ...string) Helper {
+// newHelper returns a helper with these environment variables, each "NAME=value", and no others.
+func newHelper(pairs ...string) Helper {
 	vars := map[string]string{}
 	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
@@ -44,22 +44,23 @@ func requestFor(t testing.TB, h Helper, host string) exchange.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, _, err := h.request(settings)
+	r, _, err := h.newRequest(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func keyOf(t *testing.T, h Helper, host string) string {
+func keyFor(t *testing.T, h Helper, host string) string {
 	t.Helper()
 	return h.cacheKey(requestFor(t, h, host))
 }
 
-// A profile is part of the key of the "aws" source alone, and an external id where AssumeRole is called with it.
-func TestKeyOfWhatDecides(t *testing.T) {
-	h := helperIn("ECR_OIDC_TOKEN=x.y.z-long-enough-to-be-a-token")
-	aws, err := token.Identify(helperIn().Env, token.Settings{})
+// The profile is part of the key only for the "aws" source. The external ID is part of the key only if
+// it is sent to AWS.
+func TestCacheKeyIdentity(t *testing.T) {
+	h := newHelper("ECR_OIDC_TOKEN=x.y.z-long-enough-to-be-a-token")
+	aws, err := token.Identify(newHelper().Env, token.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +72,7 @@ func TestKeyOfWhatDecides(t *testing.T) {
 	explicit := one
 	explicit.Identity.Explicit = true
 	if h.cacheKey(explicit) == h.cacheKey(one) {
-		t.Error("the machine's own credentials have the key of a profile's")
+		t.Error("an explicit source has the key of a detected one")
 	}
 	profile := one
 	profile.Settings.Identity.Profile = "dev"
@@ -80,30 +81,39 @@ func TestKeyOfWhatDecides(t *testing.T) {
 	}
 	external := func(r exchange.Request) exchange.Request { r.Settings.ExternalID = "x"; return r }
 	oneOIDC := exchange.Request{Identity: oidc, Roles: config.RoleChain{ARNs: []string{"one"}}}
-	twoOIDC := exchange.Request{Identity: oidc, Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
+	twoOIDC := exchange.Request{Identity: oidc,
+		Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
 	if h.cacheKey(external(oneOIDC)) != h.cacheKey(oneOIDC) {
-		t.Error("an external id that is not sent is part of the key")
+		t.Error("an external ID that is not sent is part of the key")
 	}
-	if h.cacheKey(external(twoOIDC)) == h.cacheKey(twoOIDC) || h.cacheKey(external(one)) == h.cacheKey(one) {
-		t.Error("an external id that is sent is not part of the key")
+	if h.cacheKey(external(twoOIDC)) == h.cacheKey(twoOIDC) ||
+		h.cacheKey(external(one)) == h.cacheKey(one) {
+		t.Error("an external ID that is sent is not part of the key")
 	}
 }
 
-// Each field of the settings changes the key by itself, unless it is listed here with the reason; a field that is added
-// tomorrow fails this test until somebody decides.
-func TestKeyHasEverySetting(t *testing.T) {
-	without := map[string]string{
-		"Registry.Host": "one login is good for a region", "Registry.Account": "one login is good for a region",
-		"Identity.Source": "in the identity", "Identity.TokenFile": "in the identity", "Identity.Connection": "in the identity",
-		"Identity.AccountSpecific": "in the identity",
-		"Identity.HasRole":         "in the roles", "Identity.HasWebIdentityRole": "in the roles",
-		"Identity.SourceFrom": "for messages", "Identity.TokenFileFrom": "for messages", "Identity.ProfileFrom": "for messages",
-		"Role.ARNs": "in the request's roles", "Role.From": "for messages", "Role.Err": "an error",
-		"WebIdentityRole.ARNs": "in the request's roles", "WebIdentityRole.From": "for messages", "WebIdentityRole.Err": "an error",
-		"CacheEnabled": "about the cache", "CacheDir": "about the cache", "StoredLogins": "about another entry",
+// Every field of the settings changes the key, unless the test lists it with a reason. A new field
+// fails this test until it is in the key or in the list.
+func TestCacheKeySettings(t *testing.T) {
+	excluded := map[string]string{
+		"Registry.Host":    "a login is valid for a region",
+		"Registry.Account": "a login is valid for a region",
+		"Identity.Source":  "in the identity", "Identity.TokenFile": "in the identity",
+		"Identity.Connection":         "in the identity",
+		"Identity.AccountSpecific":    "in the identity",
+		"Identity.HasRole":            "in the roles",
+		"Identity.HasWebIdentityRole": "in the roles",
+		"Identity.SourceFrom":         "for messages", "Identity.TokenFileFrom": "for messages",
+		"Identity.ProfileFrom": "for messages",
+		"Role.ARNs":            "in the request's roles", "Role.From": "for messages",
+		"Role.Err":             "an error",
+		"WebIdentityRole.ARNs": "in the request's roles",
+		"WebIdentityRole.From": "for messages", "WebIdentityRole.Err": "an error",
+		"CacheEnabled": "about the cache", "CacheDir": "about the cache",
+		"StoredLogins":       "about another entry",
 		"AllowHTTPEndpoints": "the endpoints themselves are in the key",
 	}
-	h := helperIn()
+	h := newHelper()
 	id, err := token.Identify(h.Env, token.Settings{})
 	if err != nil {
 		t.Fatal(err)
@@ -111,26 +121,28 @@ func TestKeyHasEverySetting(t *testing.T) {
 	r := exchange.Request{Identity: id, Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
 	before := h.cacheKey(r)
 	if again := h.cacheKey(r); again != before || len(before) != 64 {
-		t.Fatalf("one request, two keys: %s and %s", before, again)
+		t.Fatalf("two keys for a request: %s and %s", before, again)
 	}
 	var walk func(v reflect.Value, path string)
 	walk = func(v reflect.Value, path string) {
 		if v.Kind() == reflect.Struct {
 			for i := range v.NumField() {
-				walk(v.Field(i), strings.TrimPrefix(path+"."+v.Type().Field(i).Name, "."))
+				walk(v.Field(i), strings.TrimPrefix(path+"."+v.Type().Field(i).Name,
+					"."))
 			}
 			return
 		}
 		old := reflect.New(v.Type()).Elem()
 		old.Set(v)
 		change(t, v, path)
-		if changed, want := h.cacheKey(r) != before, without[path] == ""; changed != want {
+		if changed, want := h.cacheKey(r) != before, excluded[path] == ""; changed != want {
 			t.Errorf("%s changes the key: %v, want %v", path, changed, want)
 		}
 		v.Set(old)
 	}
 	walk(reflect.ValueOf(&r.Settings).Elem(), "")
-	for _, roles := range [][]string{nil, {"two", "one"}, {"one"}, {"one", "two", "two"}, {"onetwo"}, {"one,two"}} {
+	for _, roles := range [][]string{nil, {"two", "one"}, {"one"}, {"one", "two", "two"},
+		{"onetwo"}, {"one,two"}} {
 		other := r
 		other.Roles.ARNs = roles
 		if h.cacheKey(other) == before {
@@ -139,7 +151,7 @@ func TestKeyHasEverySetting(t *testing.T) {
 	}
 }
 
-// change gives a value another one.
+// change sets v to another value.
 func change(t *testing.T, v reflect.Value, path string) {
 	t.Helper()
 	switch v.Kind() {
@@ -150,22 +162,25 @@ func change(t *testing.T, v reflect.Value, path string) {
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		v.SetInt(v.Int() + 1)
 	case reflect.Slice:
-		grown := reflect.MakeSlice(v.Type(), v.Len()+1, v.Len()+1) // a new one: the old one's array is shared
-		reflect.Copy(grown, v)
-		change(t, grown.Index(v.Len()), path)
-		v.Set(grown)
+		longer := reflect.MakeSlice(v.Type(), v.Len()+1,
+			v.Len()+1) // append could share the array
+		reflect.Copy(longer, v)
+		change(t, longer.Index(v.Len()), path)
+		v.Set(longer)
 	case reflect.Interface:
 		v.Set(reflect.ValueOf(errors.New("x")))
 	default:
-		t.Fatalf("%s is a %v: teach this test to change it", path, v.Kind())
+		t.Fatalf("%s is a %v, which change does not support", path, v.Kind())
 	}
 }
 
-func TestKeyForOneRegion(t *testing.T) {
-	github := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token", "ECR_OIDC_ROLE=arn:aws:iam::123456789012:role/ci"}
-	h := helperIn(github...)
+func TestCacheKeyRegistry(t *testing.T) {
+	github := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token",
+		"ECR_OIDC_ROLE=arn:aws:iam::123456789012:role/ci"}
+	h := newHelper(github...)
 	const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
-	before := keyOf(t, h, host)
+	before := keyFor(t, h, host)
 	for other, same := range map[string]bool{
 		"https://" + strings.ToUpper(host) + "/v2/":         true,
 		"210987654321.dkr.ecr.eu-west-2.amazonaws.com":      true,
@@ -176,26 +191,28 @@ func TestKeyForOneRegion(t *testing.T) {
 		"210987654321.dkr.ecr-fips.us-east-1.amazonaws.com":  false,
 		"123456789012.dkr.ecr.us-east-1.amazonaws.com/a/b:c": false,
 	} {
-		if got := keyOf(t, h, other) == before; got != same {
+		if got := keyFor(t, h, other) == before; got != same {
 			t.Errorf("%s shares the key: %v, want %v", other, got, same)
 		}
 	}
-	// A bare name is a role in each registry's own account, so it is another question for each.
-	named := helperIn(append(github, "ECR_OIDC_ROLE=ci")...)
-	if keyOf(t, named, host) == keyOf(t, named, "210987654321.dkr.ecr.eu-west-2.amazonaws.com") {
-		t.Error("a bare role name is one question for two accounts")
+	// A role name is a role in the registry's account, so the key depends on the account.
+	named := newHelper(append(github, "ECR_OIDC_ROLE=ci")...)
+	if keyFor(t, named, host) == keyFor(t, named, "210987654321.dkr.ecr.eu-west-2.amazonaws.com") {
+		t.Error("a role name has the same key for two accounts")
 	}
 }
 
-// Each variable that decides what is asked, or of whom, changes the key; others do not.
-func TestKeyAndTheEnvironment(t *testing.T) {
+// Environment variables that affect the request or its destination change the key. Others do not.
+func TestCacheKeyEnvironment(t *testing.T) {
 	const host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
-	github := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token", "ECR_OIDC_ROLE=ci"}
+	github := []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token", "ECR_OIDC_ROLE=ci"}
 	keys := []string{"GITHUB_ACTIONS=true", "AWS_ACCESS_KEY_ID=ASIA1"}
-	pod := []string{"AWS_WEB_IDENTITY_TOKEN_FILE=/t", "AWS_ROLE_ARN=arn:aws:iam::123456789012:role/pod"}
+	pod := []string{"AWS_WEB_IDENTITY_TOKEN_FILE=/t",
+		"AWS_ROLE_ARN=arn:aws:iam::123456789012:role/pod"}
 	tests := []struct {
 		name string
 		base []string
@@ -249,20 +266,21 @@ func TestKeyAndTheEnvironment(t *testing.T) {
 		{"machine", nil, "ECR_OIDC_ROLE=ci", true},
 	}
 	for _, tt := range tests {
-		if got := keyOf(t, helperIn(tt.base...), host) != keyOf(t, helperIn(append(tt.base, tt.add)...), host); got != tt.want {
+		if got := keyFor(t, newHelper(tt.base...), host) != keyFor(t,
+			newHelper(append(tt.base, tt.add)...), host); got != tt.want {
 			t.Errorf("%s: %s changes the key: %v, want %v", tt.name, tt.add, got, tt.want)
 		}
 	}
 
-	// The SDK's own files may name another identity tomorrow.
-	h := helperIn()
-	seen := map[string]string{keyOf(t, h, host): "no files"}
+	// AWS's configuration files may select another identity after a change.
+	h := newHelper()
+	seen := map[string]string{keyFor(t, h, host): "no files"}
 	step := func(what string, err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
-		id := keyOf(t, h, host)
+		id := keyFor(t, h, host)
 		if before, same := seen[id]; same {
 			t.Errorf("%s: the key is the same as with %s", what, before)
 		}
@@ -275,17 +293,17 @@ func TestKeyAndTheEnvironment(t *testing.T) {
 	old := time.Now().Add(-time.Hour)
 	for _, name := range []string{"config", "credentials"} {
 		path := filepath.Join(aws, name)
-		step(name+" made", os.WriteFile(path, []byte("a"), 0o600))
+		step(name+" created", os.WriteFile(path, []byte("a"), 0o600))
 		step(name+" touched", os.Chtimes(path, old, old))
 		err := os.WriteFile(path, []byte("ab"), 0o600)
 		if err == nil {
 			err = os.Chtimes(path, old, old)
 		}
-		step(name+" longer, as old as before", err)
+		step(name+" longer, same modification time", err)
 	}
 }
 
-func TestDirs(t *testing.T) {
+func TestCacheDirs(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(home, "cache"))
@@ -295,54 +313,67 @@ func TestDirs(t *testing.T) {
 	}
 	name := "ecr-oidc"
 	if uid := os.Getuid(); uid >= 0 {
-		name += "-" + strconv.Itoa(uid) // a container action that runs as root must not spoil it for its job
+		name += "-" + strconv.Itoa(uid) // for container actions that run as root
 	}
 	for _, tt := range []struct {
 		env  []string
 		want []string
 	}{
 		{nil, []string{filepath.Join(user, name), filepath.Join(os.TempDir(), name)}},
-		{[]string{"RUNNER_TEMP=" + home}, []string{filepath.Join(home, name), filepath.Join(user, name)}},
-		{[]string{"RUNNER_TEMP="}, []string{filepath.Join(user, name), filepath.Join(os.TempDir(), name)}},
+		{[]string{"RUNNER_TEMP=" + home},
+			[]string{filepath.Join(home, name), filepath.Join(user, name)}},
+		{[]string{"RUNNER_TEMP="},
+			[]string{filepath.Join(user, name), filepath.Join(os.TempDir(), name)}},
 		{[]string{"RUNNER_TEMP=" + home, "ECR_OIDC_CACHE_DIR=/c"}, []string{"/c"}},
 	} {
-		h := helperIn(tt.env...)
+		h := newHelper(tt.env...)
 		r := requestFor(t, h, "123456789012.dkr.ecr.us-east-1.amazonaws.com")
-		if got := h.dirs(r.Settings); !reflect.DeepEqual(got, tt.want) {
+		if got := h.cacheDirs(r.Settings); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%q: %q, want %q", tt.env, got, tt.want)
 		}
 	}
 }
 
-// Without a secret only the machine's own "aws" source has a cache: other entries would be there for the next job.
+// Without a secret, only the "aws" source outside a CI has a cache.
 func TestOpenCache(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "c")
 	tokenFile := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(tokenFile, []byte("token-of-this-build"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in := func(pairs ...string) []string { return append(pairs, "ECR_OIDC_CACHE_DIR="+dir, "ECR_OIDC_ROLE=ci") }
+	in := func(pairs ...string) []string {
+		return append(pairs, "ECR_OIDC_CACHE_DIR="+dir,
+			"ECR_OIDC_ROLE=ci")
+	}
 	for _, tt := range []struct {
 		name string
 		env  []string
-		why  string // "" where there is a cache
+		want string // part of the error; "" if there is a cache
 	}{
-		{"a machine, unsealed", in(), ""},
-		{"a job, sealed", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job"), ""},
-		{"a job without a token", in("GITHUB_ACTIONS=true"), "no secret of its own"},
-		{"a job whose secret is short", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=short"), "no secret of its own"},
-		{"a token's file", in("ECR_OIDC_TOKEN_FILE=" + tokenFile), ""},
-		{"a token's file in a CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN_FILE="+tokenFile), ""},
-		{"a token's file that cannot be read", in("ECR_OIDC_TOKEN_FILE=/none"), "no secret of its own"},
-		{"a token that is too short", in("ECR_OIDC_TOKEN=short"), "no secret of its own"},
-		{"aws in a CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_SOURCE=aws"), "no secret of its own"},
-		{"off", in("ECR_OIDC_CACHE=off"), "ECR_OIDC_CACHE says off"},
+		{"machine without secret", in(), ""},
+		{"job with secret", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+			"ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job"), ""},
+		{"job without token", in("GITHUB_ACTIONS=true"), "no secret to encrypt the cache with"},
+		{"job with short secret", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+			"ACTIONS_ID_TOKEN_REQUEST_TOKEN=short"), "no secret to encrypt the cache with"},
+		{"token file", in("ECR_OIDC_TOKEN_FILE=" + tokenFile), ""},
+		{"token file in CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN_FILE="+tokenFile), ""},
+		{"unreadable token file", in("ECR_OIDC_TOKEN_FILE=/none"),
+			"no secret to encrypt the cache with"},
+		{"short token", in("ECR_OIDC_TOKEN=short"), "no secret to encrypt the cache with"},
+		{"aws source in CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_SOURCE=aws"),
+			"no secret to encrypt the cache with"},
+		{"off", in("ECR_OIDC_CACHE=off"), "ECR_OIDC_CACHE is off"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h := helperIn(tt.env...)
-			store, err := h.openCache(requestFor(t, h, "123456789012.dkr.ecr.us-east-1.amazonaws.com"), cache.Open)
-			if tt.why == "" && (err != nil || store.Dir() != dir) || tt.why != "" && (store != nil || err == nil || !strings.Contains(err.Error(), tt.why)) {
-				t.Errorf("%v, want %q", err, tt.why)
+			h := newHelper(tt.env...)
+			store,
+				err := h.openCache(requestFor(t, h,
+				"123456789012.dkr.ecr.us-east-1.amazonaws.com"), cache.Open)
+			if tt.want == "" && (err != nil || store.Dir() != dir) || tt.want != "" &&
+				(store != nil || err == nil || !strings.Contains(err.Error(),
+					tt.want)) {
+				t.Errorf("%v, want %q", err, tt.want)
 			}
 		})
 	}

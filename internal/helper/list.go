@@ -9,23 +9,26 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// List returns usernames by host. It makes no network call of its own.
+// List returns usernames by host. It makes no request to AWS or the CI.
 //
-// If this helper is Docker's credsStore, these are the hosts that creds_store lists, without those
-// of ECR: Docker calls get for each host, on every build, and one failure would hide the others'
-// logins. Otherwise they are the ECR hosts that credHelpers assigns to this helper. Docker does not
-// call list then, but Testcontainers for Node up to 11.5.1 does, and calls get only for a host that
-// is listed. A host to which Get answers "not found" is left out. Docker's configuration is for
-// Docker to complain about: if it cannot be read, there are no hosts.
+// If this helper is Docker's credsStore, List returns the hosts of creds_store without ECR hosts:
+// Docker calls get for each listed host in every build, and one failure would hide the other logins.
+//
+// Otherwise, List returns the ECR hosts that credHelpers assigns to this helper, except those for
+// which Get returns "not found". Docker does not call list in this case. Testcontainers for Node
+// does, up to version 11.5.1, and calls get only for listed hosts.
+//
+// If Docker's configuration cannot be read, List returns no hosts and no error: Docker reports the
+// error itself.
 func (h Helper) List(ctx context.Context) (map[string]string, error) {
 	hosts := map[string]string{}
-	docker, err := readDocker(h.Env.Get("DOCKER_CONFIG"))
+	docker, err := readDockerConfig(h.Env.Get("DOCKER_CONFIG"))
 	if err != nil {
 		h.Debug("no hosts: %v", err)
 		return hosts, nil
 	}
 	if docker.CredsStore() == config.HelperName {
-		return h.listForeign(ctx)
+		return h.delegateList(ctx)
 	}
 	settings, err := config.Read(h.Env, h.Environ)
 	for host, name := range docker.Helpers() {
@@ -38,7 +41,8 @@ func (h Helper) List(ctx context.Context) (map[string]string, error) {
 	return hosts, nil
 }
 
-func readDocker(dir string) (*dockerconfig.File, error) {
+// readDockerConfig reads config.json in dir, or in Docker's default directory if dir is empty.
+func readDockerConfig(dir string) (*dockerconfig.File, error) {
 	path, err := dockerconfig.Path(dir)
 	if err != nil {
 		return nil, err
@@ -46,7 +50,7 @@ func readDocker(dir string) (*dockerconfig.File, error) {
 	return dockerconfig.Read(path)
 }
 
-// isAnonymous reports whether Get answers "not found" for a registry to which no login was stored.
+// isAnonymous reports whether Get returns "not found" for a registry without a stored login.
 func isAnonymous(settings config.Config, reg registry.Registry) bool {
 	s, err := settings.For(reg)
 	return errors.Is(err, config.ErrNotAllowed) ||
