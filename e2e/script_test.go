@@ -31,28 +31,30 @@ func TestScripts(t *testing.T) {
 		Setup:               setup,
 		RequireExplicitExec: false,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"github":    githubJob,     // github [key=value...]: the environment of a GitHub job
-			"circleci":  circleJob,     // circleci [key=value...]: the environment of a CircleCI job
-			"forgejo":   forgejoJob,    // forgejo [key=value...]: the environment of a Forgejo job
-			"gitlab":    gitlabJob,     // gitlab [key=value...]: the environment of a GitLab job
-			"buildkite": buildkiteJob,  // buildkite [key=value...]: the environment of a Buildkite job
-			"azure":     azureJob,      // azure [key=value...]: the environment of a step of an Azure Pipelines job
-			"federate":  federate,      // federate ROLE ISSUER AUDIENCE SUBJECT: a role that admits it, and its provider
-			"asked":     asked,         // asked OIDC STS ECR: how many calls since the last asked
-			"saw":       saw,           // saw REGEXP: a call since the last asked was so
-			"fail":      fail,          // fail SERVICE key=value...: a fault
-			"heal":      heal,          // no more faults
-			"down":      down,          // stop every server
-			"trust":     trust,         // trust SUBJECT: whom role ci lets in
-			"forbid":    forbid,        // role ci may not get passwords
-			"mint":      mint,          // mint VARIABLE [key=value...]: an odd token
-			"metadata":  metadata,      // an instance and a container that offer credentials
-			"sso":       sso,           // sso SESSION [expired] [refreshable|spent]: what "aws sso login" left behind
-			"login":     login,         // login SESSION [expired] [spent] [region=R]: what "aws login" did
-			"orb":       circleCommand, // put CircleCI's own command on PATH
-			"secret":    secret,        // secret VARIABLE: the password of the last good get goes into it
-			"clean":     clean,         // clean DIR TEXT...: no file below DIR, nor its name, has TEXT in it
-			"repeat":    repeat,        // repeat CHARACTER N FILE
+			"github":     githubJob,     // github [key=value...]: the environment of a GitHub job
+			"circleci":   circleJob,     // circleci [key=value...]: the environment of a CircleCI job
+			"forgejo":    forgejoJob,    // forgejo [key=value...]: the environment of a Forgejo job
+			"gitlab":     gitlabJob,     // gitlab [key=value...]: the environment of a GitLab job
+			"buildkite":  buildkiteJob,  // buildkite [key=value...]: the environment of a Buildkite job
+			"azure":      azureJob,      // azure [key=value...]: the environment of a step of an Azure Pipelines job
+			"federate":   federate,      // federate ROLE ISSUER AUDIENCE SUBJECT: a role that admits it, and its provider
+			"asked":      asked,         // asked OIDC STS ECR: how many calls since the last asked
+			"saw":        saw,           // saw REGEXP: a call since the last asked was so
+			"fail":       fail,          // fail SERVICE key=value...: a fault
+			"heal":       heal,          // no more faults
+			"down":       down,          // stop every server
+			"trust":      trust,         // trust SUBJECT: whom role ci lets in
+			"pullonly":   pullOnly,      // role ci may pull, and not push
+			"forbid":     forbid,        // role ci may not get passwords
+			"mint":       mint,          // mint VARIABLE [key=value...]: an odd token
+			"metadata":   metadata,      // an instance and a container that offer credentials
+			"sso":        sso,           // sso SESSION [expired] [refreshable|spent]: what "aws sso login" left behind
+			"login":      login,         // login SESSION [expired] [spent] [region=R]: what "aws login" did
+			"orb":        circleCommand, // put CircleCI's own command on PATH
+			"secret":     secret,        // secret VARIABLE: the password of the last good get goes into it
+			"clean":      clean,         // clean DIR TEXT...: no file below DIR, nor its name, has TEXT in it
+			"repository": addRepository, // repository NAME: create it in the usual registry
+			"repeat":     repeat,        // repeat CHARACTER N FILE
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -310,4 +312,12 @@ func repeat(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Repeat(args[0], n)), 0o600))
+}
+
+func addRepository(ts *testscript.TestScript, _ bool, args []string) {
+	the(ts).AddRepository(emulator.Account, emulator.Region, args[0])
+}
+
+func pullOnly(ts *testscript.TestScript, _ bool, _ []string) {
+	the(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), Pull: []string{"*"}})
 }

@@ -3,22 +3,16 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/docker/docker-credential-helpers/credentials"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/repository"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 // inspect returns what is known about a login without a request: which helper Docker calls, the

@@ -59,17 +59,23 @@ func (p Program) password(arg string) error {
 			return secret, err
 		})
 	switch {
-	case credentials.IsErrCredentialsNotFound(err) && reg.Public:
-		return fmt.Errorf("finding a password for %s: it is left anonymous, since no role is set "+
-			"for it; set ECR_OIDC_ROLE_PUBLIC", reg.Host)
 	case credentials.IsErrCredentialsNotFound(err):
-		return fmt.Errorf("finding a password for %s: %w", reg.Host, config.ErrNotAllowed)
+		return notFound(reg)
 	case err != nil:
 		return &getError{err, reg.Host}
 	}
 	p.mask(secret)
 	fmt.Fprintln(p.Stdout, secret)
 	return nil
+}
+
+// notFound explains why a get for a registry returns "credentials not found".
+func notFound(reg registry.Registry) error {
+	if reg.Public {
+		return fmt.Errorf("finding a password for %s: no role is set for it, so Docker uses it "+
+			"without a login; set ECR_OIDC_ROLE_PUBLIC", reg.Host)
+	}
+	return fmt.Errorf("finding a password for %s: %w", reg.Host, config.ErrNotAllowed)
 }
 
 // mask makes the GitHub runner mask the password in the job's log. The line goes to stderr,

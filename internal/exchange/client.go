@@ -224,10 +224,10 @@ func keysNotFetched(err error) aws.Ternary {
 // maxCABundle limits AWS_CA_BUNDLE, in bytes. A system's bundle has about 250 KiB.
 const maxCABundle = 16 << 20
 
-// caBundle reads AWS_CA_BUNDLE, which replaces the system's certificates, as in the SDK. It returns
+// CABundle reads AWS_CA_BUNDLE, which replaces the system's certificates, as in the SDK. It returns
 // nil when the variable is not set. The CI's token endpoint is requested with it too, because a
 // proxy that needs it for AWS needs it there as well.
-func caBundle(env token.Env) (*x509.CertPool, error) {
+func CABundle(env token.Env) (*x509.CertPool, error) {
 	path := env.Get("AWS_CA_BUNDLE")
 	if path == "" {
 		return nil, nil

@@ -98,7 +98,7 @@ func (r Request) refuseClearText(stack *middleware.Stack) error {
 // role to assume. It makes no request. The error is *EndpointError or names the setting that is
 // wrong.
 func Endpoints(ctx context.Context, r Request) (sts, ecr string, err error) {
-	if r.roots, err = caBundle(r.Env); err != nil { // before the SDK reads all of it
+	if r.roots, err = CABundle(r.Env); err != nil { // before the SDK reads all of it
 		return "", "", err
 	}
 	load := r.environmentConfig

@@ -31,6 +31,7 @@ type Credentials struct {
 	Password string
 	TTL      time.Duration // until AWS's expiry, by AWS's clock
 	FreshFor time.Duration // until the role session behind them ends; TTL when there is none
+	Subject  string        // of the OIDC token; "" for AWS credentials
 	NoCache  bool          // a process with the same settings may have another identity
 }
 
@@ -61,7 +62,7 @@ type Request struct {
 // setting that is wrong.
 func Login(ctx context.Context, r Request) (Credentials, error) {
 	var err error
-	if r.roots, err = caBundle(r.Env); err != nil {
+	if r.roots, err = CABundle(r.Env); err != nil {
 		return Credentials{}, err
 	}
 	if !r.Identity.OIDC() {
@@ -149,7 +150,7 @@ func (r Request) login(ctx context.Context) (Credentials, error) {
 	if err != nil {
 		return Credentials{}, err
 	}
-	login.FreshFor, login.NoCache = login.TTL, noCache
+	login.FreshFor, login.NoCache, login.Subject = login.TTL, noCache, r.token.Claims.Subject
 	if s.expires {
 		login.FreshFor = s.ttl
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/repository"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -36,6 +37,7 @@ func Advice(err error) string {
 		profile  *exchange.ProfileError
 		process  *exchange.ProcessError
 		endpoint *exchange.EndpointError
+		access   *repository.Error
 	)
 	switch {
 	case err == nil:
@@ -64,6 +66,8 @@ func Advice(err error) string {
 		return "if a proxy intercepts TLS here, set AWS_CA_BUNDLE to a file with its CA certificate"
 	case errors.As(err, &aws):
 		return awsAdvice(aws)
+	case errors.As(err, &access):
+		return repositoryAdvice(access)
 	}
 	return ""
 }

@@ -27,7 +27,28 @@ type Helper struct {
 	Env     token.Env
 	Environ []string                         // the whole environment, as os.Environ returns it
 	Debug   func(format string, args ...any) // receives one line per step, without secrets; not nil
+
+	Tokens               *token.Shared // shares OIDC tokens between the logins of a process; nil shares none
+	IgnoreCachedFailures bool          // log in even if the same login failed a moment ago
 }
+
+// Login is the login for a registry, and where it comes from. String and GoString leave the secret
+// out.
+type Login struct {
+	Username, Secret string
+
+	Roles   config.RoleChain
+	Source  string    // a value of ECR_OIDC_SOURCE
+	Subject string    // of the OIDC token; "" for AWS credentials, and for a stored login
+	Expires time.Time // AWS's expiry, by the local clock
+	Cached  bool      // it was in the cache
+	Stored  bool      // another tool stored it; roles and source are not used
+}
+
+func (l Login) String() string { return fmt.Sprintf("login of %q until %v", l.Username, l.Expires) }
+
+// GoString is String.
+func (l Login) GoString() string { return l.String() }
 
 // Get returns the login for a registry, from the cache or from AWS. A login that another tool stored
 // takes precedence. If a request fails, Get returns the error. It never tries another identity.
@@ -45,38 +66,47 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	if !ok {
 		return h.delegateGet(ctx, host)
 	}
+	login, err := h.Login(ctx, reg)
+	return login.Username, login.Secret, err
+}
+
+// Login is Get for an ECR registry. It also returns where the login comes from.
+func (h Helper) Login(ctx context.Context, reg registry.Registry) (Login, error) {
 	settings, err := h.settings(reg)
 	if errors.Is(err, config.ErrNotAllowed) {
 		h.Debug("registry %s: %v", reg.Host, err)
-		return "", "", credentials.NewErrCredentialsNotFound()
+		return Login{}, credentials.NewErrCredentialsNotFound()
 	}
 	if err != nil {
-		return "", "", err
+		return Login{}, err
 	}
 	r, noIdentity, err := h.newRequest(settings)
 	if err != nil {
-		return "", "", err
+		return Login{}, err
 	}
 	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region,
 		reg.Partition)
 	h.Debug("source %s, decided by %q; roles %q from %q", r.Identity.Name, r.Identity.DetectedBy,
 		r.Roles.ARNs, r.Roles.From)
 	store := h.cacheFor(r)
+	login := Login{Roles: r.Roles, Source: r.Identity.Name}
 	if e, ok := h.storedLogin(store, settings); ok {
-		return e.Username, e.Secret, nil
+		login.Stored = true
+		return login.with(e), nil
 	}
 	if reg.Public && len(r.Roles.ARNs) == 0 {
-		return "", "", credentials.NewErrCredentialsNotFound()
+		return Login{}, credentials.NewErrCredentialsNotFound()
 	}
 	if noIdentity != nil {
-		return "", "", noIdentity
+		return Login{}, noIdentity
 	}
 	if end, ok := ctx.Deadline(); ok {
 		var cancel func()
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-errorReserve))
 		defer cancel()
 	}
-	login, failure := store.GetOrFetch(ctx, h.cacheKey(r),
+	start := time.Now()
+	entry, failure := store.GetOrFetch(ctx, h.cacheKey(r),
 		func(ctx context.Context) (cache.Entry, *cache.Failure) {
 			c, err := exchange.Login(ctx, r)
 			if err != nil {
@@ -87,14 +117,22 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 				c.TTL = 0
 			}
 			return cache.Entry{
-				Username: c.Username, Secret: c.Password,
+				Username: c.Username, Secret: c.Password, Subject: c.Subject,
 				CreatedAt: time.Now(), TTL: c.TTL, FreshFor: c.FreshFor,
 			}, nil
 		})
 	if failure != nil {
-		return "", "", decodeError(failure, r)
+		return Login{}, decodeError(failure, r)
 	}
-	return login.Username, login.Secret, nil
+	login.Cached = entry.CreatedAt.Before(start)
+	return login.with(entry), nil
+}
+
+// with returns the login with the username, the password and the times of a cache entry.
+func (l Login) with(e cache.Entry) Login {
+	l.Username, l.Secret, l.Subject = e.Username, e.Secret, e.Subject
+	l.Expires = e.CreatedAt.Add(e.TTL)
+	return l
 }
 
 // settings reads the configuration and returns the settings for a registry.
@@ -112,6 +150,7 @@ func (h Helper) settings(reg registry.Registry) (config.Settings, error) {
 // complete enough to open the cache, and a stored login needs no identity.
 func (h Helper) newRequest(settings config.Settings) (r exchange.Request, noIdentity, err error) {
 	identity, err := token.Identify(h.Env, settings.Identity)
+	identity = h.Tokens.Share(identity)
 	var (
 		missing *token.MissingError
 		noRole  *token.NoRoleError

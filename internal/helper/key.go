@@ -137,7 +137,7 @@ func (h Helper) openCache(r exchange.Request,
 	}
 	store, err := open(h.cacheDirs(r.Settings), r.Identity.Secret)
 	if err == nil {
-		store.Debug = h.Debug
+		store.Debug, store.IgnoreFailures = h.Debug, h.IgnoreCachedFailures
 	}
 	return store, err
 }

@@ -69,12 +69,18 @@ func (e *Error) Statement() string {
 	if e.Access == "push" {
 		actions = append(append([]string{}, actions...), pushActions...)
 	}
-	name := e.Repository
-	if e.Registry.Public { // the ARN has the name without the alias
-		_, name, _ = strings.Cut(name, "/")
-	}
 	return fmt.Sprintf(`{"Effect":"Allow","Action":["%s"],"Resource":"arn:%s:%s:%s:%s:repository/%s"}`,
-		service+":"+strings.Join(actions, `","`+service+":"), e.Registry.Partition, service, region, account, name)
+		service+":"+strings.Join(actions, `","`+service+":"), e.Registry.Partition, service, region,
+		account, e.ShortName())
+}
+
+// ShortName returns the repository's name in AWS's API and in ARNs: without the registry alias that
+// precedes it in public.ecr.aws.
+func (e *Error) ShortName() string {
+	if _, name, ok := strings.Cut(e.Repository, "/"); ok && e.Registry.Public {
+		return name
+	}
+	return e.Repository
 }
 
 // cause removes the URL from an error of net/http, because a proxy's URL may contain a password.
