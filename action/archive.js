@@ -1,17 +1,20 @@
 'use strict';
 
-// One file out of an archive, by its exact name. Nothing else in the archive is looked at or written, so no name in it
-// can lead anywhere.
+// Extracts one file from an archive by its exact name. Other files are neither read nor written, so
+// a file name in the archive cannot cause a path traversal.
 
 const zlib = require('node:zlib');
 
-const largest = 256 << 20;
+const maxSize = 256 << 20; // bytes
 
-// extract returns the contents of the regular file called name at the root of an archive.
+// extract returns the content of the regular file with this name at the root of an archive. format
+// is zip or tar.gz.
 function extract(archive, format, name) {
   let found;
   try {
-    found = format === 'zip' ? fromZip(archive, name) : fromTar(zlib.gunzipSync(archive, { maxOutputLength: largest }), name);
+    found = format === 'zip'
+      ? fromZip(archive, name)
+      : fromTar(zlib.gunzipSync(archive, { maxOutputLength: maxSize }), name);
   } catch (error) {
     throw new Error(`the archive is damaged: ${error.message}`, { cause: error });
   }
@@ -26,14 +29,15 @@ function fromTar(tar, name) {
   for (let at = 0; at + 512 <= tar.length; ) {
     const header = tar.subarray(at, at + 512);
     if (header.every((byte) => byte === 0)) {
-      return undefined; // the end
+      return undefined; // end of the archive
     }
     const size = parseInt(text(header, 124, 12), 8);
     const type = String.fromCharCode(header[156]);
     if (!(size >= 0) || at + 512 + size > tar.length) {
-      throw new Error(`the header at ${at} is wrong`);
+      throw new Error(`the header at offset ${at} is invalid`);
     }
-    if (text(header, 0, 100) === name && text(header, 345, 155) === '' && (type === '0' || type === '\0')) {
+    const isRegular = type === '0' || type === '\0';
+    if (text(header, 0, 100) === name && text(header, 345, 155) === '' && isRegular) {
       return tar.subarray(at + 512, at + 512 + size);
     }
     at += 512 + Math.ceil(size / 512) * 512;
@@ -51,11 +55,12 @@ function text(header, start, length) {
 function fromZip(zip, name) {
   const end = zip.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
   if (end < 0) {
-    throw new Error('it has no directory');
+    throw new Error('it has no central directory');
   }
   let at = zip.readUInt32LE(end + 16);
   for (let n = zip.readUInt16LE(end + 10); n > 0; n--) {
-    const [nameLength, extraLength, commentLength] = [28, 30, 32].map((offset) => zip.readUInt16LE(at + offset));
+    const [nameLength, extraLength, commentLength] = [28, 30, 32]
+      .map((offset) => zip.readUInt16LE(at + offset));
     if (zip.toString('utf8', at + 46, at + 46 + nameLength) === name) {
       return fromZipEntry(zip, at);
     }
@@ -69,9 +74,9 @@ function fromZipEntry(zip, at) {
   const [packed, size, local] = [20, 24, 42].map((offset) => zip.readUInt32LE(at + offset));
   const start = local + 30 + zip.readUInt16LE(local + 26) + zip.readUInt16LE(local + 28);
   const data = zip.subarray(start, start + packed);
-  const out = method === 8 ? zlib.inflateRawSync(data, { maxOutputLength: largest }) : data;
+  const out = method === 8 ? zlib.inflateRawSync(data, { maxOutputLength: maxSize }) : data;
   if ((method !== 0 && method !== 8) || out.length !== size || size === 0) {
-    throw new Error(`method ${method}, ${out.length} bytes of ${size}`);
+    throw new Error(`compression method ${method}, ${out.length} of ${size} bytes`);
   }
   return out;
 }

@@ -5,54 +5,57 @@ const https = require('node:https');
 const timers = require('node:timers/promises');
 const { isLoopback, proxyFor, tunnel } = require('./proxy.js');
 
-const tries = 4;
-const largest = 100 << 20;
-const idle = 30_000; // ms
-const whole = 300_000;
+const maxAttempts = 4;
+const maxSize = 100 << 20; // bytes
+const idleTimeout = 30_000; // ms
+const totalTimeout = 300_000; // ms, for one attempt
 
-// StatusError is an answer that is not what was asked for.
+// StatusError is a response with an HTTP status other than 200.
 class StatusError extends Error {
   constructor(url, status) {
-    super(`${shown(url)}: the server answered ${status}`);
+    super(`${redact(url)}: HTTP status ${status}`);
     this.status = status;
   }
 }
 
-// FinalError is a fault that does not pass.
+// FinalError is an error after which a retry is of no use.
 class FinalError extends Error {}
 
-// download gets what is at a URL, and tries again when a fault may pass: no connection, 408, 429, 5xx.
+// download returns the content of a URL as a Buffer. It retries connection errors and the HTTP
+// statuses 408, 429 and 5xx. It calls log before each retry.
 async function download(url, env, log) {
   for (let n = 1; ; n++) {
     try {
       return await get(new URL(url), env);
     } catch (error) {
-      if (n === tries || !passing(error)) {
+      if (n === maxAttempts || !isRetryable(error)) {
         throw error;
       }
-      const seconds = 2 ** (n - 1) * (0.75 + Math.random() / 2); // so that a matrix does not come back all at once
-      log(`${error.message}; trying again in ${seconds.toFixed(1)} s`);
+      // With jitter, the jobs of a matrix do not retry at the same time.
+      const seconds = 2 ** (n - 1) * (0.75 + Math.random() / 2);
+      log(`${error.message}; retrying in ${seconds.toFixed(1)} s`);
       await timers.setTimeout(seconds * 1000);
     }
   }
 }
 
-// passing says whether the next try may do better.
-function passing(error) {
+// isRetryable reports whether a retry may succeed.
+function isRetryable(error) {
   if (error.status) {
     return [408, 429].includes(error.status) || error.status >= 500;
   }
   return !(error instanceof FinalError);
 }
 
-// shown is a URL for people: a mirror's may have a password in it, and one that GitHub redirects to a signature.
-function shown(url) {
+// redact returns a URL for messages. It omits the user information, because a mirror's URL may have a
+// password, and the query, because the URL that GitHub redirects to has a signature.
+function redact(url) {
   const { protocol, host, pathname } = new URL(url);
   return `${protocol}//${host}${pathname}`;
 }
 
 async function get(url, env) {
-  const signal = AbortSignal.timeout(whole);
+  const signal = AbortSignal.timeout(totalTimeout);
   const first = url;
   try {
     for (let redirects = 0; ; redirects++) {
@@ -61,8 +64,10 @@ async function get(url, env) {
       if (status >= 300 && status < 400 && headers.location && redirects < 5) {
         response.destroy();
         url = new URL(headers.location, url);
-        if (url.protocol !== 'https:' && !(first.protocol === 'http:' && url.protocol === 'http:' && isLoopback(url.hostname))) {
-          throw new FinalError(`${shown(first)}: it leads to ${shown(url)}, which is not https`);
+        // A redirect to http is allowed only from http to a loopback server.
+        const isLoopbackHTTP = url.protocol === 'http:' && isLoopback(url.hostname);
+        if (url.protocol !== 'https:' && !(first.protocol === 'http:' && isLoopbackHTTP)) {
+          throw new FinalError(`${redact(first)}: it redirects to ${redact(url)}, which is not https`);
         }
         continue;
       }
@@ -76,15 +81,19 @@ async function get(url, env) {
     if (error instanceof StatusError || error instanceof FinalError) {
       throw error;
     }
-    const reason = signal.aborted ? `it took longer than ${whole / 1000} s` : error.message || error.code;
+    const reason = signal.aborted
+      ? `no complete response within ${totalTimeout / 1000} s`
+      : error.message || error.code;
     if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(error.code)) {
-      throw new FinalError(`${shown(url)}: ${reason}; where the network has a CA of its own, NODE_EXTRA_CA_CERTS names its file`);
+      throw new FinalError(`${redact(url)}: ${reason}; ` +
+        'if the network has its own CA, set NODE_EXTRA_CA_CERTS to its file');
     }
-    throw Object.assign(new Error(`${shown(url)}: ${reason}`, { cause: error }), { status: error.status }); // a proxy's
+    const failure = new Error(`${redact(url)}: ${reason}`, { cause: error });
+    throw Object.assign(failure, { status: error.status }); // the HTTP status of a proxy
   }
 }
 
-// open asks for a URL and returns the answer, its body still to be read.
+// open requests a URL and returns the response, whose body has not been read.
 async function open(url, env, signal) {
   let proxy;
   try {
@@ -101,7 +110,9 @@ async function open(url, env, signal) {
     });
     request.once('response', resolve);
     request.once('error', reject);
-    request.setTimeout(idle, () => request.destroy(new Error(`nothing came for ${idle / 1000} s`)));
+    request.setTimeout(idleTimeout, () => {
+      request.destroy(new Error(`no data for ${idleTimeout / 1000} s`));
+    });
   });
 }
 
@@ -110,16 +121,16 @@ async function body(response) {
   let size = 0;
   for await (const part of response) {
     size += part.length;
-    if (size > largest) {
-      throw new FinalError(`an answer is larger than ${largest >> 20} MiB`);
+    if (size > maxSize) {
+      throw new FinalError(`the response is larger than ${maxSize >> 20} MiB`);
     }
     parts.push(part);
   }
   return Buffer.concat(parts);
 }
 
-// answers says whether there is a server at a URL at all, whatever it says.
-async function answers(url, env) {
+// isReachable reports whether a server responds to a request for a URL, with any status.
+async function isReachable(url, env) {
   try {
     (await open(new URL(url), env, AbortSignal.timeout(5_000))).destroy();
     return true;
@@ -128,4 +139,4 @@ async function answers(url, env) {
   }
 }
 
-module.exports = { StatusError, answers, download };
+module.exports = { StatusError, download, isReachable };

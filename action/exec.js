@@ -4,8 +4,9 @@ const childProcess = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 
-// which finds a program on PATH; '' when it is not there. A relative folder is passed over, and the working directory,
-// where Windows looks first: it is the checkout, and anybody's pull request may have put a gh.exe there.
+// which returns the path of a program on PATH, or '' if there is none. It ignores relative directories
+// and the working directory, which Windows searches first: it is the checkout, so a pull request could
+// add a gh.exe.
 function which(program, env = process.env, system = process.platform) {
   const separator = system === 'win32' ? ';' : ':';
   const { isAbsolute, join } = system === 'win32' ? path.win32 : path.posix;
@@ -20,14 +21,15 @@ function which(program, env = process.env, system = process.platform) {
         return file;
       }
     } catch {
-      // not here
+      // not in this directory
     }
   }
   return '';
 }
 
-// run runs a program to its end or the time limit. Its stdin is empty: under act a step's is a terminal that never ends.
-// Of the environment it does not get the action's inputs: one of them is a token, and only gh is to have that.
+// run runs a program until it exits or the timeout (in ms) kills it. stdin is empty, because with act,
+// a step's stdin is a terminal that blocks. The program's environment has no inputs of the action,
+// because only gh may have the token among them.
 function run(program, args, { env = process.env, timeout = 60_000 } = {}) {
   const result = childProcess.spawnSync(program, args, {
     env: Object.fromEntries(Object.entries(env).filter(([name]) => !/^INPUT_/i.test(name))),
@@ -38,22 +40,28 @@ function run(program, args, { env = process.env, timeout = 60_000 } = {}) {
     maxBuffer: 4 << 20,
     windowsHide: true,
   });
-  const late = Boolean(result.error && result.error.code === 'ETIMEDOUT');
-  return { code: result.status, stdout: result.stdout || '', stderr: result.stderr || '', late: late && timeout / 1000, error: result.error };
+  const timedOut = Boolean(result.error && result.error.code === 'ETIMEDOUT');
+  return {
+    code: result.status,
+    stdout: result.stdout || '',
+    stderr: result.stderr || '',
+    timeout: timedOut && timeout / 1000, // seconds, or false
+    error: result.error,
+  };
 }
 
-// firstLine is what a failed program gave as its reason: its first line that begins with "error", or else its first, without
-// the name that this helper puts before its own.
+// firstLine returns the error message of a failed program: its first line that begins with "error", or
+// its first line. It removes the helper's prefix.
 function firstLine(result) {
-  if (result.late) {
-    return `it did not end within ${result.late} s`;
+  if (result.timeout) {
+    return `no result within ${result.timeout} s`;
   }
   if (result.error) {
     return result.error.message;
   }
   const lines = (result.stderr.trim() || result.stdout.trim()).split(/[\r\n]+/);
   const line = lines.find((text) => /^error\b/i.test(text)) || lines[0];
-  return line.replace(/^ecr-oidc: /, '').slice(0, 600) || `it ended with ${result.code}`;
+  return line.replace(/^ecr-oidc: /, '').slice(0, 600) || `exit status ${result.code}`;
 }
 
 module.exports = { firstLine, run, which };

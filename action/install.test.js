@@ -1,6 +1,6 @@
 'use strict';
 
-// Which binary gets onto PATH, and which does not.
+// Tests of the download, its verification, and the tool cache.
 
 const assert = require('node:assert');
 const childProcess = require('node:child_process');
@@ -13,9 +13,9 @@ const { Job, archiveName, bad, checksums, good, here, mirror, release, scratch, 
 
 const registries = '123456789012.dkr.ecr.eu-west-2.amazonaws.com';
 const folder = `/v${version}/`;
-const skipOnWindows = here.format === 'zip' ? 'the programs that stand in for gh and cosign are shell scripts' : false;
+const skipOnWindows = here.format === 'zip' ? 'the test programs for gh and cosign are shell scripts' : false;
 
-// cached is where the tool cache has the binary.
+// cached returns the path of the binary in the tool cache.
 const cached = (job) => path.join(job.tools, 'docker-credential-ecr-oidc', version, process.arch, here.binary);
 
 test('the pinned version is downloaded, checked, cached and put on PATH', async (t) => {
@@ -24,28 +24,28 @@ test('the pinned version is downloaded, checked, cached and put on PATH', async 
   const { ran } = await job.main({ registries, version: `v${version}` });
   good(ran);
   assert.deepStrictEqual(from.asked, [`${folder}checksums.txt`, folder + archiveName]);
-  assert.match(ran.output, /: the checksum is right\n/);
-  assert.match(ran.output, /: its provenance is not verified, since neither gh with a token nor cosign is here that could; its checksum is right\n/);
+  assert.match(ran.output, /: checksum verified\n/);
+  assert.match(ran.output, /: provenance not verified: neither gh with a token nor cosign is available\n/);
   assert.deepStrictEqual(job.paths.slice(0, -1), [path.dirname(cached(job))]);
   assert.ok(fs.readFileSync(cached(job)).equals(release().binary));
   assert.strictEqual(fs.readFileSync(path.dirname(cached(job)) + '.complete', 'utf8'), `${sha256(release().binary)} \n`);
   assert.deepStrictEqual(fs.readdirSync(path.join(path.dirname(cached(job)), '..')).sort(), [process.arch, `${process.arch}.complete`]);
   assert.match((await job.helper('version')).output, /docker-credential-ecr-oidc/);
 
-  // The second job on this runner asks nobody.
+  // The second job on this runner downloads nothing.
   const second = new Job(t, { ECR_OIDC_MIRROR: from.url, RUNNER_TOOL_CACHE: job.tools });
-  assert.match(good((await second.main({ registries })).ran).output, /: from the tool cache, .*; when it was put there, its provenance was not verified\n/);
+  assert.match(good((await second.main({ registries })).ran).output, /: from the tool cache, .*; provenance when cached: not verified\n/);
   assert.strictEqual(from.asked.length, 2);
   assert.deepStrictEqual(second.paths.slice(0, -1), [path.dirname(cached(job))]);
 
-  // What is no longer what was put there is not used.
+  // A binary that was changed in the tool cache is not used.
   fs.appendFileSync(cached(job), 'more');
   good((await new Job(t, { ECR_OIDC_MIRROR: from.url, RUNNER_TOOL_CACHE: job.tools }).main({ registries })).ran);
   assert.strictEqual(from.asked.length, 4);
   assert.ok(fs.readFileSync(cached(job)).equals(release().binary));
 });
 
-test('what was left half done in the tool cache is not used, and is replaced', async (t) => {
+test('an incomplete version in the tool cache is replaced', async (t) => {
   const from = await mirror(t);
   const job = new Job(t, { ECR_OIDC_MIRROR: from.url });
   fs.mkdirSync(path.dirname(cached(job)), { recursive: true });
@@ -55,7 +55,7 @@ test('what was left half done in the tool cache is not used, and is replaced', a
   assert.ok(fs.readFileSync(cached(job)).equals(release().binary));
 });
 
-test('jobs that come at the same time all get a whole binary', async (t) => {
+test('concurrent jobs get a complete binary', async (t) => {
   const from = await mirror(t);
   const tools = new Job(t).tools;
   const jobs = Array.from({ length: 6 }, () => new Job(t, { ECR_OIDC_MIRROR: from.url, RUNNER_TOOL_CACHE: tools }));
@@ -66,7 +66,7 @@ test('jobs that come at the same time all get a whole binary', async (t) => {
   assert.deepStrictEqual(fs.readdirSync(path.join(tools, 'docker-credential-ecr-oidc', version)).sort(), [process.arch, `${process.arch}.complete`]);
 });
 
-test('without a tool cache, or with one that cannot be written, it lies in the job\'s folder', async (t) => {
+test('without a writable tool cache, the binary is in RUNNER_TEMP', async (t) => {
   const from = await mirror(t);
   const blocked = new Job(t).write('blocked', 'no folder');
   for (const RUNNER_TOOL_CACHE of ['', blocked]) {
@@ -74,25 +74,25 @@ test('without a tool cache, or with one that cannot be written, it lies in the j
     const { ran } = await job.main({ registries });
     good(ran);
     assert.strictEqual(path.dirname(job.paths[0]), job.temp);
-    assert.strictEqual(/it is not kept in the tool cache: /.test(ran.output), RUNNER_TOOL_CACHE !== '');
+    assert.strictEqual(/cannot add docker-credential-ecr-oidc to the tool cache: /.test(ran.output), RUNNER_TOOL_CACHE !== '');
   }
 });
 
-test('a wrong checksum: both are said, and nothing of the download is left', async (t) => {
+test('checksum mismatch: an error with both checksums, and no files', async (t) => {
   const evil = Buffer.from('evil');
   const from = await mirror(t, { [folder + archiveName]: evil });
   const job = new Job(t, { ECR_OIDC_MIRROR: from.url });
   const { ran } = await job.main({ registries });
-  bad(ran, new RegExp(`the checksum of ${archiveName} is wrong: checksums.txt has ${sha256(release().archive)}, the download ${sha256(evil)}; nothing of it was used`));
+  bad(ran, new RegExp(`checksum mismatch: ${archiveName} has ${sha256(evil)}, checksums.txt lists ${sha256(release().archive)}; nothing was installed`));
   assert.deepStrictEqual([fs.readdirSync(job.tools), fs.readdirSync(job.temp), job.paths.length], [[], [], 1]);
 });
 
-test('an archive without the binary, but with names that lead out of it', async (t) => {
+test('an archive with path traversal and without the binary', async (t) => {
   const dir = fs.mkdtempSync(path.join(scratch, 'evil-'));
-  // As the release's own archive, but for the names.
+  // The release's archive with other file names.
   const names = release().archive === release().zip ? undefined : renamed(release().tar);
   if (!names) {
-    t.skip('on Windows the archive is a zip; parts.test.js has the same for names in it');
+    t.skip('on Windows, the archive is a zip file, which parts.test.js tests');
     return;
   }
   const from = await mirror(t, { [`${folder}checksums.txt`]: checksums({ [archiveName]: names }), [folder + archiveName]: names });
@@ -102,7 +102,7 @@ test('an archive without the binary, but with names that lead out of it', async 
   assert.ok(!fs.existsSync(path.join(job.dir, 'evil')));
 });
 
-// renamed makes each name in an archive lead out of the folder that it is unpacked in.
+// renamed replaces the file names in an archive with paths outside the target directory.
 function renamed(tar) {
   const zlib = require('node:zlib');
   const plain = Buffer.from(zlib.gunzipSync(tar));
@@ -119,12 +119,12 @@ function renamed(tar) {
 }
 
 for (const [name, files, message] of [
-  ['no such version', { 'checksums.txt': 404 }, /checksums\.txt: the server answered 404: there is no release 0\.1\.0, or it has none for /],
-  ['not listed', { 'checksums.txt': checksums({}) }, /release 0\.1\.0 has none for .*: checksums\.txt does not list docker-credential-ecr-oidc_0\.1\.0_/],
-  ['listed, and not there', { [archiveName]: 404 }, /the server answered 404: there is no release 0\.1\.0, or it has none for /],
-  ['forbidden', { 'checksums.txt': 403 }, /checksums\.txt: the server answered 403$/],
+  ['no such version', { 'checksums.txt': 404 }, /checksums\.txt: HTTP status 404: release 0\.1\.0 does not exist, or has no archive for /],
+  ['not listed', { 'checksums.txt': checksums({}) }, /release 0\.1\.0 has no archive for .*: checksums\.txt does not list docker-credential-ecr-oidc_0\.1\.0_/],
+  ['archive missing', { [archiveName]: 404 }, /HTTP status 404: release 0\.1\.0 does not exist, or has no archive for /],
+  ['forbidden', { 'checksums.txt': 403 }, /checksums\.txt: HTTP status 403$/],
 ]) {
-  test(`${name}: said at once`, async (t) => {
+  test(`${name}: an error without a retry`, async (t) => {
     const from = await mirror(t, Object.fromEntries(Object.entries(files).map(([file, answer]) => [folder + file, answer])));
     const job = new Job(t, { ECR_OIDC_MIRROR: from.url });
     const { ran } = await job.main({ registries });
@@ -133,7 +133,7 @@ for (const [name, files, message] of [
   });
 }
 
-test('faults that pass: another try, after a wait', async (t) => {
+test('retryable errors: retries with backoff', async (t) => {
   const { archive } = release();
   const from = await mirror(t, {
     [`${folder}checksums.txt`]: (n) => (n === 1 ? 503 : checksums({ [archiveName]: archive })),
@@ -148,19 +148,19 @@ test('faults that pass: another try, after a wait', async (t) => {
   const job = new Job(t, { ECR_OIDC_MIRROR: from.url });
   const { ran } = await job.main({ registries });
   good(ran);
-  assert.match(ran.output, /checksums\.txt: the server answered 503; trying again in \d\.\d s\n/);
-  assert.match(ran.output, /: (socket hang up|read ECONNRESET); trying again in/);
-  assert.match(ran.output, /: the server answered 429; trying again in/);
+  assert.match(ran.output, /checksums\.txt: HTTP status 503; retrying in \d\.\d s\n/);
+  assert.match(ran.output, /: (socket hang up|read ECONNRESET); retrying in/);
+  assert.match(ran.output, /: HTTP status 429; retrying in/);
 });
 
-test('faults that do not: four tries, then the answer', async (t) => {
+test('persistent errors: four attempts', async (t) => {
   const from = await mirror(t, { [`${folder}checksums.txt`]: 500 });
   const job = new Job(t, { ECR_OIDC_MIRROR: from.url });
-  bad((await job.main({ registries })).ran, /checksums\.txt: the server answered 500$/);
+  bad((await job.main({ registries })).ran, /checksums\.txt: HTTP status 500$/);
   assert.strictEqual(from.asked.length, 4);
 });
 
-test('a redirect is followed, and not for ever', async (t) => {
+test('redirects: followed, with a limit', async (t) => {
   const { archive } = release();
   const from = await mirror(t, {
     [folder + archiveName]: (n) => ({ location: `/elsewhere?signature=${secrets.mirror}` }),
@@ -169,13 +169,13 @@ test('a redirect is followed, and not for ever', async (t) => {
   good((await new Job(t, { ECR_OIDC_MIRROR: from.url }).main({ registries })).ran);
 
   from.files[folder + archiveName] = () => ({ location: 'http://mirror.test/x' });
-  bad((await new Job(t, { ECR_OIDC_MIRROR: from.url }).main({ registries })).ran, /: it leads to http:\/\/mirror\.test\/x, which is not https$/);
+  bad((await new Job(t, { ECR_OIDC_MIRROR: from.url }).main({ registries })).ran, /: it redirects to http:\/\/mirror\.test\/x, which is not https$/);
 
   from.files[folder + archiveName] = () => ({ location: folder + archiveName });
-  bad((await new Job(t, { ECR_OIDC_MIRROR: from.url }).main({ registries })).ran, /the server answered 302$/);
+  bad((await new Job(t, { ECR_OIDC_MIRROR: from.url }).main({ registries })).ran, /HTTP status 302$/);
 });
 
-test('a mirror has its own folder and login, and the login is not shown', async (t) => {
+test('a mirror may have a path and a login; the login is not logged', async (t) => {
   const { archive } = release();
   let authorization;
   const from = await serve(t, {
@@ -185,19 +185,19 @@ test('a mirror has its own folder and login, and the login is not shown', async 
     },
   });
   const url = from.url.replace('//', `//jane:${secrets.mirror}@`) + '/a/b/';
-  bad((await new Job(t, { ECR_OIDC_MIRROR: url }).main({ registries })).ran, /http:\/\/127\.0\.0\.1:\d+\/a\/b\/v0\.1\.0\/docker-credential-ecr-oidc_.*: the server answered 404/);
+  bad((await new Job(t, { ECR_OIDC_MIRROR: url }).main({ registries })).ran, /http:\/\/127\.0\.0\.1:\d+\/a\/b\/v0\.1\.0\/docker-credential-ecr-oidc_.*: HTTP status 404/);
   assert.strictEqual(authorization, 'Basic ' + Buffer.from(`jane:${secrets.mirror}`).toString('base64'));
   for (const [url, message] of [
     [`ftp://jane:${secrets.mirror}@mirror.test`, /ECR_OIDC_MIRROR begins with ftp:; it must be https:\/\/$/],
     [`http://jane:${secrets.mirror}@mirror.test`, /ECR_OIDC_MIRROR begins with http:; it must be https:\/\/$/],
     [`jane:${secrets.mirror}@mirror.test`, /ECR_OIDC_MIRROR begins with jane:; it must be https:\/\/$/],
-    [`//mirror.test/${secrets.mirror}`, /ECR_OIDC_MIRROR is not a URL; it begins with https:\/\/$/],
+    [`//mirror.test/${secrets.mirror}`, /ECR_OIDC_MIRROR is not a URL; it must begin with https:\/\/$/],
   ]) {
     bad((await new Job(t, { ECR_OIDC_MIRROR: url }).main({ registries })).ran, message);
   }
 });
 
-test('from github.com, through the proxy of HTTPS_PROXY, with a CA of NODE_EXTRA_CA_CERTS', async (t) => {
+test('github.com through HTTPS_PROXY with NODE_EXTRA_CA_CERTS', async (t) => {
   const tls = certificate(t, 'github.com');
   if (!tls) {
     return;
@@ -234,39 +234,38 @@ test('from github.com, through the proxy of HTTPS_PROXY, with a CA of NODE_EXTRA
   good((await new Job(t, env).main({ registries })).ran);
   assert.deepStrictEqual(asked, [['github.com:443', login], ['github.com:443', login]]);
 
-  // Where Node is told to use proxies by itself, it does not use this one for the way to this one.
+  // With NODE_USE_ENV_PROXY, Node does not connect to the proxy through the proxy.
   asked.length = 0;
   good((await new Job(t, { ...env, NODE_USE_ENV_PROXY: '1' }).main({ registries })).ran);
   assert.deepStrictEqual(asked, [['github.com:443', login], ['github.com:443', login]]);
 
-  // A way that begins with https does not end without.
+  // A redirect from https to http is an error.
   const listed = files[downloads + archiveName];
   files[downloads + archiveName] = `http://127.0.0.1:1/x?signature=${secrets.mirror}`;
-  bad((await new Job(t, env).main({ registries })).ran, /\.(tar\.gz|zip): it leads to http:\/\/127\.0\.0\.1:1\/x, which is not https$/);
+  bad((await new Job(t, env).main({ registries })).ran, /\.(tar\.gz|zip): it redirects to http:\/\/127\.0\.0\.1:1\/x, which is not https$/);
   files[downloads + archiveName] = listed;
 
-  // Without the CA nothing is downloaded, and the answer says which variable names one.
-  bad((await new Job(t, { ...env, NODE_EXTRA_CA_CERTS: '' }).main({ registries })).ran, /: self-signed certificate;(.*;)? where the network has a CA of its own, NODE_EXTRA_CA_CERTS names its file$/);
+  // Without the CA, the error names the variable.
+  bad((await new Job(t, { ...env, NODE_EXTRA_CA_CERTS: '' }).main({ registries })).ran, /: self-signed certificate;(.*;)? if the network has its own CA, set NODE_EXTRA_CA_CERTS to its file$/);
   asked.length = 0;
-  bad((await new Job(t, { ...env, HTTPS_PROXY: `http://${address}` }).main({ registries })).ran, /: the proxy answered 407 to CONNECT github\.com:443$/);
+  bad((await new Job(t, { ...env, HTTPS_PROXY: `http://${address}` }).main({ registries })).ran, /: the proxy returned 407 for CONNECT github\.com:443$/);
   assert.strictEqual(asked.length, 1);
 });
 
-// certificate makes a key and a certificate for a host with openssl; the test is skipped, with the reason, where there
-// is none.
+// certificate creates a key and a certificate for a host with openssl. Without openssl, it skips the test.
 function certificate(t, host) {
   const [key, file] = ['key.pem', 'cert.pem'].map((name) => path.join(fs.mkdtempSync(path.join(scratch, 'tls-')), name));
   try {
     childProcess.execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
       '-subj', `/CN=${host}`, '-addext', `subjectAltName=DNS:${host}`, '-keyout', key, '-out', file], { stdio: 'ignore' });
   } catch (error) {
-    t.skip(`openssl is not here to make a certificate: ${error.message}`);
+    t.skip(`openssl cannot create a certificate: ${error.message}`);
     return undefined;
   }
   return { key: fs.readFileSync(key), cert: fs.readFileSync(file), file };
 }
 
-// program puts a shell script on a job's PATH, which writes its arguments and the token it has into a file.
+// program adds a shell script to a job's PATH. The script logs its arguments and token to a file.
 function program(job, name, script) {
   const calls = path.join(job.dir, `${name}.calls`);
   job.write(`bin/${name}`, `#!/bin/sh\necho "$* token=$GH_TOKEN" >>'${calls}'\n${script}\n`, { mode: 0o755 });
@@ -277,34 +276,34 @@ const identity = 'https://github.com/ecr-oidc/docker-credential-ecr-oidc/.github
 const flags = `--cert-identity ${identity} --cert-oidc-issuer https://token.actions.githubusercontent.com`;
 const attested = `case "$*" in *--help*) exit 0 ;; esac\necho '[{"attestation": {}}]'`;
 
-test('provenance: gh verifies the archive, as built by our release workflow at this tag', { skip: skipOnWindows }, async (t) => {
+test('provenance: gh verifies the archive', { skip: skipOnWindows }, async (t) => {
   const from = await mirror(t, { '/api': 'here' });
   const job = new Job(t, { ECR_OIDC_MIRROR: from.url, GITHUB_API_URL: `${from.url}/api`, GH_HOST: 'ghe.corp' });
   const calls = program(job, 'gh', `${attested}\n[ "$GH_HOST" = github.com ] || exit 1`);
   const { ran } = await job.main({ registries, 'github-token': secrets.token });
   good(ran);
-  assert.match(ran.output, new RegExp(`: its provenance is verified by gh as built by ${identity}\n`));
+  assert.match(ran.output, new RegExp(`: provenance verified by gh: built by ${identity}\n`));
   assert.strictEqual(calls().length, 2);
   assert.match(calls()[1], new RegExp(`^attestation verify ${job.temp}/\\S+/${archiveName} --repo ecr-oidc/docker-credential-ecr-oidc ${flags} --deny-self-hosted-runners --format json token=${secrets.token}$`));
   assert.deepStrictEqual(fs.readdirSync(job.temp).filter((name) => name.includes('-new-')), []);
 });
 
 for (const [name, script, message] of [
-  ['says no', 'echo "Error: verifying with issuer: certificate identity does not match" >&2; exit 1', /gh attestation verify: Error: verifying with issuer: certificate identity does not match; the release may not be ours; .*github-token: ""/],
-  ['ends well without having found one', 'exit 0', /gh attestation verify: there is no attestation for this archive/],
-  ['has an empty list', 'echo "[]"', /gh attestation verify: there is no attestation for this archive/],
+  ['fails', 'echo "Error: verifying with issuer: certificate identity does not match" >&2; exit 1', /gh attestation verify: Error: verifying with issuer: certificate identity does not match; the release may not be genuine; .*github-token: ""/],
+  ['exits with 0 without an attestation', 'exit 0', /gh attestation verify: there is no attestation for this archive/],
+  ['prints an empty list', 'echo "[]"', /gh attestation verify: there is no attestation for this archive/],
 ]) {
-  test(`provenance: gh ${name}, so nothing is installed`, { skip: skipOnWindows }, async (t) => {
+  test(`provenance: gh ${name}: nothing is installed`, { skip: skipOnWindows }, async (t) => {
     const from = await mirror(t, { '/api': 'here' });
     const job = new Job(t, { ECR_OIDC_MIRROR: from.url, GITHUB_API_URL: `${from.url}/api` });
     program(job, 'gh', `case "$*" in *--help*) exit 0 ;; esac\n${script}`);
-    const cosign = program(job, 'cosign', 'echo "GitVersion: v3.1.3"'); // is not asked for a second opinion
+    const cosign = program(job, 'cosign', 'echo "GitVersion: v3.1.3"'); // is not tried
     bad((await job.main({ registries, 'github-token': secrets.token })).ran, message);
     assert.deepStrictEqual([fs.readdirSync(job.tools), fs.readdirSync(job.temp), cosign(), job.paths.length], [[], [], [], 1]);
   });
 }
 
-test('provenance: gh is asked again when GitHub could not be reached, and not when it said no', { skip: skipOnWindows }, async (t) => {
+test('provenance: gh is retried after a network error, not after a refusal', { skip: skipOnWindows }, async (t) => {
   const from = await mirror(t, { '/api': 'here' });
   const job = new Job(t, { ECR_OIDC_MIRROR: from.url, GITHUB_API_URL: `${from.url}/api` });
   const calls = program(job, 'gh', `case "$*" in *--help*) exit 0 ;; esac\nif [ -e "${job.dir}/again" ]; then echo '[{}]'; else : >"${job.dir}/again"; echo 'HTTP 503: no' >&2; exit 1; fi`);
@@ -313,24 +312,24 @@ test('provenance: gh is asked again when GitHub could not be reached, and not wh
 
   const refused = new Job(t, { ECR_OIDC_MIRROR: from.url, GITHUB_API_URL: `${from.url}/api` });
   const once = program(refused, 'gh', 'case "$*" in *--help*) exit 0 ;; esac\necho "HTTP 404: Not Found" >&2; exit 1');
-  bad((await refused.main({ registries, 'github-token': secrets.token })).ran, /gh attestation verify: HTTP 404: Not Found; the release may not be ours/);
+  bad((await refused.main({ registries, 'github-token': secrets.token })).ran, /gh attestation verify: HTTP 404: Not Found; the release may not be genuine/);
   assert.strictEqual(once().length, 2);
 });
 
 for (const [name, env, inputs, script] of [
   ['without a token', {}, {}, attested],
-  ['that knows no attestations', {}, { 'github-token': secrets.token }, 'exit 1'],
+  ['without the attestation command', {}, { 'github-token': secrets.token }, 'exit 1'],
   ['with an Enterprise Server\'s token', { GITHUB_SERVER_URL: 'https://ghe.corp' }, { 'github-token': secrets.token }, attested],
-  ['where a mirror is, and GitHub cannot be reached', { GITHUB_API_URL: 'http://127.0.0.1:1/' }, { 'github-token': secrets.token }, attested],
+  ['with a mirror, without access to GitHub', { GITHUB_API_URL: 'http://127.0.0.1:1/' }, { 'github-token': secrets.token }, attested],
 ]) {
-  test(`provenance: gh ${name} does not count, and cosign verifies the checksums`, { skip: skipOnWindows }, async (t) => {
+  test(`provenance: gh ${name}: cosign verifies the checksums`, { skip: skipOnWindows }, async (t) => {
     const from = await mirror(t, { [`${folder}checksums.txt.sigstore.json`]: '{"bundle": 1}', '/api': 'here' });
     const job = new Job(t, { ECR_OIDC_MIRROR: from.url, GITHUB_API_URL: `${from.url}/api`, ...env });
     program(job, 'gh', script);
     const cosign = program(job, 'cosign', 'case $1 in version) echo "GitVersion:    v3.1.3" ;; *) read -r text <"$3"; [ "$text" = \'{"bundle": 1}\' ] ;; esac');
     const { ran } = await job.main({ registries, ...inputs });
     good(ran);
-    assert.match(ran.output, new RegExp(`: its provenance is verified by cosign as signed by ${identity}\n`));
+    assert.match(ran.output, new RegExp(`: provenance verified by cosign: signed by ${identity}\n`));
     assert.match(cosign()[1], new RegExp(`^verify-blob --bundle \\S+/checksums.txt.sigstore.json ${flags.replaceAll('--cert-', '--certificate-')} \\S+/checksums.txt token=$`));
   });
 }
@@ -345,61 +344,61 @@ for (const [release, flag] of [['v2.6.5', /^verify-blob --new-bundle-format --bu
   });
 }
 
-test('provenance: cosign says no, has no signature to look at, or is too old', { skip: skipOnWindows }, async (t) => {
+test('provenance: cosign fails, has no signature, or is too old', { skip: skipOnWindows }, async (t) => {
   const files = { [`${folder}checksums.txt.sigstore.json`]: '{}' };
   const from = await mirror(t, files);
   const refusing = new Job(t, { ECR_OIDC_MIRROR: from.url });
   program(refusing, 'cosign', 'case $1 in version) echo "GitVersion: v3.1.3" ;; *) echo "none of the expected identities matched" >&2; exit 1 ;; esac');
-  bad((await refusing.main({ registries })).ran, /cosign verify-blob: none of the expected identities matched; the release may not be ours$/);
+  bad((await refusing.main({ registries })).ran, /cosign verify-blob: none of the expected identities matched; the release may not be genuine$/);
   assert.deepStrictEqual(fs.readdirSync(refusing.tools), []);
 
   const unsigned = new Job(t, { ECR_OIDC_MIRROR: (await mirror(t)).url });
   program(unsigned, 'cosign', 'echo "GitVersion: v3.1.3"');
-  bad((await unsigned.main({ registries })).ran, /checksums\.txt\.sigstore\.json: the server answered 404/);
+  bad((await unsigned.main({ registries })).ran, /checksums\.txt\.sigstore\.json: HTTP status 404/);
 
   const old = new Job(t, { ECR_OIDC_MIRROR: from.url });
   program(old, 'cosign', 'echo "GitVersion: v2.3.0"');
   const { ran } = await old.main({ registries });
   good(ran);
-  assert.match(ran.output, /: its provenance is not verified, since neither .* could \(cosign is 2\.3; 2\.4 is the first that can\); its checksum is right\n/);
+  assert.match(ran.output, /: provenance not verified: neither .* available \(cosign is version 2\.3; version 2\.4 or later is required\)\n/);
 });
 
-test('ECR_OIDC_VERIFY=required: what nobody here can verify is not installed, nor taken from the tool cache', { skip: skipOnWindows }, async (t) => {
+test('ECR_OIDC_VERIFY=required: an unverified release is not installed or used from the tool cache', { skip: skipOnWindows }, async (t) => {
   const from = await mirror(t, { [`${folder}checksums.txt.sigstore.json`]: '{}' });
   const lax = new Job(t, { ECR_OIDC_MIRROR: from.url });
   good((await lax.main({ registries })).ran);
 
   const strict = { ECR_OIDC_MIRROR: from.url, ECR_OIDC_VERIFY: 'required', RUNNER_TOOL_CACHE: lax.tools };
   const job = new Job(t, strict);
-  const missing = /ECR_OIDC_VERIFY=required, and neither gh with a token nor cosign is here that could; install gh 2\.67 or later and give this step a github-token, or install cosign 2\.4 or later$/;
+  const missing = /ECR_OIDC_VERIFY is required, but neither gh with a token nor cosign is available; install gh 2\.67 or later and set github-token, or install cosign 2\.4 or later$/;
   bad((await job.main({ registries })).ran, missing);
   const old = new Job(t, strict);
   program(old, 'cosign', 'echo "GitVersion: v2.3.0"');
-  bad((await old.main({ registries })).ran, /ECR_OIDC_VERIFY=required, and .* \(cosign is 2\.3; 2\.4 is the first that can\); install gh /);
+  bad((await old.main({ registries })).ran, /ECR_OIDC_VERIFY is required, but .* \(cosign is version 2\.3; version 2\.4 or later is required\); install gh /);
   const empty = new Job(t, { ...strict, RUNNER_TOOL_CACHE: new Job(t).tools });
   bad((await empty.main({ registries })).ran, missing);
   assert.deepStrictEqual([job.paths.length, old.paths.length, empty.paths.length, fs.readdirSync(empty.env.RUNNER_TOOL_CACHE)], [1, 1, 1, []]);
 
-  // With cosign it is verified, and the next job, which has none, may take it.
+  // With cosign, the release is verified. The next job uses it without cosign.
   const able = new Job(t, strict);
   const cosign = program(able, 'cosign', 'case $1 in version) echo "GitVersion: v3.1.3" ;; esac');
   good((await able.main({ registries })).ran);
   assert.strictEqual(cosign().length, 2);
   const before = from.asked.length;
   const { ran } = await new Job(t, strict).main({ registries });
-  assert.match(good(ran).output, new RegExp(`: from the tool cache, .*; when it was put there, its provenance was verified by cosign as signed by ${identity}\n`));
+  assert.match(good(ran).output, new RegExp(`: from the tool cache, .*; provenance when cached: verified by cosign: signed by ${identity}\n`));
   assert.strictEqual(from.asked.length, before);
 
-  // A note made by hand says nothing, and a note about another file neither.
+  // An empty .complete file, or one for another binary, is not a verification.
   for (const [file, content] of [[`${path.dirname(cached(lax))}.complete`, ''], [cached(lax), 'another']]) {
     good((await able.main({ registries })).ran);
     fs.writeFileSync(file, content);
     bad((await new Job(t, strict).main({ registries })).ran, missing);
   }
-  bad((await new Job(t, { ECR_OIDC_VERIFY: 'yes' }).main({ registries })).ran, /ECR_OIDC_VERIFY is "yes"; it is "required", or not set$/);
+  bad((await new Job(t, { ECR_OIDC_VERIFY: 'yes' }).main({ registries })).ran, /ECR_OIDC_VERIFY is "yes"; set it to "required", or unset it$/);
 });
 
-test('a binary that does not run here is said to be', { skip: here.format === 'zip' ? 'a shell script stands in for it' : false }, async (t) => {
+test('a binary that does not run is an error', { skip: here.format === 'zip' ? 'the test binary is a shell script' : false }, async (t) => {
   const job = new Job(t);
   const file = cached(job);
   fs.mkdirSync(path.dirname(file), { recursive: true });

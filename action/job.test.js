@@ -1,6 +1,6 @@
 'use strict';
 
-// What a job has while it runs, and what is left of it afterwards.
+// Tests of Docker's configuration during and after a job.
 
 const assert = require('node:assert');
 const childProcess = require('node:child_process');
@@ -14,7 +14,7 @@ const other = '210987654321.dkr.ecr.eu-west-2.amazonaws.com';
 const third = '333344445555.dkr.ecr.eu-west-2.amazonaws.com';
 const unix = here.format !== 'zip';
 
-// users is a user's configuration of Docker, with other registries' logins and settings.
+// users is a user's config.json, with logins and settings of other registries.
 const users = {
   auths: { 'ghcr.io': { auth: secrets.login }, [`https://${other}`]: { auth: secrets.login } },
   credHelpers: { 'gcr.io': 'gcloud', [third]: 'ecr-login' },
@@ -26,7 +26,7 @@ async function jobOf(t, env = {}) {
   return new Job(t, { ECR_OIDC_MIRROR: (await mirror(t)).url, ...env });
 }
 
-// seeded writes the user's folder, and returns what is in it.
+// seeded writes the user's Docker directory and returns its files.
 function seeded(job) {
   job.write('home/.docker/config.json', JSON.stringify(users, null, '\t') + '\n', { mode: 0o600 });
   job.write('home/.docker/contexts/meta/abc/meta.json', '{"Name": "remote"}');
@@ -81,7 +81,7 @@ test('job: a folder of this job\'s own, seeded from the user\'s, which is not to
   assert.match(settings(job), /"123456789012":\n {4}role: "ci"\n {2}"333344445555":\n {4}role: "ci"\n {2}"210987654321":\n {4}role: "spoke"\n/);
   assert.match(step.ran.output, /Docker asks ecr-oidc for 333344445555\.\S+, instead of ecr-login\n/);
 
-  // Another tool's login, and another buildx, go into the job's folder.
+  // Other tools write to the job's directory.
   fs.writeFileSync(path.join(folder, 'cli-plugins/docker-buildx'), 'newer');
   assert.deepStrictEqual(tree(path.join(job.home, '.docker')), before);
 
@@ -91,7 +91,7 @@ test('job: a folder of this job\'s own, seeded from the user\'s, which is not to
   assert.strictEqual(job.env.DOCKER_CONFIG, path.join(job.home, '.docker')); // for the post steps of other actions
 });
 
-test('job: called twice, it goes on with the same folder and adds', async (t) => {
+test('job: a second call adds to the same directory', async (t) => {
   const job = await jobOf(t);
   const first = await job.main({ registries: host, 'role-to-assume': 'ci', 'allowed-account-ids': '123456789012' });
   good(first.ran);
@@ -111,14 +111,14 @@ accounts:
     session_name: "me-7"
     session_duration: "900"
 `);
-  // The runner runs post steps in reverse; the first call's takes the folder.
+  // The runner runs post steps in reverse order. That of the first call removes the directory.
   good(await second.post());
   assert.deepStrictEqual(job.docker().credHelpers, { [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
   good(await first.post());
   assert.deepStrictEqual(fs.readdirSync(job.temp), []);
 });
 
-test('job: the user\'s settings hold in the job too, from beside config.json or from ECR_OIDC_CONFIG', async (t) => {
+test('job: the user\'s settings apply, next to config.json or in ECR_OIDC_CONFIG', async (t) => {
   const job = await jobOf(t);
   job.write('home/.docker/ecr-oidc.yaml', '# the runner\'s\ndefault:\n  role: usual\n');
   good((await job.main({ registries: `${host}=ci` })).ran);
@@ -137,11 +137,11 @@ test('job: the user\'s settings hold in the job too, from beside config.json or 
   assert.strictEqual(fs.readFileSync(file, 'utf8'), 'default:\n  role: usual\n');
 
   const missing = await jobOf(t, { ECR_OIDC_CONFIG: '/no/such/file' });
-  bad((await missing.main({ registries: host })).ran, /ECR_OIDC_CONFIG names \/no\/such\/file, and there is no such file$/);
-  assert.deepStrictEqual(fs.readdirSync(missing.temp), []); // what was begun is gone, logins in it too
+  bad((await missing.main({ registries: host })).ran, /ECR_OIDC_CONFIG is \/no\/such\/file, which does not exist$/);
+  assert.deepStrictEqual(fs.readdirSync(missing.temp), []); // the new directory, which may contain logins, is removed
 });
 
-test('job: DOCKER_CONFIG and BUILDX_CONFIG of the user are kept to; a user without a home has none', async (t) => {
+test('job: DOCKER_CONFIG and BUILDX_CONFIG of the user, and a user without a home directory', async (t) => {
   const job = await jobOf(t, { BUILDX_CONFIG: '/var/buildx' });
   job.env.DOCKER_CONFIG = job.folder('mine');
   job.write('mine/config.json', '{"credsStore": "desktop"}');
@@ -159,7 +159,7 @@ test('job: DOCKER_CONFIG and BUILDX_CONFIG of the user are kept to; a user witho
   good(await without.post());
 });
 
-test('job: a folder that is somebody else\'s by name is not taken for the job\'s', async (t) => {
+test('job: another directory with the same prefix is not used', async (t) => {
   const job = await jobOf(t);
   const mine = path.join(job.temp, 'docker-credential-ecr-oidc-mine');
   fs.mkdirSync(mine);
@@ -169,7 +169,7 @@ test('job: a folder that is somebody else\'s by name is not taken for the job\'s
   assert.deepStrictEqual(fs.readdirSync(mine), []);
 });
 
-test('user: the user\'s own file, which has again at the end what it had', async (t) => {
+test('user: the user\'s config.json is changed and restored', async (t) => {
   const job = await jobOf(t);
   const before = seeded(job);
   const first = await job.main({ 'docker-config': 'user', registries: `${host}\n${other}=spoke`, 'role-to-assume': 'ci' });
@@ -177,7 +177,7 @@ test('user: the user\'s own file, which has again at the end what it had', async
   assert.ok(!('DOCKER_CONFIG' in job.env));
   assert.deepStrictEqual(job.docker().credHelpers, { 'gcr.io': 'gcloud', [third]: 'ecr-login', [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
   assert.deepStrictEqual(Object.keys(job.docker().auths), ['ghcr.io']);
-  // The roles are this job's, and no file of the user's has them.
+  // The roles are not written to the user's files.
   assert.ok(!fs.existsSync(path.join(job.home, '.docker', 'ecr-oidc.yaml')));
   assert.match(settings(job), /"123456789012":\n {4}role: "ci"\n {2}"210987654321":\n {4}role: "spoke"\n/);
 
@@ -195,7 +195,7 @@ test('user: the user\'s own file, which has again at the end what it had', async
   assert.strictEqual(job.env.ECR_OIDC_CONFIG, '');
 });
 
-test('user: what was there before stays, what somebody changed since stays, and a file that was not there is gone', async (t) => {
+test('user: previous entries and later changes stay; a new file is removed', async (t) => {
   const ours = await jobOf(t);
   ours.write('home/.docker/config.json', JSON.stringify({ credHelpers: { [host]: 'ecr-oidc', [other]: 'ecr-login' } }));
   const step = await ours.main({ 'docker-config': 'user', registries: `${host}\n${other}\n${third}` });
@@ -212,10 +212,10 @@ test('user: what was there before stays, what somebody changed since stays, and 
   assert.ok(!fs.existsSync(path.join(fresh.home, '.docker', 'config.json')));
 });
 
-test('user, after job: the two do not go together, and it says so; job after user does', async (t) => {
+test('user after job is an error; job after user works', async (t) => {
   const job = await jobOf(t);
   good((await job.main({ registries: host })).ran);
-  bad((await job.main({ 'docker-config': 'user', registries: host })).ran, /docker-config is user, and an earlier step of this job said job: /);
+  bad((await job.main({ 'docker-config': 'user', registries: host })).ran, /docker-config is user, but job in an earlier step of this job; /);
 
   const turned = await jobOf(t);
   const first = await turned.main({ 'docker-config': 'user', registries: `${host}=ci` });
@@ -229,12 +229,12 @@ test('user, after job: the two do not go together, and it says so; job after use
   assert.ok(!fs.existsSync(path.join(turned.home, '.docker', 'config.json')));
 });
 
-test('what configure refuses fails the step in its words, and is taken back', async (t) => {
+test('an error of configure fails the step and is undone', async (t) => {
   for (const [inputs, message] of [
     [{ registries: 'docker.io' }, /configuring Docker: "docker\.io" is not an ECR registry/],
     [{ registries: '--remove' }, /configuring Docker: "--remove" is not an ECR registry/],
     [{ registries: `${host}=no role!` }, /configuring Docker: configure: --role has "no role!", which is not a role/],
-    [{ registries: host, 'role-duration-seconds': '60' }, /configuring Docker: configure: --session-duration is "60"; allowed are/],
+    [{ registries: host, 'role-duration-seconds': '60' }, /configuring Docker: configure: --session-duration is "60"; it must be/],
     [{ registries: host, 'allowed-account-ids': '12345670123' }, /--allowed-account-ids has "12345670123", which is not an account number/],
   ]) {
     for (const mode of ['job', 'user']) {
@@ -249,7 +249,7 @@ test('what configure refuses fails the step in its words, and is taken back', as
   }
 });
 
-test('user: the second of two groups is refused, and the first is taken back', async (t) => {
+test('user: an error in the second group undoes the first', async (t) => {
   const job = await jobOf(t);
   const before = seeded(job);
   const step = await job.main({ 'docker-config': 'user', registries: `${third}\n${host}=no role!` });
@@ -259,7 +259,7 @@ test('user: the second of two groups is refused, and the first is taken back', a
   assert.deepStrictEqual(tree(path.join(job.home, '.docker')), before);
 });
 
-test('no input becomes a variable, a folder of PATH or a command', async (t) => {
+test('inputs cannot inject variables, PATH directories or workflow commands', async (t) => {
   const job = await jobOf(t);
   for (const inputs of [
     { registries: `${host}\n::add-path::/evil` },
@@ -279,7 +279,7 @@ test('no input becomes a variable, a folder of PATH or a command', async (t) => 
   assert.ok(job.paths.every((folder) => folder === job.bin || folder.startsWith(job.tools)));
 });
 
-test('a temporary folder whose name has a line\'s end in it stays one value', { skip: unix ? false : 'Windows has no such names' }, async (t) => {
+test('a RUNNER_TEMP with a line break', { skip: unix ? false : 'Windows has no such names' }, async (t) => {
   const job = await jobOf(t);
   job.env.RUNNER_TEMP = job.folder('te\nmp');
   const step = await job.main({ registries: host });
@@ -287,15 +287,15 @@ test('a temporary folder whose name has a line\'s end in it stays one value', { 
   assert.ok(job.env.DOCKER_CONFIG.startsWith(job.env.RUNNER_TEMP));
   good(await step.post());
   job.env.RUNNER_TOOL_CACHE = job.folder('to\nols');
-  bad((await job.main({ registries: host })).ran, /the folder ".*to\\nols.*" cannot be put on PATH$/);
+  bad((await job.main({ registries: host })).ran, /the directory ".*to\\nols.*" cannot be added to PATH: it contains a line break$/);
 });
 
-test('outside a runner: said, not guessed', async (t) => {
+test('outside a runner: an error', async (t) => {
   const job = await jobOf(t, { RUNNER_TEMP: '', RUNNER_TOOL_CACHE: '' });
   bad((await job.main({ registries: host })).ran, /RUNNER_TEMP is not set: this is not a step of an action$/);
 });
 
-test('the summary: what doctor says, when the job failed, once', async (t) => {
+test('summary: doctor\'s output after a failed job, once', async (t) => {
   const job = await jobOf(t);
   const first = await job.main({ registries: host });
   const second = await job.main({ registries: other });
@@ -303,17 +303,17 @@ test('the summary: what doctor says, when the job failed, once', async (t) => {
   const failed = await second.post('failure');
   good(failed);
   assert.match(failed.summary, /^### docker-credential-ecr-oidc doctor\n\n```text\n[^]+\n```\n$/);
-  for (const registry of [host, other]) { // both are named while nothing is taken back yet
+  for (const registry of [host, other]) { // nothing has been undone yet
     assert.ok(failed.summary.includes(registry), failed.summary);
   }
-  assert.match(failed.output, /this job failed; what doctor says is in its summary\n/);
+  assert.match(failed.output, /this job failed; doctor's output is in the job summary\n/);
   const last = await first.post('failure');
   good(last);
   assert.strictEqual(last.summary, '');
   assert.deepStrictEqual(fs.readdirSync(job.temp), []);
 });
 
-test('the summary: not for a job that went well or was cancelled', async (t) => {
+test('summary: not after a successful or cancelled job', async (t) => {
   for (const status of ['success', 'cancelled', '']) {
     const job = await jobOf(t);
     const step = await job.main({ registries: host });
@@ -324,7 +324,7 @@ test('the summary: not for a job that went well or was cancelled', async (t) => 
   }
 });
 
-test('post: a step that did not come far leaves nothing to do', async (t) => {
+test('post: nothing to undo after invalid inputs', async (t) => {
   const job = await jobOf(t);
   const step = await job.main({ registries: '' });
   bad(step.ran, /registries is empty/);
@@ -333,14 +333,14 @@ test('post: a step that did not come far leaves nothing to do', async (t) => {
   assert.deepStrictEqual([ran.output, ran.summary], ['', '']);
 });
 
-// A binary that does badly in post is stood in for by a script.
-const script = { skip: unix ? false : 'the program that stands in for the helper is a shell script' };
+// These tests replace the helper with a shell script.
+const script = { skip: unix ? false : 'the test helper is a shell script' };
 
 function replace(job, text) {
   fs.writeFileSync(path.join(job.paths[0], here.binary), `#!/bin/sh\n${text}\n`);
 }
 
-test('post: text that would end its block, or be a command, does not', script, async (t) => {
+test('post: output cannot close the code block or inject commands', script, async (t) => {
   const job = await jobOf(t);
   const step = await job.main({ registries: host });
   replace(job, 'printf \'````\\n::error::x\\n\\033[31m<b>\\n\'; echo "no summary" >&2; exit 1');
@@ -349,11 +349,11 @@ test('post: text that would end its block, or be a command, does not', script, a
   assert.strictEqual(ran.summary, '### docker-credential-ecr-oidc doctor\n\n`````text\n````\n: :error::x\n [31m<b>\n`````\n');
 });
 
-test('post: it never fails the job, whatever fails in it', script, async (t) => {
+test('post: never fails the job', script, async (t) => {
   for (const [text, message] of [
     ['echo "ecr-oidc: unknown command" >&2; exit 2', /doctor: unknown command\n/],
-    ['exit 3', /doctor: it ended with 3\n/],
-    ['echo x; /bin/rm -rf "$DOCKER_CONFIG"', /asking doctor: ENOENT/], // the mark that it was asked
+    ['exit 3', /doctor: exit status 3\n/],
+    ['echo x; /bin/rm -rf "$DOCKER_CONFIG"', /running doctor: ENOENT/], // writing doctor-done fails
   ]) {
     const job = await jobOf(t);
     const step = await job.main({ registries: host });
@@ -368,7 +368,7 @@ test('post: it never fails the job, whatever fails in it', script, async (t) => 
   replace(user, 'echo "ecr-oidc: the disk is gone" >&2; exit 1');
   const ran = await step.post('success');
   good(ran);
-  assert.match(ran.output, /^::warning title=docker-credential-ecr-oidc::putting back what was in .*config\.json: the disk is gone$/m);
+  assert.match(ran.output, /^::warning title=docker-credential-ecr-oidc::restoring .*config\.json: the disk is gone$/m);
 
   const broken = await jobOf(t);
   const other = await broken.main({ registries: host });
@@ -376,11 +376,11 @@ test('post: it never fails the job, whatever fails in it', script, async (t) => 
   good(await other.post('failure'));
 });
 
-// What the helper writes in a job with RUNNER_DEBUG=1.
+// The debug log that the helper writes with RUNNER_DEBUG=1.
 const uid = process.getuid ? `-${process.getuid()}` : '';
 const debugLog = (job) => path.join(job.temp, `ecr-oidc-debug${uid}.log`);
 
-test('debug log: shown once, in a group, with workflow commands stopped, and removed', async (t) => {
+test('debug log: shown once, in a group, without workflow commands, and removed', async (t) => {
   const job = await jobOf(t);
   const first = await job.main({ registries: host });
   const second = await job.main({ registries: other });
@@ -394,7 +394,7 @@ test('debug log: shown once, in a group, with workflow commands stopped, and rem
   const [, token] = /^::stop-commands::(\S{32,})$/.exec(lines[1]) || [];
   assert.ok(token, ran.output);
   assert.deepStrictEqual(lines, [
-    '::group::docker-credential-ecr-oidc: steps of each login, since RUNNER_DEBUG is 1',
+    '::group::docker-credential-ecr-oidc: debug log (RUNNER_DEBUG=1)',
     `::stop-commands::${token}`,
     '12:00:00 source github', ': :error::x', ': :set-env name=A::b', '# #[error]y', ' [31mred',
     ': :stop-commands::z', ': :z::', 'last',
@@ -408,27 +408,27 @@ test('debug log: shown once, in a group, with workflow commands stopped, and rem
   fs.writeFileSync(debugLog(job), 'again\n', { mode: 0o600 });
   const again = good(await first.post());
   assert.match(again.output, /\nagain\n::\S+::\n::endgroup::\n$/);
-  assert.ok(!again.output.includes(token), 'each group has a token of its own');
+  assert.ok(!again.output.includes(token), 'each group has another token');
 });
 
 const planted = { skip: unix ? false : 'Windows has no such files' };
 
-test('debug log: only a regular file of this user\'s, no larger than the helper makes it', planted, async (t) => {
-  const largest = (1 << 20) + (64 << 10);
+test('debug log: only a regular file of this user, up to the maximum size', planted, async (t) => {
+  const maxSize = (1 << 20) + (64 << 10);
   const cases = {
-    'a symbolic link': [(file, aim) => fs.symlinkSync(aim, file), /it is not a regular file$/],
-    'a link that leads nowhere': [(file) => fs.symlinkSync('/no/such/file', file), /it is not a regular file$/],
-    'a hard link': [(file, aim) => fs.linkSync(aim, file), /it has more than one name$/],
-    'a pipe': [(file) => childProcess.execFileSync('mkfifo', [file]), /it is not a regular file$/],
-    'a folder': [(file) => fs.mkdirSync(file), /it is not a regular file$/],
-    'too large': [(file) => fs.writeFileSync(file, 'x'.repeat(largest + 1)), /larger than 1114112 bytes$/],
+    'symlink': [(file, aim) => fs.symlinkSync(aim, file), /it is not a regular file$/],
+    'dangling symlink': [(file) => fs.symlinkSync('/no/such/file', file), /it is not a regular file$/],
+    'hard link': [(file, aim) => fs.linkSync(aim, file), /it has more than one hard link$/],
+    'FIFO': [(file) => childProcess.execFileSync('mkfifo', [file]), /it is not a regular file$/],
+    'directory': [(file) => fs.mkdirSync(file), /it is not a regular file$/],
+    'too large': [(file) => fs.writeFileSync(file, 'x'.repeat(maxSize + 1)), /larger than 1114112 bytes$/],
   };
   if (process.getuid() === 0) {
     const another = (file) => {
       fs.writeFileSync(file, 'x');
       fs.chownSync(file, 65534, 65534);
     };
-    cases["another user's"] = [another, /it belongs to another user$/];
+    cases['owned by another user'] = [another, /it is owned by another user$/];
   }
   for (const [what, [plant, message]] of Object.entries(cases)) {
     const job = await jobOf(t);
@@ -436,18 +436,18 @@ test('debug log: only a regular file of this user\'s, no larger than the helper 
     const aim = job.write('aim', `${secrets.login}\n`, { mode: 0o600 });
     plant(debugLog(job), aim);
     const ran = good(await step.post());
-    const warnings = ran.output.split('\n').filter((line) => /^::warning title=\S+::the debug log /.test(line));
+    const warnings = ran.output.split('\n').filter((line) => /^::warning title=\S+::cannot show the debug log /.test(line));
     assert.strictEqual(warnings.length, 1, `${what}: ${ran.output}`);
     assert.match(warnings[0], message, what);
     assert.ok(!/::group|::stop-commands|xxx/.test(ran.output), what);
     assert.strictEqual(fs.readFileSync(aim, 'utf8'), `${secrets.login}\n`);
-    if (what !== 'a folder') {
+    if (what !== 'directory') {
       assert.throws(() => fs.lstatSync(debugLog(job)), { code: 'ENOENT' }, what);
     }
   }
 
   const job = await jobOf(t);
   const step = await job.main({ registries: host });
-  fs.writeFileSync(debugLog(job), 'x'.repeat(largest));
+  fs.writeFileSync(debugLog(job), 'x'.repeat(maxSize));
   assert.match(good(await step.post()).output, /^x{1114112}$/m);
 });

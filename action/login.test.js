@@ -1,7 +1,7 @@
 'use strict';
 
-// docker-login: true puts logins into ~/.docker/config.json until the job ends, for
-// actions/attest and other tools that read nothing else.
+// Tests of docker-login: true, which writes logins to ~/.docker/config.json until the job ends, for
+// actions/attest and other tools that read only this file.
 
 const assert = require('node:assert');
 const childProcess = require('node:child_process');
@@ -17,8 +17,8 @@ const passwords = { [host]: 'ecr-password-one-marked', [other]: 'ecr-password-tw
 const auth = (registry) => Buffer.from(`AWS:${passwords[registry]}`).toString('base64');
 const inputs = { registries: `${host}\n${other}`, 'docker-login': 'true' };
 
-// jobOf is a job in which the helper has a password for both registries in its cache, so that it
-// asks no server.
+// jobOf returns a job whose cache has a password for both registries, so that the helper makes no
+// request.
 async function jobOf(t, env = {}) {
   const ECR_OIDC_MIRROR = (await mirror(t)).url;
   const job = new Job(t, { ECR_OIDC_MIRROR, ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'bearer-of-the-test-job', ...env });
@@ -27,7 +27,7 @@ async function jobOf(t, env = {}) {
     const input = JSON.stringify({ ServerURL: registry, Username: 'AWS', Secret: secret });
     childProcess.execFileSync(helper, ['store'], { env: job.env, input });
   }
-  t.after(() => { // a password is in the log as the argument of add-mask only
+  t.after(() => { // the log contains a password only in add-mask commands
     for (const secret of Object.values(passwords)) {
       const lines = job.output.split('\n').filter((line) => line.includes(secret));
       assert.ok(lines.every((line) => line === `::add-mask::${secret}`), lines.join('\n'));
@@ -39,8 +39,8 @@ async function jobOf(t, env = {}) {
 const file = (job) => path.join(job.home, '.docker', 'config.json');
 const text = (job) => fs.readFileSync(file(job), 'utf8');
 
-// attest finds a login as actions/attest does: in ~/.docker/config.json, whatever DOCKER_CONFIG
-// says, under the first key that contains the registry (sigstore/sigstore-js,
+// attest finds a login as actions/attest does: in ~/.docker/config.json, regardless of DOCKER_CONFIG,
+// under the first key that contains the registry (sigstore/sigstore-js,
 // packages/oci/src/credentials.ts, getRegistryCredentials).
 function attest(job, registry) {
   const { auths = {} } = JSON.parse(text(job));
@@ -48,7 +48,7 @@ function attest(job, registry) {
   return Buffer.from(found.auth, 'base64').toString();
 }
 
-// noneLeft asserts that no password is in any file of the job but the sealed ones.
+// noneLeft asserts that no file of the job contains a password in plaintext.
 function noneLeft(job) {
   for (const name of fs.readdirSync(job.dir, { recursive: true })) {
     const found = path.join(job.dir, name);
@@ -60,7 +60,7 @@ function noneLeft(job) {
 }
 
 for (const mode of ['job', 'user']) {
-  test(`${mode}: logins for attest, masked, and at the end what was there before`, async (t) => {
+  test(`${mode}: logins for attest are masked, and removed at the end`, async (t) => {
     const before = {
       auths: { [`https://${other}/v1`]: { auth: secrets.login }, 'ghcr.io': { auth: secrets.login } },
       currentContext: 'remote',
@@ -74,7 +74,7 @@ for (const mode of ['job', 'user']) {
     good(second.ran);
     for (const registry of [host, other]) {
       assert.strictEqual(attest(job, registry), `AWS:${passwords[registry]}`);
-      // The runner has both forms of the secret before the next line.
+      // Both forms of the secret are masked before any other output.
       const masked = `::add-mask::${passwords[registry]}\n::add-mask::${auth(registry)}\n`;
       assert.ok(second.ran.output.includes(masked), second.ran.output);
     }
@@ -82,9 +82,9 @@ for (const mode of ['job', 'user']) {
     if (unix) {
       assert.strictEqual(fs.statSync(file(job)).mode & 0o777, 0o600);
     }
-    const line = `\n${file(job)} has logins until the job ends: ${host}, ${other}\n`;
+    const line = `\nwrote logins to ${file(job)}, which the post step removes: ${host}, ${other}\n`;
     assert.ok(second.ran.output.includes(line), second.ran.output);
-    // Docker asks the helper, as without it.
+    // Docker still calls the helper.
     assert.strictEqual(job.docker().credHelpers[host], 'ecr-oidc');
     if (mode === 'job') {
       assert.ok(!JSON.stringify(job.docker()).includes(auth(host)));
@@ -94,7 +94,7 @@ for (const mode of ['job', 'user']) {
     assert.strictEqual(attest(job, host), `AWS:${passwords[host]}`);
     good(await first.post());
     assert.deepStrictEqual(JSON.parse(text(job)), before);
-    if (mode === 'job') { // in the user's own, configure has moved an entry
+    if (mode === 'job') { // in mode user, configure has moved an entry
       assert.strictEqual(text(job), JSON.stringify(before, null, '\t'));
     }
     if (unix) {
@@ -104,7 +104,7 @@ for (const mode of ['job', 'user']) {
   });
 }
 
-test('a file that was not there is gone at the end', async (t) => {
+test('a new config.json is removed at the end', async (t) => {
   const job = await jobOf(t);
   const step = await job.main(inputs);
   good(step.ran);
@@ -117,7 +117,7 @@ test('a file that was not there is gone at the end', async (t) => {
   noneLeft(job);
 });
 
-test('what others changed since stays; only our logins go, and theirs come back', async (t) => {
+test('later changes stay; previous logins are restored', async (t) => {
   const job = await jobOf(t);
   job.write('home/.docker/config.json', JSON.stringify({ auths: { [other]: { auth: secrets.login } } }));
   const step = await job.main(inputs);
@@ -133,7 +133,7 @@ test('what others changed since stays; only our logins go, and theirs come back'
   });
   noneLeft(job);
 
-  // A login that another step made for the same registry is theirs.
+  // A login of another step for the same registry stays.
   const replaced = await jobOf(t);
   const again = await replaced.main(inputs);
   good(again.ran);
@@ -142,7 +142,7 @@ test('what others changed since stays; only our logins go, and theirs come back'
   good(await again.post());
   assert.deepStrictEqual(JSON.parse(text(replaced)), { auths: { [host]: { auth: secrets.login } } });
 
-  // One that is gone, as after "docker logout", stays gone, and what is left is not written anew.
+  // After "docker logout", the file is not changed.
   const without = await jobOf(t);
   const last = await without.main(inputs);
   good(last.ran);
@@ -151,7 +151,7 @@ test('what others changed since stays; only our logins go, and theirs come back'
   assert.strictEqual(text(without), '{ "auths":{} }');
 });
 
-test('without a password the step fails, and nothing is left', async (t) => {
+test('without a password, the step fails and no files remain', async (t) => {
   const job = new Job(t, { ECR_OIDC_MIRROR: (await mirror(t)).url });
   const step = await job.main({ ...inputs, 'role-to-assume': 'ci' });
   bad(step.ran, new RegExp(`logging in to ${host.replaceAll('.', '\\.')}: .*id-token: write`));
@@ -161,7 +161,7 @@ test('without a password the step fails, and nothing is left', async (t) => {
   assert.deepStrictEqual(left, []);
 });
 
-test('a config.json that is not JSON is left alone, and not quoted', async (t) => {
+test('an invalid config.json is neither changed nor quoted', async (t) => {
   for (const content of [`{"auths": {"ghcr.io": {"auth": "${secrets.login}"`, '[]', 'null']) {
     const job = await jobOf(t);
     const before = job.write('home/.docker/config.json', '{}');
@@ -175,9 +175,9 @@ test('a config.json that is not JSON is left alone, and not quoted', async (t) =
   }
 });
 
-const links = { skip: unix ? false : 'links take a privilege on Windows' };
+const links = { skip: unix ? false : 'symlinks require a privilege on Windows' };
 
-test('a link to config.json stays a link', links, async (t) => {
+test('config.json as a symlink stays a symlink', links, async (t) => {
   const job = await jobOf(t);
   const aim = job.write('dotfiles/config.json', '{}');
   fs.mkdirSync(path.dirname(file(job)));
@@ -190,7 +190,7 @@ test('a link to config.json stays a link', links, async (t) => {
   assert.strictEqual(fs.readFileSync(aim, 'utf8'), '{}');
 });
 
-test('docker-login is off unless it is true', async (t) => {
+test('docker-login is off by default', async (t) => {
   for (const value of ['', 'false']) {
     const job = await jobOf(t);
     good((await job.main({ ...inputs, 'docker-login': value })).ran);

@@ -10,45 +10,49 @@ const { install } = require('./release.js');
 const runner = require('./runner.js');
 
 async function main(env) {
-  const wanted = inputs.read(env);
+  const options = inputs.read(env);
   if (!env.RUNNER_TEMP) {
     throw new Error('RUNNER_TEMP is not set: this is not a step of an action');
   }
-  const binary = await install(wanted, platform(), env, runner.info);
+  const binary = await install(options, platform(), env, runner.info);
   const bin = path.dirname(binary);
   runner.addPath(bin);
   env = { ...env, PATH: bin + path.delimiter + (env.PATH || env.Path || '') };
   runner.info(succeed(run(binary, ['version'], { env }), `running ${binary}`).stdout.trim());
 
-  const place = dockerconfig.open(wanted.dockerConfig, env);
-  // In the user's own file each change is one that the post step takes back.
+  const config = dockerconfig.open(options.dockerConfig, env);
+  // In the user's config.json, the post step restores each change from its backup.
   const id = `${Date.now()}-${process.pid}`;
-  const backups = wanted.dockerConfig === 'job' ? [] : wanted.groups.map((_, n) => path.join(place.folder, `backup-${id}-${n}.json`));
-  const note = wanted.dockerLogin ? path.join(place.folder, `login-${id}.json`) : '';
-  const { exports, ...saved } = place;
-  runner.saveState('job', { ...saved, binary, backups, note });
+  const backups = options.dockerConfig === 'job'
+    ? []
+    : options.groups.map((_, n) => path.join(config.folder, `backup-${id}-${n}.json`));
+  const loginState = options.dockerLogin ? path.join(config.folder, `login-${id}.json`) : '';
+  const { exports, ...saved } = config;
+  runner.saveState('job', { ...saved, binary, backups, loginState });
 
-  wanted.groups.forEach(({ role, hosts }, n) => {
-    const flags = Object.entries({ role, ...wanted.settings, backup: backups[n] }).filter(([, value]) => value);
+  options.groups.forEach(({ role, hosts }, n) => {
+    const flags = Object.entries({ role, ...options.settings, backup: backups[n] })
+      .filter(([, value]) => value);
     const args = ['configure', ...flags.map(([name, value]) => `--${name}=${value}`), '--', ...hosts];
-    const result = succeed(run(binary, args, { env: { ...env, ...place.variables } }), 'configuring Docker');
+    const configured = run(binary, args, { env: { ...env, ...config.variables } });
+    const result = succeed(configured, 'configuring Docker');
     runner.info(result.stdout.trimEnd());
     for (const line of result.stderr.split(/\r?\n/).filter(Boolean)) {
       runner.warning(line);
     }
   });
-  if (note) {
-    const hosts = wanted.groups.flatMap((group) => group.hosts);
-    const file = login(auths(hosts, binary, { ...env, ...place.variables }), note, env);
-    runner.info(`${file} has logins until the job ends: ${hosts.join(', ')}`);
+  if (loginState) {
+    const hosts = options.groups.flatMap((group) => group.hosts);
+    const file = login(auths(hosts, binary, { ...env, ...config.variables }), loginState, env);
+    runner.info(`wrote logins to ${file}, which the post step removes: ${hosts.join(', ')}`);
   }
   for (const [name, value] of Object.entries(exports)) {
     runner.exportVariable(name, value);
   }
 }
 
-// auths asks the helper for the password of each registry, masks it, and returns what config.json
-// has under "auths".
+// auths gets the password of each registry from the helper and masks it in the log. It returns the
+// value of "auths" in config.json.
 function auths(hosts, binary, env) {
   const found = {};
   for (const host of hosts) {
@@ -63,9 +67,10 @@ function auths(hosts, binary, env) {
   return found;
 }
 
-function succeed(result, what) {
+// succeed returns result, or throws an error if the program failed.
+function succeed(result, action) {
   if (result.code !== 0) {
-    throw new Error(`${what}: ${firstLine(result)}`);
+    throw new Error(`${action}: ${firstLine(result)}`);
   }
   return result;
 }

@@ -1,7 +1,7 @@
 'use strict';
 
-// The parts that decide without doing: platforms, proxies, paths, text for the log. What Windows does is tried here on
-// every system.
+// Tests of functions without side effects: platforms, archives, proxies, paths, log output. The code for
+// Windows is tested on every system.
 
 const assert = require('node:assert');
 const fs = require('node:fs');
@@ -14,10 +14,10 @@ const { firstLine, run, which } = require('./exec.js');
 const { platform } = require('./platform.js');
 const { proxyFor } = require('./proxy.js');
 const { checksum, source } = require('./release.js');
-const { escape, exportVariable, plain } = require('./runner.js');
+const { escape, exportVariable, sanitize } = require('./runner.js');
 const { here, release, scratch } = require('./testdata/harness.js');
 
-test('platform: what the release calls each machine', () => {
+test('platform: names in a release', () => {
   for (const [system, arch, name, format, binary] of [
     ['linux', 'x64', 'linux_amd64', 'tar.gz', 'docker-credential-ecr-oidc'],
     ['linux', 'arm64', 'linux_arm64', 'tar.gz', 'docker-credential-ecr-oidc'],
@@ -29,18 +29,18 @@ test('platform: what the release calls each machine', () => {
     assert.deepStrictEqual(platform(system, arch), { name, format, binary, cache: arch });
   }
   for (const [system, arch] of [['freebsd', 'x64'], ['linux', 'arm'], ['linux', 'ia32'], ['win32', 'ia32']]) {
-    assert.throws(() => platform(system, arch), { message: new RegExp(`^there is no release for ${system} on ${arch}; there are those for`) });
+    assert.throws(() => platform(system, arch), { message: new RegExp(`^there is no release for ${system} on ${arch}; releases exist for`) });
   }
 });
 
-test('archive: the binary out of what goreleaser writes', () => {
+test('archive: the binary from an archive of goreleaser', () => {
   const { binary, tar, zip } = release();
   assert.ok(extract(tar, 'tar.gz', 'docker-credential-ecr-oidc').equals(binary));
   assert.ok(extract(zip, 'zip', 'docker-credential-ecr-oidc.exe').equals(binary));
   assert.throws(() => extract(zip, 'zip', 'docker-credential-ecr-oidc'), { message: 'the archive has no file docker-credential-ecr-oidc at its root' });
 });
 
-// tarOf makes an archive of entries, with whatever names and types.
+// tarOf creates an archive of entries with any names and types.
 function tarOf(...entries) {
   const parts = entries.map(({ name, type = '0', content = 'x', prefix = '' }) => {
     const header = Buffer.alloc(512);
@@ -57,7 +57,7 @@ function tarOf(...entries) {
   return zlib.gzipSync(Buffer.concat([...parts, Buffer.alloc(1024)]));
 }
 
-test('archive: only a regular file of exactly that name counts', () => {
+test('archive: only a regular file with the exact name', () => {
   const name = 'docker-credential-ecr-oidc';
   assert.strictEqual(extract(tarOf({ name: `../${name}`, content: 'evil' }, { name, content: 'good' }), 'tar.gz', name).toString(), 'good');
   for (const entry of [
@@ -68,7 +68,7 @@ test('archive: only a regular file of exactly that name counts', () => {
   }
 });
 
-test('archive: one that is damaged is said to be', () => {
+test('archive: damaged archives are an error', () => {
   const { tar, zip } = release();
   const name = 'docker-credential-ecr-oidc';
   const badSize = zlib.gunzipSync(tarOf({ name }));
@@ -82,7 +82,7 @@ test('archive: one that is damaged is said to be', () => {
   }
 });
 
-test('checksum: the line of a file, as sha256sum writes it', () => {
+test('checksum: lines in the format of sha256sum', () => {
   const sum = 'AB'.repeat(32);
   const other = '01'.repeat(32);
   const text = `${other}  a.tar.gz.sbom\n${sum}  a.tar.gz\r\n${other} *b.zip\nnonsense\n`;
@@ -92,7 +92,7 @@ test('checksum: the line of a file, as sha256sum writes it', () => {
   assert.strictEqual(checksum(text, ''), '');
 });
 
-test('mirror: what it takes the place of, by https, or on loopback', () => {
+test('mirror: https, or http on loopback', () => {
   for (const [mirror, want] of [
     ['', 'https://github.com/ecr-oidc/docker-credential-ecr-oidc/releases/download'],
     [' https://mirror.corp/a/ ', 'https://mirror.corp/a'],
@@ -110,7 +110,7 @@ test('mirror: what it takes the place of, by https, or on loopback', () => {
   }
 });
 
-test('proxy: which one, if any', () => {
+test('proxy: HTTPS_PROXY and NO_PROXY', () => {
   const proxy = 'http://proxy.corp:3128';
   for (const [url, env, want] of [
     ['https://github.com/x', {}, undefined],
@@ -133,14 +133,14 @@ test('proxy: which one, if any', () => {
     assert.strictEqual(got && got.href, want, `${url} ${JSON.stringify(env)}`);
   }
   assert.throws(() => proxyFor(new URL('https://a.b'), { HTTPS_PROXY: 'http://u:secret@[' }), { message: 'HTTPS_PROXY is not a URL' });
-  assert.throws(() => proxyFor(new URL('https://a.b'), { HTTPS_PROXY: 'socks5://u:secret@p' }), { message: /^HTTPS_PROXY is a proxy of another kind, socks5:\/\/;/ });
+  assert.throws(() => proxyFor(new URL('https://a.b'), { HTTPS_PROXY: 'socks5://u:secret@p' }), { message: /^HTTPS_PROXY is a socks5:\/\/ proxy;/ });
 });
 
-test('which: absolute folders of PATH alone', () => {
+test('which: only absolute directories of PATH', () => {
   const dir = fs.mkdtempSync(path.join(scratch, 'which-'));
   const file = path.join(dir, here.format === 'zip' ? 'gh.exe' : 'gh');
   fs.writeFileSync(file, '', { mode: 0o755 });
-  fs.mkdirSync(path.join(dir, 'sub', path.basename(file)), { recursive: true }); // a folder is no program
+  fs.mkdirSync(path.join(dir, 'sub', path.basename(file)), { recursive: true }); // a directory is not a program
   const before = process.cwd();
   process.chdir(dir);
   try {
@@ -153,18 +153,18 @@ test('which: absolute folders of PATH alone', () => {
   if (here.format !== 'zip') {
     fs.chmodSync(file, 0o644);
     assert.strictEqual(which('gh', { PATH: dir }), '');
-    assert.strictEqual(which('gh', { PATH: `.;${dir}` }, 'win32'), ''); // no absolute folder, by Windows' rules
+    assert.strictEqual(which('gh', { PATH: `.;${dir}` }, 'win32'), ''); // not an absolute path on Windows
   }
 });
 
-test('the user\'s folder: by HOME, by USERPROFILE, by the user database', () => {
+test('userFolder: HOME, USERPROFILE, user database', () => {
   assert.strictEqual(userFolder({ HOME: '/home/jane', USERPROFILE: 'C:\\x' }, 'linux'), path.join('/home/jane', '.docker'));
   assert.strictEqual(userFolder({ HOME: '/home/jane', USERPROFILE: 'C:\\Users\\jane' }, 'win32'), path.join('C:\\Users\\jane', '.docker'));
   assert.match(userFolder({}), /.\.docker$/);
   assert.match(userFolder({ HOME: '' }, 'linux'), /.\.docker$/);
 });
 
-test('log: no line of somebody else\'s is a command', () => {
+test('sanitize: external text contains no workflow command', () => {
   assert.strictEqual(escape('100%\r\na:b,c'), '100%25%0D%0Aa:b,c');
   for (const [text, want] of [
     ['arn:aws:iam::123456789012:role/ci', 'arn:aws:iam::123456789012:role/ci'],
@@ -174,11 +174,11 @@ test('log: no line of somebody else\'s is a command', () => {
     ['a\u001b[31mred\u0007\u202eb\tc', 'a [31mred  b\tc'],
     ['\u0085::error::x', ': :error::x'],
   ]) {
-    assert.strictEqual(plain(text), want);
+    assert.strictEqual(sanitize(text), want);
   }
 });
 
-test('variables: a value cannot end itself, since nobody knows its delimiter', () => {
+test('exportVariable: a value cannot contain its delimiter', () => {
   const file = path.join(fs.mkdtempSync(path.join(scratch, 'env-')), 'env');
   process.env.GITHUB_ENV = file;
   exportVariable('A', 'x\nEOF\nEVIL=1');
@@ -190,24 +190,24 @@ test('variables: a value cannot end itself, since nobody knows its delimiter', (
   assert.throws(() => exportVariable('A', 'x'), { message: /^GITHUB_ENV is not set: / });
 });
 
-test('run: a program that does not end is stopped at its limit, and what it said is kept', () => {
+test('run: a program is killed after its timeout, and its output is returned', () => {
   const start = Date.now();
   const ran = run(process.execPath, ['-e', 'process.on("SIGTERM", () => {}); console.log("so far"); setInterval(() => {}, 1000)'], { timeout: 1500 });
   assert.ok(Date.now() - start < 20_000);
   assert.strictEqual(ran.stdout, 'so far\n');
-  assert.strictEqual(firstLine(ran), 'it did not end within 1.5 s');
-  // The inputs, one of which is a token, are not for every program.
+  assert.strictEqual(firstLine(ran), 'no result within 1.5 s');
+  // The program's environment has no inputs.
   const env = { ...process.env, 'INPUT_GITHUB-TOKEN': 'x', input_version: 'x', ECR_OIDC_ROLE: 'ci' };
   assert.strictEqual(run(process.execPath, ['-p', 'Object.keys(process.env).filter((name) => /^(input_|ecr_oidc_role$)/i.test(name)).join()'], { env }).stdout, 'ECR_OIDC_ROLE\n');
   assert.strictEqual(run(process.execPath, ['-e', 'process.stdin.on("end", () => console.log("empty")).resume()']).stdout, 'empty\n');
 });
 
-test('firstLine: the reason, in a program\'s own words', () => {
+test('firstLine: the error message of a program', () => {
   for (const [result, want] of [
     [{ code: 1, stderr: 'ecr-oidc: "x" is not a registry\n\nUsage:\n', stdout: 'out' }, '"x" is not a registry'],
     [{ code: 1, stderr: 'WARNING: old\r\nError: no such identity\nerror during it\n', stdout: '' }, 'Error: no such identity'],
-    [{ code: 1, stderr: ' \n', stdout: 'said here\n' }, 'said here'],
-    [{ code: 7, stderr: '', stdout: '' }, 'it ended with 7'],
+    [{ code: 1, stderr: ' \n', stdout: 'on stdout\n' }, 'on stdout'],
+    [{ code: 7, stderr: '', stdout: '' }, 'exit status 7'],
     [{ code: 1, stderr: 'x'.repeat(1000), stdout: '' }, 'x'.repeat(600)],
   ]) {
     assert.strictEqual(firstLine(result), want);

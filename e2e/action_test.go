@@ -39,7 +39,7 @@ func TestAction(t *testing.T) {
 	}
 
 	used := map[string]bool{}
-	for _, m := range regexp.MustCompile(`\b(?:one|text)\(env, '([^']+)'\)`).FindAllStringSubmatch(code, -1) {
+	for _, m := range regexp.MustCompile(`\b(?:singleLine|text)\(env, '([^']+)'\)`).FindAllStringSubmatch(code, -1) {
 		used[m[1]] = true
 	}
 	explained := map[string]string{} // name → default, as it is written there

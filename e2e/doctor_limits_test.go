@@ -44,14 +44,14 @@ func TestDoctorLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const longer = " more than the 20000 characters of the longest token that STS accepts"
+	const longer = " exceed the 20000 characters that STS accepts for a token"
 	for _, tt := range []struct{ stdin, args, want string }{
 		{"", "--claims claims --trust-policy policy", ""},
 		{"", "--claims long-claims --trust-policy long-policy",
-			"reading the trust policy: line 1: IAM accepts at most 8192 characters, white space apart"},
-		{"", "--claims long-claims --trust-policy policy", "reading the claims: they have 1000"},
-		{"", "--claims long-claims", "reading the claims: they have 1000"},
-		{"", "--claims long-report", "reading the claims: they have 1000"},
+			"reading the trust policy: line 1: the policy exceeds IAM's limit of 8192 characters"},
+		{"", "--claims long-claims --trust-policy policy", "reading the claims: 1000"},
+		{"", "--claims long-claims", "reading the claims: 1000"},
+		{"", "--claims long-report", "reading the claims: 1000"},
 		{"", "--claims padded-claims --trust-policy policy",
 			"reading the claims: padded-claims is longer than 1 MiB"},
 		{"", "--claims claims --trust-policy padded-policy",

@@ -81,7 +81,7 @@ func TestDoctorDoesNotGuess(t *testing.T) {
 		unknown  = "Whether the trust policy admits this token cannot be told from here"
 		admitted = "The trust policy admits this token."
 
-		undecodable = "ecr-oidc: reading the trust policy: line 3: it has a character that cannot be decoded"
+		undecodable = "ecr-oidc: reading the trust policy: line 3: invalid character: half of a surrogate pair"
 	)
 	policy := func(conditions string) string {
 		return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:*",
@@ -178,7 +178,7 @@ func TestDoctorSessionName(t *testing.T) {
 		refused  = "The trust policy does not admit this token:"
 		unknown  = "Whether the trust policy admits this token cannot be told from here:"
 		hint     = "→ name it with --session-name, or take what doctor --json prints in the job"
-		allowed  = "allowed are 2 to 64 letters, digits and _ + = , . @ -"
+		allowed  = "it must have 2 to 64 characters: letters, digits and _ + = , . @ -"
 	)
 	if out := j.doctor(t, "--trust-policy", policy, usual); !strings.Contains(out.stdout, admitted) {
 		t.Errorf("in the job: %+v", out)
@@ -232,7 +232,7 @@ func TestDoctorSessionName(t *testing.T) {
 			"doctor: --session-name goes with --claims; for a get the name is in ECR_OIDC_SESSION_NAME"},
 		{"--claims - --session-name x",
 			`doctor: --session-name is "x"; ` + allowed},
-		{"--claims - --session-name a/b", `doctor: --session-name is "a/b"; allowed are`},
+		{"--claims - --session-name a/b", `doctor: --session-name is "a/b"; it must have`},
 		{"--claims - --session-name " + strings.Repeat("x", 65), "doctor: --session-name is "},
 	} {
 		if out := bare(t, j.dir, claims, strings.Fields(tt.args)...); out.code != 2 ||

@@ -635,7 +635,7 @@ func TestDoctorHangsBesideAGet(t *testing.T) {
 	j.onGitHub(emulator.GitHubJob{NoIDToken: true})
 	j.env["GITHUB_EVENT_PATH"] = j.pipe(t, "event.json")
 	start := time.Now()
-	if out := j.doctor(t, usual); out.code != 1 || !strings.Contains(out.stdout, "the job has not the permission id-token: write") {
+	if out := j.doctor(t, usual); out.code != 1 || !strings.Contains(out.stdout, "the job does not have the permission id-token: write") {
 		t.Errorf("the event: %+v", out)
 	}
 	if took := time.Since(start); took > 4*time.Second {

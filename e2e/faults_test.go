@@ -53,13 +53,13 @@ const (
 
 func troubles() []trouble {
 	const (
-		late   = "no answer in time"
-		early  = "the connection was closed before the answer was complete"
-		notAWS = "the answer is not AWS's (is there a proxy in between?)"
-		noJSON = "the answer is not JSON (is there a proxy in between?)"
-		long   = "the answer is longer than "
-		empty  = "answer has no password in it"
-		bearer = ": a redirect, which is not followed with the job's bearer"
+		late   = "no response in time"
+		early  = "the connection was closed before the response was complete"
+		notAWS = "the response is not from AWS (is there a proxy in between?)"
+		noJSON = "the response is not JSON (is there a proxy in between?)"
+		long   = "the response is longer than "
+		empty  = "the response of ECR contains no password"
+		bearer = ": redirects are not followed"
 	)
 	refused, reset := "connection refused", "connection reset by peer"
 	if runtime.GOOS == "windows" {
@@ -98,9 +98,9 @@ func troubles() []trouble {
 		{name: "503", fault: emulator.Fault{Status: 503, Code: "ServiceUnavailable", Message: "try later"}, passes: true, oidc: "HTTP 503 Service Unavailable", sts: "ServiceUnavailable: try later", ecr: "ServiceUnavailable: try later"},
 		{name: "504, empty", fault: emulator.Fault{Status: 504, Body: []byte{}}, passes: true, oidc: "HTTP 504 Gateway Timeout", sts: "HTTP 504", ecr: "HTTP 504"},
 		{name: "429", fault: emulator.Fault{Status: 429, Body: []byte(half)}, passes: true, oidc: "HTTP 429 Too Many Requests"},
-		{name: "429, Retry-After 1", fault: emulator.Fault{Status: 429, Header: map[string]string{"Retry-After": "1"}}, passes: true, oidc: "HTTP 429 Too Many Requests: it wants to be asked again in 1s"},
-		{name: "429, Retry-After 60", fault: emulator.Fault{Status: 429, Header: map[string]string{"Retry-After": "60"}}, oidc: "HTTP 429 Too Many Requests: it wants to be asked again in 1m0s"},
-		{name: "403, the job is pending", fault: emulator.Fault{Status: 403, Body: []byte("Can't issue ID_TOKEN for job in Pending state " + half)}, passes: true, oidc: "HTTP 403: it does not see the job as running yet"},
+		{name: "429, Retry-After 1", fault: emulator.Fault{Status: 429, Header: map[string]string{"Retry-After": "1"}}, passes: true, oidc: "HTTP 429 Too Many Requests: retry after 1s"},
+		{name: "429, Retry-After 60", fault: emulator.Fault{Status: 429, Header: map[string]string{"Retry-After": "60"}}, oidc: "HTTP 429 Too Many Requests: retry after 1m0s"},
+		{name: "403, the job is pending", fault: emulator.Fault{Status: 403, Body: []byte("Can't issue ID_TOKEN for job in Pending state " + half)}, passes: true, oidc: "HTTP 403: the job is not registered as running yet"},
 		{name: "Throttling", fault: emulator.Fault{Code: "Throttling", Message: "Rate exceeded"}, passes: true, calls: manyCalls, sts: "Throttling: Rate exceeded"},
 		{name: "ThrottlingException", fault: emulator.Fault{Code: "ThrottlingException", Message: "Rate exceeded"}, passes: true, calls: manyCalls, ecr: "ThrottlingException: Rate exceeded"},
 		{name: "IDPCommunicationError", fault: emulator.Fault{Code: "IDPCommunicationError", Message: "An error occurred communicating with the identity provider"}, passes: true, sts: "IDPCommunicationError: An error occurred"},
@@ -109,17 +109,17 @@ func troubles() []trouble {
 
 		// It is something else than an answer.
 		{name: "a portal's page", fault: emulator.Fault{Body: page, ContentType: "text/html"}, oidc: noJSON, sts: notAWS, ecr: notAWS},
-		{name: "nothing", fault: emulator.Fault{Body: []byte{}}, oidc: noJSON, sts: "STS's answer has no credentials in it", ecr: "ECR's " + empty},
-		{name: "204", fault: emulator.Fault{Status: 204, Body: []byte{}}, oidc: "HTTP 204 No Content", sts: "STS's answer has no credentials in it", ecr: "ECR's " + empty},
+		{name: "nothing", fault: emulator.Fault{Body: []byte{}}, oidc: noJSON, sts: "the response of STS contains no credentials", ecr: empty},
+		{name: "204", fault: emulator.Fault{Status: 204, Body: []byte{}}, oidc: "HTTP 204 No Content", sts: "the response of STS contains no credentials", ecr: empty},
 		{name: "half of the text", fault: emulator.Fault{Body: []byte(`{"value": "` + half)}, oidc: noJSON, ecr: notAWS},
 		{name: "half of the text", fault: emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>" + half)}, sts: notAWS},
-		{name: "a list for an object", fault: emulator.Fault{Body: []byte(`["` + half + `"]`)}, oidc: noJSON, sts: "STS's answer has no credentials in it", ecr: notAWS},
-		{name: "a number for a text", fault: emulator.Fault{Body: []byte(`{"value": 5, "x": "` + half + `"}`)}, oidc: `the answer has no "value" in it`},
+		{name: "a list for an object", fault: emulator.Fault{Body: []byte(`["` + half + `"]`)}, oidc: noJSON, sts: "the response of STS contains no credentials", ecr: notAWS},
+		{name: "a number for a text", fault: emulator.Fault{Body: []byte(`{"value": 5, "x": "` + half + `"}`)}, oidc: `the response has no field "value"`},
 		{name: "a number for a text", fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": 5, "proxyEndpoint": "` + half + `"}]}`)}, ecr: notAWS},
 		{name: "a text for a list", fault: emulator.Fault{Body: []byte(`{"authorizationData": "` + half + `"}`)}, ecr: notAWS},
 		{name: "a text for a date", fault: emulator.Fault{Body: []byte("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><Expiration>" + half + "</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>")}, sts: notAWS},
 		{name: "something that is no token", fault: emulator.Fault{Body: []byte(`{"value": "` + half + `"}`)}, oidc: "it is not a JWT (from GitHub)"},
-		{name: "something that is no password", fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": "` + half + `", "expiresAt": 1e10}]}`)}, ecr: "ECR's " + empty},
+		{name: "something that is no password", fault: emulator.Fault{Body: []byte(`{"authorizationData": [{"authorizationToken": "` + half + `", "expiresAt": 1e10}]}`)}, ecr: empty},
 		{name: "redirect", fault: emulator.Fault{Status: 302, Header: map[string]string{"Location": "elsewhere"}}, oidc: "HTTP 302 Found" + bearer, sts: "HTTP 302", ecr: "HTTP 302"},
 		{name: "redirect that keeps the body", fault: emulator.Fault{Status: 307, Header: map[string]string{"Location": "elsewhere"}}, oidc: "HTTP 307 Temporary Redirect" + bearer, sts: "HTTP 307", ecr: "HTTP 307"},
 
@@ -276,7 +276,7 @@ func (d *day) live() (wrong []error) {
 		errorf("%v", err)
 	}
 	who := map[string]string{
-		"oidc": "asking GitHub for the job's OIDC token (",
+		"oidc": "requesting the job's OIDC token from GitHub (",
 		"sts":  "role ci in 123456789012 (from ECR_OIDC_ROLE) for ",
 		"ecr":  "a password for " + usual + " to role ci in ",
 	}[d.service]

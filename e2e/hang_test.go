@@ -23,9 +23,9 @@ func TestHangingServers(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	for service, want := range map[string]string{
-		"oidc": "ecr-oidc: asking GitHub for the job's OIDC token (",
-		"sts":  "ecr-oidc: asking AWS for role ci in 123456789012 ",
-		"ecr":  "ecr-oidc: asking AWS for a password for " + usual,
+		"oidc": "ecr-oidc: requesting the job's OIDC token from GitHub (",
+		"sts":  "ecr-oidc: requesting role ci in 123456789012 ",
+		"ecr":  "ecr-oidc: requesting a password for " + usual,
 	} {
 		j := newJob(t)
 		j.server.Fail(service, emulator.Fault{Hang: true})
@@ -35,7 +35,7 @@ func TestHangingServers(t *testing.T) {
 			if took := time.Since(start); took > 28*time.Second {
 				t.Errorf("%s hangs: get took %v", service, took)
 			}
-			if err == nil || !strings.HasPrefix(stdout, want) || stdout != stderr || !strings.Contains(stdout, "no answer in time") {
+			if err == nil || !strings.HasPrefix(stdout, want) || stdout != stderr || !strings.Contains(stdout, "no response in time") {
 				t.Errorf("%s hangs: %v\nstdout %sstderr %s", service, err, stdout, stderr)
 			}
 		})

@@ -42,7 +42,7 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 			}
 			out, err := doctor("feature")
 			if err == nil || !strings.Contains(out, "AccessDenied") ||
-				!strings.Contains(out, `✗ the policy trusts this workflow at "refs/heads/main", and this job runs it at "refs/heads/feature"`) {
+				!strings.Contains(out, `✗ the policy trusts this workflow at "refs/heads/main", but this job runs it at "refs/heads/feature"`) {
 				t.Errorf("from a branch: %v\n%s", err, out)
 			}
 		})

@@ -1,7 +1,7 @@
 'use strict';
 
-// What the tests have in common: the real binary in real archives on a server of their own, and jobs, in which main.js
-// and post.js run as processes with the variables and files that the runner gives them.
+// Shared test code: a server with archives of the real binary, and jobs, which run main.js and post.js as
+// processes with the variables and files of the runner.
 
 const assert = require('node:assert');
 const childProcess = require('node:child_process');
@@ -19,12 +19,12 @@ const archiveName = `docker-credential-ecr-oidc_${version}_${here.name}.${here.f
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'ecr-oidc-action-'));
 process.on('exit', () => fs.rmSync(scratch, { recursive: true, force: true }));
 
-// secrets must be in no output; each test that ends looks for them.
+// No output may contain one of the secrets. Each test checks this at its end.
 const secrets = { token: 'ghs_marked_for_the_test', login: Buffer.from('jane:hunter2-marked').toString('base64'), mirror: 'mirror-password-marked' };
 
 let built;
 
-// release returns the archive of this machine's platform with the real binary in it; both archives are made once.
+// release returns archives with the real binary. It creates them once.
 function release() {
   if (!built) {
     const go = (...args) => childProcess.execFileSync('go', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
@@ -43,14 +43,14 @@ function sha256(content) {
   return crypto.createHash('sha256').update(content).digest('hex');
 }
 
-// checksums is the release's file for these archives, with others' around them.
+// checksums returns checksums.txt for these archives, with other files before and after them.
 function checksums(archives) {
   const lines = Object.entries({ 'other.deb': 'x', ...archives, [`${archiveName}.sbom.json`]: 'y' });
   return lines.map(([name, content]) => `${sha256(content)}  ${name}\n`).join('');
 }
 
-// serve starts a server that answers with files, by path: contents, or a function of the request's number that returns
-// them or a status. Its requests are kept.
+// serve starts a server. files maps a URL path to the response: the content, an HTTP status, or a function
+// of the request's number that returns one of these. asked lists the requests.
 async function serve(t, files) {
   const asked = [];
   const server = http.createServer((request, response) => {
@@ -72,7 +72,7 @@ async function serve(t, files) {
   return { url: `http://127.0.0.1:${server.address().port}`, asked, files, server };
 }
 
-// mirror serves the release, as ECR_OIDC_MIRROR would.
+// mirror starts a server with a release, for ECR_OIDC_MIRROR.
 function mirror(t, more = {}) {
   const { archive } = release();
   return serve(t, {
@@ -82,7 +82,7 @@ function mirror(t, more = {}) {
   });
 }
 
-// Job is one job on a runner: what its steps tell the runner holds for the steps after them.
+// Job is a job on a runner. Its steps can set variables and PATH for later steps.
 class Job {
   constructor(t, env = {}) {
     this.dir = fs.mkdtempSync(path.join(scratch, 'job-'));
@@ -116,7 +116,7 @@ class Job {
     return folder;
   }
 
-  // write makes a file below the job's folder.
+  // write creates a file in the job's directory.
   write(name, content, options) {
     const file = path.join(this.dir, name);
     fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -124,7 +124,7 @@ class Job {
     return file;
   }
 
-  // main runs the action's main stage with inputs, and returns the step, whose post can be run later.
+  // main runs main.js with inputs. It returns the step; step.post runs post.js.
   async main(inputs = {}, env = {}) {
     const step = { inputs: { version, 'docker-config': 'job', ...inputs }, env, state: {}, job: this };
     step.post = (status = 'success', more = {}) => this.stage('post.js', step, { ...more, 'INPUT_JOB-STATUS': status });
@@ -132,7 +132,7 @@ class Job {
     return step;
   }
 
-  // stage runs one file of the action as the runner does, and takes in what it wrote into the runner's files.
+  // stage runs a file of the action as the runner does, and applies the environment files that it wrote.
   async stage(script, step, more) {
     const files = {};
     for (const name of ['GITHUB_ENV', 'GITHUB_PATH', 'GITHUB_STATE', 'GITHUB_STEP_SUMMARY']) {
@@ -154,18 +154,18 @@ class Job {
     return { ...ran, summary: read('GITHUB_STEP_SUMMARY') };
   }
 
-  // docker reads config.json where Docker would.
+  // docker returns the config.json that Docker would read.
   docker() {
     return JSON.parse(fs.readFileSync(path.join(this.env.DOCKER_CONFIG || path.join(this.home, '.docker'), 'config.json'), 'utf8'));
   }
 
-  // helper runs the installed binary as a later step does.
+  // helper runs the installed binary, as a later step would.
   helper(...args) {
     return execute(path.join(this.paths[0], here.binary), args, { env: { ...this.env, PATH: this.paths.join(path.delimiter) }, cwd: this.dir });
   }
 }
 
-// pairs reads one of the runner's files as the runner does (actions/runner FileCommandManager.cs, EnvFileKeyValuePairs).
+// pairs parses an environment file as the runner does (actions/runner FileCommandManager.cs, EnvFileKeyValuePairs).
 function pairs(text) {
   const found = {};
   const lines = text.split('\n');
@@ -199,7 +199,7 @@ function execute(program, args, options) {
   });
 }
 
-// good asserts that a stage ended well, and bad that it said why it did not.
+// good asserts that a stage succeeded. bad asserts that it failed with one matching error.
 function good(ran) {
   assert.strictEqual(ran.code, 0, ran.output);
   return ran;

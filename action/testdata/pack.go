@@ -1,4 +1,4 @@
-// Pack writes archives as goreleaser writes ours: pack BINARY OUT.tar.gz OUT.zip.
+// Command pack writes archives in the format of a release: pack BINARY OUT.tar.gz OUT.zip.
 package main
 
 import (
@@ -15,7 +15,7 @@ func main() {
 	binary, err := os.ReadFile(os.Args[1])
 	check(err)
 	const name = "docker-credential-ecr-oidc"
-	when := time.Date(2026, 11, 20, 12, 0, 0, 123456789, time.UTC) // with a fraction, which needs a PAX header
+	when := time.Date(2026, 11, 20, 12, 0, 0, 123456789, time.UTC) // fractional seconds require a PAX header
 
 	var tarred bytes.Buffer
 	gz := gzip.NewWriter(&tarred)

@@ -238,7 +238,7 @@ func TestBuildKitHang(t *testing.T) {
 	if took > 40*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	for _, want := range []string{"ecr-oidc: asking AWS for role ci in " + emulator.Account, "no answer in time"} {
+	for _, want := range []string{"ecr-oidc: requesting role ci in " + emulator.Account, "no response in time"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the person does not see %q", want)
 		}

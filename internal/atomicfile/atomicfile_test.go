@@ -23,22 +23,24 @@ func TestWrite(t *testing.T) {
 	if fi, _ := os.Stat(path); runtime.GOOS != "windows" && fi.Mode() != 0o600 {
 		t.Errorf("mode %v, want 0600", fi.Mode())
 	}
-	onlyFile(t, path)
+	checkOnlyFile(t, path)
 }
 
-func TestWriteLeavesNothingBehindWhenItFails(t *testing.T) {
+// A failed Write removes its temporary file.
+func TestWriteFailure(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d")
-	if err := os.MkdirAll(filepath.Join(path, "x"), 0o700); err != nil { // a file cannot be renamed over a full directory
+	// A file cannot be renamed over a directory that is not empty.
+	if err := os.MkdirAll(filepath.Join(path, "x"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := Write(path, []byte("x"), 0o600); err == nil {
-		t.Fatal("no error")
+		t.Fatal("Write replaced a directory")
 	}
-	onlyFile(t, path)
+	checkOnlyFile(t, path)
 }
 
-// Readers of a file that is being replaced see one whole version or another.
-func TestWriteIsNeverTorn(t *testing.T) {
+// Concurrent readers never see a part of a file.
+func TestWriteAtomic(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	versions := [][]byte{bytes.Repeat([]byte("a"), 1<<16), bytes.Repeat([]byte("b"), 1<<15)}
 	if err := Write(path, versions[0], 0o600); err != nil {
@@ -47,7 +49,8 @@ func TestWriteIsNeverTorn(t *testing.T) {
 	var writers sync.WaitGroup
 	for i := range 200 {
 		writers.Go(func() {
-			if err := Write(path, versions[i%2], 0o600); err != nil && runtime.GOOS != "windows" {
+			err := Write(path, versions[i%2], 0o600)
+			if err != nil && runtime.GOOS != "windows" {
 				t.Error(err)
 			}
 		})
@@ -55,19 +58,20 @@ func TestWriteIsNeverTorn(t *testing.T) {
 	for range 200 {
 		got, err := os.ReadFile(path)
 		if err != nil && runtime.GOOS == "windows" {
-			continue // sharing violation while the rename goes on
+			continue // a sharing violation during the rename
 		}
 		if !bytes.Equal(got, versions[0]) && !bytes.Equal(got, versions[1]) {
-			t.Fatalf("a torn read of %d bytes: %v", len(got), err)
+			t.Fatalf("read %d bytes of an incomplete file: %v", len(got), err)
 		}
 	}
 	writers.Wait()
 }
 
-func onlyFile(t *testing.T, path string) {
+// checkOnlyFile checks that path is the only entry of its directory.
+func checkOnlyFile(t *testing.T, path string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(entries) != 1 || entries[0].Name() != filepath.Base(path) {
-		t.Errorf("directory holds %v, %v, want only %s", entries, err, filepath.Base(path))
+		t.Errorf("directory contains %v, %v, want only %s", entries, err, filepath.Base(path))
 	}
 }

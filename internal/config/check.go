@@ -13,68 +13,75 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// What AWS takes (AssumeRole, API reference).
+// Limits of AssumeRole (STS API reference).
 const (
-	inExternalID  = "_+=,.@:/-" // beside letters and digits
-	longestPolicy = 2048        // characters of an inline policy
+	externalIDChars = "_+=,.@:/-" // in addition to letters and digits
+	maxPolicyLength = 2048        // characters of an inline session policy
 )
 
-// quoting returns how an error shows a wrong value: text in quotes, or instead.
-type quoting func(text, others string, longest int, instead string) string
+// quoter returns the text of an invalid value for an error message, in quotes, or fallback. extra and
+// maxLen describe the values that are plausible for the key; see quotePlausible.
+type quoter func(text, extra string, maxLen int, fallback string) string
 
-// quoted quotes the value of a variable or a flag.
-func quoted(text, _ string, _ int, _ string) string { return strconv.Quote(safetext.Sanitize(text)) }
+// quoteAny is the quoter for the value of a variable or a flag. It always quotes the value.
+func quoteAny(text, _ string, _ int, _ string) string {
+	return strconv.Quote(safetext.Sanitize(text))
+}
 
-// quotedIfLike quotes a value of the file only if it has at most longest bytes, and consists of letters,
-// digits and others. ECR_OIDC_CONFIG may name another file by mistake.
-func quotedIfLike(text, others string, longest int, instead string) string {
-	if len(text) > longest || text != "" && !made(text, others) {
-		return instead
+// quotePlausible is the quoter for a value of the file. It quotes the value only if it has at most
+// maxLen bytes and consists of letters, digits and the extra characters. ECR_OIDC_CONFIG may name the
+// wrong file, and the message must not contain a secret from that file.
+func quotePlausible(text, extra string, maxLen int, fallback string) string {
+	if len(text) > maxLen || text != "" && !onlyChars(text, extra) {
+		return fallback
 	}
 	return strconv.Quote(text)
 }
 
-// check returns what is wrong with the value of a key by itself, in words that follow the name of the
-// key or variable.
-func check(key string, texts []string, quote quoting) error {
+// check validates the value of a key, regardless of other keys. The error is a predicate, such as
+// "is empty", which the caller puts after the name of the key or the variable.
+func check(key string, texts []string, quote quoter) error {
 	text := texts[0]
 	switch key {
 	case "role":
-		for _, link := range texts {
-			if !isRoleARN(link) && !isRoleName(link) {
+		for _, role := range texts {
+			if !isRoleARN(role) && !isRoleName(role) {
 				return fmt.Errorf("has %s, which is not a role; it must be %s or %s",
-					quote(link, "_+=,.@-/:* ", 128, "a value"), wantARN, wantName)
+					quote(role, "_+=,.@-/:* ", 128, "a value"), arnFormat, nameFormat)
 			}
 		}
 	case "source":
 		if !slices.Contains(token.Sources(), text) {
-			return fmt.Errorf("is %s; allowed are %s",
+			return fmt.Errorf("is %s; allowed values are %s",
 				quote(text, "_-", 32, "invalid"), strings.Join(token.Sources(), ", "))
 		}
 	case "session_name":
-		if !made(text, token.SessionNameChars) || len(text) < 2 || len(text) > 64 {
-			return fmt.Errorf("is %s; allowed are 2 to 64 letters, digits and _ + = , . @ -",
+		if !onlyChars(text, token.SessionNameChars) || len(text) < 2 || len(text) > 64 {
+			return fmt.Errorf("is %s; it must have 2 to 64 characters: "+
+				"letters, digits and _ + = , . @ -",
 				quote(text, token.SessionNameChars+" :/", 128, "invalid"))
 		}
 	case "session_duration":
-		if duration(text) == 0 {
-			return fmt.Errorf("is %s; allowed are 900 to 43200 seconds, or 15m to 12h",
+		if parseDuration(text) == 0 {
+			return fmt.Errorf("is %s; it must be 900 to 43200 seconds, or 15m to 12h",
 				quote(text, ". -", 16, "invalid"))
 		}
 	case "session_policy":
 		return checkPolicy(text)
 	case "external_id":
-		if !made(text, inExternalID) || len(text) < 2 || len(text) > 1224 {
-			return fmt.Errorf("is %s; allowed are 2 to 1224 letters, digits and _ + = , . @ : / -",
-				quote(text, inExternalID+" ", 128, "invalid"))
+		if !onlyChars(text, externalIDChars) || len(text) < 2 || len(text) > 1224 {
+			return fmt.Errorf("is %s; it must have 2 to 1224 characters: "+
+				"letters, digits and _ + = , . @ : / -",
+				quote(text, externalIDChars+" ", 128, "invalid"))
 		}
 	}
 	return nil
 }
 
-// duration reads a role session's length, which AWS allows from 15 minutes to 12 hours (AssumeRole,
-// API reference); 0 for what is none.
-func duration(text string) time.Duration {
+// parseDuration parses the duration of a role session: a number of seconds, or a Go duration. It
+// returns 0 if text is not a whole number of seconds from 15 minutes to 12 hours, which AWS allows
+// (AssumeRole, STS API reference).
+func parseDuration(text string) time.Duration {
 	if _, err := strconv.Atoi(text); err == nil {
 		text += "s"
 	}
@@ -85,6 +92,7 @@ func duration(text string) time.Duration {
 	return d
 }
 
+// checkPolicy validates a session policy. The error is a predicate; see check.
 func checkPolicy(text string) error {
 	if text == "pull" {
 		return nil
@@ -95,38 +103,41 @@ func checkPolicy(text string) error {
 		return fmt.Errorf("is neither pull nor an IAM policy in JSON")
 	case document["Statement"] == nil:
 		return fmt.Errorf("is a policy without a Statement")
-	case len(text) > longestPolicy:
-		return fmt.Errorf("is a policy of %d characters, and AWS takes %d", len(text), longestPolicy)
+	case len(text) > maxPolicyLength:
+		return fmt.Errorf("is a policy of %d characters; AWS allows %d", len(text),
+			maxPolicyLength)
 	}
 	return nil
 }
 
-// policy spells out what "pull" stands for. A session has what both the role and its session policy allow.
-func policy(text string, reg registry.Registry) string {
+// expandPolicy returns the session policy that "pull" stands for, or text if it is already a policy.
+// A session has only the permissions that both its role and its session policy allow.
+func expandPolicy(text string, reg registry.Registry) string {
 	switch {
 	case text != "pull":
 		return text
 	case reg.Public:
-		return allowing("ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken",
+		return allowPolicy("ecr-public:GetAuthorizationToken", "sts:GetServiceBearerToken",
 			"ecr-public:BatchCheckLayerAvailability", "ecr-public:BatchGetImage",
 			"ecr-public:GetDownloadUrlForLayer")
 	}
-	return allowing("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",
-		"ecr:GetDownloadUrlForLayer")
+	return allowPolicy("ecr:GetAuthorizationToken", "ecr:BatchCheckLayerAvailability",
+		"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 }
 
-// allowing returns an IAM policy that allows the actions on everything.
-func allowing(actions ...string) string {
+// allowPolicy returns an IAM policy that allows the actions on all resources.
+func allowPolicy(actions ...string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["` +
 		strings.Join(actions, `","`) +
 		`"],"Resource":"*"}]}`
 }
 
-// CheckSessionName returns an error unless STS accepts the name. The error follows the name of the setting.
-func CheckSessionName(name string) error { return check("session_name", []string{name}, quoted) }
+// CheckSessionName returns an error if STS does not accept name as a role session name. The error is
+// a predicate, such as "is empty", which the caller puts after the name of the setting.
+func CheckSessionName(name string) error { return check("session_name", []string{name}, quoteAny) }
 
-// sessionName returns AWS_ROLE_SESSION_NAME; "" when it is not set.
-func sessionName(env token.Env) (string, error) {
+// standardSessionName returns the value of AWS_ROLE_SESSION_NAME, or "" if it is not set.
+func standardSessionName(env token.Env) (string, error) {
 	name := env.Get("AWS_ROLE_SESSION_NAME")
 	if name == "" {
 		return "", nil

@@ -1,4 +1,4 @@
-// Package config reads the environment and one optional file, and returns the settings for one registry.
+// Package config resolves the settings for a registry from environment variables and ecr-oidc.yaml.
 package config
 
 import (
@@ -11,54 +11,59 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Settings is what the user configured for one registry.
+// Settings is the configuration for one registry.
 type Settings struct {
-	Registry           registry.Registry
-	Identity           token.Settings
-	Role               RoleChain     // to assume ...
-	WebIdentityRole    RoleChain     // ... and if AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE counts
-	Audience           string        // to request; "" leaves it to the source
-	SessionName        string        // role session name, 2 to 64 characters; "" leaves it to the identity
-	SessionDuration    time.Duration // of the role session; 0 leaves it to AWS
-	SessionPolicy      string        // session policy of the last role, as JSON; "" for none
-	ExternalID         string        // for the roles that are assumed by AssumeRole
-	CacheEnabled       bool          // whether to cache the login
-	CacheDir           string        // where; "" for the default
-	StoredLogins       bool          // whether a login that another tool stored is returned
-	AllowHTTPEndpoints bool          // whether custom endpoints may be http on other hosts
+	Registry registry.Registry
+	Identity token.Settings
+
+	// Role is the role chain to assume. WebIdentityRole is the chain to assume instead if the
+	// identity is the token in AWS_WEB_IDENTITY_TOKEN_FILE, because AWS_ROLE_ARN belongs to that
+	// token.
+	Role, WebIdentityRole RoleChain
+
+	Audience           string        // of the OIDC token; "" for the source's default
+	SessionName        string        // 2 to 64 characters; "" for the identity's default
+	SessionDuration    time.Duration // 0 for AWS's default
+	SessionPolicy      string        // for the session of the last role, as JSON; "" for none
+	ExternalID         string        // for the roles that are assumed by AssumeRole; "" for none
+	CacheEnabled       bool          // logins are cached
+	CacheDir           string        // directory of the cache entries; "" for the default
+	StoredLogins       bool          // get returns logins that another tool stored
+	AllowHTTPEndpoints bool          // custom endpoints on other hosts may use http
 }
 
-// RoleChain is a chain of roles. The first is assumed by web identity, the others by AssumeRole.
+// RoleChain is a chain of roles. An OIDC token assumes the first role by web identity. All other roles
+// are assumed by AssumeRole.
 type RoleChain struct {
-	ARNs []string // in the order in which they are assumed; empty when none is configured
-	From string   // the variable or line that configured them, for messages
-	Err  error    // what is wrong with them; the chain cannot be used then
+	ARNs []string // in the order in which they are assumed; empty if no role is configured
+	From string   // the variable or the line of the file that sets the chain, for messages
+	Err  error    // if not nil, the chain is invalid and must not be used
 }
 
-// ErrNotAllowed is For's answer for a registry whose account allowed_account_ids leaves out: it is not ours.
+// ErrNotAllowed is the error for a registry whose account is not in allowed_account_ids.
 var ErrNotAllowed = errors.New("the registry's account is not in allowed_account_ids")
 
-// Config is what the user configured for every registry.
+// Config is the configuration for all registries.
 type Config struct {
 	env       token.Env
-	variables Entry            // for all accounts
-	accounts  map[string]Entry // variables for one account
-	public    Entry            // variables for the public registry
+	variables Entry            // from variables for all accounts
+	accounts  map[string]Entry // from variables for one account
+	public    Entry            // from variables for the public registry
 	file      File
 }
 
-// Read reads and checks our variables and our file, if there is one. environ is the whole
-// environment, as os.Environ returns it. The error names the variable or the line, and the allowed
-// values. Read makes no request.
+// Read reads and validates the variables and the configuration file. environ is the whole
+// environment, as returned by os.Environ. The error names the variable or the line, and the allowed
+// values. A missing file is an error only if ECR_OIDC_CONFIG names it. Read makes no request.
 func Read(env token.Env, environ []string) (Config, error) {
 	c := Config{env: env, variables: Entry{}, accounts: map[string]Entry{}, public: Entry{}}
-	for _, v := range variables {
+	for _, v := range variableKeys {
 		if err := c.variables.set(v.key, v.name, env.Get(v.name)); err != nil {
 			return Config{}, err
 		}
 	}
 	for _, pair := range environ {
-		if err := c.setForAccount(pair); err != nil {
+		if err := c.setAccountVariable(pair); err != nil {
 			return Config{}, err
 		}
 	}
@@ -67,8 +72,8 @@ func Read(env token.Env, environ []string) (Config, error) {
 	return c, err
 }
 
-// variables are those that hold a setting for all accounts, with its key in the file.
-var variables = []struct{ name, key string }{
+// variableKeys lists the variables for all accounts, with the corresponding keys of the file.
+var variableKeys = []struct{ name, key string }{
 	{"ECR_OIDC_ROLE", "role"},
 	{"ECR_OIDC_SOURCE", "source"},
 	{"ECR_OIDC_AUDIENCE", "audience"},
@@ -80,9 +85,9 @@ var variables = []struct{ name, key string }{
 	{"ECR_OIDC_EXTERNAL_ID", "external_id"},
 }
 
-// setForAccount adds a variable to the entry of its account, if it is one for an account or for the
-// public registry.
-func (c Config) setForAccount(pair string) error {
+// setAccountVariable stores an environment variable, "NAME=value", if it is ECR_OIDC_ROLE_<account>,
+// ECR_OIDC_PROFILE_<account> or ECR_OIDC_ROLE_PUBLIC. It ignores all other variables.
+func (c Config) setAccountVariable(pair string) error {
 	name, value, _ := strings.Cut(pair, "=")
 	account, ok := strings.CutPrefix(name, "ECR_OIDC_ROLE_")
 	key := "role"
@@ -96,41 +101,47 @@ func (c Config) setForAccount(pair string) error {
 	case account == "PUBLIC" && key == "role":
 		return c.public.set(key, name, value)
 	case !isAccount(account) && key == "role":
-		return fmt.Errorf("%s names no account; it must be ECR_OIDC_ROLE_ and twelve digits, or "+
-			"ECR_OIDC_ROLE_PUBLIC", name)
+		return fmt.Errorf("%s does not end with an account number; "+
+			"use ECR_OIDC_ROLE_ and twelve digits, or ECR_OIDC_ROLE_PUBLIC", name)
 	case !isAccount(account):
-		return fmt.Errorf("%s names no account; it must be ECR_OIDC_PROFILE_ and twelve digits", name)
+		return fmt.Errorf("%s does not end with an account number; "+
+			"use ECR_OIDC_PROFILE_ and twelve digits", name)
 	case c.accounts[account] == nil:
 		c.accounts[account] = Entry{}
 	}
 	return c.accounts[account].set(key, name, value)
 }
 
-// set checks the value of a variable, and adds it; "" means that the variable is not set.
+// set validates and stores the value of a variable. It ignores an empty value, which means that the
+// variable is not set.
 func (e Entry) set(key, variable, text string) error {
 	if text == "" {
 		return nil
 	}
 	texts := []string{text}
 	if key == "role" {
-		texts = links(text)
+		texts = splitChain(text)
 	}
-	if err := check(key, texts, quoted); err != nil {
+	if err := check(key, texts, quoteAny); err != nil {
 		return fmt.Errorf("%s %w", variable, err)
 	}
 	e[key] = Value{Texts: texts, From: variable}
 	return nil
 }
 
-// For returns the settings for a registry. The error is ErrNotAllowed, or names the variable or the
-// line and the allowed values. What is wrong with the roles is in their Err, because it may not
-// matter for the identity. For makes no request.
+// For returns the settings for a registry. The error is ErrNotAllowed, or it names the variable or
+// the line and the allowed values. An error in a role is not returned but stored in the RoleChain,
+// because the identity may not need that role. For makes no request.
 func (c Config) For(reg registry.Registry) (s Settings, err error) {
 	if c.file.Allowed != nil && !reg.Public && !c.file.Allowed[reg.Account] {
 		return Settings{}, ErrNotAllowed
 	}
-	in := c.layers(reg)
-	s = Settings{Registry: reg, CacheDir: c.env.Get("ECR_OIDC_CACHE_DIR"), Identity: in.identity(c.env)}
+	l := c.layers(reg)
+	s = Settings{
+		Registry: reg,
+		Identity: l.identity(c.env),
+		CacheDir: c.env.Get("ECR_OIDC_CACHE_DIR"),
+	}
 	for _, v := range []struct {
 		name string
 		on   *bool
@@ -139,100 +150,111 @@ func (c Config) For(reg registry.Registry) (s Settings, err error) {
 		{"ECR_OIDC_CACHE", &s.CacheEnabled, true},
 		{"ECR_OIDC_STORED_LOGINS", &s.StoredLogins, true},
 		{"ECR_OIDC_ALLOW_HTTP_ENDPOINTS", &s.AllowHTTPEndpoints, false},
-		{"ECR_OIDC_DEBUG", new(bool), false},
-		// read where lines are written; a wrong value is reported here
+		{"ECR_OIDC_DEBUG", new(bool), false}, // only validated here; package debuglog uses it
 	} {
 		if *v.on, err = Switch(c.env, v.name, v.def); err != nil {
 			return Settings{}, err
 		}
 	}
-	s.Audience = in.text("audience")
-	s.SessionDuration = duration(in.text("session_duration"))
-	s.SessionPolicy = policy(in.text("session_policy"), reg)
-	s.ExternalID = in.text("external_id")
-	s.Role, s.WebIdentityRole = c.roles(reg, in, withoutPair), c.roles(reg, in, withPair)
-	s.Identity.HasRole, s.Identity.HasWebIdentityRole = len(s.Role.ARNs) > 0, len(s.WebIdentityRole.ARNs) > 0
-	if s.SessionName = in.text("session_name"); s.SessionName == "" {
-		s.SessionName, err = sessionName(c.env)
+	s.Audience = l.text("audience")
+	s.SessionDuration = parseDuration(l.text("session_duration"))
+	s.SessionPolicy = expandPolicy(l.text("session_policy"), reg)
+	s.ExternalID = l.text("external_id")
+	s.Role = c.roles(reg, l, ignorePair)
+	s.WebIdentityRole = c.roles(reg, l, usePair)
+	s.Identity.HasRole = len(s.Role.ARNs) > 0
+	s.Identity.HasWebIdentityRole = len(s.WebIdentityRole.ARNs) > 0
+	if s.SessionName = l.text("session_name"); s.SessionName == "" {
+		s.SessionName, err = standardSessionName(c.env)
 	}
 	return s, err
 }
 
-// level tells how narrowly a setting was named. What names one account goes before what names all;
-// at the same level, a variable goes before the file.
+// level is the scope of a setting, from the widest to the narrowest. A setting for one account
+// overrides a setting for all accounts. For the same accounts, a variable overrides the file.
 type level int
 
 const (
-	unset level = iota
-	byDefault
-	byVariable
-	byAccount
-	byRegion
-	byAccountVariable
+	levelUnset           level = iota
+	levelDefault               // default in the file
+	levelVariable              // a variable for all accounts
+	levelAccount               // the account's entry, or public, in the file
+	levelRegion                // the entry of the account's region in the file
+	levelAccountVariable       // a variable for the account, or for the public registry
 )
 
-// layers are the entries that apply to a registry, by level.
-type layers [byAccountVariable + 1]Entry
+// layers are the entries that apply to a registry, indexed by level.
+type layers [levelAccountVariable + 1]Entry
 
 func (c Config) layers(reg registry.Registry) layers {
 	account, variables := c.file.Accounts[reg.Account], c.accounts[reg.Account]
 	if reg.Public {
 		account, variables = Account{Entry: c.file.Public}, c.public
 	}
-	return layers{byDefault: c.file.Default, byVariable: c.variables, byAccount: account.Entry,
-		byRegion: account.Regions[reg.Region], byAccountVariable: variables}
+	return layers{
+		levelDefault:         c.file.Default,
+		levelVariable:        c.variables,
+		levelAccount:         account.Entry,
+		levelRegion:          account.Regions[reg.Region],
+		levelAccountVariable: variables,
+	}
 }
 
-// find returns the value of a key at the narrowest level that has it.
-func (in layers) find(key string) (Value, level) {
-	for by := byAccountVariable; by > unset; by-- {
-		if v, ok := in[by][key]; ok {
-			return v, by
+// lookup returns the value of a key at the narrowest level that has it, and that level. If no level
+// has it, the level is levelUnset.
+func (l layers) lookup(key string) (Value, level) {
+	for at := levelAccountVariable; at > levelUnset; at-- {
+		if v, ok := l[at][key]; ok {
+			return v, at
 		}
 	}
-	return Value{}, unset
+	return Value{}, levelUnset
 }
 
-// text returns the value of a key that has one text; "" when it is not set.
-func (in layers) text(key string) string {
-	v, by := in.find(key)
-	if by == unset {
+// text returns the value of a key that is not a list, or "" if it is not set.
+func (l layers) text(key string) string {
+	v, at := l.lookup(key)
+	if at == levelUnset {
 		return ""
 	}
 	return v.Texts[0]
 }
 
-// identity returns the settings of the source. What names the account counts for that account
-// alone, so the variables that name a token for all do not disagree with it: they do not count. The
-// file's default counts only where no variable is set.
-func (in layers) identity(env token.Env) token.Settings {
-	source, by := in.find("source")
-	file, fileBy := in.find("token_file")
-	profile, profileBy := in.find("profile")
-	if by != unset && source.Texts[0] == "auto" { // takes back what is set more widely
-		by = unset
+// identity returns the settings for the identity. The source, the token file and ECR_OIDC_TOKEN each
+// select an identity. Only those at the narrowest level count, so a setting for one account does not
+// conflict with a variable for all accounts, and a variable does not conflict with the file's
+// default. The source "auto" cancels a source at a wider level. The source "file" and a token file
+// belong together, at whatever levels they are.
+func (l layers) identity(env token.Env) token.Settings {
+	source, sourceLevel := l.lookup("source")
+	file, fileLevel := l.lookup("token_file")
+	profile, profileLevel := l.lookup("profile")
+	if sourceLevel != levelUnset && source.Texts[0] == "auto" {
+		sourceLevel = levelUnset
 	}
-	narrowest := max(by, fileBy)
+	narrowest := max(sourceLevel, fileLevel)
 	if env.Get("ECR_OIDC_TOKEN") != "" {
-		narrowest = max(narrowest, byVariable)
+		narrowest = max(narrowest, levelVariable)
 	}
 	s := token.Settings{
-		AccountSpecific: narrowest >= byAccount,
+		AccountSpecific: narrowest >= levelAccount,
 		Connection:      env.Get("ECR_OIDC_AZURE_SERVICE_CONNECTION"),
 	}
-	if by != unset && (by == narrowest || source.Texts[0] == "file" && narrowest == fileBy) {
+	if sourceLevel != levelUnset &&
+		(sourceLevel == narrowest || source.Texts[0] == "file" && fileLevel == narrowest) {
 		s.Source, s.SourceFrom = source.Texts[0], source.From
 	}
-	if fileBy != unset && (fileBy == narrowest || s.Source == "file") {
+	if fileLevel != levelUnset && (fileLevel == narrowest || s.Source == "file") {
 		s.TokenFile, s.TokenFileFrom = file.Texts[0], file.From
 	}
-	if profileBy != unset {
+	if profileLevel != levelUnset {
 		s.Profile, s.ProfileFrom = profile.Texts[0], profile.From
 	}
 	return s
 }
 
-// Switch reads a variable that is on or off; def is its value when it is unset or empty.
+// Switch returns the value of a variable that turns something on or off. It returns def if the
+// variable is not set or empty, and an error that lists the allowed values if the value is invalid.
 func Switch(env token.Env, name string, def bool) (bool, error) {
 	switch v := env.Get(name); v {
 	case "":
@@ -242,6 +264,7 @@ func Switch(env token.Env, name string, def bool) (bool, error) {
 	case "0", "false", "off":
 		return false, nil
 	default:
-		return def, fmt.Errorf("%s is %q; allowed are 1, 0, true, false, on, off", name, v)
+		const format = "%s is %q; allowed values are 1, 0, true, false, on, off"
+		return def, fmt.Errorf(format, name, v)
 	}
 }

@@ -19,62 +19,69 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// AccountSettings are what configure writes for an account. Empty fields are left as they are.
+// AccountSettings are the settings that configure writes to the file. An empty field is not written.
 type AccountSettings struct {
-	Role              []string // a chain
+	Role              []string // a role chain
 	Profile           string
 	Source            string
 	Audience          string
 	SessionName       string
 	SessionDuration   string
-	AllowedAccountIDs []string // for the whole file: these accounts too
+	AllowedAccountIDs []string // added to allowed_account_ids; these do not belong to an account
 }
 
-// Setting is one of them that is not empty.
+// Setting is a key of an entry and its value.
 type Setting struct {
 	Key   string
-	Texts []string
+	Texts []string // a role chain; exactly one text for every other key
 }
 
-// NonEmpty returns those that are for an account, in the order in which the file gets them.
-func (s AccountSettings) NonEmpty() (set []Setting) {
-	for _, one := range []Setting{
-		{"role", s.Role}, {"source", []string{s.Source}}, {"profile", []string{s.Profile}},
+// NonEmpty returns the settings of an account that are not empty, in the order in which they are
+// written.
+func (s AccountSettings) NonEmpty() (settings []Setting) {
+	for _, setting := range []Setting{
+		{"role", s.Role},
+		{"source", []string{s.Source}},
+		{"profile", []string{s.Profile}},
 		{"audience", []string{s.Audience}},
-		{"session_name", []string{s.SessionName}}, {"session_duration", []string{s.SessionDuration}},
+		{"session_name", []string{s.SessionName}},
+		{"session_duration", []string{s.SessionDuration}},
 	} {
-		if len(one.Texts) > 1 || len(one.Texts) == 1 && one.Texts[0] != "" {
-			set = append(set, one)
+		if len(setting.Texts) > 1 || len(setting.Texts) == 1 && setting.Texts[0] != "" {
+			settings = append(settings, setting)
 		}
 	}
-	return set
+	return settings
 }
 
-// SetAccounts writes settings for accounts into the file at path, "" being the public registry.
-// Order, comments (but those on a value that is replaced) and everything else stay. The settings
-// are checked first, the file before and after; one that is missing is made, for its owner alone.
-// An error about a setting begins with its flag.
+// SetAccounts writes settings for accounts to the file at path. The account "" is the public
+// registry. The error for an invalid setting starts with its flag.
+//
+// SetAccounts preserves the order, the comments and all other settings of the file, except for
+// comments on a value that it replaces. It validates the settings, the current file and the edited
+// file before it writes. It creates a missing file with mode 0600. It does not lock the file; the
+// caller must prevent concurrent edits.
 func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	var lines []string
 	entry := Entry{}
-	for _, set := range s.NonEmpty() {
-		if err := check(set.Key, set.Texts, quoted); err != nil {
-			return fmt.Errorf("--%s %w", strings.ReplaceAll(set.Key, "_", "-"), err)
+	for _, setting := range s.NonEmpty() {
+		if err := check(setting.Key, setting.Texts, quoteAny); err != nil {
+			return fmt.Errorf("--%s %w", strings.ReplaceAll(setting.Key, "_", "-"), err)
 		}
-		lines = append(lines, set.Key+": "+yamlTexts(set.Texts))
-		entry[set.Key] = Value{Texts: set.Texts}
+		lines = append(lines, setting.Key+": "+yamlValue(setting.Texts))
+		entry[setting.Key] = Value{Texts: setting.Texts}
 	}
 	for _, number := range s.AllowedAccountIDs {
 		if !isAccount(number) {
-			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; one has "+
-				"twelve digits", safetext.Sanitize(number))
+			return fmt.Errorf("--allowed-account-ids has %q, which is not an account number; "+
+				"it must have twelve digits", safetext.Sanitize(number))
 		}
 	}
 	if len(lines) == 0 && len(s.AllowedAccountIDs) == 0 {
 		return nil
 	}
 	return edit(path, func(root *ast.MappingNode) error {
-		if err := allow(root, s.AllowedAccountIDs); err != nil {
+		if err := addAllowed(root, s.AllowedAccountIDs); err != nil {
 			return err
 		}
 		if len(lines) == 0 {
@@ -103,26 +110,26 @@ func SetAccounts(path string, accounts []string, s AccountSettings) error {
 	})
 }
 
-// allow adds to the list of allowed_account_ids. Where there is none every account is allowed, and
-// then these alone are.
-func allow(root *ast.MappingNode, numbers []string) error {
+// addAllowed adds account numbers to allowed_account_ids. Without that key, every account is allowed;
+// addAllowed then creates the key, and only these accounts are allowed.
+func addAllowed(root *ast.MappingNode, numbers []string) error {
 	var list *ast.SequenceNode
-	var there []string
+	var existing []string
 	for _, pair := range root.Values {
 		if keyOf(pair) != "allowed_account_ids" {
 			continue
 		}
-		list, _ = pair.Value.(*ast.SequenceNode) // reading the file has made sure
+		list, _ = pair.Value.(*ast.SequenceNode) // parse has checked the type
 		for _, item := range list.Values {
-			number, err := reader{}.text(item, "an account number")
+			number, err := decoder{}.text(item, "an account number")
 			if err != nil {
 				return err
 			}
-			there = append(there, number)
+			existing = append(existing, number)
 		}
 	}
 	numbers = slices.DeleteFunc(slices.Clone(numbers),
-		func(number string) bool { return slices.Contains(there, number) })
+		func(number string) bool { return slices.Contains(existing, number) })
 	if len(numbers) == 0 {
 		return nil
 	}
@@ -133,32 +140,20 @@ func allow(root *ast.MappingNode, numbers []string) error {
 	if err != nil {
 		return err
 	}
-	list.Merge(body(tree).(*ast.SequenceNode)) // as it was written just above
+	list.Merge(body(tree).(*ast.SequenceNode)) // yamlList has returned a list
 	return nil
 }
 
-// CredsStore reads the file's creds_store; "" when it has none, or is not there.
+// CredsStore returns creds_store of the file at path, or "" if the key or the file is missing.
 func CredsStore(path string) (string, error) {
 	f, err := readAt(path)
 	return f.CredsStore, err
 }
 
-// readAt reads and checks the file at path; one that is not there says nothing.
-func readAt(path string) (File, error) {
-	b, err := readAll(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return File{}, nil
-	}
-	if err != nil {
-		return File{}, fmt.Errorf("reading %s: %w", path, unpath(err))
-	}
-	return parse(path, b)
-}
-
-// SetCredsStore writes the file's creds_store; "" takes it out.
+// SetCredsStore writes creds_store to the file at path. If name is "", it removes the key.
 func SetCredsStore(path, name string) error {
 	if name != "" {
-		if err := checkStore(name); err != nil {
+		if err := checkCredsStore(name); err != nil {
 			return fmt.Errorf("creds_store %w", err)
 		}
 	}
@@ -176,7 +171,7 @@ func SetCredsStore(path, name string) error {
 	}, func(f *File) { f.CredsStore = name })
 }
 
-// set puts settings into the entry of an account, "" being the public registry.
+// set merges settings into the entry of an account. The account "" is the public registry.
 func (f *File) set(account string, settings Entry) {
 	if account == "" {
 		if f.Public == nil {
@@ -196,16 +191,17 @@ func (f *File) set(account string, settings Entry) {
 	f.Accounts[account] = a
 }
 
-// settings is everything that the file says, by what it is said of; not where.
+// settings returns all settings of the file, without their line numbers, to compare two files. The
+// keys of the map consist of the entry and the key, such as "123456789012 role".
 func (f File) settings() map[string][]string {
 	all := map[string][]string{
 		"creds_store": {f.CredsStore},
 		"allowed":     slices.Sorted(maps.Keys(f.Allowed)),
 		"allows all":  {fmt.Sprint(f.Allowed == nil)},
 	}
-	add := func(place string, e Entry) {
+	add := func(name string, e Entry) {
 		for key, value := range e {
-			all[place+" "+key] = value.Texts
+			all[name+" "+key] = value.Texts
 		}
 	}
 	add("default", f.Default)
@@ -219,23 +215,24 @@ func (f File) settings() map[string][]string {
 	return all
 }
 
-// edit changes the file at path. Before anything is written, what the new text says is compared
-// with what the old one said and what expect makes of that.
+// edit edits the file at path. change edits the YAML tree, and expect makes the same edit to the
+// parsed File. If the edited text does not parse as the expected File, edit returns an error and
+// writes nothing. This detects files that the YAML library does not edit correctly.
 func edit(path string, change func(root *ast.MappingNode) error, expect func(*File)) error {
-	file, err := atomicfile.ResolveSymlinks(path)
+	target, err := atomicfile.ResolveSymlinks(path)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	old, fi, err := atomicfile.Read(file, MaxSize)
+	old, fi, err := atomicfile.Read(target, MaxSize)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			return fmt.Errorf("writing %s: %w", path, unpath(err))
+		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+			return fmt.Errorf("writing %s: %w", path, withoutPath(err))
 		}
 	case err != nil:
-		return fmt.Errorf("reading %s: %w", path, unpath(err))
+		return fmt.Errorf("reading %s: %w", path, withoutPath(err))
 	}
-	before, err := parse(path, old)
+	want, err := parse(path, old)
 	if err != nil {
 		return err
 	}
@@ -250,21 +247,22 @@ func edit(path string, change func(root *ast.MappingNode) error, expect func(*Fi
 	if len(out) > MaxSize {
 		return fmt.Errorf("writing %s: it would be larger than %d KiB", path, MaxSize>>10)
 	}
-	after, err := parse(path, out)
+	got, err := parse(path, out)
 	if err != nil {
-		return fmt.Errorf("writing %s: it cannot be edited as it is written; please edit it by hand", path)
+		return fmt.Errorf("writing %s: configure cannot edit this file; edit it by hand", path)
 	}
-	expect(&before)
-	if !reflect.DeepEqual(before.settings(), after.settings()) {
-		return fmt.Errorf("writing %s: the edit would change something else; please edit it by hand", path)
+	expect(&want)
+	if !reflect.DeepEqual(want.settings(), got.settings()) {
+		return fmt.Errorf("writing %s: the edit would change other settings; edit it by hand",
+			path)
 	}
 	if fi != nil {
-		err = atomicfile.Replace(file, out, fi)
+		err = atomicfile.Replace(target, out, fi)
 	} else {
-		err = atomicfile.Write(file, out, 0o600)
+		err = atomicfile.Write(target, out, 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, unpath(err))
+		return fmt.Errorf("writing %s: %w", path, withoutPath(err))
 	}
 	return nil
 }

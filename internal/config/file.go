@@ -14,38 +14,45 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// File is our configuration file, read and checked. The zero value is a file that says nothing.
+// File is the content of the configuration file, ecr-oidc.yaml. The zero value is an empty file.
 type File struct {
 	Default    Entry
 	Accounts   map[string]Account // by account number
 	Public     Entry
-	Allowed    map[string]bool // nil allows every account
-	CredsStore string          // the helper for hosts that are not ECR
+	Allowed    map[string]bool // account numbers; nil if every account is allowed
+	CredsStore string          // the helper for hosts that are not ECR; "" for none
 }
 
-// Account is what the file says of one account.
+// Account contains the settings for one account.
 type Account struct {
 	Entry
 	Regions map[string]Entry
 }
 
-// Entry holds the settings of one place in the file; see keys for their names.
+// Entry contains settings by key. entryKeys lists the keys.
 type Entry map[string]Value
 
-// Value is a setting as the file has it.
+// Value is the value of a setting.
 type Value struct {
-	Texts []string // one, or a role's chain
+	Texts []string // a role chain; exactly one text for every other key
 	From  string   // the variable, or "PATH:LINE"
 }
 
-func (v Value) set() bool { return len(v.Texts) > 0 }
+func (v Value) isSet() bool { return len(v.Texts) > 0 }
 
-// MaxSize is the limit of the file's size in bytes: about 3,000 accounts, which take 50 ms to read.
+// entryKeys lists the keys of an Entry, except for "regions".
+var entryKeys = []string{
+	"role", "source", "audience", "token_file", "profile",
+	"session_name", "session_duration", "session_policy", "external_id",
+}
+
+// MaxSize is the maximum size of the file in bytes. A file of that size has about 3,000 accounts and
+// takes 50 ms to read.
 const MaxSize = 256 << 10
 
-// FilePath returns where our file is: at ECR_OIDC_CONFIG, or ecr-oidc.yaml beside Docker's
-// config.json, which is in dockerDir or, when that is empty, in DOCKER_CONFIG or ~/.docker. It is
-// "" when there is no place for one.
+// FilePath returns the path of the configuration file: ECR_OIDC_CONFIG, or ecr-oidc.yaml next to
+// Docker's config.json. The directory of config.json is dockerDir or, if that is "", DOCKER_CONFIG or
+// ~/.docker. The error means that none of these is known.
 func FilePath(env token.Env, dockerDir string) (string, error) {
 	if path := env.Get("ECR_OIDC_CONFIG"); path != "" {
 		return path, nil
@@ -58,11 +65,11 @@ func FilePath(env token.Env, dockerDir string) (string, error) {
 		if runtime.GOOS == "windows" {
 			home = env.Get("USERPROFILE")
 		}
-		if home == "" { // a service without HOME: Docker asks the user database then, and so finds its own file
+		if home == "" { // as in a service; Docker then also reads the user database
 			u, err := user.Current()
 			if err != nil || u.HomeDir == "" {
-				return "", errors.New("finding ecr-oidc.yaml: neither ECR_OIDC_CONFIG nor " +
-					"DOCKER_CONFIG nor HOME is set")
+				return "", errors.New("finding ecr-oidc.yaml: " +
+					"neither ECR_OIDC_CONFIG nor DOCKER_CONFIG nor HOME is set")
 			}
 			home = u.HomeDir
 		}
@@ -71,10 +78,11 @@ func FilePath(env token.Env, dockerDir string) (string, error) {
 	return filepath.Join(dockerDir, "ecr-oidc.yaml"), nil
 }
 
-// readFile reads and checks the file. One that is not there says nothing, unless ECR_OIDC_CONFIG names it.
+// readFile reads and validates the configuration file. A missing file is an error only if
+// ECR_OIDC_CONFIG names it.
 func readFile(env token.Env) (File, error) {
 	path, err := FilePath(env, "")
-	if err != nil { // a job without HOME has no file, and needs none
+	if err != nil { // a process without HOME needs no file
 		return File{}, nil
 	}
 	b, err := readAll(path)
@@ -84,21 +92,33 @@ func readFile(env token.Env) (File, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return File{}, fmt.Errorf("reading ECR_OIDC_CONFIG: there is no file %s", path)
 	case err != nil:
-		return File{}, fmt.Errorf("reading %s: %w", path, unpath(err))
+		return File{}, fmt.Errorf("reading %s: %w", path, withoutPath(err))
+	}
+	return parse(path, b)
+}
+
+// readAt reads and validates the file at path. It returns an empty File if the file does not exist.
+func readAt(path string) (File, error) {
+	b, err := readAll(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return File{}, nil
+	}
+	if err != nil {
+		return File{}, fmt.Errorf("reading %s: %w", path, withoutPath(err))
 	}
 	return parse(path, b)
 }
 
 func readAll(path string) ([]byte, error) {
 	b, _, err := atomicfile.Read(path, MaxSize)
-	if errors.Is(err, syscall.ENOTDIR) { // HOME=/dev/null, as some services have it
+	if errors.Is(err, syscall.ENOTDIR) { // some services set HOME=/dev/null
 		return nil, fs.ErrNotExist
 	}
 	return b, err
 }
 
-// unpath drops the path from an error that names it again.
-func unpath(err error) error {
+// withoutPath returns the cause of a *fs.PathError, for a message that already contains the path.
+func withoutPath(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return p.Err
@@ -106,25 +126,23 @@ func unpath(err error) error {
 	return err
 }
 
-// keys are what an entry may have.
-var keys = []string{
-	"role", "source", "audience", "token_file", "profile",
-	"session_name", "session_duration", "session_policy", "external_id",
-}
+// maxDepth is the maximum nesting depth of the file. A valid file has five levels. The limit exists
+// because the parser's time grows with the depth.
+const maxDepth = 32
 
-// deepest bounds how deep a file may nest. Ours nests five levels; the parser's time grows with the depth.
-const deepest = 32
-
-// nested says whether a file nests so deep that it is not ours. It counts brackets and list dashes without
-// understanding them, so it may only refuse, and only what nobody would write.
-func nested(b []byte) bool {
+// isTooDeep reports whether the file is nested more than maxDepth levels deep. It counts brackets and
+// list dashes without parsing the text, so the count is approximate. It may reject a file that is
+// valid YAML, but not a plausible configuration.
+func isTooDeep(b []byte) bool {
 	depth := 0
 	for line := range strings.Lines(string(b)) {
-		if strings.Count(line, "- ") > deepest && strings.HasPrefix(strings.TrimLeft(line, " "), "- -") {
+		isList := strings.HasPrefix(strings.TrimLeft(line, " "), "- -")
+		if isList && strings.Count(line, "- ") > maxDepth {
 			return true
 		}
-		if i := strings.Index(line, "#"); i == 0 || i > 0 && (line[i-1] == ' ' || line[i-1] == '\t') {
-			line = line[:i] // a comment
+		i := strings.Index(line, "#")
+		if i == 0 || i > 0 && (line[i-1] == ' ' || line[i-1] == '\t') {
+			line = line[:i] // without the comment
 		}
 		for _, c := range line {
 			switch c {
@@ -133,7 +151,7 @@ func nested(b []byte) bool {
 			case ']', '}':
 				depth = max(depth-1, 0)
 			}
-			if depth > deepest {
+			if depth > maxDepth {
 				return true
 			}
 		}

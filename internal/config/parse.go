@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,106 +17,117 @@ import (
 )
 
 var (
-	regionName = sync.OnceValue(func() *regexp.Regexp {
+	regionPattern = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
 	})
-	helperName = sync.OnceValue(func() *regexp.Regexp {
+	helperPattern = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*$`)
 	})
 )
 
-// parse reads the file's text. It is strict: a key that is unknown or there twice, a value of
-// another kind, an account that is not a string (unquoted, 012345670123 would be the number
-// 1402433619 to a YAML reader), an anchor, an alias or a tag is an error with its line and column.
+// parse parses and validates the text of the file. It is strict: an unknown key, a duplicate key, a
+// value of the wrong type, an anchor, an alias and a tag are errors with the line and the column. An
+// account number must be a string, because YAML reads an unquoted 012345670123 as the octal number
+// 1402433619.
 func parse(path string, b []byte) (File, error) {
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) // as Windows' editors begin a file
-	if !utf8.Valid(b) {                             // the parser takes it, and an edit would lose what it says
-		return File{}, fmt.Errorf("reading %s: it is not UTF-8", path)
+	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")) // the byte order mark of Windows editors
+	// The YAML parser accepts other encodings, but an edit would corrupt the text.
+	if !utf8.Valid(b) {
+		return File{}, fmt.Errorf("reading %s: it is not valid UTF-8", path)
 	}
-	if line, bad := markers(b); bad {
-		return File{}, fmt.Errorf("reading %s:%d:1: there may be one document, with nothing before "+
-			"it but comments and one ---", path, line)
+	if line, found := findExtraMarker(b); found {
+		return File{}, fmt.Errorf("reading %s:%d:1: only one document is allowed; "+
+			"only comments and one --- may precede it", path, line)
 	}
-	if nested(b) {
-		return File{}, fmt.Errorf("reading %s: it nests deeper than %d levels", path, deepest)
+	if isTooDeep(b) {
+		return File{}, fmt.Errorf("reading %s: it is nested more than %d levels deep", path,
+			maxDepth)
 	}
-	// The parser's own error about a duplicate key quotes it; reader.pairs finds them too.
+	// decoder.pairs reports duplicate keys, because the parser's error for them quotes the key.
 	tree, err := parser.ParseBytes(b, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return File{}, syntax(path, err)
+		return File{}, syntaxError(path, err)
 	}
-	r := reader{path}
+	d := decoder{path}
 	var f File
-	body := body(tree)
-	if body == nil {
+	root := body(tree)
+	if root == nil {
 		return f, nil
 	}
-	err = r.mapping(body, "the file", map[string]func(ast.Node) error{
-		"default":             func(n ast.Node) (err error) { f.Default, err = r.entry(n, nil); return },
-		"accounts":            func(n ast.Node) (err error) { f.Accounts, err = r.accounts(n); return err },
-		"public":              func(n ast.Node) (err error) { f.Public, err = r.entry(n, nil); return err },
-		"allowed_account_ids": func(n ast.Node) (err error) { f.Allowed, err = r.allowed(n); return err },
-		"creds_store":         func(n ast.Node) (err error) { f.CredsStore, err = r.store(n); return err },
+	err = d.mapping(root, "the file", map[string]func(ast.Node) error{
+		"default":             into(&f.Default, d.entry),
+		"accounts":            into(&f.Accounts, d.accounts),
+		"public":              into(&f.Public, d.entry),
+		"allowed_account_ids": into(&f.Allowed, d.allowed),
+		"creds_store":         into(&f.CredsStore, d.credsStore),
 	})
 	return f, err
 }
 
-// reader turns nodes into settings, and into errors that say where.
-type reader struct{ path string }
-
-func (r reader) errorf(n ast.Node, format string, args ...any) error {
-	p := n.GetToken().Position
-	return fmt.Errorf("reading %s:%d:%d: %s", r.path, p.Line, p.Column, fmt.Sprintf(format, args...))
+// into returns a function that decodes a node and stores the result in v.
+func into[T any](v *T, decode func(ast.Node) (T, error)) func(ast.Node) error {
+	return func(n ast.Node) (err error) {
+		*v, err = decode(n)
+		return err
+	}
 }
 
-// quotedKey returns a space and the key in quotes, or "" for text that does not look like a key.
-func quotedKey(key string) string {
+// decoder converts YAML nodes to settings. Its errors name the file, the line and the column.
+type decoder struct{ path string }
+
+func (d decoder) errorf(n ast.Node, format string, args ...any) error {
+	p := n.GetToken().Position
+	text := fmt.Sprintf(format, args...)
+	return fmt.Errorf("reading %s:%d:%d: %s", d.path, p.Line, p.Column, text)
+}
+
+// spaceKey returns a space and the key in quotes. It returns "" if the text does not look like a key,
+// because it may be a secret from another file.
+func spaceKey(key string) string {
 	if len(key) > 32 || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_-") != "" {
 		return ""
 	}
 	return " " + strconv.Quote(key)
 }
 
-// quotedNumber returns a space and the number, or "" for text that does not look like an account's.
-func quotedNumber(number string) string {
+// spaceNumber returns a space and the number. It returns "" if the text does not look like an account
+// number, because it may be a secret from another file.
+func spaceNumber(number string) string {
 	if len(number) > 14 || strings.Trim(number, "0123456789") != "" {
 		return ""
 	}
 	return " " + number
 }
 
-// mapping reads a mapping whose keys are all known.
-func (r reader) mapping(n ast.Node, what string, known map[string]func(ast.Node) error) error {
-	return r.pairs(n, what, func(key string, at, value ast.Node) error {
-		read, ok := known[key]
+// mapping decodes a mapping with a fixed set of keys. name describes the mapping in errors.
+func (d decoder) mapping(n ast.Node, name string, fields map[string]func(ast.Node) error) error {
+	return d.pairs(n, name, func(key string, keyNode, value ast.Node) error {
+		decode, ok := fields[key]
 		if !ok {
-			names := make([]string, 0, len(known))
-			for name := range known {
-				names = append(names, name)
-			}
-			slices.Sort(names)
-			return r.errorf(at, "unknown key%s; allowed are %s", quotedKey(key), strings.Join(names, ", "))
+			return d.errorf(keyNode, "unknown key%s; allowed keys are %s", spaceKey(key),
+				strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
 		}
-		return read(value)
+		return decode(value)
 	})
 }
 
-// pairs calls f for each key of a mapping.
-func (r reader) pairs(n ast.Node, what string, f func(key string, at, value ast.Node) error) error {
+// pairs calls f for each key of a mapping. name describes the mapping in errors.
+func (d decoder) pairs(n ast.Node, name string,
+	f func(key string, keyNode, value ast.Node) error) error {
 	m, ok := n.(*ast.MappingNode)
 	if !ok {
-		return r.errorf(n, "%s must be a mapping of keys to values", what)
+		return d.errorf(n, "%s must be a mapping of keys to values", name)
 	}
 	seen := map[string]bool{}
 	for _, pair := range m.Values {
 		key, ok := pair.Key.(*ast.StringNode)
 		if !ok {
-			return r.errorf(pair.Key, "the key%s must be a string in quotes",
-				quotedNumber(pair.Key.GetToken().Value))
+			return d.errorf(pair.Key, "the key%s must be a string in quotes",
+				spaceNumber(pair.Key.GetToken().Value))
 		}
 		if seen[key.Value] {
-			return r.errorf(key, "the key%s is there twice",
-				cmp.Or(quotedKey(key.Value), quotedNumber(key.Value)))
+			return d.errorf(key, "duplicate key%s",
+				cmp.Or(spaceKey(key.Value), spaceNumber(key.Value)))
 		}
 		seen[key.Value] = true
 		if err := f(key.Value, key, pair.Value); err != nil {
@@ -125,85 +137,89 @@ func (r reader) pairs(n ast.Node, what string, f func(key string, at, value ast.
 	return nil
 }
 
-func (r reader) accounts(n ast.Node) (map[string]Account, error) {
+func (d decoder) accounts(n ast.Node) (map[string]Account, error) {
 	accounts := map[string]Account{}
-	err := r.pairs(n, "accounts", func(number string, at, value ast.Node) error {
+	err := d.pairs(n, "accounts", func(number string, keyNode, value ast.Node) error {
 		if !isAccount(number) {
-			return r.errorf(at, "the key%s is not an account number, which has twelve digits",
-				quotedNumber(number))
+			return d.errorf(keyNode, "the key%s is not an account number; "+
+				"it must have twelve digits", spaceNumber(number))
 		}
 		var regions map[string]Entry
-		entry, err := r.entry(value,
-			func(n ast.Node) (err error) { regions, err = r.regions(n); return err })
+		entry, err := d.entryWith(value, into(&regions, d.regions))
 		accounts[number] = Account{Entry: entry, Regions: regions}
 		return err
 	})
 	return accounts, err
 }
 
-func (r reader) regions(n ast.Node) (map[string]Entry, error) {
+func (d decoder) regions(n ast.Node) (map[string]Entry, error) {
 	regions := map[string]Entry{}
-	err := r.pairs(n, "regions", func(region string, at, value ast.Node) (err error) {
-		if !regionName().MatchString(region) {
-			return r.errorf(at, "%s is not a region, such as eu-west-2",
-				quotedIfLike(region, "-", 32, "the key"))
+	err := d.pairs(n, "regions", func(region string, keyNode, value ast.Node) (err error) {
+		if !regionPattern().MatchString(region) {
+			return d.errorf(keyNode, "%s is not the name of a region, such as eu-west-2",
+				quotePlausible(region, "-", 32, "the key"))
 		}
-		regions[region], err = r.entry(value, nil)
+		regions[region], err = d.entry(value)
 		return err
 	})
 	return regions, err
 }
 
-// entry reads the settings of one place, and checks each by itself.
-func (r reader) entry(n ast.Node, regions func(ast.Node) error) (Entry, error) {
+// entry decodes and validates an entry without regions.
+func (d decoder) entry(n ast.Node) (Entry, error) { return d.entryWith(n, nil) }
+
+// entryWith decodes and validates an entry. regions decodes its key "regions". If regions is nil, the
+// entry must not have that key.
+func (d decoder) entryWith(n ast.Node, regions func(ast.Node) error) (Entry, error) {
 	e := Entry{}
-	known := map[string]func(ast.Node) error{}
-	for _, key := range keys {
-		known[key] = func(n ast.Node) (err error) { e[key], err = r.value(key, n); return err }
+	fields := map[string]func(ast.Node) error{}
+	for _, key := range entryKeys {
+		fields[key] = func(n ast.Node) (err error) { e[key], err = d.value(key, n); return err }
 	}
 	if regions != nil {
-		known["regions"] = regions
+		fields["regions"] = regions
 	}
-	if err := r.mapping(n, "an entry", known); err != nil {
+	if err := d.mapping(n, "an entry", fields); err != nil {
 		return nil, err
 	}
 	file, source := e["token_file"], e["source"]
-	if file.set() && source.set() && source.Texts[0] != "file" {
-		return nil, fmt.Errorf("reading %s: token_file goes with source: file, and source is %q (%s)",
-			file.From,
-			source.Texts[0], source.From)
+	if file.isSet() && source.isSet() && source.Texts[0] != "file" {
+		const format = "reading %s: token_file requires source: file, but source is %q (%s)"
+		return nil, fmt.Errorf(format, file.From, source.Texts[0], source.From)
 	}
 	return e, nil
 }
 
-func (r reader) value(key string, n ast.Node) (Value, error) {
-	v := Value{From: fmt.Sprintf("%s:%d", r.path, n.GetToken().Position.Line)}
+// value decodes and validates the value of a key of an entry.
+func (d decoder) value(key string, n ast.Node) (Value, error) {
+	v := Value{From: fmt.Sprintf("%s:%d", d.path, n.GetToken().Position.Line)}
 	if list, ok := n.(*ast.SequenceNode); ok && key == "role" {
 		if len(list.Values) == 0 {
-			return v, r.errorf(n, "role has no link in its chain")
+			return v, d.errorf(n, "role is an empty list")
 		}
-		for _, link := range list.Values {
-			text, err := r.text(link, "a link of a role's chain")
+		for _, role := range list.Values {
+			text, err := d.text(role, "a role of the chain")
 			if err != nil {
 				return v, err
 			}
 			v.Texts = append(v.Texts, text)
 		}
 	} else {
-		text, err := r.text(n, key)
+		text, err := d.text(n, key)
 		if err != nil {
 			return v, err
 		}
 		v.Texts = []string{text}
 	}
-	if err := check(key, v.Texts, quotedIfLike); err != nil {
-		return v, r.errorf(n, "%s %v", key, err)
+	if err := check(key, v.Texts, quotePlausible); err != nil {
+		return v, d.errorf(n, "%s %v", key, err)
 	}
 	return v, nil
 }
 
-// text reads a string. A duration may be written as a number of seconds.
-func (r reader) text(n ast.Node, what string) (string, error) {
+// text decodes a string. It also accepts a number for session_duration. name describes the value in
+// errors.
+func (d decoder) text(n ast.Node, name string) (string, error) {
 	text := ""
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -211,64 +227,67 @@ func (r reader) text(n ast.Node, what string) (string, error) {
 	case *ast.LiteralNode:
 		text = n.Value.Value
 	case *ast.IntegerNode:
-		if what != "session_duration" {
-			return "", r.errorf(n, "%s must be a string; put%s in quotes",
-				what, cmp.Or(quotedNumber(n.GetToken().Value), " it"))
+		if name != "session_duration" {
+			return "", d.errorf(n, "%s must be a string; put%s in quotes",
+				name, cmp.Or(spaceNumber(n.GetToken().Value), " it"))
 		}
 		text = n.GetToken().Value
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
-		return "", r.errorf(n, "anchors, aliases and tags are not allowed")
+		return "", d.errorf(n, "anchors, aliases and tags are not allowed")
 	default:
-		return "", r.errorf(n, "%s must be a string", what)
+		return "", d.errorf(n, "%s must be a string", name)
 	}
 	if text = strings.TrimSpace(text); text == "" {
-		return "", r.errorf(n, "%s is empty", what)
+		return "", d.errorf(n, "%s is empty", name)
 	}
 	return text, nil
 }
 
-func (r reader) allowed(n ast.Node) (map[string]bool, error) {
+func (d decoder) allowed(n ast.Node) (map[string]bool, error) {
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
-		return nil, r.errorf(n, "allowed_account_ids must be a list")
+		return nil, d.errorf(n, "allowed_account_ids must be a list")
 	}
 	allowed := map[string]bool{}
 	for _, item := range list.Values {
-		number, err := r.text(item, "an account number")
+		number, err := d.text(item, "an account number")
 		if err != nil {
 			return nil, err
 		}
 		if !isAccount(number) {
-			return nil, r.errorf(item, "the value%s is not an account number, which has twelve digits",
-				quotedNumber(number))
+			return nil, d.errorf(item, "the value%s is not an account number; "+
+				"it must have twelve digits", spaceNumber(number))
 		}
 		allowed[number] = true
 	}
 	return allowed, nil
 }
 
-func (r reader) store(n ast.Node) (string, error) {
-	name, err := r.text(n, "creds_store")
-	if err == nil {
-		if wrong := checkStore(name); wrong != nil {
-			err = r.errorf(n, "creds_store %v", wrong)
-		}
+func (d decoder) credsStore(n ast.Node) (string, error) {
+	name, err := d.text(n, "creds_store")
+	if err != nil {
+		return "", err
 	}
-	return name, err
+	if err := checkCredsStore(name); err != nil {
+		return "", d.errorf(n, "creds_store %v", err)
+	}
+	return name, nil
 }
 
-// HelperName is the name of this helper in Docker's configuration: the binary's name without its
+// HelperName is the name of this helper in Docker's configuration: the name of the binary without the
 // prefix "docker-credential-".
 const HelperName = "ecr-oidc"
 
-// IsHelperName says whether name can be a helper's, which becomes part of a command's.
-func IsHelperName(name string) bool { return helperName().MatchString(name) }
+// IsHelperName reports whether name can be the name of a credential helper. Docker appends that name
+// to "docker-credential-" and runs the result as a command.
+func IsHelperName(name string) bool { return helperPattern().MatchString(name) }
 
-// checkStore says what is wrong with a creds_store, in words that follow that.
-func checkStore(name string) error {
+// checkCredsStore validates the value of creds_store. The error is a predicate; see check.
+func checkCredsStore(name string) error {
 	if !IsHelperName(name) || name == HelperName {
-		return fmt.Errorf("is %s; it must be the name of another helper, such as desktop for "+
-			"docker-credential-desktop", quotedIfLike(name, "._/-", 64, "invalid"))
+		return fmt.Errorf("is %s; it must be the name of another helper, "+
+			"such as desktop for docker-credential-desktop",
+			quotePlausible(name, "._/-", 64, "invalid"))
 	}
 	return nil
 }

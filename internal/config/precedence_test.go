@@ -11,52 +11,73 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// Each setting, alone and in conflict with every other way of making it: what names one account beats what names all;
-// between equals a variable beats the file; ours beat the standard ones.
+// A setting for one account overrides a setting for all accounts. For the same accounts, a variable
+// overrides the file, and an ECR_OIDC_* variable overrides a standard variable. The test sets each
+// setting at each level, alone and together with every wider level.
 func TestPrecedence(t *testing.T) {
-	const region, account, byDefault = "region", "account", "default" // places in the file; everything else is a variable
+	// Levels of the file. Every other level is the name of a variable.
+	const region, account, def = "region", "account", "default"
+	const rolePrefix = "arn:aws:iam::123456789012:role/"
 	role := func(p plan) string {
-		return strings.TrimPrefix(strings.Join(p.roles.ARNs, ","), "arn:aws:iam::123456789012:role/")
+		return strings.TrimPrefix(strings.Join(p.roles.ARNs, ","), rolePrefix)
 	}
+	source := func(n int) string { return []string{"github", "circleci", "buildkite", "aws"}[n] }
+	hours := func(n int) string { return fmt.Sprint(n+1, "h") }
+	duration := func(p plan) string { return strings.TrimSuffix(p.SessionDuration.String(), "0m0s") }
+	policy := func(n int) string { return fmt.Sprintf(`{"Statement":[%d]}`, n) }
 	for _, setting := range []struct {
-		key   string
-		order []string
-		value func(n int) string
-		got   func(plan) string
+		key    string
+		levels []string // from the narrowest to the widest
+		value  func(n int) string
+		got    func(plan) string
 	}{
-		{"role", []string{"ECR_OIDC_ROLE_123456789012", region, account, "ECR_OIDC_ROLE", byDefault, "ECR_ROLE_TO_ASSUME"}, name, role},
-		{"role", []string{region, account, "ECR_OIDC_ROLE", byDefault, "AWS_ROLE_ARN"}, name, role},
-		{"source", []string{region, account, "ECR_OIDC_SOURCE", byDefault}, func(n int) string { return []string{"github", "circleci", "buildkite", "aws"}[n] }, func(p plan) string { return p.identity.Name }},
-		{"audience", []string{region, account, "ECR_OIDC_AUDIENCE", byDefault}, name, func(p plan) string { return p.Audience }},
-		{"token_file", []string{region, account, "ECR_OIDC_TOKEN_FILE", byDefault}, name, func(p plan) string { return p.Identity.TokenFile }},
-		{"profile", []string{"ECR_OIDC_PROFILE_123456789012", region, account, "ECR_OIDC_PROFILE", byDefault}, name, func(p plan) string { return p.Identity.Profile }},
-		{"session_name", []string{region, account, "ECR_OIDC_SESSION_NAME", byDefault, "AWS_ROLE_SESSION_NAME"}, name, func(p plan) string { return p.SessionName }},
-		{"session_duration", []string{region, account, "ECR_OIDC_SESSION_DURATION", byDefault}, func(n int) string { return fmt.Sprint(n+1, "h") }, func(p plan) string { return strings.TrimSuffix(p.SessionDuration.String(), "0m0s") }},
-		{"external_id", []string{region, account, "ECR_OIDC_EXTERNAL_ID", byDefault}, name, func(p plan) string { return p.ExternalID }},
-		{"session_policy", []string{region, account, "ECR_OIDC_SESSION_POLICY", byDefault}, func(n int) string { return fmt.Sprintf(`{"Statement":[%d]}`, n) }, func(p plan) string { return p.SessionPolicy }},
+		{"role", []string{"ECR_OIDC_ROLE_123456789012", region, account, "ECR_OIDC_ROLE", def,
+			"ECR_ROLE_TO_ASSUME"}, name, role},
+		{"role", []string{region, account, "ECR_OIDC_ROLE", def, "AWS_ROLE_ARN"}, name, role},
+		{"source", []string{region, account, "ECR_OIDC_SOURCE", def}, source,
+			func(p plan) string { return p.identity.Name }},
+		{"audience", []string{region, account, "ECR_OIDC_AUDIENCE", def}, name,
+			func(p plan) string { return p.Audience }},
+		{"token_file", []string{region, account, "ECR_OIDC_TOKEN_FILE", def}, name,
+			func(p plan) string { return p.Identity.TokenFile }},
+		{"profile", []string{"ECR_OIDC_PROFILE_123456789012", region, account,
+			"ECR_OIDC_PROFILE", def}, name,
+			func(p plan) string { return p.Identity.Profile }},
+		{"session_name", []string{region, account, "ECR_OIDC_SESSION_NAME", def,
+			"AWS_ROLE_SESSION_NAME"}, name,
+			func(p plan) string { return p.SessionName }},
+		{"session_duration", []string{region, account, "ECR_OIDC_SESSION_DURATION", def}, hours,
+			duration},
+		{"external_id", []string{region, account, "ECR_OIDC_EXTERNAL_ID", def}, name,
+			func(p plan) string { return p.ExternalID }},
+		{"session_policy", []string{region, account, "ECR_OIDC_SESSION_POLICY", def}, policy,
+			func(p plan) string { return p.SessionPolicy }},
 	} {
-		for i := range setting.order {
-			for j := i; j < len(setting.order); j++ { // i itself is "alone"
-				t.Run(fmt.Sprintf("%s/%s over %s", setting.key, setting.order[i], setting.order[j]), func(t *testing.T) {
-					env, file := map[string]string{}, map[string]string{}
-					if setting.key == "session_policy" {
-						env["ECR_ROLE_TO_ASSUME"] = "arn:aws:iam::123456789012:role/any"
-					}
-					for _, n := range []int{i, j} {
-						place, value := setting.order[n], setting.value(n)
-						switch {
-						case place == region || place == account || place == byDefault:
-							file[place] = fmt.Sprintf("{%s: '%s'}", setting.key, value)
-						case place == "ECR_ROLE_TO_ASSUME" || place == "AWS_ROLE_ARN":
-							env[place] = "arn:aws:iam::123456789012:role/" + value
-						default:
-							env[place] = value
-						}
-					}
-					if got, want := setting.got(settingsOf(t, env, file)), setting.value(i); got != want {
-						t.Errorf("%s is %q, want %q", setting.key, got, want)
-					}
-				})
+		test := func(t *testing.T, i, j int) {
+			env, file := map[string]string{}, map[string]string{}
+			if setting.key == "session_policy" {
+				env["ECR_ROLE_TO_ASSUME"] = rolePrefix + "any"
+			}
+			for _, n := range []int{i, j} {
+				level, value := setting.levels[n], setting.value(n)
+				switch level {
+				case region, account, def:
+					file[level] = fmt.Sprintf("{%s: '%s'}", setting.key, value)
+				case "ECR_ROLE_TO_ASSUME", "AWS_ROLE_ARN":
+					env[level] = rolePrefix + value
+				default:
+					env[level] = value
+				}
+			}
+			got, want := setting.got(planForLevels(t, env, file)), setting.value(i)
+			if got != want {
+				t.Errorf("%s is %q, want %q", setting.key, got, want)
+			}
+		}
+		for i, narrow := range setting.levels {
+			for j, wide := range setting.levels[i:] { // also narrow alone
+				name := fmt.Sprintf("%s/%s over %s", setting.key, narrow, wide)
+				t.Run(name, func(t *testing.T) { test(t, i, i+j) })
 			}
 		}
 	}
@@ -64,8 +85,8 @@ func TestPrecedence(t *testing.T) {
 
 func name(n int) string { return fmt.Sprintf("value-%d", n) }
 
-// settingsOf makes a plan of variables and a file with entries by place.
-func settingsOf(t *testing.T, env, file map[string]string) plan {
+// planForLevels returns the plan for variables and for a file with an entry per level.
+func planForLevels(t *testing.T, env, file map[string]string) plan {
 	t.Helper()
 	text := ""
 	if e := file["default"]; e != "" {
@@ -81,15 +102,15 @@ func settingsOf(t *testing.T, env, file map[string]string) plan {
 	if account != nil {
 		text += "accounts: {'123456789012': {" + strings.Join(account, ", ") + "}}\n"
 	}
-	p, err := planFrom(t, text, env)
+	p, err := planForFile(t, text, env)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	return p
 }
 
-// planFrom makes a plan for the usual registry with a file of this text.
-func planFrom(t *testing.T, text string, env map[string]string) (plan, error) {
+// planForFile returns the plan for host with a file of this text and with variables.
+func planForFile(t *testing.T, text string, env map[string]string) (plan, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ecr-oidc.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -103,70 +124,120 @@ func planFrom(t *testing.T, text string, env map[string]string) (plan, error) {
 	if !ok {
 		t.Fatal(host)
 	}
-	return planWith(environ(pairs...), reg, pairs...)
+	return planWith(testEnv(pairs...), reg, pairs...)
 }
 
-// Sources that disagree are an error where they are named by equals; a narrower one just wins.
-func TestSourcesThatMeet(t *testing.T) {
+// Two settings that select different identities are an error if they have the same scope. Otherwise
+// the narrower setting applies.
+func TestSourcePrecedence(t *testing.T) {
 	for _, tt := range []struct {
 		name, file string
 		env        map[string]string
-		want       string // the place, or a part of the error
+		want       string // the environment, or a part of the error
 	}{
-		{"an account's source and a token for all", `accounts: {"123456789012": {source: aws}}`, map[string]string{"ECR_OIDC_TOKEN": "x"}, "aws"},
-		{"an account's source and a token file for all", `accounts: {"123456789012": {source: github}}`, map[string]string{"ECR_OIDC_TOKEN_FILE": "/t"}, "github"},
-		{"an account's token file and a source for all", `accounts: {"123456789012": {token_file: /t}}`, map[string]string{"ECR_OIDC_SOURCE": "github"}, "file"},
-		{"an account's file source and a token file for all", `accounts: {"123456789012": {source: file}}`, map[string]string{"ECR_OIDC_TOKEN_FILE": "/t"}, "file"},
-		{"a default and a token", `default: {source: aws}`, map[string]string{"ECR_OIDC_TOKEN": "x"}, "env"},
-		{"a default token file and a token", `default: {token_file: /t}`, map[string]string{"ECR_OIDC_TOKEN": "x"}, "env"},
-		{"a default and a CI", `default: {source: aws}`, map[string]string{"GITHUB_ACTIONS": "true"}, "aws"},
-		{"an account's auto and a token", `accounts: {"123456789012": {source: auto, role: ci}}`, map[string]string{"ECR_OIDC_TOKEN": "x", "AWS_ACCESS_KEY_ID": "AKIA"}, "env"},
-		{"an account's auto and a token file", `accounts: {"123456789012": {source: auto}}`, map[string]string{"ECR_OIDC_TOKEN_FILE": "/t"}, "file"},
-		{"an account's auto takes back a source for all", `accounts: {"123456789012": {source: auto}}`, map[string]string{"ECR_OIDC_SOURCE": "aws", "GITHUB_ACTIONS": "true"}, "github"},
-		{"a region's source over its account's token file", `accounts: {"123456789012": {source: file, token_file: /t, regions: {eu-west-2: {source: aws}}}}`, nil, "aws"},
-		{"a region's token file over its account's source", `accounts: {"123456789012": {source: aws, regions: {eu-west-2: {token_file: /t}}}}`, nil, "file"},
-		{"two variables", ``, map[string]string{"ECR_OIDC_SOURCE": "github", "ECR_OIDC_TOKEN": "x"}, "ECR_OIDC_SOURCE=github and ECR_OIDC_TOKEN disagree"},
-		{"in one entry", "default:\n  source: aws\n  token_file: /t", nil, ":3: token_file goes with source: file, and source is \"aws\""},
+		{"source of an account, ECR_OIDC_TOKEN",
+			`accounts: {"123456789012": {source: aws}}`,
+			map[string]string{"ECR_OIDC_TOKEN": "x"}, "aws"},
+		{"source of an account, ECR_OIDC_TOKEN_FILE",
+			`accounts: {"123456789012": {source: github}}`,
+			map[string]string{"ECR_OIDC_TOKEN_FILE": "/t"}, "github"},
+		{"token file of an account, ECR_OIDC_SOURCE",
+			`accounts: {"123456789012": {token_file: /t}}`,
+			map[string]string{"ECR_OIDC_SOURCE": "github"}, "file"},
+		{"source file of an account, ECR_OIDC_TOKEN_FILE",
+			`accounts: {"123456789012": {source: file}}`,
+			map[string]string{"ECR_OIDC_TOKEN_FILE": "/t"}, "file"},
+		{"default source, ECR_OIDC_TOKEN", `default: {source: aws}`,
+			map[string]string{"ECR_OIDC_TOKEN": "x"}, "env"},
+		{"default token file, ECR_OIDC_TOKEN", `default: {token_file: /t}`,
+			map[string]string{"ECR_OIDC_TOKEN": "x"}, "env"},
+		{"default source, CI", `default: {source: aws}`,
+			map[string]string{"GITHUB_ACTIONS": "true"}, "aws"},
+		{"source auto of an account, ECR_OIDC_TOKEN",
+			`accounts: {"123456789012": {source: auto, role: ci}}`,
+			map[string]string{"ECR_OIDC_TOKEN": "x", "AWS_ACCESS_KEY_ID": "AKIA"},
+			"env"},
+		{"source auto of an account, ECR_OIDC_TOKEN_FILE",
+			`accounts: {"123456789012": {source: auto}}`,
+			map[string]string{"ECR_OIDC_TOKEN_FILE": "/t"}, "file"},
+		{"source auto of an account, ECR_OIDC_SOURCE",
+			`accounts: {"123456789012": {source: auto}}`,
+			map[string]string{"ECR_OIDC_SOURCE": "aws", "GITHUB_ACTIONS": "true"},
+			"github"},
+		{"source of a region, token file of its account",
+			`accounts: {"123456789012": {source: file, token_file: /t, ` +
+				`regions: {eu-west-2: {source: aws}}}}`,
+			nil, "aws"},
+		{"token file of a region, source of its account",
+			`accounts: {"123456789012": {source: aws, regions: {eu-west-2: {token_file: /t}}}}`,
+			nil, "file"},
+		{"conflicting variables", ``,
+			map[string]string{"ECR_OIDC_SOURCE": "github", "ECR_OIDC_TOKEN": "x"},
+			"ECR_OIDC_SOURCE=github and ECR_OIDC_TOKEN disagree"},
+		{"conflicting keys of an entry", "default:\n  source: aws\n  token_file: /t", nil,
+			":3: token_file requires source: file, but source is \"aws\""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := planFrom(t, tt.file, tt.env)
-			if err == nil && p.identity.Name != tt.want || err != nil && !strings.Contains(err.Error(), tt.want) {
+			p, err := planForFile(t, tt.file, tt.env)
+			if err == nil && p.identity.Name != tt.want ||
+				err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, %v, want %s", p.identity.Name, err, tt.want)
 			}
 		})
 	}
 }
 
-// The session's settings that need each other.
+// The settings of a role session are validated together with the roles.
 func TestSessionSettings(t *testing.T) {
 	for _, tt := range []struct {
 		name, file string
 		env        map[string]string
 		want       string // a part of the error; "" for none
 	}{
-		{"a policy without a role", `default: {session_policy: pull}`, nil, ":1 sets a session policy, which needs a role, and none is set"},
-		{"a policy of a variable without a role", ``, map[string]string{"ECR_OIDC_SESSION_POLICY": "pull"}, "ECR_OIDC_SESSION_POLICY sets a session policy, which needs a role"},
-		{"a policy that is none", ``, map[string]string{"ECR_OIDC_SESSION_POLICY": "push", "ECR_OIDC_ROLE": "ci"}, "ECR_OIDC_SESSION_POLICY is neither pull nor an IAM policy in JSON"},
-		{"a policy for all, without a role for this one", `default: {session_policy: pull}`, map[string]string{"ECR_ROLE_TO_ASSUME": "arn:aws:iam::123456789012:role/ci"}, ""},
-		{"a long chain", ``, map[string]string{"ECR_OIDC_ROLE": "hub,spoke", "ECR_OIDC_SESSION_DURATION": "2h"}, "ECR_OIDC_SESSION_DURATION asks for 2h, and AWS gives roles that are reached from another role an hour at most"},
-		{"a chain of an hour", ``, map[string]string{"ECR_OIDC_ROLE": "hub,spoke", "ECR_OIDC_SESSION_DURATION": "1h"}, ""},
-		{"an external id", ``, map[string]string{"ECR_OIDC_ROLE": "ci", "ECR_OIDC_EXTERNAL_ID": "no spaces"}, "ECR_OIDC_EXTERNAL_ID is \"no spaces\"; allowed are"},
+		{"policy without a role", `default: {session_policy: pull}`, nil,
+			":1 sets a session policy, which requires a role, but no role is set"},
+		{"policy variable without a role", ``,
+			map[string]string{"ECR_OIDC_SESSION_POLICY": "pull"},
+			"ECR_OIDC_SESSION_POLICY sets a session policy, which requires a role"},
+		{"invalid policy", ``,
+			map[string]string{"ECR_OIDC_SESSION_POLICY": "push", "ECR_OIDC_ROLE": "ci"},
+			"ECR_OIDC_SESSION_POLICY is neither pull nor an IAM policy in JSON"},
+		{"default policy, standard role", `default: {session_policy: pull}`,
+			map[string]string{"ECR_ROLE_TO_ASSUME": "arn:aws:iam::123456789012:role/ci"},
+			""},
+		{"chain of two hours", ``,
+			map[string]string{"ECR_OIDC_ROLE": "hub,spoke",
+				"ECR_OIDC_SESSION_DURATION": "2h"},
+			"ECR_OIDC_SESSION_DURATION sets a session duration of 2h, " +
+				"but AWS limits a role chain to 1 hour"},
+		{"chain of one hour", ``,
+			map[string]string{"ECR_OIDC_ROLE": "hub,spoke",
+				"ECR_OIDC_SESSION_DURATION": "1h"}, ""},
+		{"invalid external ID", ``,
+			map[string]string{"ECR_OIDC_ROLE": "ci",
+				"ECR_OIDC_EXTERNAL_ID": "no spaces"},
+			"ECR_OIDC_EXTERNAL_ID is \"no spaces\"; it must have"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := planFrom(t, tt.file, tt.env)
-			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			_, err := planForFile(t, tt.file, tt.env)
+			if tt.want == "" && err != nil ||
+				tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 		})
 	}
 	public, _ := registry.Parse("public.ecr.aws")
-	for _, env := range [][]string{{"ECR_OIDC_ROLE=ci", "ECR_OIDC_SESSION_POLICY=pull"}, {"ECR_OIDC_SESSION_POLICY=pull"}} {
-		if p, err := planWith(environ(env...), public, env...); err != nil || len(p.roles.ARNs) > 0 { // it stays anonymous
+	for _, env := range [][]string{{"ECR_OIDC_ROLE=ci", "ECR_OIDC_SESSION_POLICY=pull"},
+		{"ECR_OIDC_SESSION_POLICY=pull"}} {
+		if p, err := planWith(testEnv(env...), public, env...); err != nil ||
+			len(p.roles.ARNs) > 0 { // access is anonymous
 			t.Errorf("public.ecr.aws with %v: %+v, %v", env, p, err)
 		}
 	}
-	p, err := planFrom(t, "default: {role: ci, session_policy: pull, session_duration: 3600}", nil)
-	if err != nil || !strings.Contains(p.SessionPolicy, `"ecr:BatchGetImage"`) || strings.Contains(p.SessionPolicy, "Put") || p.SessionDuration != time.Hour {
+	p, err := planForFile(t,
+		"default: {role: ci, session_policy: pull, session_duration: 3600}", nil)
+	if err != nil || !strings.Contains(p.SessionPolicy, `"ecr:BatchGetImage"`) ||
+		strings.Contains(p.SessionPolicy, "Put") || p.SessionDuration != time.Hour {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

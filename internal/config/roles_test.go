@@ -18,9 +18,9 @@ const (
 	gov    = "123456789012.dkr.ecr.us-gov-west-1.amazonaws.com"
 )
 
-// environ is an environment that holds these variables, each "NAME=value", and nothing else.
-func environ(pairs ...string) token.Env {
-	vars := map[string]string{"HOME": "/nobody/has/this/home", "USERPROFILE": "/nobody/has/this/home"}
+// testEnv returns an environment with only these variables, each "NAME=value".
+func testEnv(pairs ...string) token.Env {
+	vars := map[string]string{"HOME": "/no/such/home", "USERPROFILE": "/no/such/home"}
 	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
 		vars[name] = value
@@ -31,15 +31,14 @@ func environ(pairs ...string) token.Env {
 	}
 }
 
-// plan is the settings for a registry with the identity and the roles that follow from them, as internal/helper combines
-// them.
+// plan contains the settings for a registry and the resulting identity and roles, as in package helper.
 type plan struct {
 	Settings
 	identity token.Identity
 	roles    RoleChain
 }
 
-// planWith returns the plan for a registry in an environment.
+// planWith returns the plan for a registry in an environment. environ has the variables for accounts.
 func planWith(env token.Env, reg registry.Registry, environ ...string) (plan, error) {
 	c, err := Read(env, environ)
 	if err != nil {
@@ -65,13 +64,14 @@ func planWith(env token.Env, reg registry.Registry, environ ...string) (plan, er
 	return p, p.roles.Err
 }
 
-func planFor(t *testing.T, host string, pairs ...string) (plan, error) {
+// planForHost returns the plan for a registry host with variables, each "NAME=value".
+func planForHost(t *testing.T, host string, pairs ...string) (plan, error) {
 	t.Helper()
 	reg, ok := registry.Parse(host)
 	if !ok {
 		t.Fatalf("%s is not ECR", host)
 	}
-	return planWith(environ(pairs...), reg, pairs...)
+	return planWith(testEnv(pairs...), reg, pairs...)
 }
 
 func TestRoles(t *testing.T) {
@@ -89,47 +89,88 @@ func TestRoles(t *testing.T) {
 		from string
 	}{
 		{"none", host, nil, nil, ""},
-		{"empty ones", host, []string{"ECR_OIDC_ROLE=", "ECR_ROLE_TO_ASSUME= ", "AWS_ROLE_ARN="}, nil, ""},
-		{"ours", host, []string{"ECR_OIDC_ROLE=" + other}, []string{other}, "ECR_OIDC_ROLE"},
-		{"ours first", host, []string{"ECR_OIDC_ROLE=" + ci, "ECR_ROLE_TO_ASSUME=" + other, "AWS_ROLE_ARN=" + pod}, []string{ci}, "ECR_OIDC_ROLE"},
-		{"an empty one of ours", host, []string{"ECR_OIDC_ROLE=", "ECR_ROLE_TO_ASSUME=" + other}, []string{other}, "ECR_ROLE_TO_ASSUME"},
-		{"Cloud Platform's", host, []string{"ECR_ROLE_TO_ASSUME=" + other}, []string{other}, "ECR_ROLE_TO_ASSUME"},
-		{"AWS's", host, []string{"AWS_ROLE_ARN=" + other}, []string{other}, "AWS_ROLE_ARN"},
-		{"both standard ones, the same", host, []string{"ECR_ROLE_TO_ASSUME=" + ci, "AWS_ROLE_ARN=" + ci}, []string{ci}, "ECR_ROLE_TO_ASSUME"},
-		{"a name", host, []string{"ECR_OIDC_ROLE=ci-push"}, []string{"arn:aws:iam::123456789012:role/ci-push"}, "ECR_OIDC_ROLE"},
-		{"a name with a path", host, []string{"ECR_OIDC_ROLE=teams/app/ci"}, []string{"arn:aws:iam::123456789012:role/teams/app/ci"}, "ECR_OIDC_ROLE"},
-		{"a name in China", china, []string{"ECR_OIDC_ROLE=ci"}, []string{"arn:aws-cn:iam::123456789012:role/ci"}, "ECR_OIDC_ROLE"},
-		{"a name in GovCloud", gov, []string{"ECR_OIDC_ROLE=ci"}, []string{"arn:aws-us-gov:iam::123456789012:role/ci"}, "ECR_OIDC_ROLE"},
-		{"an ARN in China", china, []string{"ECR_ROLE_TO_ASSUME=arn:aws-cn:iam::123456789012:role/ci"}, []string{"arn:aws-cn:iam::123456789012:role/ci"}, "ECR_ROLE_TO_ASSUME"},
-		{"every character that a name may have", host, []string{"ECR_OIDC_ROLE=aZ0_+=.@-"}, []string{"arn:aws:iam::123456789012:role/aZ0_+=.@-"}, "ECR_OIDC_ROLE"},
-		{"a chain", host, []string{"ECR_OIDC_ROLE= " + other + " , spoke,teams/last "}, []string{other, "arn:aws:iam::123456789012:role/spoke", "arn:aws:iam::123456789012:role/teams/last"}, "ECR_OIDC_ROLE"},
+		{"empty variables", host,
+			[]string{"ECR_OIDC_ROLE=", "ECR_ROLE_TO_ASSUME= ", "AWS_ROLE_ARN="}, nil,
+			""},
+		{"ECR_OIDC_ROLE", host, []string{"ECR_OIDC_ROLE=" + other}, []string{other},
+			"ECR_OIDC_ROLE"},
+		{"ECR_OIDC_ROLE overrides", host,
+			[]string{"ECR_OIDC_ROLE=" + ci, "ECR_ROLE_TO_ASSUME=" + other,
+				"AWS_ROLE_ARN=" + pod}, []string{ci}, "ECR_OIDC_ROLE"},
+		{"empty ECR_OIDC_ROLE", host,
+			[]string{"ECR_OIDC_ROLE=", "ECR_ROLE_TO_ASSUME=" + other}, []string{other},
+			"ECR_ROLE_TO_ASSUME"},
+		{"ECR_ROLE_TO_ASSUME", host, []string{"ECR_ROLE_TO_ASSUME=" + other},
+			[]string{other}, "ECR_ROLE_TO_ASSUME"},
+		{"AWS_ROLE_ARN", host, []string{"AWS_ROLE_ARN=" + other}, []string{other},
+			"AWS_ROLE_ARN"},
+		{"equal standard variables", host,
+			[]string{"ECR_ROLE_TO_ASSUME=" + ci, "AWS_ROLE_ARN=" + ci}, []string{ci},
+			"ECR_ROLE_TO_ASSUME"},
+		{"bare name", host, []string{"ECR_OIDC_ROLE=ci-push"},
+			[]string{"arn:aws:iam::123456789012:role/ci-push"}, "ECR_OIDC_ROLE"},
+		{"bare name with a path", host, []string{"ECR_OIDC_ROLE=teams/app/ci"},
+			[]string{"arn:aws:iam::123456789012:role/teams/app/ci"}, "ECR_OIDC_ROLE"},
+		{"bare name in China", china, []string{"ECR_OIDC_ROLE=ci"},
+			[]string{"arn:aws-cn:iam::123456789012:role/ci"}, "ECR_OIDC_ROLE"},
+		{"bare name in GovCloud", gov, []string{"ECR_OIDC_ROLE=ci"},
+			[]string{"arn:aws-us-gov:iam::123456789012:role/ci"}, "ECR_OIDC_ROLE"},
+		{"ARN in China", china,
+			[]string{"ECR_ROLE_TO_ASSUME=arn:aws-cn:iam::123456789012:role/ci"},
+			[]string{"arn:aws-cn:iam::123456789012:role/ci"}, "ECR_ROLE_TO_ASSUME"},
+		{"all characters of a name", host, []string{"ECR_OIDC_ROLE=aZ0_+=.@-"},
+			[]string{"arn:aws:iam::123456789012:role/aZ0_+=.@-"}, "ECR_OIDC_ROLE"},
+		{"chain", host, []string{"ECR_OIDC_ROLE= " + other + " , spoke,teams/last "},
+			[]string{other, "arn:aws:iam::123456789012:role/spoke",
+				"arn:aws:iam::123456789012:role/teams/last"}, "ECR_OIDC_ROLE"},
 
-		{"in a pod: its own", host, []string{pair, "AWS_ROLE_ARN=" + pod}, []string{pod}, "AWS_ROLE_ARN"},
-		{"in a pod: ours with its token", host, []string{pair, "AWS_ROLE_ARN=" + pod, "ECR_OIDC_ROLE=ci"}, []string{ci}, "ECR_OIDC_ROLE"},
-		{"a CI in a pod: the pod's is not the job's", host, []string{pair, "AWS_ROLE_ARN=" + pod, "GITHUB_ACTIONS=true"}, nil, ""},
-		{"a CI in a pod: the job's own", host, []string{pair, "AWS_ROLE_ARN=" + pod, "GITHUB_ACTIONS=true", "ECR_ROLE_TO_ASSUME=" + ci}, []string{ci}, "ECR_ROLE_TO_ASSUME"},
-		{"a CI in a pod, the pair chosen", host, []string{pair, "AWS_ROLE_ARN=" + pod, "GITHUB_ACTIONS=true", "ECR_OIDC_SOURCE=file"}, []string{pod}, "AWS_ROLE_ARN"},
-		{"a pod, another file", host, []string{pair, "AWS_ROLE_ARN=" + pod, "ECR_OIDC_TOKEN_FILE=/t"}, nil, ""},
-		{"a pod, another token", host, []string{pair, "AWS_ROLE_ARN=" + pod, "ECR_OIDC_TOKEN=x"}, nil, ""},
-		{"a pod, the SDK's chain: the pair is in it", host, []string{pair, "AWS_ROLE_ARN=" + pod, "ECR_OIDC_SOURCE=aws"}, nil, ""},
-		{"half a pair is no pair", host, []string{"AWS_WEB_IDENTITY_TOKEN_FILE=", "AWS_ROLE_ARN=" + ci, "GITHUB_ACTIONS=true"}, []string{ci}, "AWS_ROLE_ARN"},
+		{"pod", host, []string{pair, "AWS_ROLE_ARN=" + pod}, []string{pod}, "AWS_ROLE_ARN"},
+		{"pod with ECR_OIDC_ROLE", host,
+			[]string{pair, "AWS_ROLE_ARN=" + pod, "ECR_OIDC_ROLE=ci"}, []string{ci},
+			"ECR_OIDC_ROLE"},
+		{"CI in a pod", host, []string{pair, "AWS_ROLE_ARN=" + pod, "GITHUB_ACTIONS=true"},
+			nil, ""},
+		{"CI in a pod with ECR_ROLE_TO_ASSUME", host,
+			[]string{pair, "AWS_ROLE_ARN=" + pod, "GITHUB_ACTIONS=true",
+				"ECR_ROLE_TO_ASSUME=" + ci}, []string{ci}, "ECR_ROLE_TO_ASSUME"},
+		{"CI in a pod with source file", host,
+			[]string{pair, "AWS_ROLE_ARN=" + pod, "GITHUB_ACTIONS=true",
+				"ECR_OIDC_SOURCE=file"}, []string{pod}, "AWS_ROLE_ARN"},
+		{"pod with ECR_OIDC_TOKEN_FILE", host,
+			[]string{pair, "AWS_ROLE_ARN=" + pod, "ECR_OIDC_TOKEN_FILE=/t"}, nil, ""},
+		{"pod with ECR_OIDC_TOKEN", host,
+			[]string{pair, "AWS_ROLE_ARN=" + pod, "ECR_OIDC_TOKEN=x"}, nil, ""},
+		{"pod with source aws", host,
+			[]string{pair, "AWS_ROLE_ARN=" + pod, "ECR_OIDC_SOURCE=aws"}, nil, ""},
+		{"AWS_ROLE_ARN without a token file", host,
+			[]string{"AWS_WEB_IDENTITY_TOKEN_FILE=", "AWS_ROLE_ARN=" + ci,
+				"GITHUB_ACTIONS=true"}, []string{ci}, "AWS_ROLE_ARN"},
 
-		{"the public registry is left anonymous", public, []string{"ECR_OIDC_ROLE=" + ci, "ECR_ROLE_TO_ASSUME=" + other, "AWS_ROLE_ARN=" + pod}, nil, ""},
-		{"the public registry's own", public, []string{"ECR_OIDC_ROLE=" + ci, "ECR_OIDC_ROLE_PUBLIC=" + other}, []string{other}, "ECR_OIDC_ROLE_PUBLIC"},
-		{"a chain for the public registry", public, []string{"ECR_OIDC_ROLE_PUBLIC=" + ci + "," + other}, []string{ci, other}, "ECR_OIDC_ROLE_PUBLIC"},
-		{"and that is for no other", host, []string{"ECR_OIDC_ROLE_PUBLIC=" + other}, nil, ""},
+		{"public registry", public,
+			[]string{"ECR_OIDC_ROLE=" + ci, "ECR_ROLE_TO_ASSUME=" + other,
+				"AWS_ROLE_ARN=" + pod}, nil, ""},
+		{"public registry with its role", public,
+			[]string{"ECR_OIDC_ROLE=" + ci, "ECR_OIDC_ROLE_PUBLIC=" + other},
+			[]string{other}, "ECR_OIDC_ROLE_PUBLIC"},
+		{"public registry with a chain", public,
+			[]string{"ECR_OIDC_ROLE_PUBLIC=" + ci + "," + other}, []string{ci, other},
+			"ECR_OIDC_ROLE_PUBLIC"},
+		{"private registry with the public role", host,
+			[]string{"ECR_OIDC_ROLE_PUBLIC=" + other}, nil, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := planFor(t, tt.host, tt.env...)
-			if err != nil || !slices.Equal(got.roles.ARNs, tt.want) || got.roles.From != tt.from {
-				t.Errorf("roles %q from %q, %v, want %q from %q", got.roles.ARNs, got.roles.From, err, tt.want, tt.from)
+			got, err := planForHost(t, tt.host, tt.env...)
+			if err != nil || !slices.Equal(got.roles.ARNs, tt.want) ||
+				got.roles.From != tt.from {
+				t.Errorf("roles %q from %q, %v, want %q from %q", got.roles.ARNs,
+					got.roles.From, err, tt.want, tt.from)
 			}
 		})
 	}
 }
 
-func TestRolesRefused(t *testing.T) {
+func TestRolesInvalid(t *testing.T) {
 	const ci = "arn:aws:iam::123456789012:role/ci"
 	tests := []struct {
 		name string
@@ -137,29 +178,48 @@ func TestRolesRefused(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		{"another partition", host, []string{"ECR_OIDC_ROLE=arn:aws-cn:iam::123456789012:role/ci"}, []string{"ECR_OIDC_ROLE has a role in partition \"aws-cn\"", host, `"aws"`}},
-		{"another partition, standard", gov, []string{"AWS_ROLE_ARN=" + ci}, []string{"AWS_ROLE_ARN has a role in partition \"aws\"", `"aws-us-gov"`}},
-		{"another partition, last of a chain", host, []string{"ECR_OIDC_ROLE=ci,arn:aws-us-gov:iam::123456789012:role/x"}, []string{"partition \"aws-us-gov\""}},
-		{"two that differ", host, []string{"ECR_ROLE_TO_ASSUME=" + ci, "AWS_ROLE_ARN=" + ci + "2"}, []string{"ECR_ROLE_TO_ASSUME is \"" + ci + "\"", "AWS_ROLE_ARN is \"" + ci + "2\"", "ECR_OIDC_ROLE"}},
-		{"a name where an ARN is wanted", host, []string{"ECR_ROLE_TO_ASSUME=ci"}, []string{"ECR_ROLE_TO_ASSUME has \"ci\"", "arn:aws:iam::ACCOUNT:role/NAME"}},
-		{"a chain where one is wanted", host, []string{"AWS_ROLE_ARN=" + ci + "," + ci}, []string{"AWS_ROLE_ARN has "}},
-		{"a name for the public registry", public, []string{"ECR_OIDC_ROLE_PUBLIC=ci"}, []string{"ECR_OIDC_ROLE_PUBLIC has \"ci\"", "arn:aws:iam::ACCOUNT:role/NAME"}},
+		{"other partition", host,
+			[]string{"ECR_OIDC_ROLE=arn:aws-cn:iam::123456789012:role/ci"},
+			[]string{"ECR_OIDC_ROLE has a role in partition \"aws-cn\"", host,
+				`"aws"`}},
+		{"other partition in AWS_ROLE_ARN", gov, []string{"AWS_ROLE_ARN=" + ci},
+			[]string{"AWS_ROLE_ARN has a role in partition \"aws\"", `"aws-us-gov"`}},
+		{"other partition in a chain", host,
+			[]string{"ECR_OIDC_ROLE=ci,arn:aws-us-gov:iam::123456789012:role/x"},
+			[]string{"partition \"aws-us-gov\""}},
+		{"different standard variables", host,
+			[]string{"ECR_ROLE_TO_ASSUME=" + ci, "AWS_ROLE_ARN=" + ci + "2"},
+			[]string{"ECR_ROLE_TO_ASSUME is \"" + ci + "\"",
+				"AWS_ROLE_ARN is \"" + ci + "2\"", "ECR_OIDC_ROLE"}},
+		{"bare name in ECR_ROLE_TO_ASSUME", host, []string{"ECR_ROLE_TO_ASSUME=ci"},
+			[]string{"ECR_ROLE_TO_ASSUME has \"ci\"",
+				"arn:aws:iam::ACCOUNT:role/NAME"}},
+		{"chain in AWS_ROLE_ARN", host, []string{"AWS_ROLE_ARN=" + ci + "," + ci},
+			[]string{"AWS_ROLE_ARN has "}},
+		{"bare name for the public registry", public, []string{"ECR_OIDC_ROLE_PUBLIC=ci"},
+			[]string{"ECR_OIDC_ROLE_PUBLIC has \"ci\"",
+				"arn:aws:iam::ACCOUNT:role/NAME"}},
 	}
 	for _, bad := range []string{
-		"arn:aws:iam::12345678901:role/ci", "arn:aws:iam::1234567890123:role/ci", "arn:aws:iam::123456789012:user/ci", "arn:aws:iam::123456789012:role/",
-		"arn:aws:sts::123456789012:assumed-role/ci/x", "arn:aws:iam:eu-west-2:123456789012:role/ci", "ARN:aws:iam::123456789012:role/ci", "arn:aws:iam::123456789012:role/a b",
-		"https://x", "ci*", "/ci", "ci/", "a//b", "rôle", "ci\nci", strings.Repeat("x", 513), ",", "ci,", ",ci", "ci,,ci", "ci;ci",
+		"arn:aws:iam::12345678901:role/ci", "arn:aws:iam::1234567890123:role/ci",
+		"arn:aws:iam::123456789012:user/ci", "arn:aws:iam::123456789012:role/",
+		"arn:aws:sts::123456789012:assumed-role/ci/x",
+		"arn:aws:iam:eu-west-2:123456789012:role/ci", "ARN:aws:iam::123456789012:role/ci",
+		"arn:aws:iam::123456789012:role/a b",
+		"https://x", "ci*", "/ci", "ci/", "a//b", "rôle", "ci\nci",
+		strings.Repeat("x", 513), ",", "ci,", ",ci", "ci,,ci", "ci;ci",
 	} {
 		tests = append(tests, struct {
 			name string
 			host string
 			env  []string
 			want []string
-		}{"malformed " + bad[:min(len(bad), 20)], host, []string{"ECR_OIDC_ROLE=" + bad}, []string{"ECR_OIDC_ROLE has ", "it must be arn:aws:iam::ACCOUNT:role/NAME or the name of a role in the registry's account"}})
+		}{"malformed " + bad[:min(len(bad), 20)], host, []string{"ECR_OIDC_ROLE=" + bad},
+			[]string{"ECR_OIDC_ROLE has ", "; it must be " + arnFormat + " or " + nameFormat}})
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := planFor(t, tt.host, tt.env...)
+			got, err := planForHost(t, tt.host, tt.env...)
 			if err == nil {
 				t.Fatalf("roles %q, want an error", got.roles.ARNs)
 			}

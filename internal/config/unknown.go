@@ -38,7 +38,7 @@ func knownVariables() []string {
 		"ECR_OIDC_CACHE_DIR", "ECR_OIDC_CONFIG", "ECR_OIDC_DEBUG", "ECR_OIDC_ROLE_PUBLIC",
 		"ECR_OIDC_STORED_LOGINS", "ECR_OIDC_TOKEN",
 	}
-	for _, v := range variables {
+	for _, v := range variableKeys {
 		known = append(known, v.name)
 	}
 	slices.Sort(known)

@@ -12,7 +12,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// body is what the file has in it; nil for nothing but comments.
+// body returns the content of the file, or nil if the file has only comments.
 func body(tree *ast.File) ast.Node {
 	for _, d := range tree.Docs {
 		if d.Body != nil && d.Body.Type() != ast.CommentType {
@@ -22,16 +22,17 @@ func body(tree *ast.File) ast.Node {
 	return nil
 }
 
-// markers looks for lines that begin or end a document, or direct the parser, where there may be
-// none; the parser would read one document of the file and pass over the others.
-func markers(b []byte) (line int, bad bool) {
+// findExtraMarker returns the number of the first line that starts with "---", "..." or "%". It
+// allows one "---" that only comments precede. The parser would read one document of the file and
+// ignore the others.
+func findExtraMarker(b []byte) (line int, found bool) {
 	begun := false
 	for text := range strings.Lines(string(b)) {
 		line++
-		marks := strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...") ||
+		isMarker := strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...") ||
 			strings.HasPrefix(text, "%")
 		switch trimmed := strings.TrimSpace(text); {
-		case marks && (begun || trimmed != "---"):
+		case isMarker && (begun || trimmed != "---"):
 			return line, true
 		case trimmed != "" && trimmed[0] != '#':
 			begun = true
@@ -40,8 +41,9 @@ func markers(b []byte) (line int, bad bool) {
 	return 0, false
 }
 
-// syntax returns the place of a parser's error, and its message if that quotes no text of the file.
-func syntax(path string, err error) error {
+// syntaxError returns an error with the position of an error of the YAML parser. It contains the
+// parser's message only if that does not quote text of the file.
+func syntaxError(path string, err error) error {
 	var e interface {
 		error
 		GetMessage() string
@@ -51,33 +53,33 @@ func syntax(path string, err error) error {
 		return fmt.Errorf("reading %s: it is not YAML", path)
 	}
 	message := e.GetMessage()
-	if strings.Contains(message, `"`) { // text of the file: the parser writes it with %q
+	if strings.Contains(message, `"`) { // the parser quotes text of the file with %q
 		message = "it is not YAML"
 	}
 	p := e.GetToken().Position
 	return fmt.Errorf("reading %s:%d:%d: %s", path, p.Line, p.Column, message)
 }
 
-// document is a file that is being edited. Comments are kept.
+// document is a file that is being edited. It keeps the comments of the file.
 type document struct {
 	root *ast.MappingNode
 
-	tree        *ast.File
-	comments    string // the whole file, when it has nothing but comments
-	placeholder int    // number of keys at the start of root that are not the file's
+	tree         *ast.File
+	comments     string // the whole file, if it has only comments
+	placeholders int    // number of keys at the start of root that are not in the file
 }
 
 func parseDocument(path string, b []byte) (d document, err error) {
 	if d.tree, err = parser.ParseBytes(b, parser.ParseComments); err != nil {
-		return d, syntax(path, err)
+		return d, syntaxError(path, err)
 	}
-	if body(d.tree) == nil { // merging takes its indentation from a key that is there
+	if body(d.tree) == nil { // merge needs an existing key to determine the indentation
 		if d.comments = string(b); d.comments != "" && !strings.HasSuffix(d.comments, "\n") {
 			d.comments += "\n"
 		}
-		d.placeholder = 1
+		d.placeholders = 1
 		if d.tree, err = parser.ParseBytes([]byte("default: {}"), 0); err != nil {
-			return d, syntax(path, err)
+			return d, syntaxError(path, err)
 		}
 	}
 	root, ok := body(d.tree).(*ast.MappingNode)
@@ -88,9 +90,9 @@ func parseDocument(path string, b []byte) (d document, err error) {
 	return d, nil
 }
 
-// text returns the document as it is now. It must be called once.
+// text returns the text of the edited document. It must be called only once.
 func (d document) text() []byte {
-	d.root.Values = d.root.Values[d.placeholder:]
+	d.root.Values = d.root.Values[d.placeholders:]
 	out := []byte(d.comments)
 	if len(d.root.Values) > 0 {
 		out = append(out, strings.TrimRight(d.tree.String(), "\n")+"\n"...)
@@ -98,22 +100,23 @@ func (d document) text() []byte {
 	return out
 }
 
-// merge puts lines of "key: value" into the mapping that keys lead to, which is made where it is missing.
-func merge(root *ast.MappingNode, keys, lines []string) error {
+// merge adds lines of the form "key: value" to the mapping at a path of keys, or replaces the values
+// of existing keys. It creates the mapping if it is missing.
+func merge(root *ast.MappingNode, path, lines []string) error {
 	at := root
-	for len(keys) > 0 {
-		next := find(at, keys[0])
+	for len(path) > 0 {
+		next := findMapping(at, path[0])
 		if next == nil {
 			break
 		}
-		at, keys = next, keys[1:]
+		at, path = next, path[1:]
 	}
 	var text strings.Builder
-	for i, key := range keys {
+	for i, key := range path {
 		fmt.Fprintf(&text, "%s%s:\n", strings.Repeat("  ", i), quoteKey(key))
 	}
 	for _, line := range lines {
-		fmt.Fprintf(&text, "%s%s\n", strings.Repeat("  ", len(keys)), line)
+		fmt.Fprintf(&text, "%s%s\n", strings.Repeat("  ", len(path)), line)
 	}
 	tree, err := parser.ParseBytes([]byte(text.String()), 0)
 	if err != nil {
@@ -125,13 +128,14 @@ func merge(root *ast.MappingNode, keys, lines []string) error {
 	}
 	if at.IsFlowStyle || len(at.Values) == 0 {
 		p := at.GetToken().Position
-		return fmt.Errorf("the mapping at line %d is written in braces, to which nothing can be "+
-			"added; write it in lines", p.Line)
+		return fmt.Errorf("the mapping at line %d is in braces, which configure cannot edit; "+
+			"write one key per line instead", p.Line)
 	}
 	addition.AddColumn(at.Values[0].Key.GetToken().Position.Column - 1)
 	for _, pair := range addition.Values {
-		if i := slices.IndexFunc(at.Values,
-			func(old *ast.MappingValueNode) bool { return keyOf(old) == keyOf(pair) }); i >= 0 {
+		i := slices.IndexFunc(at.Values,
+			func(old *ast.MappingValueNode) bool { return keyOf(old) == keyOf(pair) })
+		if i >= 0 {
 			at.Values[i].Value = pair.Value
 		} else {
 			at.Values = append(at.Values, pair)
@@ -140,7 +144,8 @@ func merge(root *ast.MappingNode, keys, lines []string) error {
 	return nil
 }
 
-func find(m *ast.MappingNode, key string) *ast.MappingNode {
+// findMapping returns the mapping at a key of m, or nil if there is none.
+func findMapping(m *ast.MappingNode, key string) *ast.MappingNode {
 	for _, pair := range m.Values {
 		if keyOf(pair) == key {
 			value, _ := pair.Value.(*ast.MappingNode)
@@ -150,6 +155,7 @@ func find(m *ast.MappingNode, key string) *ast.MappingNode {
 	return nil
 }
 
+// keyOf returns the key of a pair, or "" if the key is not a string.
 func keyOf(pair *ast.MappingValueNode) string {
 	if key, ok := pair.Key.(*ast.StringNode); ok {
 		return key.Value
@@ -157,6 +163,7 @@ func keyOf(pair *ast.MappingValueNode) string {
 	return ""
 }
 
+// quoteKey quotes an account number, which YAML would otherwise read as a number.
 func quoteKey(key string) string {
 	if isAccount(key) {
 		return strconv.Quote(key)
@@ -164,15 +171,16 @@ func quoteKey(key string) string {
 	return key
 }
 
-// yamlTexts writes a string, or a list of several, as YAML.
-func yamlTexts(texts []string) string {
+// yamlValue returns a string, or a list of several strings, as YAML.
+func yamlValue(texts []string) string {
 	if len(texts) == 1 {
 		return strconv.Quote(texts[0])
 	}
 	return yamlList(texts)
 }
 
-// yamlList writes strings as YAML: in quotes, which never mean anything else.
+// yamlList returns a list of strings as YAML. The strings are in quotes, so that YAML does not read
+// them as another type.
 func yamlList(texts []string) string {
 	quoted := make([]string, len(texts))
 	for i, text := range texts {

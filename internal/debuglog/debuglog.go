@@ -1,4 +1,4 @@
-// Package debuglog writes the steps of a login for ECR_OIDC_DEBUG and for GitHub's debug logging.
+// Package debuglog writes the steps of a login if ECR_OIDC_DEBUG or GitHub's debug logging is on.
 package debuglog
 
 import (
@@ -15,12 +15,12 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Func writes a step as one line, without secrets.
+// Func writes one line about a step. It redacts secrets.
 type Func = func(format string, args ...any)
 
-// ForLogin returns a Func for a login. It writes to stderr if ECR_OIDC_DEBUG is on, or else to a
-// file if GitHub's debug logging is on and ECR_OIDC_DEBUG is not set. It does not write to stderr
-// in the second case, because some clients (cue, Spring Boot) parse stdout and stderr together.
+// ForLogin returns a Func for a login. It writes to stderr if ECR_OIDC_DEBUG is on. If ECR_OIDC_DEBUG
+// is not set and GitHub's debug logging is on, it writes to a file in RUNNER_TEMP. In that case it
+// does not write to stderr, because some clients (cue, Spring Boot) parse stdout and stderr together.
 func ForLogin(env token.Env, stderr io.Writer) Func {
 	dir := env.Get("RUNNER_TEMP")
 	if env.Get("RUNNER_DEBUG") != "1" || env.Get("ECR_OIDC_DEBUG") != "" || dir == "" {
@@ -30,23 +30,24 @@ func ForLogin(env token.Env, stderr io.Writer) Func {
 	if uid := os.Getuid(); uid >= 0 { // -1 on Windows
 		name = "ecr-oidc-debug-" + strconv.Itoa(uid) + ".log"
 	}
-	// The action's post step shows this file. The process id tells concurrent processes apart.
+	// The action's post step prints this file. The process ID distinguishes concurrent processes.
 	log := &logFile{path: filepath.Join(dir, name)}
-	return steps(env, log, fmt.Sprintf("ecr-oidc[%d]: debug: ", os.Getpid()))
+	return newFunc(env, log, fmt.Sprintf("ecr-oidc[%d]: debug: ", os.Getpid()))
 }
 
-// ToStderr returns a Func that writes to stderr if ECR_OIDC_DEBUG is on. For ECR hosts, config
-// reports an unknown value.
+// ToStderr returns a Func that writes to stderr if ECR_OIDC_DEBUG is on, and otherwise does nothing.
+// It ignores an invalid value, which config reports.
 func ToStderr(env token.Env, stderr io.Writer) Func {
 	on, err := config.Switch(env, "ECR_OIDC_DEBUG", false)
 	if !on || err != nil {
 		return func(string, ...any) {}
 	}
-	return steps(env, stderr, "ecr-oidc: debug: ")
+	return newFunc(env, stderr, "ecr-oidc: debug: ")
 }
 
-// steps returns a Func that adds the time since steps was called. Each line is one call of Write.
-func steps(env token.Env, w io.Writer, prefix string) Func {
+// newFunc returns a Func that prefixes each line with the time since the call of newFunc. It writes
+// each line with one call of Write.
+func newFunc(env token.Env, w io.Writer, prefix string) Func {
 	start := time.Now()
 	return func(format string, args ...any) {
 		text := safetext.SingleLine(safetext.Redact(fmt.Sprintf(format, args...), env.Secrets()...))
@@ -54,11 +55,11 @@ func steps(env token.Env, w io.Writer, prefix string) Func {
 	}
 }
 
-// maxSize is the size in bytes beyond which nothing is appended to the file.
+// maxSize is the maximum size of the file in bytes. A line that would exceed it is not written.
 const maxSize = 1 << 20
 
-// logFile appends to a file that other processes append to. It opens the file on the first write.
-// A file that cannot be used is no error: then nothing is written.
+// logFile appends to a file that other processes append to. It opens the file on the first write. If
+// the file cannot be opened, it writes nothing and returns no error.
 type logFile struct {
 	path string
 	once sync.Once
@@ -66,7 +67,7 @@ type logFile struct {
 }
 
 func (l *logFile) Write(line []byte) (int, error) {
-	l.once.Do(func() { l.file = open(l.path) })
+	l.once.Do(func() { l.file = openAppend(l.path) })
 	if l.file == nil {
 		return len(line), nil
 	}

@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// open opens or creates the file at path to append to it. It follows no symlink and does
-// not wait for the reader of a pipe. It returns nil unless the file is a regular file of this user
-// with one name.
-func open(path string) *os.File {
+// openAppend opens or creates the file at path for appending. It does not follow a symlink and does
+// not block on a pipe. It returns nil unless the file is a regular file that this user owns and that
+// has no other hard link.
+func openAppend(path string) *os.File {
 	const flags = os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 	f, err := os.OpenFile(path, flags, 0o600)
 	if err != nil {
@@ -18,8 +18,8 @@ func open(path string) *os.File {
 	}
 	fi, err := f.Stat()
 	if err == nil && fi.Mode().IsRegular() {
-		if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) == os.Geteuid() &&
-			st.Nlink == 1 {
+		st, ok := fi.Sys().(*syscall.Stat_t)
+		if ok && int(st.Uid) == os.Geteuid() && st.Nlink == 1 {
 			return f
 		}
 	}

@@ -13,40 +13,40 @@ import (
 	"testing"
 )
 
-// Each line is written whole, whoever else appends, and nothing is written beyond the limit.
+// Concurrent writers write complete lines, and nothing beyond the maximum size.
 func TestConcurrentWrites(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	const writers, lines = 8, 2000
-	var all sync.WaitGroup
+	var group sync.WaitGroup
 	for i := range writers {
-		all.Go(func() {
+		group.Go(func() {
 			log := &logFile{path: path}
 			for range lines {
 				fmt.Fprintf(log, "[%d] %s\n", i, strings.Repeat(fmt.Sprint(i), 100))
 			}
 		})
 	}
-	all.Wait()
+	group.Wait()
 	b, err := os.ReadFile(path)
 	if err != nil || len(b) > maxSize+writers*105 || len(b) < maxSize-105 {
 		t.Fatalf("%d bytes, %v; want about %d", len(b), err, maxSize)
 	}
-	whole := regexp.MustCompile(`^\[(\d)\] \d{100}\n$`)
-	for line := range strings.Lines(string(b)) {
-		if m := whole.FindStringSubmatch(line); m == nil || strings.Count(line, m[1]) != 101 {
-			t.Fatalf("a broken line: %q", line)
+	line := regexp.MustCompile(`^\[(\d)\] \d{100}\n$`)
+	for text := range strings.Lines(string(b)) {
+		if m := line.FindStringSubmatch(text); m == nil || strings.Count(text, m[1]) != 101 {
+			t.Fatalf("an incomplete line: %q", text)
 		}
 	}
 	before := len(b)
 	if n, err := (&logFile{path: path}).Write(make([]byte, 200)); n != 200 || err != nil {
-		t.Errorf("beyond the limit: %d, %v", n, err)
+		t.Errorf("at the maximum size: %d, %v", n, err)
 	}
 	if fi, err := os.Stat(path); err != nil || fi.Size() != int64(before) {
-		t.Errorf("it grew from %d bytes: %v, %v", before, fi, err)
+		t.Errorf("the file grew from %d bytes: %v, %v", before, fi, err)
 	}
 }
 
-// A pipe that somebody reads can be opened, and gets nothing.
+// A pipe with a reader can be opened, but nothing is written to it.
 func TestPipe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

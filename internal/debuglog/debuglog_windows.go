@@ -2,9 +2,9 @@ package debuglog
 
 import "os"
 
-// open opens or creates the file at path to append to it. It returns nil unless path is a
-// regular file. To create a symlink takes a privilege there.
-func open(path string) *os.File {
+// openAppend opens or creates the file at path for appending. It returns nil unless path is a regular
+// file. Windows cannot refuse a symlink on opening, so openAppend checks path before and after.
+func openAppend(path string) *os.File {
 	if fi, err := os.Lstat(path); err == nil && !fi.Mode().IsRegular() {
 		return nil
 	}
@@ -12,10 +12,12 @@ func open(path string) *os.File {
 	if err != nil {
 		return nil
 	}
-	there, err := os.Lstat(path)
-	if fi, errOpened := f.Stat(); err == nil && errOpened == nil && there.Mode().IsRegular() &&
-		os.SameFile(fi, there) {
-		return f
+	opened, err := f.Stat()
+	if err == nil {
+		named, err := os.Lstat(path)
+		if err == nil && named.Mode().IsRegular() && os.SameFile(opened, named) {
+			return f
+		}
 	}
 	_ = f.Close()
 	return nil

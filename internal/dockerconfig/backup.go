@@ -8,56 +8,57 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// Backup is what the file said of some hosts before they got a helper. It may hold passwords.
+// Backup contains the entries that configure replaces or removes. It may contain passwords.
 type Backup struct {
-	Helpers map[string]string          `json:"helpers"` // the credHelpers entry of each host; "" is none
+	Helpers map[string]string          `json:"helpers"` // credHelpers entries by host; "" if none
 	Logins  map[string]json.RawMessage `json:"auths,omitempty"`
 }
 
-// Backup returns what SetHelper and RemoveAuth are about to replace for hosts. Of a host whose
-// helper this is already there is nothing to keep.
-func (e *File) Backup(helper string, hosts ...string) Backup {
+// Backup returns the entries that SetHelper and RemoveLogins would replace or remove for hosts. It
+// does not contain the credHelpers entry of a host that already has this helper.
+func (f *File) Backup(helper string, hosts ...string) Backup {
 	b := Backup{Helpers: map[string]string{}, Logins: map[string]json.RawMessage{}}
 	for _, host := range hosts {
-		if old := e.Helper(host); old != helper {
+		if old := f.Helper(host); old != helper {
 			b.Helpers[host] = old
 		}
 	}
-	for m := range e.section(auths) {
-		if reg, ok := registry.Parse(m.key); ok && slices.Contains(hosts, reg.Host) && m.login() {
+	for m := range f.entries(auths) {
+		reg, ok := registry.Parse(m.key)
+		if ok && slices.Contains(hosts, reg.Host) && m.isLogin() {
 			b.Logins[m.key] = m.value
 		}
 	}
 	return b
 }
 
-// Restore puts back what b holds, where nobody has changed it since: an entry that still names
-// helper, and a login that is not there. It returns the hosts whose entries, and the keys of the
-// logins that, it put back.
-func (e *File) Restore(b Backup, helper string) (hosts, logins []string) {
+// Restore restores the entries of a backup that were not changed since: a credHelpers entry that
+// still names helper, and a login that is still missing. It returns the hosts of the restored
+// credHelpers entries and the keys of the restored logins.
+func (f *File) Restore(b Backup, helper string) (hosts, logins []string) {
 	for _, host := range slices.Sorted(maps.Keys(b.Helpers)) {
-		if e.Helper(host) != helper {
+		if f.Helper(host) != helper {
 			continue
 		}
 		if old := b.Helpers[host]; old == "" {
-			e.RemoveHelper(host)
+			f.RemoveHelper(host)
 		} else {
-			e.SetHelper(host, old)
+			f.SetHelper(host, old)
 		}
 		hosts = append(hosts, host)
 	}
-	there := map[string]bool{}
-	for _, key := range e.Logins() {
-		there[key] = true
+	current := map[string]bool{}
+	for _, key := range f.Logins() {
+		current[key] = true
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.Logins)) {
-		if !there[key] {
-			e.set(auths, key, b.Logins[key])
+		if !current[key] {
+			f.set(auths, key, b.Logins[key])
 			logins = append(logins, key)
 		}
 	}
 	return hosts, logins
 }
 
-// Empty says whether nothing is in the file.
-func (e *File) Empty() bool { return len(e.file) == 0 }
+// Empty reports whether the file has no fields.
+func (f *File) Empty() bool { return len(f.fields) == 0 }

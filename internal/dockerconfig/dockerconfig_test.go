@@ -17,17 +17,17 @@ const (
 	host2 = "210987654321.dkr.ecr.us-east-1.amazonaws.com"
 )
 
-// setHelper is what configure does first of all.
+// setHelper sets the credHelpers entries of hosts, as configure does.
 func setHelper(path, helper string, hosts ...string) error {
-	return Update(path, time.Minute, func(e *File) error {
+	return Update(path, time.Minute, func(f *File) error {
 		for _, host := range hosts {
-			e.SetHelper(host, helper)
+			f.SetHelper(host, helper)
 		}
 		return nil
 	})
 }
 
-func put(t *testing.T, content string) (path string) {
+func writeConfig(t *testing.T, content string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "config.json")
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -36,7 +36,7 @@ func put(t *testing.T, content string) (path string) {
 	return path
 }
 
-func read(t *testing.T, path string) string {
+func readFile(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -49,33 +49,47 @@ func TestSetHelper(t *testing.T) {
 	entry := `"` + host + `":"ecr-oidc"`
 	tests := []struct{ name, before, want string }{ // want as compacted JSON
 		{"empty file", "", `{"credHelpers":{` + entry + `}}`},
-		{"white space", " \n\t", `{"credHelpers":{` + entry + `}}`},
+		{"whitespace", " \n\t", `{"credHelpers":{` + entry + `}}`},
 		{"empty object", "{}", `{"credHelpers":{` + entry + `}}`},
-		{"keys that we do not know, in their order", `{"z":1,"auths":{"b":{},"a":{}},"m":[true,null]}`, `{"z":1,"auths":{"b":{},"a":{}},"m":[true,null],"credHelpers":{` + entry + `}}`},
-		{"other helpers stay", `{"credHelpers":{"gcr.io":"gcr","a.io":"x"},"credsStore":"desktop"}`, `{"credHelpers":{"gcr.io":"gcr","a.io":"x",` + entry + `},"credsStore":"desktop"}`},
-		{"another helper of that host is replaced, in its place", `{"credHelpers":{"a":"b","` + host + `":"ecr-login","c":"d"}}`, `{"credHelpers":{"a":"b",` + entry + `,"c":"d"}}`},
-		{"a value of another type is replaced", `{"credHelpers":{"` + host + `":null}}`, `{"credHelpers":{` + entry + `}}`},
-		{"numbers as they were written", `{"a":1e400,"b":12345678901234567890,"c":1.0,"d":-0,"e":1E+2}`, `{"a":1e400,"b":12345678901234567890,"c":1.0,"d":-0,"e":1E+2,"credHelpers":{` + entry + `}}`},
-		{"HTML characters", `{"a<b>&":"<&>","psFormat":"{{.ID}}\u0026"}`, `{"a<b>&":"<&>","psFormat":"{{.ID}}\u0026","credHelpers":{` + entry + `}}`},
-		{"escapes and other alphabets in values", `{"k":"\u00e9 é \/ \ud83d\ude00"}`, `{"k":"\u00e9 é \/ \ud83d\ude00","credHelpers":{` + entry + `}}`},
-		{"keys twice", `{"a":1,"a":2}`, `{"a":1,"a":2,"credHelpers":{` + entry + `}}`},
-		{"a key that must be quoted", `{"a\"b\\\n":1}`, `{"a\"b\\\n":1,"credHelpers":{` + entry + `}}`},
-		{"deep", strings.Repeat(`{"a":`, 500) + "1" + strings.Repeat("}", 500), `{"a":` + strings.Repeat(`{"a":`, 499) + "1" + strings.Repeat("}", 499) + `,"credHelpers":{` + entry + `}}`},
+		{"unknown keys, in their order", `{"z":1,"auths":{"b":{},"a":{}},"m":[true,null]}`,
+			`{"z":1,"auths":{"b":{},"a":{}},"m":[true,null],"credHelpers":{` + entry +
+				`}}`},
+		{"entries of other hosts",
+			`{"credHelpers":{"gcr.io":"gcr","a.io":"x"},"credsStore":"desktop"}`,
+			`{"credHelpers":{"gcr.io":"gcr","a.io":"x",` + entry +
+				`},"credsStore":"desktop"}`},
+		{"another helper, in the same position",
+			`{"credHelpers":{"a":"b","` + host + `":"ecr-login","c":"d"}}`,
+			`{"credHelpers":{"a":"b",` + entry + `,"c":"d"}}`},
+		{"a value of another type", `{"credHelpers":{"` + host + `":null}}`,
+			`{"credHelpers":{` + entry + `}}`},
+		{"number formats", `{"a":1e400,"b":12345678901234567890,"c":1.0,"d":-0,"e":1E+2}`,
+			`{"a":1e400,"b":12345678901234567890,"c":1.0,"d":-0,"e":1E+2,"credHelpers":{` +
+				entry + `}}`},
+		{"HTML characters", `{"a<b>&":"<&>","psFormat":"{{.ID}}\u0026"}`,
+			`{"a<b>&":"<&>","psFormat":"{{.ID}}\u0026","credHelpers":{` + entry + `}}`},
+		{"escapes and non-ASCII characters in values", `{"k":"\u00e9 é \/ \ud83d\ude00"}`,
+			`{"k":"\u00e9 é \/ \ud83d\ude00","credHelpers":{` + entry + `}}`},
+		{"duplicate keys", `{"a":1,"a":2}`, `{"a":1,"a":2,"credHelpers":{` + entry + `}}`},
+		{"a key with escapes", `{"a\"b\\\n":1}`, `{"a\"b\\\n":1,"credHelpers":{` + entry + `}}`},
+		{"deep nesting", strings.Repeat(`{"a":`, 500) + "1" + strings.Repeat("}", 500),
+			`{"a":` + strings.Repeat(`{"a":`, 499) + "1" + strings.Repeat("}", 499) +
+				`,"credHelpers":{` + entry + `}}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			path := put(t, tt.before)
+			path := writeConfig(t, tt.before)
 			if err := setHelper(path, "ecr-oidc", host); err != nil {
 				t.Fatal(err)
 			}
-			got := read(t, path)
+			got := readFile(t, path)
 			if compact(t, got) != tt.want {
 				t.Errorf("%s\nbecame %s\nwant   %s", tt.before, compact(t, got), tt.want)
 			}
 			if !strings.HasPrefix(got, "{\n\t\"") || !strings.HasSuffix(got, "\n}\n") {
-				t.Errorf("it is not indented as Docker does it: %q", got)
+				t.Errorf("not indented like Docker's file: %q", got)
 			}
-			unchanged(t, path, func() {
+			checkUnchanged(t, path, func() {
 				if err := setHelper(path, "ecr-oidc", host); err != nil {
 					t.Fatal(err)
 				}
@@ -84,35 +98,44 @@ func TestSetHelper(t *testing.T) {
 	}
 }
 
-func TestSetHelperForMany(t *testing.T) {
-	path := put(t, `{}`)
+func TestSetHelperSeveralHosts(t *testing.T) {
+	path := writeConfig(t, `{}`)
 	if err := setHelper(path, "ecr-oidc", host, host2, host); err != nil {
 		t.Fatal(err)
 	}
-	if err := setHelper(path, "ecr-oidc", "public.ecr.aws"); err != nil { // calling it twice adds
+	if err := setHelper(path, "ecr-oidc", "public.ecr.aws"); err != nil { // adds to the first call
 		t.Fatal(err)
 	}
-	if got, want := compact(t, read(t, path)), `{"credHelpers":{"`+host+`":"ecr-oidc","`+host2+`":"ecr-oidc","public.ecr.aws":"ecr-oidc"}}`; got != want {
+	got := compact(t, readFile(t, path))
+	want := `{"credHelpers":{"` + host + `":"ecr-oidc","` + host2 + `":"ecr-oidc",` +
+		`"public.ecr.aws":"ecr-oidc"}}`
+	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
 
-// What is not a JSON object is an error, and is left alone to the last byte.
-func TestSetHelperRefuses(t *testing.T) {
+// Update returns an error for a file that is not a JSON object, and does not change the file.
+func TestUpdateInvalidFile(t *testing.T) {
 	for _, before := range []string{
-		`[]`, `"x"`, `1`, `true`, `null`, `x`, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{"a":{"b":1}`, `{a:1}`, `{'a':1}`, `{"a":01}`, `{"a":"\x"}`, `{"a" 1}`, `{"a":1 "b":2}`, `{1:2}`,
-		`{"a":1} x`, `{"a":1}{}`, `{} []`, `{} 1`, "{}\x00", "\ufeff{}", `{"a":1} // comment`, `{/* comment */}`, "<html>", "{\"a\":\"\n\"}",
-		`{"credHelpers":[]}`, `{"credHelpers":"x"}`, `{"credHelpers":1}`, `{"credHelpers":true}`, `{"credHelpers":{}`, `{"credHelpers":{"a":}}`,
+		`[]`, `"x"`, `1`, `true`, `null`, `x`, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`,
+		`{"a":1,}`, `{"a":{"b":1}`, `{a:1}`, `{'a':1}`, `{"a":01}`, `{"a":"\x"}`, `{"a" 1}`,
+		`{"a":1 "b":2}`, `{1:2}`,
+		`{"a":1} x`, `{"a":1}{}`, `{} []`, `{} 1`, "{}\x00", "\ufeff{}",
+		`{"a":1} // comment`, `{/* comment */}`, "<html>", "{\"a\":\"\n\"}",
+		`{"credHelpers":[]}`, `{"credHelpers":"x"}`, `{"credHelpers":1}`,
+		`{"credHelpers":true}`, `{"credHelpers":{}`, `{"credHelpers":{"a":}}`,
 	} {
 		t.Run(before, func(t *testing.T) {
-			path := put(t, before)
-			unchanged(t, path, func() {
+			path := writeConfig(t, before)
+			checkUnchanged(t, path, func() {
 				err := setHelper(path, "ecr-oidc", host)
 				if err == nil || !strings.HasPrefix(err.Error(), "editing "+path+": ") {
 					t.Errorf("%v", err)
 				}
-				if err != nil && strings.Contains(before, "credHelpers") && json.Valid([]byte(before)) && !strings.Contains(err.Error(), "credHelpers") {
-					t.Errorf("it does not say where: %v", err)
+				if err != nil && strings.Contains(before, "credHelpers") &&
+					json.Valid([]byte(before)) &&
+					!strings.Contains(err.Error(), "credHelpers") {
+					t.Errorf("the error does not name credHelpers: %v", err)
 				}
 			})
 		})
@@ -122,52 +145,58 @@ func TestSetHelperRefuses(t *testing.T) {
 			t.Error("no error")
 		}
 	})
-	t.Run("below a file", func(t *testing.T) {
-		path := put(t, "{}")
-		if err := setHelper(filepath.Join(path, "config.json"), "ecr-oidc", host); err == nil || read(t, path) != "{}" {
+	t.Run("a file in place of the directory", func(t *testing.T) {
+		path := writeConfig(t, "{}")
+		err := setHelper(filepath.Join(path, "config.json"), "ecr-oidc", host)
+		if err == nil || readFile(t, path) != "{}" {
 			t.Error(err)
 		}
 	})
 }
 
-// A null in place of the entries is kept or replaced, but nothing around it is lost.
+// Update replaces null in place of the entries, or returns an error and keeps it.
 func TestSetHelperNull(t *testing.T) {
 	const before = `{"a":1,"credHelpers":null,"z":2}`
-	path := put(t, before)
+	path := writeConfig(t, before)
 	err := setHelper(path, "ecr-oidc", host)
 	want := before
 	if err == nil {
 		want = `{"a":1,"credHelpers":{"` + host + `":"ecr-oidc"},"z":2}`
 	}
-	if got := compact(t, read(t, path)); got != want {
+	if got := compact(t, readFile(t, path)); got != want {
 		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 }
 
-func TestSetHelperMakesFileAndFolder(t *testing.T) {
+func TestUpdateMissingFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", ".docker", "config.json")
 	if err := setHelper(path, "ecr-oidc", host); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := compact(t, read(t, path)), `{"credHelpers":{"`+host+`":"ecr-oidc"}}`; got != want {
+	got, want := compact(t, readFile(t, path)), `{"credHelpers":{"`+host+`":"ecr-oidc"}}`
+	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if runtime.GOOS == "windows" {
 		return
 	}
-	for p, want := range map[string]fs.FileMode{path: 0o600, filepath.Dir(path): fs.ModeDir | 0o700, filepath.Dir(filepath.Dir(path)): fs.ModeDir | 0o700} {
+	for p, want := range map[string]fs.FileMode{
+		path:                             0o600,
+		filepath.Dir(path):               fs.ModeDir | 0o700,
+		filepath.Dir(filepath.Dir(path)): fs.ModeDir | 0o700,
+	} {
 		if fi, err := os.Stat(p); err != nil || fi.Mode() != want {
 			t.Errorf("%s has mode %v, %v, want %v", p, fi.Mode(), err, want)
 		}
 	}
 }
 
-func TestSetHelperKeepsMode(t *testing.T) {
+func TestUpdateMode(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there are no mode bits")
+		t.Skip("Windows has no mode bits")
 	}
 	for _, mode := range []fs.FileMode{0o600, 0o640, 0o644, 0o666, 0o400} {
-		path := put(t, "{}")
+		path := writeConfig(t, "{}")
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -180,9 +209,10 @@ func TestSetHelperKeepsMode(t *testing.T) {
 	}
 }
 
-// A symlink, as dotfile managers make them, stays one, through however many links; its target changes.
-func TestSetHelperKeepsSymlink(t *testing.T) {
-	target := put(t, `{"a":1}`)
+// Update edits the file that a chain of symlinks points to, and keeps the symlinks. Dotfile managers
+// use such symlinks.
+func TestUpdateSymlink(t *testing.T) {
+	target := writeConfig(t, `{"a":1}`)
 	dir := t.TempDir()
 	middle, path := filepath.Join(dir, "middle.json"), filepath.Join(dir, "config.json")
 	if err := os.Symlink(target, middle); err != nil {
@@ -199,13 +229,14 @@ func TestSetHelperKeepsSymlink(t *testing.T) {
 			t.Errorf("%s is %v, %v", link, fi.Mode(), err)
 		}
 	}
-	if fi, err := os.Lstat(target); err != nil || !fi.Mode().IsRegular() || !strings.Contains(read(t, target), host) {
+	if fi, err := os.Lstat(target); err != nil || !fi.Mode().IsRegular() ||
+		!strings.Contains(readFile(t, target), host) {
 		t.Errorf("the target: %v, %v", fi, err)
 	}
-	for _, d := range []string{dir, filepath.Dir(target)} { // no temporary file is left
+	for _, d := range []string{dir, filepath.Dir(target)} { // no temporary files
 		files, err := os.ReadDir(d)
 		if err != nil || len(files) > 2 {
-			t.Errorf("%s holds %v, %v", d, files, err)
+			t.Errorf("%s contains %v, %v", d, files, err)
 		}
 	}
 }
@@ -214,26 +245,33 @@ func TestPath(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
-	for dir, want := range map[string]string{"": filepath.Join(home, ".docker", "config.json"), "d": filepath.Join("d", "config.json")} {
+	for dir, want := range map[string]string{
+		"":  filepath.Join(home, ".docker", "config.json"),
+		"d": filepath.Join("d", "config.json"),
+	} {
 		if got, err := Path(dir); err != nil || got != want {
 			t.Errorf("Path(%q) = %q, %v, want %q", dir, got, err, want)
 		}
 	}
 	t.Setenv("HOME", "")
 	t.Setenv("USERPROFILE", "")
-	if got, err := Path(""); runtime.GOOS != "darwin" && (err == nil || !strings.HasPrefix(err.Error(), "finding Docker's configuration: ")) {
-		t.Errorf("without a home: %q, %v", got, err)
+	const wantErr = "finding Docker's configuration: "
+	got, err := Path("")
+	if runtime.GOOS != "darwin" && (err == nil || !strings.HasPrefix(err.Error(), wantErr)) {
+		t.Errorf("without a home directory: %q, %v", got, err)
 	}
 	if got, err := Path("d"); err != nil || got != filepath.Join("d", "config.json") {
-		t.Errorf("without a home, with a folder: %q, %v", got, err)
+		t.Errorf("with DOCKER_CONFIG, without a home directory: %q, %v", got, err)
 	}
 }
 
-// FuzzSetHelper holds that an edit of whatever is a JSON object changes the entry for the host and nothing else: every
-// other member has the key, the place and, white space aside, the bytes that it had.
+// FuzzSetHelper checks that an edit of any JSON object changes only the entry of the host. Every other
+// member keeps its key, its position and, except for whitespace, its text.
 func FuzzSetHelper(f *testing.F) {
 	for _, s := range []string{
-		`{}`, ``, `{"a":1,"credHelpers":{"x":"y"},"z":{"b":[1e400,"<\u0026>"]}}`, `{"credHelpers":{"` + host + `":"old"},"credHelpers":{}}`, `{"a":1,"a":2}`, `{"\u0061":"\ud800"}`, "{\"\xff\":\"\xff\"}", `{"a":1}}`,
+		`{}`, ``, `{"a":1,"credHelpers":{"x":"y"},"z":{"b":[1e400,"<\u0026>"]}}`,
+		`{"credHelpers":{"` + host + `":"old"},"credHelpers":{}}`, `{"a":1,"a":2}`,
+		`{"\u0061":"\ud800"}`, "{\"\xff\":\"\xff\"}", `{"a":1}}`,
 	} {
 		f.Add(s)
 	}
@@ -243,53 +281,57 @@ func FuzzSetHelper(f *testing.F) {
 			t.Fatal(err)
 		}
 		err := setHelper(path, "ecr-oidc", host)
-		after := read(t, path)
+		after := readFile(t, path)
 		if err != nil {
 			if after != before {
-				t.Errorf("%q: refused (%v), and changed to %q", before, err, after)
+				t.Errorf("%q: error %v, but the file changed to %q", before, err, after)
 			}
 			return
 		}
 		if !json.Valid([]byte(before)) {
-			return // an empty file, or what the tests above say of such ones
+			return // an empty file
 		}
-		was, is := members(t, before), members(t, after)
-		helpers := 0 // one more than the place of the credHelpers that Docker obeys, the last
-		for i, m := range was {
+		old, got := members(t, before), members(t, after)
+		helpers := 0 // index of the last credHelpers, which Docker uses, plus one
+		for i, m := range old {
 			if strings.EqualFold(m.key, "credHelpers") {
 				helpers = i + 1
 			}
 		}
-		for i, m := range was {
-			if i >= len(is) || is[i].key != m.key {
+		for i, m := range old {
+			if i >= len(got) || got[i].key != m.key {
 				t.Fatalf("%q lost the key %q: %q", before, m.key, after)
 			}
 			if helpers == i+1 {
 				continue
 			}
-			if is[i].value != m.value {
-				t.Errorf("%q: %q became %q", before, m.value, is[i].value)
+			if got[i].value != m.value {
+				t.Errorf("%q: %q became %q", before, m.value, got[i].value)
 			}
 		}
-		if want := len(was) + 1; helpers == 0 && len(is) != want || helpers != 0 && len(is) != len(was) {
-			t.Errorf("%q has %d members, and %q has %d", before, len(was), after, len(is))
+		want := len(old)
+		if helpers == 0 {
+			want++
+		}
+		if len(got) != want {
+			t.Errorf("%q has %d members, and %q has %d", before, len(old), after, len(got))
 		}
 		if helpers == 0 {
-			helpers = len(is)
+			helpers = len(got)
 		}
-		entries, found := members(t, is[helpers-1].value), false
+		entries, found := members(t, got[helpers-1].value), false
 		for _, e := range entries {
 			found = found || e.key == host && e.value == `"ecr-oidc"`
 		}
 		if !found {
-			t.Errorf("%q: the entry is not there: %q", before, after)
+			t.Errorf("%q: the entry is missing: %q", before, after)
 		}
 	})
 }
 
 type pair struct{ key, value string }
 
-// members reads a JSON object's members with their values compacted.
+// members returns the members of a JSON object, with compacted values.
 func members(t *testing.T, s string) []pair {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(s))
@@ -320,30 +362,40 @@ func compact(t *testing.T, s string) string {
 	return b.String()
 }
 
-// unchanged fails unless act leaves the file at path as it is: the same file, and not a copy.
-func unchanged(t *testing.T, path string, act func()) {
+// checkUnchanged checks that act does not write the file at path, not even with the same content.
+func checkUnchanged(t *testing.T, path string, act func()) {
 	t.Helper()
-	content := read(t, path)
+	content := readFile(t, path)
 	before, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	act()
 	after, err := os.Stat(path)
-	if err != nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) || read(t, path) != content {
-		t.Errorf("%s was written: %q became %q (%v)", path, content, read(t, path), err)
+	if err != nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) ||
+		readFile(t, path) != content {
+		t.Errorf("%s was written: %q became %q (%v)", path, content, readFile(t, path), err)
 	}
 }
 
-// What Docker's own reader would make of odd files decides what is edited in them.
-func TestOddFiles(t *testing.T) {
+// Update edits the entry that Docker uses in files with unusual but valid content.
+func TestUpdateUnusualFile(t *testing.T) {
 	const entry = `"` + host + `": "ecr-oidc"`
 	for _, tt := range []struct{ name, before, want string }{
-		{"a host twice: Docker takes the last", `{"credHelpers":{"` + host + `":"x","` + host + `":"y"}}`, "{\n\t\"credHelpers\": {\n\t\t\"" + host + "\": \"x\",\n\t\t" + entry + "\n\t}\n}\n"},
-		{"credHelpers twice", `{"credHelpers":{"` + host + `":"x"},"credHelpers":{}}`, "{\n\t\"credHelpers\": {\n\t\t\"" + host + "\": \"x\"\n\t},\n\t\"credHelpers\": {\n\t\t" + entry + "\n\t}\n}\n"},
-		{"credHelpers null", `{"credHelpers":null}`, "{\n\t\"credHelpers\": {\n\t\t" + entry + "\n\t}\n}\n"},
-		{"a key as it was written", `{"\ud800":1,"\u00e9":2}`, "{\n\t\"\\ud800\": 1,\n\t\"\\u00e9\": 2,\n\t\"credHelpers\": {\n\t\t" + entry + "\n\t}\n}\n"},
-		{"already so, written otherwise", `{ "credHelpers" : {` + entry + `} }`, `{ "credHelpers" : {` + entry + `} }`},
+		{"a duplicate host, of which Docker uses the last",
+			`{"credHelpers":{"` + host + `":"x","` + host + `":"y"}}`,
+			"{\n\t\"credHelpers\": {\n\t\t\"" + host + "\": \"x\",\n\t\t" + entry +
+				"\n\t}\n}\n"},
+		{"duplicate credHelpers", `{"credHelpers":{"` + host + `":"x"},"credHelpers":{}}`,
+			"{\n\t\"credHelpers\": {\n\t\t\"" + host +
+				"\": \"x\"\n\t},\n\t\"credHelpers\": {\n\t\t" + entry + "\n\t}\n}\n"},
+		{"credHelpers null", `{"credHelpers":null}`,
+			"{\n\t\"credHelpers\": {\n\t\t" + entry + "\n\t}\n}\n"},
+		{"keys with escapes", `{"\ud800":1,"\u00e9":2}`,
+			"{\n\t\"\\ud800\": 1,\n\t\"\\u00e9\": 2,\n\t\"credHelpers\": {\n\t\t" +
+				entry + "\n\t}\n}\n"},
+		{"an existing entry with other whitespace", `{ "credHelpers" : {` + entry + `} }`,
+			`{ "credHelpers" : {` + entry + `} }`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "config.json")
@@ -353,7 +405,7 @@ func TestOddFiles(t *testing.T) {
 			if err := setHelper(path, "ecr-oidc", host); err != nil {
 				t.Fatal(err)
 			}
-			if got := read(t, path); got != tt.want {
+			if got := readFile(t, path); got != tt.want {
 				t.Errorf("%s became %q, want %q", tt.before, got, tt.want)
 			}
 		})
@@ -363,23 +415,24 @@ func TestOddFiles(t *testing.T) {
 		if err := os.WriteFile(path, []byte(broken), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := setHelper(path, "ecr-oidc", host); err == nil || read(t, path) != broken {
-			t.Errorf("%s: %v, and it is now %s", broken, err, read(t, path))
+		if err := setHelper(path, "ecr-oidc", host); err == nil || readFile(t, path) != broken {
+			t.Errorf("%s: %v; the file is now %s", broken, err, readFile(t, path))
 		}
 	}
 }
 
-// A symlink to a file that is still to be made stays one, and the file is made.
-func TestDanglingSymlink(t *testing.T) {
+// Update creates the file that a dangling symlink points to.
+func TestUpdateDanglingSymlink(t *testing.T) {
 	dir := t.TempDir()
 	link, target := filepath.Join(dir, "config.json"), filepath.Join(dir, "real", "config.json")
 	if err := os.Symlink(filepath.Join("real", "config.json"), link); err != nil {
-		t.Skipf("making a symlink: %v", err)
+		t.Skipf("creating a symlink: %v", err)
 	}
 	if err := setHelper(link, "ecr-oidc", host); err != nil {
 		t.Fatal(err)
 	}
-	if fi, err := os.Lstat(link); err != nil || fi.Mode().Type() != os.ModeSymlink || !strings.Contains(read(t, target), host) {
+	if fi, err := os.Lstat(link); err != nil || fi.Mode().Type() != os.ModeSymlink ||
+		!strings.Contains(readFile(t, target), host) {
 		t.Errorf("the symlink is now %v, %v", fi.Mode(), err)
 	}
 }

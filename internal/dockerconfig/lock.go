@@ -14,18 +14,19 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lockfile"
 )
 
-// Lock makes runs of this program that edit the file at path wait for each other: each reads what
-// the one before it wrote. It blocks for at most wait. If another process still holds the lock then,
-// it returns an error that names the lock file. A folder that is missing is made. Docker and podman
-// edit these files without any lock, so an edit of theirs in the same millisecond may still be lost,
-// or ours be.
+// Lock acquires the lock for editing the file at path, so that concurrent edits by this program do
+// not overwrite each other. It blocks for at most timeout. If another process still holds the lock
+// then, the error names the lock file. Lock creates a missing directory. On a file system without
+// locks, it does nothing.
 //
-// The file itself cannot be the lock, since every edit puts a new one in its place. The lock is a
-// file beside it, under a name that is ours alone, and it is removed again: Docker's folder holds
-// nothing more than before, and what has nothing but config.json in it, as a job's folder or a
-// mounted one, stays so. Only its holder removes it, and a process that was waiting for it locks a
-// new file. On Windows it stays, since a file that is open cannot be removed.
-func Lock(path string, wait time.Duration) (unlock func(), err error) {
+// Docker and Podman edit these files without a lock. If one of them writes the file during an edit by
+// this program, one of the two edits is lost.
+//
+// The file itself cannot be the lock, because every edit replaces it. The lock is a separate file in
+// the same directory. The holder removes it, so that no other file remains in the directory, which
+// may be mounted or belong to one job. A process that waited for a removed lock file locks a new
+// file. On Windows the lock file remains, because an open file cannot be removed.
+func Lock(path string, timeout time.Duration) (unlock func(), err error) {
 	path, err = atomicfile.ResolveSymlinks(path)
 	if err != nil {
 		return nil, err
@@ -34,17 +35,17 @@ func Lock(path string, wait time.Duration) (unlock func(), err error) {
 		return nil, err
 	}
 	name := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".ecr-oidc.lock")
-	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	held, err := lockfile.Lock(ctx, name)
 	switch {
-	case errors.Is(err, errors.ErrUnsupported): // a file system without locks, as Lustre can be
+	case errors.Is(err, errors.ErrUnsupported): // Lustre can be mounted without locks
 		return func() {}, nil
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("another process holds the lock file %s; wait for that process or end "+
-			"it, and try again", name)
+		return nil, fmt.Errorf("another process holds the lock file %s; "+
+			"wait for that process or stop it, and try again", name)
 	case err != nil && isSymlink(name):
-		return nil, fmt.Errorf("the lock file %s is a symlink, which is not followed; remove it", name)
+		return nil, fmt.Errorf("the lock file %s is a symlink; remove it", name)
 	case err != nil:
 		return nil, err
 	}

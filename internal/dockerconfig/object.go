@@ -9,23 +9,24 @@ import (
 	"strings"
 )
 
-// object is a JSON object as it was written: its members in their order, their values untouched.
+// object is a JSON object that keeps the order of its members and the text of their keys and values.
 type object []member
 
 type member struct {
-	key   string
-	name  json.RawMessage // the key as it was written
-	value json.RawMessage // nil says that it is inner
-	inner object          // the value, where it is an object that this program edits
+	key    string
+	rawKey json.RawMessage // the key as it is in the file
+	value  json.RawMessage // nil if the value is object
+	object object          // the value, if it is an object that the helper edits
 }
 
-// check says where b stops being JSON.
-func check(b []byte) error {
+// checkSyntax returns an error with the line and the column if b is not valid JSON.
+func checkSyntax(b []byte) error {
 	var raw json.RawMessage
 	err := json.Unmarshal(b, &raw)
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		before := b[:max(0, min(int(syntax.Offset), len(b))-1)] // the last byte that was read is wrong
+		// The last byte that was read is the invalid one.
+		before := b[:max(0, min(int(syntax.Offset), len(b))-1)]
 		line := bytes.Count(before, []byte("\n")) + 1
 		column := len(before) - bytes.LastIndexByte(before, '\n')
 		return fmt.Errorf("it is not JSON: line %d, column %d: %w", line, column, err)
@@ -33,7 +34,8 @@ func check(b []byte) error {
 	return err
 }
 
-// parse reads an object out of JSON that check has passed; nothing at all, and null, is an empty one.
+// parse parses valid JSON into o. An empty text and null become an empty object. Any other value that
+// is not an object is an error.
 func (o *object) parse(b []byte) error {
 	*o = nil
 	if len(b) == 0 || string(b) == "null" {
@@ -49,29 +51,30 @@ func (o *object) parse(b []byte) error {
 		if err != nil {
 			return err
 		}
-		name := bytes.TrimLeft(b[before:d.InputOffset()], ", \t\r\n")
+		rawKey := bytes.TrimLeft(b[before:d.InputOffset()], ", \t\r\n")
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
 			return err
 		}
-		// An object's keys are strings, or Token fails.
-		*o = append(*o, member{key: key.(string), name: name, value: value})
+		// Token returns an error for a key that is not a string.
+		*o = append(*o, member{key: key.(string), rawKey: rawKey, value: value})
 	}
 	return nil
 }
 
-// has says whether encoding/json, with which Docker and podman read their files, takes a member for
-// the field of this name: it does in any case, and reads all such members into the one field.
-func (m member) has(name string) bool { return strings.EqualFold(m.key, name) }
+// isField reports whether encoding/json decodes the member into the field of this name. Docker and
+// Podman read their files with encoding/json, which ignores the case of keys and decodes all members
+// that match into the same field.
+func (m member) isField(name string) bool { return strings.EqualFold(m.key, name) }
 
-// text is the value as a string; "" when it is none.
+// text returns the value as a string, or "" if it is not a string.
 func (m member) text() (s string) {
 	_ = json.Unmarshal(m.value, &s)
 	return s
 }
 
-// set returns o with the value of key replaced where it stands, or added at the end. Of a key that
-// is there twice it replaces the last one, which is the one that counts.
+// set returns o with the value of key replaced in place, or with a new member at the end. If the key
+// occurs several times, it replaces the last value, because that is the one that Docker uses.
 func (o object) set(key string, value json.RawMessage) object {
 	for i, m := range slices.Backward(o) {
 		if m.key == key {
@@ -79,9 +82,10 @@ func (o object) set(key string, value json.RawMessage) object {
 			return o
 		}
 	}
-	return append(o, member{key: key, name: quote(key), value: value})
+	return append(o, member{key: key, rawKey: quote(key), value: value})
 }
 
+// bytes returns the object as JSON.
 func (o object) bytes() json.RawMessage {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -89,10 +93,10 @@ func (o object) bytes() json.RawMessage {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.Write(m.name)
+		b.Write(m.rawKey)
 		b.WriteByte(':')
 		if m.value == nil {
-			m.value = m.inner.bytes()
+			m.value = m.object.bytes()
 		}
 		b.Write(m.value)
 	}
@@ -100,13 +104,13 @@ func (o object) bytes() json.RawMessage {
 	return b.Bytes()
 }
 
-// quote writes a string as JSON, without the escapes for HTML that would change how it was written.
+// quote returns a string as JSON. It does not escape the HTML characters <, > and &.
 func quote(s string) json.RawMessage {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
-		panic(err) // a string always encodes
+		panic(err) // encoding a string does not fail
 	}
 	return bytes.TrimSpace(b.Bytes())
 }

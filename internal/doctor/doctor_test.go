@@ -198,7 +198,7 @@ func TestNext(t *testing.T) {
 		{&token.RequestError{CI: "GitHub"}, "only while they run"},
 		{&explain.TimeoutError{Action: "answering get", Limit: explain.GetTimeout},
 			"a pipe, or on a mount that is gone?"},
-		{&exchange.Error{Step: exchange.StepWebIdentity, Message: "no answer in time", Retryable: true},
+		{&exchange.Error{Step: exchange.StepWebIdentity, Message: "no response in time", Retryable: true},
 			"can this machine reach that address?"},
 		{&exchange.Error{Step: exchange.StepWebIdentity, Code: "Throttling", Retryable: true},
 			"it may pass: try again"},

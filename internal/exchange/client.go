@@ -27,19 +27,19 @@ import (
 )
 
 const (
-	requestTimeout = 6 * time.Second // of one request to AWS, including its response
+	requestTimeout = 6 * time.Second // of one attempt, including its response
 	maxResponse    = 1 << 20         // bytes; the longest response, a password, has about 5,000
 
-	firstBackoff = time.Second     // before the second attempt, at most
-	maxBackoff   = 2 * time.Second // later; with a longer one, new jobs would overtake the old
-	minRetryTime = time.Second     // an attempt is not begun with less time left
+	firstBackoff = time.Second     // longest pause before the second attempt
+	maxBackoff   = 2 * time.Second // longest later pause; a longer one favors later jobs
+	minRetryTime = time.Second     // no attempt starts with less time left
 	maxAttempts  = 20              // of a throttled request; a get has no time for more
 )
 
-// environmentConfig returns a configuration from AWS's standard variables alone. The SDK resolves
-// the services' own endpoints, FIPS and dual-stack from ConfigSources. The general endpoint and the
-// retry settings are set here, because only LoadDefaultConfig, which also reads files, would set
-// them. The caller checks the endpoints before it sends anything.
+// environmentConfig returns an SDK configuration from AWS's standard variables and no file. The SDK
+// resolves service-specific endpoints, FIPS and dual-stack from ConfigSources. The global endpoint
+// and the retry settings are set here: the SDK sets them only in LoadDefaultConfig, which also
+// reads files. Callers must check the endpoints before they send a request.
 func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {
@@ -47,7 +47,7 @@ func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 	}
 	cfg := aws.Config{
 		Region:           r.Settings.Registry.Region,
-		HTTPClient:       r.client().Freeze(), // otherwise each service client has its own connections
+		HTTPClient:       r.httpClient().Freeze(), // otherwise clients do not share connections
 		ConfigSources:    []any{env},
 		RetryMode:        env.RetryMode,
 		RetryMaxAttempts: env.RetryMaxAttempts,
@@ -61,9 +61,9 @@ func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 	return cfg, nil
 }
 
-// client returns the SDK's own HTTP client with the limits of this package. Proxies come from the
-// environment.
-func (r Request) client() *awshttp.BuildableClient {
+// httpClient returns the SDK's HTTP client with this package's timeout, root certificates,
+// preconnected connections and redirect policy. It reads proxies from the environment.
+func (r Request) httpClient() *awshttp.BuildableClient {
 	client := awshttp.NewBuildableClient().WithTimeout(requestTimeout)
 	return client.WithTransportOptions(func(t *http.Transport) {
 		t.TLSClientConfig.RootCAs = r.roots
@@ -72,7 +72,7 @@ func (r Request) client() *awshttp.BuildableClient {
 		}
 		proxy := t.Proxy
 		t.Proxy = func(req *http.Request) (*url.URL, error) {
-			if req.Response != nil { // the redirect that req follows
+			if req.Response != nil { // req follows a redirect
 				return nil, errRedirect
 			}
 			if isMetadataHost(req.URL.Hostname()) {
@@ -83,9 +83,9 @@ func (r Request) client() *awshttp.BuildableClient {
 	})
 }
 
-// isMetadataHost reports whether a host is one of the link-local addresses at which a container
-// (ECS, EKS Pod Identity) or an instance gets its credentials. A proxy would receive the
-// container's token in clear text, and respond with credentials of its own. botocore's
+// isMetadataHost reports whether host is a link-local address from which a container (ECS, EKS Pod
+// Identity) or an instance gets its credentials. These requests must not use a proxy: it would
+// receive the container's token unencrypted, and could respond with other credentials. botocore's
 // ContainerMetadataFetcher uses no proxy either.
 func isMetadataHost(host string) bool {
 	return slices.Contains([]string{
@@ -93,19 +93,21 @@ func isMetadataHost(host string) bool {
 	}, host)
 }
 
-// errRedirect ends a request that follows a redirect. The SDK's HTTP client follows those of GET
-// requests to any URL, with the token of an SSO login in a header, and has no option against it.
-// But it looks for a proxy first.
-var errRedirect = errors.New("it answered with a redirect, which is not followed")
+// errRedirect fails a request that follows a redirect. The SDK's HTTP client follows redirects of
+// GET requests to any URL, with the token of an SSO session in a header, and has no option to
+// disable that. The transport's Proxy function is called before such a request is sent, and returns
+// errRedirect.
+var errRedirect = errors.New("redirects are not followed")
 
-// apiOptions returns the middleware of every SDK client, including those of the SDK's own chain.
+// apiOptions returns the middleware for every SDK client, including the clients of the SDK's
+// default chain.
 func (r Request) apiOptions() []func(*middleware.Stack) error {
 	return []func(*middleware.Stack) error{plainBody, limitResponse, r.refuseClearText}
 }
 
-// limitResponse ends a response that is longer than maxResponse. smithy-go reads all of a response
-// into memory, also of an error (transport/http/protocol/awsjson), and what it does not need it
-// reads to the end (CloseResponseBody).
+// limitResponse fails a response that is longer than maxResponse. smithy-go reads a whole response
+// into memory, including error responses (transport/http/protocol/awsjson), and reads unused bodies
+// to the end (CloseResponseBody).
 func limitResponse(stack *middleware.Stack) error {
 	limit := func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
@@ -120,33 +122,35 @@ func limitResponse(stack *middleware.Stack) error {
 		middleware.DeserializeMiddlewareFunc("LimitResponse", limit), middleware.After)
 }
 
-// errCutOff reports a response that ended too early because its connection was closed. net/http
-// returns io.ErrUnexpectedEOF for that, and so does encoding/json for a complete response with
-// incomplete JSON in it.
-var errCutOff = errors.New("the answer was cut off")
+// errTruncated reports that the connection was closed before the response was complete. net/http
+// returns io.ErrUnexpectedEOF for that. encoding/json returns the same error for a complete
+// response that contains incomplete JSON, so it cannot be used to tell them apart.
+var errTruncated = errors.New("the response was truncated")
 
+// responseBody is a body that returns errTruncated for io.ErrUnexpectedEOF.
 type responseBody struct{ io.ReadCloser }
 
 func (b responseBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errCutOff
+		err = errTruncated
 	}
 	return n, err
 }
 
-// plainBody replaces a request's body by one that is only an io.Reader. smithy-go closes its body
-// when the response's headers have arrived, and the body's WriteTo then returns io.EOF
-// (transport/http/internal/io/safe.go). If net/http looks for the body's end only then, it takes
-// that for a failed write and closes the connection before the response is read. The SDK sends the
-// request a second time (aws-sdk-go-v2#1825, #2737).
+// plainBody replaces a request's body with one that has no WriteTo method. smithy-go closes the
+// body when the headers of the response arrive. From then on, the WriteTo method of smithy-go's
+// body returns io.EOF (transport/http/internal/io/safe.go). If net/http then calls WriteTo to find
+// the end of the body, it treats io.EOF as a failed write and closes the connection before the
+// response is read. The SDK sends the request again (aws-sdk-go-v2#1825, #2737).
 func plainBody(stack *middleware.Stack) error {
 	replace := func(
 		ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler,
 	) (out middleware.BuildOutput, metadata middleware.Metadata, err error) {
 		if req, ok := in.Request.(*smithyhttp.Request); ok {
 			if body, ok := req.GetStream().(io.ReadSeeker); ok {
-				if in.Request, err = req.SetStream(struct{ io.ReadSeeker }{body}); err != nil {
+				in.Request, err = req.SetStream(struct{ io.ReadSeeker }{body})
+				if err != nil {
 					return out, metadata, err
 				}
 			}
@@ -156,17 +160,22 @@ func plainBody(stack *middleware.Stack) error {
 	return stack.Build.Add(middleware.BuildMiddlewareFunc("PlainBody", replace), middleware.After)
 }
 
-// retryer returns the SDK's retryer, which retries temporary errors, and which the STS client
-// extends by IDPCommunicationError. It also retries the one temporary InvalidIdentityToken: AWS
-// could not fetch the issuer's keys (aws-actions/configure-aws-credentials#299). The SDK's three
-// attempts are too few for a throttle, which is not a refusal of this request: jobs of a fleet that
-// start together would fail (e2e/fleet shows it). A throttled request is repeated until ctx leaves
-// no time, unless attempts, the user's setting, is not 0.
+// retryer returns a function that returns the SDK's retryer, with these changes:
+//
+//   - It also retries retryIssuerKeys and retryConnection errors. The STS client itself adds
+//     IDPCommunicationError.
+//   - It retries a throttled request until ctx leaves no time for another attempt, and at most
+//     maxAttempts times. The SDK's default of three attempts is too low when many jobs start at the
+//     same time (e2e/fleet measures it). Other temporary errors keep the default.
+//
+// attempts is the user's AWS_MAX_ATTEMPTS or max_attempts. When it is not 0, it limits the attempts
+// for all errors.
 func retryer(ctx context.Context, mode aws.RetryMode, attempts int) func() aws.Retryer {
 	standard := func(o *retry.StandardOptions) {
 		o.MaxAttempts, o.Backoff = cmp.Or(attempts, maxAttempts), backoff(ctx, attempts)
 		o.Retryables = slices.Concat([]retry.IsErrorRetryable{
-			retry.IsErrorRetryableFunc(keysNotFetched), retry.IsErrorRetryableFunc(connectionError),
+			retry.IsErrorRetryableFunc(retryIssuerKeys),
+			retry.IsErrorRetryableFunc(retryConnection),
 		}, o.Retryables)
 	}
 	return func() aws.Retryer {
@@ -179,8 +188,9 @@ func retryer(ctx context.Context, mode aws.RetryMode, attempts int) func() aws.R
 	}
 }
 
-// backoff returns the pause after a number of failed attempts. Where there is to be no other
-// attempt, it returns the error of the last one, and not that of a pause that ctx would cut short.
+// backoff returns the function that computes the pause after a number of failed attempts. When no
+// further attempt is made, the function returns the error of the last attempt. Without this, the
+// caller would get the error of a pause that ctx interrupts.
 func backoff(ctx context.Context, attempts int) retry.BackoffDelayer {
 	throttle := retry.IsErrorThrottles(retry.DefaultThrottles)
 	end, limited := ctx.Deadline()
@@ -189,31 +199,35 @@ func backoff(ctx context.Context, attempts int) retry.BackoffDelayer {
 		if failed <= 1 {
 			limit = firstBackoff
 		}
-		pause := limit/2 + rand.N(limit/2) // #nosec G404 -- the pause is no secret
-		usual := attempts > 0 || failed < retry.DefaultMaxAttempts
+		pause := limit/2 + rand.N(limit/2) // #nosec G404 -- the pause is not a secret
+		withinLimit := attempts > 0 || failed < retry.DefaultMaxAttempts
 		noTime := limited && time.Until(end) < pause+minRetryTime
-		if noTime || !usual && !throttle.IsErrorThrottle(err).Bool() {
+		if noTime || !withinLimit && !throttle.IsErrorThrottle(err).Bool() {
 			return 0, &retry.MaxAttemptsError{Attempt: failed, Err: err}
 		}
 		return pause, nil
 	})
 }
 
-// connectionError decides about three errors that the SDK classifies wrongly: it takes a response
-// that was cut off for an invalid one, and an untrusted certificate or a redirect for a failed
-// connection.
-func connectionError(err error) aws.Ternary {
+// retryConnection reports whether to retry three errors that the SDK classifies differently. The
+// SDK does not retry a truncated response, because it treats it as invalid. It retries an untrusted
+// certificate and a redirect, because it treats them as failed connections. For other errors the
+// result is unknown.
+func retryConnection(err error) aws.Ternary {
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &certificate), errors.Is(err, errRedirect):
 		return aws.FalseTernary
-	case errors.Is(err, errCutOff):
+	case errors.Is(err, errTruncated):
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
 }
 
-func keysNotFetched(err error) aws.Ternary {
+// retryIssuerKeys reports that an InvalidIdentityToken error is temporary because AWS could not
+// fetch the issuer's keys (aws-actions/configure-aws-credentials#299). For other errors the result
+// is unknown.
+func retryIssuerKeys(err error) aws.Ternary {
 	if api, ok := asAPIError(err); ok && api.ErrorCode() == "InvalidIdentityToken" &&
 		strings.Contains(api.ErrorMessage(), "retrieve verification key") {
 		return aws.TrueTernary
@@ -221,12 +235,13 @@ func keysNotFetched(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// maxCABundle limits AWS_CA_BUNDLE, in bytes. A system's bundle has about 250 KiB.
+// maxCABundle is the maximum size of the file AWS_CA_BUNDLE in bytes. A system's bundle has about
+// 250 KiB.
 const maxCABundle = 16 << 20
 
-// CABundle reads AWS_CA_BUNDLE, which replaces the system's certificates, as in the SDK. It returns
-// nil when the variable is not set. The CI's token endpoint is requested with it too, because a
-// proxy that needs it for AWS needs it there as well.
+// CABundle returns the certificates in the file AWS_CA_BUNDLE, which replace the system's, as in
+// the SDK. It returns nil when the variable is not set. They also apply to the CI's token endpoint:
+// a proxy whose certificate they verify intercepts both.
 func CABundle(env token.Env) (*x509.CertPool, error) {
 	path := env.Get("AWS_CA_BUNDLE")
 	if path == "" {
@@ -246,7 +261,7 @@ func CABundle(env token.Env) (*x509.CertPool, error) {
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(pem) {
-		return nil, errors.New("reading AWS_CA_BUNDLE: there is no certificate in " + path)
+		return nil, errors.New("reading AWS_CA_BUNDLE: no certificate in " + path)
 	}
 	return roots, nil
 }

@@ -20,60 +20,62 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// EndpointError reports a custom endpoint that is not used: it is not a URL, or it is a plain http
+// EndpointError reports a custom endpoint that is not used. It is not a URL, or it is a plain http
 // URL, over which a token or a signed request would be sent unencrypted.
 type EndpointError struct {
-	Service  string // the SDK's name of the service
-	Endpoint string // scheme and host; empty when the endpoint is not a URL
+	Service  string // the SDK's name for the service
+	Endpoint string // scheme and host; "" when the endpoint is not a URL
 	From     string // the variable or file that sets the endpoint
 }
 
 func (e *EndpointError) Error() string {
 	what := safetext.Sanitize(e.From) + " is not a valid URL"
 	if e.Endpoint != "" {
-		what = safetext.Sanitize(e.Endpoint) + " (from " + safetext.Sanitize(e.From) + ") must be an https URL"
+		what = fmt.Sprintf("%s (from %s) must be an https URL",
+			safetext.Sanitize(e.Endpoint), safetext.Sanitize(e.From))
 	}
 	return "checking the endpoint of " + e.Service + ": " + what
 }
 
-// checkEndpoint returns an *EndpointError for an endpoint of a service that must not be called.
+// checkEndpoint returns an *EndpointError when a service must not be called at endpoint.
 func (r Request) checkEndpoint(service, endpoint string) error {
 	u, err := token.ParseEndpoint(endpoint)
 	switch {
 	case err == nil:
 		return nil
 	case u == nil:
-		return &EndpointError{Service: service, From: r.endpointFrom(service)}
+		return &EndpointError{Service: service, From: r.endpointSetting(service)}
 	case errors.Is(err, token.ErrClearText) && u.Scheme == "http" && r.Settings.AllowHTTPEndpoints:
 		return nil
 	}
 	return &EndpointError{
-		Service: service, Endpoint: u.Scheme + "://" + u.Host, From: r.endpointFrom(service),
+		Service: service, Endpoint: u.Scheme + "://" + u.Host, From: r.endpointSetting(service),
 	}
 }
 
-// endpointFrom names the setting of a service's custom endpoint, in the SDK's order.
-func (r Request) endpointFrom(service string) string {
+// endpointSetting returns the variable or file that sets a service's custom endpoint, in the SDK's
+// order of precedence.
+func (r Request) endpointSetting(service string) string {
 	own := "AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(service, " ", "_"))
 	for _, name := range []string{own, "AWS_ENDPOINT_URL"} {
 		if value, _ := r.Env(name); value != "" {
 			return name
 		}
 	}
-	profile, _ := r.profile()
+	profile, _ := r.profileName()
 	file, _ := ProfileFiles(r.Env)
-	return fmt.Sprintf("endpoint_url of profile %s in %s", quoted(profile), file)
+	return fmt.Sprintf("endpoint_url of profile %s in %s", quoteProfile(profile), file)
 }
 
-// metadataOperations are the operations by which the SDK gets a container's credentials
-// (credentials/endpointcreds) and an instance's (feature/ec2/imds). No client of a service that is
-// used here has an operation of the same name.
+// metadataOperations are the operations with which the SDK gets the credentials of a container
+// (credentials/endpointcreds) and of an instance (feature/ec2/imds). The services that this package
+// uses have no operation of the same name.
 var metadataOperations = []string{"GetCredentials", "GetToken", "GetMetadata"}
 
-// refuseClearText fails each request that would cross the network in clear text, before it is sent.
-// It is in every client of the SDK, those of its own chain included. The endpoints that give a
-// container or an instance its credentials are served by http, and are exempt: for a container the
-// SDK allows only loopback and the addresses of ECS and EKS.
+// refuseClearText adds middleware that fails a request to an endpoint that checkEndpoint rejects,
+// before the request is sent. Every SDK client has it, including the clients of the SDK's default
+// chain. The metadata services of containers and instances are exempt, because they use http. For a
+// container, the SDK allows only loopback and the addresses of ECS and EKS.
 func (r Request) refuseClearText(stack *middleware.Stack) error {
 	if slices.Contains(metadataOperations, stack.ID()) {
 		return nil
@@ -85,7 +87,8 @@ func (r Request) refuseClearText(stack *middleware.Stack) error {
 		if !ok {
 			return out, metadata, fmt.Errorf("unknown transport %T", in.Request)
 		}
-		if err := r.checkEndpoint(awsmiddleware.GetServiceID(ctx), req.URL.String()); err != nil {
+		service := awsmiddleware.GetServiceID(ctx)
+		if err := r.checkEndpoint(service, req.URL.String()); err != nil {
 			return out, metadata, err
 		}
 		return next.HandleDeserialize(ctx, in)
@@ -94,16 +97,16 @@ func (r Request) refuseClearText(stack *middleware.Stack) error {
 		middleware.DeserializeMiddlewareFunc("RefuseClearText", refuse), middleware.After)
 }
 
-// Endpoints returns the URLs of STS and ECR that Login would request; STS's is "" when there is no
-// role to assume. It makes no request. The error is *EndpointError or names the setting that is
-// wrong.
+// Endpoints returns the URLs of STS and ECR that Login uses. The URL of STS is "" when no role is
+// assumed. Endpoints makes no request and runs no command. The error is an *EndpointError or a
+// *ProfileError, or reports an invalid setting.
 func Endpoints(ctx context.Context, r Request) (sts, ecr string, err error) {
-	if r.roots, err = CABundle(r.Env); err != nil { // before the SDK reads all of it
+	if r.roots, err = CABundle(r.Env); err != nil { // the SDK would read a file of any size
 		return "", "", err
 	}
 	load := r.environmentConfig
 	if !r.Identity.OIDC() && !r.Identity.KeysOnly {
-		load = r.load
+		load = r.loadDefaultConfig
 	}
 	cfg, err := load(ctx)
 	if err != nil {
@@ -112,17 +115,20 @@ func Endpoints(ctx context.Context, r Request) (sts, ecr string, err error) {
 	return r.endpoints(ctx, cfg)
 }
 
-// endpoints returns the URLs of the clients that login uses, from the SDK's own resolvers. The
-// error is an *EndpointError or reports that AWS has no such endpoint.
+// endpoints returns the URLs that the clients of login use, from the SDK's resolvers. The URL of
+// STS is "" when no role is assumed. The error is an *EndpointError, or reports that AWS has no
+// such endpoint.
 func (r Request) endpoints(
 	ctx context.Context, cfg aws.Config,
 ) (stsURL, ecrURL string, err error) {
 	if len(r.Roles.ARNs) > 0 {
 		o := r.sts(cfg).Options()
 		e := o.EndpointOptions
-		resolved, err := sts.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, sts.EndpointParameters{
+		resolver := sts.NewDefaultEndpointResolverV2()
+		resolved, err := resolver.ResolveEndpoint(ctx, sts.EndpointParameters{
 			Region: &o.Region, Endpoint: o.BaseEndpoint,
-			UseFIPS: fips(e.UseFIPSEndpoint), UseDualStack: dualStack(e.UseDualStackEndpoint),
+			UseFIPS:      fipsEnabled(e.UseFIPSEndpoint),
+			UseDualStack: dualStackEnabled(e.UseDualStackEndpoint),
 		})
 		stsURL, err = r.endpointURL(sts.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
 		if err != nil {
@@ -135,43 +141,48 @@ func (r Request) endpoints(
 		resolver := ecrpublic.NewDefaultEndpointResolverV2()
 		resolved, err := resolver.ResolveEndpoint(ctx, ecrpublic.EndpointParameters{
 			Region: &o.Region, Endpoint: o.BaseEndpoint,
-			UseFIPS: fips(e.UseFIPSEndpoint), UseDualStack: dualStack(e.UseDualStackEndpoint),
+			UseFIPS:      fipsEnabled(e.UseFIPSEndpoint),
+			UseDualStack: dualStackEnabled(e.UseDualStackEndpoint),
 		})
-		ecrURL, err = r.endpointURL(ecrpublic.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
+		ecrURL, err = r.endpointURL(ecrpublic.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint,
+			resolved, err)
 		return stsURL, ecrURL, err
 	}
 	o := r.ecr(cfg).Options()
 	e := o.EndpointOptions
-	resolved, err := ecr.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, ecr.EndpointParameters{
+	resolver := ecr.NewDefaultEndpointResolverV2()
+	resolved, err := resolver.ResolveEndpoint(ctx, ecr.EndpointParameters{
 		Region: &o.Region, Endpoint: o.BaseEndpoint,
-		UseFIPS: fips(e.UseFIPSEndpoint), UseDualStack: dualStack(e.UseDualStackEndpoint),
+		UseFIPS:      fipsEnabled(e.UseFIPSEndpoint),
+		UseDualStack: dualStackEnabled(e.UseDualStackEndpoint),
 	})
 	ecrURL, err = r.endpointURL(ecr.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
 	return stsURL, ecrURL, err
 }
 
-func fips(s aws.FIPSEndpointState) *bool { return aws.Bool(s == aws.FIPSEndpointStateEnabled) }
+func fipsEnabled(s aws.FIPSEndpointState) *bool { return aws.Bool(s == aws.FIPSEndpointStateEnabled) }
 
-func dualStack(s aws.DualStackEndpointState) *bool {
+func dualStackEnabled(s aws.DualStackEndpointState) *bool {
 	return aws.Bool(s == aws.DualStackEndpointStateEnabled)
 }
 
-// endpointURL returns a resolved endpoint as a URL without user, password and query, and with "/"
-// for an empty path. custom is the endpoint that a setting names; nil for none. The error is of a
-// custom endpoint that must not be called, of a variant that AWS does not have, or err.
+// endpointURL returns a resolved endpoint as a URL without user, password and query. An empty path
+// becomes "/". custom is the endpoint in a setting; nil for none. resolved and err are the result
+// of the SDK's resolver. endpointURL returns an error for a custom endpoint that must not be
+// called, for a variant that AWS does not have, and for err.
 func (r Request) endpointURL(
 	service string, custom *string, useFIPS aws.FIPSEndpointState,
 	resolved smithyendpoints.Endpoint, err error,
 ) (string, error) {
 	reg := r.Settings.Registry
 	if custom != nil {
-		if wrong := r.checkEndpoint(service, *custom); wrong != nil {
-			return "", wrong
+		if invalid := r.checkEndpoint(service, *custom); invalid != nil {
+			return "", invalid
 		}
 	}
 	// ECR has FIPS endpoints in the US regions only
-	// (https://docs.aws.amazon.com/general/latest/gr/ecr.html). The SDK makes up a name for any
-	// other region, which cannot be found.
+	// (https://docs.aws.amazon.com/general/latest/gr/ecr.html). For other regions the SDK
+	// returns a host that does not exist.
 	hasFIPS := !reg.Public && strings.HasPrefix(reg.Region, "us-")
 	if useFIPS == aws.FIPSEndpointStateEnabled && !hasFIPS {
 		return "", fmt.Errorf("choosing endpoints for %s: AWS has no FIPS endpoint for it (is "+
@@ -209,14 +220,15 @@ func (r Request) ecrPublic(cfg aws.Config) *ecrpublic.Client {
 	})
 }
 
-// chooseVariant makes a client call the kind of endpoint that the registry's host names. The
-// standard variables can only add to it. With a custom endpoint both are off, because the SDK
-// refuses it together with either.
+// chooseVariant enables FIPS and dual-stack for a client when the registry's host has them. AWS's
+// standard variables can enable more, but cannot disable these. With a custom endpoint both are
+// disabled, because the SDK rejects a custom endpoint combined with either.
 func (r Request) chooseVariant(
 	custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState,
 ) {
 	if custom != nil {
-		*fips, *dualStack = aws.FIPSEndpointStateDisabled, aws.DualStackEndpointStateDisabled
+		*fips = aws.FIPSEndpointStateDisabled
+		*dualStack = aws.DualStackEndpointStateDisabled
 		return
 	}
 	if r.Settings.Registry.FIPS {

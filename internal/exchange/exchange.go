@@ -1,5 +1,3 @@
-// Package exchange turns an identity into the login of a registry: OIDC token, roles, ECR password.
-// It is the only package that uses the AWS SDK.
 package exchange
 
 import (
@@ -24,42 +22,43 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Credentials are a registry's user name and password, and how long they are valid from now. String
-// and GoString leave the password out.
+// Credentials are a registry's user name and password. Durations count from now. String and
+// GoString omit the password.
 type Credentials struct {
 	Username string
 	Password string
-	TTL      time.Duration // until AWS's expiry, by AWS's clock
-	FreshFor time.Duration // until the role session behind them ends; TTL when there is none
+	TTL      time.Duration // until the password expires, by AWS's clock
+	FreshFor time.Duration // until the AWS credentials behind it expire; TTL if they do not
 	Subject  string        // of the OIDC token; "" for AWS credentials
-	NoCache  bool          // a process with the same settings may have another identity
+	NoCache  bool          // the cache key does not identify the identity
 }
 
+// String returns a description of the credentials without the password.
 func (c Credentials) String() string { return fmt.Sprintf("login of %q for %v", c.Username, c.TTL) }
 
-// GoString is String.
+// GoString returns the same text as String.
 func (c Credentials) GoString() string { return c.String() }
 
-// Request is a login to request. OnToken and OnStep may be nil.
+// Request describes a login. OnToken and OnStep may be nil, and Roles may be empty.
 type Request struct {
 	Settings config.Settings
-	Roles    config.RoleChain // those of Settings that apply to the identity
+	Roles    config.RoleChain // the chain of Settings that applies to Identity
 	Identity token.Identity
 	Env      token.Env
 	Debug    func(format string, args ...any)
-	OnToken  func(token.Token) // receives each OIDC token
-	OnStep   func(Outcome)     // receives each step that succeeded
+	OnToken  func(token.Token) // is called with each OIDC token
+	OnStep   func(Outcome)     // is called after each successful step
 
 	token        token.Token
-	roots        *x509.CertPool // nil: the system's
-	preconnected *preconnection // nil: none
+	roots        *x509.CertPool // nil for the system's
+	preconnected *preconnection // nil for none
 	secrets      []string       // of the sessions so far; AWS may quote them in an error
 }
 
-// Login requests the OIDC token, if the identity is one, assumes the roles, and requests the
-// password. When STS reports that the token has expired, it requests one new token. It blocks until
-// ctx is done at the latest. The error is one of this package's types or of token's, or names a
-// setting that is wrong.
+// Login returns the credentials of a registry. The package comment lists its steps. It blocks until
+// it succeeds or fails, or until ctx is done. The error has one of the error types of this package
+// or of package token, or reports an invalid setting. Several processes may call Login at the same
+// time.
 func Login(ctx context.Context, r Request) (Credentials, error) {
 	var err error
 	if r.roots, err = CABundle(r.Env); err != nil {
@@ -68,7 +67,7 @@ func Login(ctx context.Context, r Request) (Credentials, error) {
 	if !r.Identity.OIDC() {
 		return r.login(ctx)
 	}
-	ctx, cancel := context.WithCancel(ctx) // closes the connections that were opened and not used
+	ctx, cancel := context.WithCancel(ctx) // cancel closes the preconnected connections
 	defer cancel()
 	if r.preconnected, err = r.preconnect(ctx); err != nil {
 		return Credentials{}, err
@@ -77,40 +76,42 @@ func Login(ctx context.Context, r Request) (Credentials, error) {
 	if r.token, err = r.Identity.Token(ctx, client, r.Settings.Audience); err != nil {
 		return Credentials{}, err
 	}
-	r.observeToken()
+	r.reportToken()
 	login, err := r.login(ctx)
-	if err == nil || Code(err) != "ExpiredTokenException" || r.Identity.Source.Renew == nil {
+	if err == nil || errorCode(err) != "ExpiredTokenException" || r.Identity.Source.Renew == nil {
 		return login, err
 	}
 	r.Debug("STS reports that the token has expired; requesting a new one, once")
 	renewed, renewErr := r.Identity.Renew(ctx, client, r.Settings.Audience)
 	if renewErr != nil {
-		r.Debug("there is no new one: %v", renewErr)
+		r.Debug("requesting a new token failed: %v", renewErr)
 		return Credentials{}, err
 	}
 	r.token = renewed
-	r.observeToken()
+	r.reportToken()
 	return r.login(ctx)
 }
 
-func (r Request) observeToken() {
+// reportToken passes the token to Debug and OnToken.
+func (r Request) reportToken() {
 	c := r.token.Claims
-	r.Debug("have a %v, issuer %q, audience %q, until %v", r.token, c.Issuer, c.Audience, c.Expires)
+	r.Debug("received a %v, issuer %q, audience %q, expires %v",
+		r.token, c.Issuer, c.Audience, c.Expires)
 	if r.OnToken != nil {
 		r.OnToken(r.token)
 	}
 }
 
-// session is a set of AWS credentials.
+// session is a set of AWS credentials: a role session, or the credentials of an "aws" identity.
 type session struct {
-	step    Step // that returned them
+	step    Step // that returned the credentials; "" when no role was assumed
 	keys    aws.Credentials
 	expires bool
 	ttl     time.Duration // from now; 0 when they do not expire
 	noCache bool          // as in Credentials
 }
 
-// login assumes the roles and requests the password.
+// login performs the steps after the token: it assumes the roles and requests the password.
 func (r Request) login(ctx context.Context) (Credentials, error) {
 	var (
 		cfg aws.Config
@@ -142,7 +143,7 @@ func (r Request) login(ctx context.Context) (Credentials, error) {
 			return Credentials{}, err
 		}
 		cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
-		r.observe(Outcome{Step: s.step, Role: role, TTL: s.ttl, Duration: time.Since(start)})
+		r.reportStep(Outcome{Step: s.step, Role: role, TTL: s.ttl, Duration: time.Since(start)})
 	}
 	r.secrets = slices.Concat(r.secrets, []string{s.keys.SecretAccessKey, s.keys.SessionToken})
 	start := time.Now()
@@ -158,19 +159,20 @@ func (r Request) login(ctx context.Context) (Credentials, error) {
 		// The password of public.ecr.aws probably expires with the role session (kaniko#3199).
 		login.TTL = min(login.TTL, login.FreshFor)
 	}
-	r.observe(Outcome{Step: StepPassword, TTL: login.TTL, Duration: time.Since(start)})
+	r.reportStep(Outcome{Step: StepPassword, TTL: login.TTL, Duration: time.Since(start)})
 	return login, nil
 }
 
-func (r Request) observe(o Outcome) {
+// reportStep passes o to OnStep.
+func (r Request) reportStep(o Outcome) {
 	if r.OnStep != nil {
 		r.OnStep(o)
 	}
 }
 
 // assumeRoleWithWebIdentity assumes a role with the job's token. The request is not signed. STS
-// verifies the token's signature, its audience and the role's trust policy. policy is the session
-// policy; "" for none.
+// verifies the token's signature and audience, and evaluates the role's trust policy. policy is the
+// session policy; "" for none.
 func (r Request) assumeRoleWithWebIdentity(
 	ctx context.Context, cfg aws.Config, role, policy string,
 ) (session, error) {
@@ -183,13 +185,13 @@ func (r Request) assumeRoleWithWebIdentity(
 		Policy:           optional(policy),
 	})
 	if err != nil {
-		return session{}, r.refused(StepWebIdentity, role, err)
+		return session{}, r.requestError(StepWebIdentity, role, err)
 	}
-	return r.session(StepWebIdentity, role, out.Credentials, out.ResultMetadata)
+	return r.parseSession(StepWebIdentity, role, out.Credentials, out.ResultMetadata)
 }
 
-// assumeRole assumes a role with the credentials of the role before it, or with those of an "aws"
-// source.
+// assumeRole assumes a role with the credentials in cfg: those of the previous role in the chain,
+// or of an "aws" identity. policy is the session policy; "" for none.
 func (r Request) assumeRole(
 	ctx context.Context, cfg aws.Config, role, policy string,
 ) (session, error) {
@@ -202,18 +204,18 @@ func (r Request) assumeRole(
 		ExternalId:      optional(r.Settings.ExternalID),
 	})
 	if err != nil {
-		return session{}, r.refused(StepAssumeRole, role, err)
+		return session{}, r.requestError(StepAssumeRole, role, err)
 	}
-	return r.session(StepAssumeRole, role, out.Credentials, out.ResultMetadata)
+	return r.parseSession(StepAssumeRole, role, out.Credentials, out.ResultMetadata)
 }
 
-// session reads a role session from STS's response. Its TTL is by AWS's clock.
-func (r Request) session(
+// parseSession returns the role session in a response of STS. Its TTL is measured by AWS's clock.
+func (r Request) parseSession(
 	step Step, role string, c *types.Credentials, metadata middleware.Metadata,
 ) (session, error) {
 	if c == nil || c.Expiration == nil ||
 		aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" {
-		return session{}, r.failed(step, role, "STS's answer has no credentials in it")
+		return session{}, r.newError(step, role, "the response of STS contains no credentials")
 	}
 	keys := aws.Credentials{
 		AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey,
@@ -223,53 +225,58 @@ func (r Request) session(
 	return session{step: step, keys: keys, expires: true, ttl: ttl}, nil
 }
 
-// password requests the password of every private registry in the region that the identity may use.
-// registryIds, which once narrowed it, is deprecated and has no effect (GetAuthorizationToken, API
-// reference). The password is valid for twelve hours, even when the role session ends earlier.
+// password requests a password. It is valid for all private registries in the region that the
+// identity can access. The parameter registryIds is deprecated and has no effect
+// (GetAuthorizationToken, API reference). The password is valid for twelve hours, even when the
+// role session expires earlier.
 func (r Request) password(ctx context.Context, cfg aws.Config) (Credentials, error) {
 	if r.Settings.Registry.Public {
 		return r.publicPassword(ctx, cfg)
 	}
-	r.Debug("asking ECR in %s for a password", cfg.Region)
+	r.Debug("requesting a password from ECR in %s", cfg.Region)
 	out, err := r.ecr(cfg).GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
-		return Credentials{}, r.refused(StepPassword, "", err)
+		return Credentials{}, r.requestError(StepPassword, "", err)
 	}
 	if len(out.AuthorizationData) == 0 {
-		return Credentials{}, r.failed(StepPassword, "", "ECR's answer has no password in it")
+		return Credentials{}, r.newError(StepPassword, "", "the response of ECR contains no password")
 	}
 	data := out.AuthorizationData[0]
-	return r.credentials(data.AuthorizationToken, data.ExpiresAt, serverTime(out.ResultMetadata))
+	return r.parseAuthorizationToken(data.AuthorizationToken, data.ExpiresAt,
+		serverTime(out.ResultMetadata))
 }
 
 // publicPassword requests the password of public.ecr.aws.
 func (r Request) publicPassword(ctx context.Context, cfg aws.Config) (Credentials, error) {
-	r.Debug("asking ECR Public in %s for a password", cfg.Region)
+	r.Debug("requesting a password from ECR Public in %s", cfg.Region)
 	out, err := r.ecrPublic(cfg).GetAuthorizationToken(ctx, &ecrpublic.GetAuthorizationTokenInput{})
 	if err != nil {
-		return Credentials{}, r.refused(StepPassword, "", err)
+		return Credentials{}, r.requestError(StepPassword, "", err)
 	}
 	if out.AuthorizationData == nil {
-		return Credentials{}, r.failed(StepPassword, "", "ECR Public's answer has no password in it")
+		return Credentials{}, r.newError(StepPassword, "",
+			"the response of ECR Public contains no password")
 	}
 	data := out.AuthorizationData
-	return r.credentials(data.AuthorizationToken, data.ExpiresAt, serverTime(out.ResultMetadata))
+	return r.parseAuthorizationToken(data.AuthorizationToken, data.ExpiresAt,
+		serverTime(out.ResultMetadata))
 }
 
-// credentials reads an authorization token: base64 of "AWS:password".
-func (r Request) credentials(
+// parseAuthorizationToken decodes an authorization token, which is base64 of "AWS:password". now is
+// AWS's time.
+func (r Request) parseAuthorizationToken(
 	encoded *string, expires *time.Time, now time.Time,
 ) (Credentials, error) {
 	plain, err := base64.StdEncoding.DecodeString(aws.ToString(encoded))
 	username, password, ok := strings.Cut(string(plain), ":")
 	if err != nil || !ok || username == "" || password == "" || expires == nil {
-		return Credentials{}, r.failed(StepPassword, "", "ECR's answer has no password in it")
+		return Credentials{}, r.newError(StepPassword, "", "the response of ECR contains no password")
 	}
 	return Credentials{Username: username, Password: password, TTL: expires.Sub(now)}, nil
 }
 
-// serverTime returns AWS's own time of a response, from its Date header, or the local time without
-// one.
+// serverTime returns AWS's time of a response, from its Date header. It returns the local time when
+// the header is missing.
 func serverTime(metadata middleware.Metadata) time.Time {
 	if t, ok := awsmiddleware.GetServerTime(metadata); ok && !t.IsZero() {
 		return t
@@ -282,7 +289,7 @@ func seconds(d time.Duration) *int32 {
 	return optional(int32(d / time.Second)) // #nosec G115 -- at most 12 hours
 }
 
-// optional returns nil for a zero value, so that the parameter is not sent.
+// optional returns a pointer to value, or nil for the zero value, which omits the parameter.
 func optional[T comparable](value T) *T {
 	var zero T
 	if value == zero {

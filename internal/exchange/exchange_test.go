@@ -38,29 +38,34 @@ const (
 	role         = "arn:aws:iam::123456789012:role/teams/ci"
 )
 
-func parse(t *testing.T, host string) registry.Registry {
+// parseHost returns the registry of an ECR host.
+func parseHost(t *testing.T, host string) registry.Registry {
 	t.Helper()
 	reg, ok := registry.Parse(host)
 	if !ok {
-		t.Fatalf("%s is not ECR", host)
+		t.Fatalf("%s is not an ECR host", host)
 	}
 	return reg
 }
 
-// The host decides which endpoints are called; the standard variables can only add; a custom endpoint stands for
-// itself; and FIPS where AWS has none is an error and not a name that cannot be found.
-func TestVariant(t *testing.T) {
+// TestChooseVariant checks that the host selects FIPS and dual-stack, that AWS's variables can
+// enable them too, and that a custom endpoint disables both. FIPS in a region without FIPS
+// endpoints is an error.
+func TestChooseVariant(t *testing.T) {
 	const (
-		plain, dual        = "123456789012.dkr.ecr.eu-west-2.amazonaws.com", "123456789012.dkr-ecr.eu-west-2.on.aws"
-		us, usFIPS         = "123456789012.dkr.ecr.us-east-1.amazonaws.com", "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"
-		usBoth             = "123456789012.dkr-ecr-fips.us-west-2.on.aws"
-		gov, euFIPS        = "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "123456789012.dkr.ecr-fips.eu-west-2.amazonaws.com"
+		plain, dual = "123456789012.dkr.ecr.eu-west-2.amazonaws.com",
+			"123456789012.dkr-ecr.eu-west-2.on.aws"
+		us, usFIPS = "123456789012.dkr.ecr.us-east-1.amazonaws.com",
+			"123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"
+		usBoth      = "123456789012.dkr-ecr-fips.us-west-2.on.aws"
+		gov, euFIPS = "123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+			"123456789012.dkr.ecr-fips.eu-west-2.amazonaws.com"
 		public, publicDual = "public.ecr.aws", "ecr-public.aws.com"
 		china              = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
 	)
 	tests := []struct {
 		host               string
-		fips, dual         bool // as the variables say
+		fips, dual         bool // set by AWS's variables
 		custom             bool
 		wantFIPS, wantDual bool
 		wrong              bool
@@ -96,70 +101,106 @@ func TestVariant(t *testing.T) {
 		if tt.custom {
 			custom = aws.String("http://127.0.0.1:1")
 		}
-		r := Request{Settings: config.Settings{Registry: parse(t, tt.host)}}
+		r := Request{Settings: config.Settings{Registry: parseHost(t, tt.host)}}
 		r.chooseVariant(custom, &fips, &dual)
 		_, err := r.endpointURL(sts.ServiceID, custom, fips, smithyendpoints.Endpoint{}, nil)
 		if tt.wrong {
-			if err == nil || !strings.Contains(err.Error(), tt.host) || !strings.Contains(err.Error(), "AWS_USE_FIPS_ENDPOINT") {
+			if err == nil || !strings.Contains(err.Error(), tt.host) ||
+				!strings.Contains(err.Error(), "AWS_USE_FIPS_ENDPOINT") {
 				t.Errorf("%+v: %v, want an error", tt, err)
 			}
 			continue
 		}
-		if gotFIPS, gotDual := fips == aws.FIPSEndpointStateEnabled, dual == aws.DualStackEndpointStateEnabled; err != nil || gotFIPS != tt.wantFIPS || gotDual != tt.wantDual {
+		gotFIPS := fips == aws.FIPSEndpointStateEnabled
+		gotDual := dual == aws.DualStackEndpointStateEnabled
+		if err != nil || gotFIPS != tt.wantFIPS || gotDual != tt.wantDual {
 			t.Errorf("%+v: FIPS %v, dual-stack %v, %v", tt, gotFIPS, gotDual, err)
 		}
 	}
 }
 
 func TestError(t *testing.T) {
-	reg := parse(t, registryHost)
+	reg := parseHost(t, registryHost)
 	tests := []struct {
 		name string
 		err  Error
 		want string
 	}{
-		{"refused, and the code says it all", Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "ECR_ROLE_TO_ASSUME", Source: "github", Subject: "repo:acme/app:pull_request", Audience: "sts.amazonaws.com", Code: "AccessDenied", Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
-			`AWS refused role teams/ci in 123456789012 (from ECR_ROLE_TO_ASSUME) for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: AccessDenied`},
-		{"refused, with more to say", Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "AWS_ROLE_ARN", Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken", Message: "No OpenIDConnect\nprovider found"},
-			`AWS refused role teams/ci in 123456789012 (from AWS_ROLE_ARN) for "s", aud "a", source github: InvalidIdentityToken: No OpenIDConnect provider found`},
-		{"a link keeps AWS's words", Error{Step: StepAssumeRole, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
-			"AWS refused role teams/ci in 123456789012 (from ECR_OIDC_ROLE), source aws: AccessDenied: User: x is not authorized"},
-		{"the password", Error{Step: StepPassword, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: "s", Audience: "a", Code: "AccessDeniedException", Message: "no"},
-			`AWS refused a password for ` + registryHost + ` to role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source github: AccessDeniedException: no`},
-		{"the password, no role", Error{Step: StepPassword, Registry: reg, Source: "aws", Code: "AccessDeniedException"},
-			"AWS refused a password for " + registryHost + ", source aws: AccessDeniedException"},
-		{"no answer", Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "ECR_OIDC_ROLE", Source: "file", Subject: "s", Audience: "a", Message: "no answer in time"},
-			`asking AWS for role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", source file: no answer in time`},
+		{"refused, code only",
+			Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "ECR_ROLE_TO_ASSUME",
+				Source: "github", Subject: "repo:acme/app:pull_request",
+				Audience: "sts.amazonaws.com", Code: "AccessDenied",
+				Message: "Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+			`AWS refused role teams/ci in 123456789012 (from ECR_ROLE_TO_ASSUME) ` +
+				`for "repo:acme/app:pull_request", aud "sts.amazonaws.com", source github: ` +
+				`AccessDenied`},
+		{"refused, with a message",
+			Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "AWS_ROLE_ARN",
+				Source: "github", Subject: "s", Audience: "a", Code: "InvalidIdentityToken",
+				Message: "No OpenIDConnect\nprovider found"},
+			`AWS refused role teams/ci in 123456789012 (from AWS_ROLE_ARN) for "s", aud "a", ` +
+				`source github: InvalidIdentityToken: No OpenIDConnect provider found`},
+		{"role chain, with a message",
+			Error{Step: StepAssumeRole, Registry: reg, Role: role, From: "ECR_OIDC_ROLE",
+				Source: "aws", Code: "AccessDenied", Message: "User: x is not authorized"},
+			"AWS refused role teams/ci in 123456789012 (from ECR_OIDC_ROLE), source aws: " +
+				"AccessDenied: User: x is not authorized"},
+		{"password",
+			Error{Step: StepPassword, Registry: reg, Role: role, From: "ECR_OIDC_ROLE",
+				Source: "github", Subject: "s", Audience: "a",
+				Code: "AccessDeniedException", Message: "no"},
+			`AWS refused a password for ` + registryHost +
+				` to role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", ` +
+				`source github: AccessDeniedException: no`},
+		{"password without a role",
+			Error{Step: StepPassword, Registry: reg, Source: "aws",
+				Code: "AccessDeniedException"},
+			"AWS refused a password for " + registryHost +
+				", source aws: AccessDeniedException"},
+		{"no response",
+			Error{Step: StepWebIdentity, Registry: reg, Role: role, From: "ECR_OIDC_ROLE",
+				Source: "file", Subject: "s", Audience: "a",
+				Message: "no response in time"},
+			`requesting role teams/ci in 123456789012 (from ECR_OIDC_ROLE) for "s", aud "a", ` +
+				`source file: no response in time`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.err.Error(); got != tt.want {
 				t.Errorf("%s\nwant %s", got, tt.want)
 			}
-			if got := Code(fmt.Errorf("x: %w", &tt.err)); got != tt.err.Code {
+			if got := errorCode(fmt.Errorf("x: %w", &tt.err)); got != tt.err.Code {
 				t.Errorf("Code = %q", got)
 			}
 		})
 	}
-	if got := Code(errors.New("x")); got != "" {
+	if got := errorCode(errors.New("x")); got != "" {
 		t.Errorf("Code of another error = %q", got)
 	}
 }
 
-// What AWS and the token say is outside text: it stays on one line and does not flood it.
-func TestErrorIsOneLine(t *testing.T) {
-	const evil = "a\r\nb\u2028c\x1b[31m ##[error]\u202e"
+// TestErrorSingleLine checks that untrusted text from AWS and from the token is limited to one line
+// of bounded length.
+func TestErrorSingleLine(t *testing.T) {
+	const untrusted = "a\r\nb\u2028c\x1b[31m ##[error]\u202e"
 	for _, step := range []Step{StepWebIdentity, StepAssumeRole, StepPassword} {
 		for _, code := range []string{"", "SomeCode"} {
-			e := &Error{Step: step, Registry: parse(t, registryHost), Role: role, From: "ECR_OIDC_ROLE", Source: "github", Subject: evil + strings.Repeat("s", 5000), Audience: evil + strings.Repeat("a", 5000), Code: code, Message: evil + strings.Repeat("m", 5000)}
-			if got := e.Error(); strings.ContainsAny(got, "\r\n\x1b\u2028\u202e") || strings.Contains(got, "##[") || len(got) > 2500 {
+			e := &Error{
+				Step: step, Registry: parseHost(t, registryHost), Role: role, Code: code,
+				From: "ECR_OIDC_ROLE", Source: "github",
+				Subject:  untrusted + strings.Repeat("s", 5000),
+				Audience: untrusted + strings.Repeat("a", 5000),
+				Message:  untrusted + strings.Repeat("m", 5000),
+			}
+			if got := e.Error(); strings.ContainsAny(got, "\r\n\x1b\u2028\u202e") ||
+				strings.Contains(got, "##[") || len(got) > 2500 {
 				t.Errorf("%q", got)
 			}
 		}
 	}
 }
 
-func TestShort(t *testing.T) {
+func TestDescribeRole(t *testing.T) {
 	for in, want := range map[string]string{
 		"arn:aws:iam::123456789012:role/ci":            "role ci in 123456789012",
 		"arn:aws-cn:iam::123456789012:role/teams/a/ci": "role teams/a/ci in 123456789012",
@@ -168,49 +209,70 @@ func TestShort(t *testing.T) {
 		"arn:aws:sts::123456789012:assumed-role/ci/run": "role assumed-role/ci/run in 123456789012",
 	} {
 		if got := DescribeRole(in); got != want {
-			t.Errorf("Short(%q) = %q, want %q", in, got, want)
+			t.Errorf("DescribeRole(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
 
-// answer is what the SDK returns for an HTTP answer that it could not make sense of.
-func answer(status int, err error) error {
-	return &smithy.OperationError{ServiceID: "STS", OperationName: "X", Err: &awshttp.ResponseError{RequestID: "r",
-		ResponseError: &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: status}}, Err: err}}}
+// responseError returns the SDK's error for an HTTP response with this status.
+func responseError(status int, err error) error {
+	response := &smithyhttp.Response{Response: &http.Response{StatusCode: status}}
+	return &smithy.OperationError{ServiceID: "STS", OperationName: "X", Err: &awshttp.ResponseError{
+		RequestID: "r", ResponseError: &smithyhttp.ResponseError{Response: response, Err: err},
+	}}
 }
 
-func TestReason(t *testing.T) {
+func TestDescribeSDKError(t *testing.T) {
 	sent := func(err error) error {
-		return fmt.Errorf("operation error: %w", &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", URL: "https://sts.eu-west-2.amazonaws.com/?Token=secret", Err: err}})
+		return fmt.Errorf("operation error: %w",
+			&smithyhttp.RequestSendError{Err: &url.Error{Op: "Post",
+				URL: "https://sts.eu-west-2.amazonaws.com/?Token=secret", Err: err}})
 	}
 	tests := []struct {
 		name string
 		err  error
 		want string
 	}{
-		{"ctx ended", fmt.Errorf("x: %w", context.DeadlineExceeded), "no answer in time"},
-		{"ctx ended while sending", sent(context.DeadlineExceeded), "no answer in time"},
-		{"the try's own limit", sent(timeout{}), "no answer in time from sts.eu-west-2.amazonaws.com"},
-		{"no such host", sent(&net.DNSError{Err: "no such host", Name: "sts.eu-west-2.amazonaws.com", IsNotFound: true}), "sts.eu-west-2.amazonaws.com: lookup sts.eu-west-2.amazonaws.com: no such host"},
-		{"refused", sent(errors.New("connection refused")), "sts.eu-west-2.amazonaws.com: connection refused"},
-		{"a proxy's page", answer(502, errors.New("<html>secret")), "HTTP 502"},
-		{"a redirect", answer(302, errors.New("secret")), "HTTP 302"},
-		{"a portal's page", answer(200, errors.New("deserialization failed: <html>secret")), "the answer is not AWS's (is there a proxy in between?)"},
-		{"an answer that was cut off", answer(200, fmt.Errorf("deserialization failed: %w", errCutOff)), "the connection was closed before the answer was complete"},
-		{"half of a text", answer(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)), "the answer is not AWS's (is there a proxy in between?)"},
-		{"too much", answer(500, fmt.Errorf("failed to copy error response body, %w", &http.MaxBytesError{Limit: maxResponse})), "the answer is longer than 1048576 bytes"},
-		{"something else", errors.New("something else"), "something else"},
+		{"ctx done", fmt.Errorf("x: %w", context.DeadlineExceeded), "no response in time"},
+		{"ctx done during a request", sent(context.DeadlineExceeded), "no response in time"},
+		{"timeout of an attempt", sent(timeout{}),
+			"no response in time from sts.eu-west-2.amazonaws.com"},
+		{"no such host",
+			sent(&net.DNSError{Err: "no such host", Name: "sts.eu-west-2.amazonaws.com",
+				IsNotFound: true}),
+			"sts.eu-west-2.amazonaws.com: lookup sts.eu-west-2.amazonaws.com: no such host"},
+		{"connection refused", sent(errors.New("connection refused")),
+			"sts.eu-west-2.amazonaws.com: connection refused"},
+		{"page of a proxy", responseError(502, errors.New("<html>secret")), "HTTP 502"},
+		{"a redirect", responseError(302, errors.New("secret")), "HTTP 302"},
+		{"page of a captive portal",
+			responseError(200, errors.New("deserialization failed: <html>secret")),
+			"the response is not from AWS (is there a proxy in between?)"},
+		{"truncated response",
+			responseError(200, fmt.Errorf("deserialization failed: %w", errTruncated)),
+			"the connection was closed before the response was complete"},
+		{"incomplete JSON",
+			responseError(200, fmt.Errorf("deserialization failed: %w", io.ErrUnexpectedEOF)),
+			"the response is not from AWS (is there a proxy in between?)"},
+		{"too long",
+			responseError(500,
+				fmt.Errorf("failed to copy error response body, %w",
+					&http.MaxBytesError{Limit: maxResponse})),
+			"the response is longer than 1048576 bytes"},
+		{"another error", errors.New("something else"), "something else"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := reason(tt.err); got != tt.want {
+			if got := describeSDKError(tt.err); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
 	}
-	for in, want := range map[string]string{"https://h:1/x?y": "h:1", "": "AWS", "::": "AWS", "/x": "AWS"} {
-		if got := host(in); got != want {
-			t.Errorf("host(%q) = %q, want %q", in, got, want)
+	for in, want := range map[string]string{
+		"https://h:1/x?y": "h:1", "": "AWS", "::": "AWS", "/x": "AWS",
+	} {
+		if got := hostOf(in); got != want {
+			t.Errorf("hostOf(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -220,111 +282,150 @@ type timeout struct{}
 func (timeout) Error() string { return "Client.Timeout exceeded while awaiting headers" }
 func (timeout) Timeout() bool { return true }
 
-// An error that AWS answered is said with its code; an answer that is not AWS's is no code.
-func TestRefused(t *testing.T) {
+// TestRequestError checks that the Error has AWS's code and a redacted message, and no code when
+// the response is not from AWS.
+func TestRequestError(t *testing.T) {
 	raw := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzIn0.c2lnbmF0dXJl"
 	r := Request{
-		Settings: config.Settings{Registry: parse(t, registryHost)},
-		Roles:    config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/hub", role}, From: "ECR_OIDC_ROLE"},
-		Identity: oidc(t),
-		token:    token.Token{Raw: raw, Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
-		Env:      environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
+		Settings: config.Settings{Registry: parseHost(t, registryHost)},
+		Roles: config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/hub", role},
+			From: "ECR_OIDC_ROLE"},
+		Identity: oidcIdentity(t),
+		token: token.Token{Raw: raw,
+			Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
+		Env: environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
 	}
-	e := r.refused(StepWebIdentity, role, answer(400, &smithy.GenericAPIError{Code: "ValidationError", Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n"}))
+	e := r.requestError(StepWebIdentity, role, responseError(400, &smithy.GenericAPIError{
+		Code:    "ValidationError",
+		Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n",
+	}))
 	if e.Code != "ValidationError" || e.Message != "1 validation error: '***' and ***" {
 		t.Errorf("code %q, message %q", e.Code, e.Message)
 	}
-	if e.Step != StepWebIdentity || e.Role != role || e.From != "ECR_OIDC_ROLE" || e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" || e.Registry.Host != registryHost {
+	if e.Step != StepWebIdentity || e.Role != role || e.From != "ECR_OIDC_ROLE" ||
+		e.Source != "github" || e.Subject != "s" || e.Audience != "a, b" ||
+		e.Registry.Host != registryHost {
 		t.Errorf("%+v", e)
 	}
-	e = r.refused(StepPassword, "", answer(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
+	e = r.requestError(StepPassword, "",
+		responseError(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
 	if e.Code != "" || e.Message != "HTTP 503" || e.Role != role {
-		t.Errorf("a proxy's page: code %q, message %q, role %q", e.Code, e.Message, e.Role)
+		t.Errorf("page of a proxy: code %q, message %q, role %q", e.Code, e.Message, e.Role)
 	}
 	r.Identity = awsIdentity()
-	if e := r.refused(StepAssumeRole, role, errors.New("x")); e.Subject != "" || e.Audience != "" || e.Source != "aws" {
+	if e := r.requestError(StepAssumeRole, role, errors.New("x")); e.Subject != "" ||
+		e.Audience != "" || e.Source != "aws" {
 		t.Errorf("an aws source: %+v", e)
 	}
 }
 
-// Of STS's refusals of a token one passes: AWS could not fetch the issuer's keys.
-func TestKeysNotFetched(t *testing.T) {
+// TestRetryIssuerKeys checks that only one InvalidIdentityToken error is retried: AWS could not
+// fetch the issuer's keys.
+func TestRetryIssuerKeys(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		want aws.Ternary
 	}{
-		{&smithy.GenericAPIError{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity documentation for requirements"}, aws.TrueTernary},
-		{&smithy.GenericAPIError{Code: "InvalidIdentityToken", Message: "Incorrect token audience"}, aws.UnknownTernary},
-		{&smithy.GenericAPIError{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account for https://x"}, aws.UnknownTernary},
-		{&smithy.GenericAPIError{Code: "AccessDenied", Message: "Couldn't retrieve verification key"}, aws.UnknownTernary},
+		{&smithy.GenericAPIError{Code: "InvalidIdentityToken",
+			Message: "Couldn't retrieve verification key from your identity provider, please " +
+				"reference AssumeRoleWithWebIdentity documentation for requirements"},
+			aws.TrueTernary},
+		{&smithy.GenericAPIError{Code: "InvalidIdentityToken", Message: "Incorrect token audience"},
+			aws.UnknownTernary},
+		{&smithy.GenericAPIError{Code: "InvalidIdentityToken",
+			Message: "No OpenIDConnect provider found in your account for https://x"},
+			aws.UnknownTernary},
+		{&smithy.GenericAPIError{Code: "AccessDenied",
+			Message: "Couldn't retrieve verification key"}, aws.UnknownTernary},
 		{errors.New("Couldn't retrieve verification key"), aws.UnknownTernary},
 	} {
-		if got := keysNotFetched(answer(400, tt.err)); got != tt.want {
+		if got := retryIssuerKeys(responseError(400, tt.err)); got != tt.want {
 			t.Errorf("%v: %v, want %v", tt.err, got, tt.want)
 		}
 	}
 }
 
-// A certificate that is not AWS's will not be AWS's a second later; a connection that ended may hold next time.
-func TestConnectionError(t *testing.T) {
-	sent := func(err error) error { return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}} }
-	r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: oidc(t), Env: environ()}
+// TestRetryConnection checks that an untrusted certificate is not retried, and that a truncated
+// response is.
+func TestRetryConnection(t *testing.T) {
+	sent := func(err error) error {
+		return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}}
+	}
+	r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
+		Identity: oidcIdentity(t), Env: environ()}
 	for _, tt := range []struct {
-		name             string
-		err              error
-		again, retryable bool
+		name               string
+		err                error
+		retried, retryable bool
 	}{
-		{"certificate", sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}), false, false},
+		{"untrusted certificate",
+			sent(&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}),
+			false, false},
 		{"connection", sent(syscall.ECONNREFUSED), true, true},
-		{"cut off", answer(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", errCutOff)}), true, true},
-		{"half of a text", answer(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF)}), false, true},
-		{"a portal's page", answer(200, &smithy.DeserializationError{Err: errors.New("x")}), false, true},
+		{"truncated response",
+			responseError(200, &smithy.DeserializationError{Err: fmt.Errorf("x: %w", errTruncated)}),
+			true, true},
+		{"incomplete JSON",
+			responseError(200,
+				&smithy.DeserializationError{Err: fmt.Errorf("x: %w", io.ErrUnexpectedEOF)}),
+			false, true},
+		{"page of a captive portal",
+			responseError(200, &smithy.DeserializationError{Err: errors.New("x")}),
+			false, true},
 	} {
-		if again := retryer(t.Context(), "", 0)().IsErrorRetryable(tt.err); again != tt.again {
-			t.Errorf("%s: again: %v", tt.name, again)
+		retried := retryer(t.Context(), "", 0)().IsErrorRetryable(tt.err)
+		if retried != tt.retried {
+			t.Errorf("%s: retried: %v", tt.name, retried)
 		}
-		if retryable := r.refused(StepWebIdentity, role, tt.err).Retryable; retryable != tt.retryable {
+		retryable := r.requestError(StepWebIdentity, role, tt.err).Retryable
+		if retryable != tt.retryable {
 			t.Errorf("%s: retryable: %v", tt.name, retryable)
 		}
 	}
 }
 
-// In each mode, with any number of attempts, temporary errors are retried and refusals are not.
+// TestRetryer checks in each retry mode, for any number of attempts, that temporary errors are
+// retried and refusals are not.
 func TestRetryer(t *testing.T) {
 	api := func(code, message string) error {
-		return answer(400, &smithy.GenericAPIError{Code: code, Message: message})
+		return responseError(400, &smithy.GenericAPIError{Code: code, Message: message})
 	}
 	for _, mode := range []aws.RetryMode{"", aws.RetryModeStandard, aws.RetryModeAdaptive} {
 		for attempts, want := range map[int]int{0: maxAttempts, 1: 1, 7: 7} {
 			r := retryer(t.Context(), mode, attempts)()
 			if got := r.MaxAttempts(); got != want {
-				t.Errorf("mode %q, %d attempts asked for: %d", mode, attempts, got)
+				t.Errorf("mode %q, %d attempts configured: MaxAttempts = %d", mode,
+					attempts, got)
 			}
 			for _, err := range []error{
-				api("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider"),
+				api("InvalidIdentityToken",
+					"Couldn't retrieve verification key from your identity provider"),
 				api("Throttling", "Rate exceeded"),
-				answer(503, errors.New("x")),
+				responseError(503, errors.New("x")),
 			} {
 				if !r.IsErrorRetryable(err) {
-					t.Errorf("mode %q: not tried again: %v", mode, err)
+					t.Errorf("mode %q: not retried: %v", mode, err)
 				}
 			}
 			for _, err := range []error{
-				api("AccessDenied", "no"), api("InvalidIdentityToken", "Incorrect token audience"), api("ExpiredTokenException", "x"), api("ValidationError", "x"),
+				api("AccessDenied", "no"), api("InvalidIdentityToken", "Incorrect token audience"),
+				api("ExpiredTokenException", "x"), api("ValidationError", "x"),
 			} {
 				if r.IsErrorRetryable(err) {
-					t.Errorf("mode %q: tried again: %v", mode, err)
+					t.Errorf("mode %q: retried: %v", mode, err)
 				}
 			}
 		}
 	}
 }
 
-// A throttle is tried again for as long as there is time, other faults twice, and both as often as the user says. When it
-// is over, the error is what AWS said last. No two processes wait alike, or they would come back together.
+// TestBackoff checks that a throttled request is retried until ctx leaves no time, and other errors
+// twice, unless the user sets the number of attempts. The error is that of the last attempt. Pauses
+// are random, so that processes do not retry at the same time.
 func TestBackoff(t *testing.T) {
-	throttle := answer(400, &smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"})
-	fault := answer(500, &smithy.GenericAPIError{Code: "InternalFailure"})
+	throttle := responseError(400,
+		&smithy.GenericAPIError{Code: "Throttling", Message: "Rate exceeded"})
+	temporary := responseError(500, &smithy.GenericAPIError{Code: "InternalFailure"})
 	within := func(d time.Duration) context.Context {
 		ctx, cancel := context.WithTimeout(t.Context(), d)
 		t.Cleanup(cancel)
@@ -335,132 +436,162 @@ func TestBackoff(t *testing.T) {
 		ctx      context.Context
 		attempts int
 		err      error
-		tried    int
-		most     time.Duration // to wait; 0: there is no other try
+		failed   int           // attempts so far
+		max      time.Duration // pause; 0 when there is no further attempt
 	}{
 		{"first throttle", t.Context(), 0, throttle, 1, time.Second},
 		{"second throttle", t.Context(), 0, throttle, 2, 2 * time.Second},
 		{"third throttle", t.Context(), 0, throttle, 3, 2 * time.Second},
 		{"many throttles", t.Context(), 0, throttle, 19, 2 * time.Second},
-		{"throttles, as often as the user says", t.Context(), 7, throttle, 6, 2 * time.Second},
-		{"second fault", t.Context(), 0, fault, 2, 2 * time.Second},
-		{"third fault", t.Context(), 0, fault, 3, 0},
-		{"third fault, as often as the user says", t.Context(), 7, fault, 3, 2 * time.Second},
-		{"there is time", within(20 * time.Second), 0, throttle, 5, 2 * time.Second},
-		{"there is no time for another throttle", within(firstBackoff/2 + minRetryTime), 0, throttle, 1, 0},
-		{"there is no time for another fault", within(firstBackoff/2 + minRetryTime), 7, fault, 1, 0},
-		{"counted from 0, as with AWS_NEW_RETRIES_2026", t.Context(), 0, throttle, 0, time.Second},
+		{"throttle, configured attempts", t.Context(), 7, throttle, 6, 2 * time.Second},
+		{"second error", t.Context(), 0, temporary, 2, 2 * time.Second},
+		{"third error", t.Context(), 0, temporary, 3, 0},
+		{"third error, configured attempts", t.Context(), 7, temporary, 3, 2 * time.Second},
+		{"enough time", within(20 * time.Second), 0, throttle, 5, 2 * time.Second},
+		{"no time, throttle", within(firstBackoff/2 + minRetryTime), 0, throttle, 1, 0},
+		{"no time, error", within(firstBackoff/2 + minRetryTime), 7, temporary, 1, 0},
+		{"attempts from 0, as with AWS_NEW_RETRIES_2026", t.Context(), 0, throttle, 0, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			waits := map[time.Duration]bool{}
+			pauses := map[time.Duration]bool{}
 			for range 50 {
-				wait, err := backoff(tt.ctx, tt.attempts).BackoffDelay(tt.tried, tt.err)
-				if tt.most == 0 {
+				pause, err := backoff(tt.ctx, tt.attempts).BackoffDelay(tt.failed, tt.err)
+				if tt.max == 0 {
 					if err == nil || !errors.Is(err, tt.err) {
-						t.Fatalf("waits %v: %v; want the last try's error", wait, err)
+						t.Fatalf("pause %v, error %v; want the last attempt's error", pause, err)
 					}
 					continue
 				}
-				if err != nil || wait < tt.most/2 || wait >= tt.most {
-					t.Fatalf("waits %v: %v; want %v to %v", wait, err, tt.most/2, tt.most)
+				if err != nil || pause < tt.max/2 || pause >= tt.max {
+					t.Fatalf("pause %v, error %v; want %v to %v",
+						pause, err, tt.max/2, tt.max)
 				}
-				waits[wait] = true
+				pauses[pause] = true
 			}
-			if tt.most > 0 && len(waits) < 40 {
-				t.Errorf("50 waits have %d lengths", len(waits))
+			if tt.max > 0 && len(pauses) < 40 {
+				t.Errorf("%d different pauses of 50", len(pauses))
 			}
 		})
 	}
 }
 
-func TestLoginPrintsRedacted(t *testing.T) {
+// TestCredentialsFormat checks that no verb formats the password.
+func TestCredentialsFormat(t *testing.T) {
 	l := Credentials{Username: "AWS", Password: "the-password", TTL: 12 * time.Hour}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
-		for _, v := range []any{l, []Credentials{l}, map[string]Credentials{"l": l}, struct{ Login Credentials }{l}} {
+		for _, v := range []any{
+			l, []Credentials{l}, map[string]Credentials{"l": l}, struct{ Login Credentials }{l},
+		} {
 			got := fmt.Sprintf(verb, v)
-			if strings.Contains(got, "the-password") || strings.Contains(got, fmt.Sprintf("%x", "the-password")) {
+			if strings.Contains(got, "the-password") ||
+				strings.Contains(got, fmt.Sprintf("%x", "the-password")) {
 				t.Errorf("%s of %T prints %s", verb, v, got)
 			}
 		}
 	}
 	if got, want := fmt.Sprint(l), `login of "AWS" for 12h0m0s`; got != want {
-		t.Errorf("it prints as %s, want %s", got, want)
+		t.Errorf("String = %s, want %s", got, want)
 	}
 }
 
-func TestLogin(t *testing.T) {
+func TestParseAuthorizationToken(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: awsIdentity()}
+	r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
+		Identity: awsIdentity()}
 	b64 := base64.StdEncoding.EncodeToString
 	expires := aws.Time(now.Add(12 * time.Hour))
-	got, err := r.credentials(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
-	if want := (Credentials{Username: "AWS", Password: "pass:with:colons", TTL: 12 * time.Hour}); err != nil || got != want {
+	got, err := r.parseAuthorizationToken(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
+	want := Credentials{Username: "AWS", Password: "pass:with:colons", TTL: 12 * time.Hour}
+	if err != nil || got != want {
 		t.Errorf("login of %q with %q for %v, %v", got.Username, got.Password, got.TTL, err)
 	}
 	for name, encoded := range map[string]*string{
-		"none": nil, "empty": aws.String(""), "not base64": aws.String("AWS:secret"), "no colon": aws.String(b64([]byte("secret"))), "no user": aws.String(b64([]byte(":secret"))), "no password": aws.String(b64([]byte("AWS:"))),
+		"none": nil, "empty": aws.String(""), "not base64": aws.String("AWS:secret"),
+		"no colon":    aws.String(b64([]byte("secret"))),
+		"no user":     aws.String(b64([]byte(":secret"))),
+		"no password": aws.String(b64([]byte("AWS:"))),
 	} {
 		var e *Error
-		if got, err := r.credentials(encoded, expires, now); !errors.As(err, &e) || got != (Credentials{}) || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "ECR's answer has no password in it") {
+		if got, err := r.parseAuthorizationToken(encoded, expires, now); !errors.As(err, &e) ||
+			got != (Credentials{}) || strings.Contains(err.Error(), "secret") ||
+			!strings.Contains(err.Error(), "the response of ECR contains no password") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := r.credentials(aws.String(b64([]byte("AWS:secret"))), nil, now); err == nil {
-		t.Error("a password that never expires is believed")
+	_, err = r.parseAuthorizationToken(aws.String(b64([]byte("AWS:secret"))), nil, now)
+	if err == nil {
+		t.Error("no error for a password without an expiry")
 	}
 }
 
-// Half a key pair is an error that names the half that is missing, and no other identity is looked for.
-func TestHalfAKeyPair(t *testing.T) {
+// TestIncompleteKeyPair checks that a missing secret access key is an error, and that no other
+// identity is used.
+func TestIncompleteKeyPair(t *testing.T) {
 	for _, tt := range []struct {
 		env  []string
 		want string
 	}{
-		{[]string{"AWS_ACCESS_KEY_ID=AKIA"}, "reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not set"},
-		{[]string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY= "}, "reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is set but empty"},
+		{[]string{"AWS_ACCESS_KEY_ID=AKIA"},
+			"reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not set"},
+		{[]string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY= "},
+			"reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is set but empty"},
 	} {
-		r := Request{Settings: config.Settings{Registry: parse(t, registryHost)}, Identity: token.Identity{KeysOnly: true}, Env: environ(tt.env...)}
+		r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
+			Identity: token.Identity{KeysOnly: true}, Env: environ(tt.env...)}
 		if _, err := r.login(t.Context()); err == nil || err.Error() != tt.want {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
 	}
 }
 
-// A login that has expired has no one type in the SDK; each of its forms says which command renews it.
-func TestNoCredentials(t *testing.T) {
+// TestChainError checks that each error of the SDK for an expired sign-in session becomes a
+// *SignInError with the command to run.
+func TestChainError(t *testing.T) {
 	sso := awsconfig.SharedConfig{Profile: "dev", SSOSession: &awsconfig.SSOSession{Name: "s"}}
 	legacy := awsconfig.SharedConfig{Profile: "old", SSOStartURL: "https://x"}
 	login := awsconfig.SharedConfig{Profile: "new", LoginSession: "l"}
 	chained := awsconfig.SharedConfig{Profile: "outer", Source: &sso}
 	plain := awsconfig.SharedConfig{Profile: "default"}
+	notExist := &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}
 	expired := []error{
-		&ssocreds.InvalidTokenError{}, &ssooidctypes.InvalidGrantException{}, &ssotypes.UnauthorizedException{}, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist},
+		&ssocreds.InvalidTokenError{}, &ssooidctypes.InvalidGrantException{},
+		&ssotypes.UnauthorizedException{}, notExist,
 		errors.New("cached SSO token is expired, or not present, and cannot be refreshed"),
 	}
+	r := Request{Env: environ()}
 	for _, tt := range []struct {
 		shared           awsconfig.SharedConfig
 		profile, command string
-	}{{sso, "dev", "aws sso login"}, {legacy, "old", "aws sso login"}, {login, "new", "aws login"}, {chained, "dev", "aws sso login"}} {
+	}{
+		{sso, "dev", "aws sso login"},
+		{legacy, "old", "aws sso login"},
+		{login, "new", "aws login"},
+		{chained, "dev", "aws sso login"},
+	} {
 		for _, err := range expired {
-			got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(tt.shared, fmt.Errorf("x: %w", err))
+			got := r.chainError(tt.shared, fmt.Errorf("x: %w", err))
 			var e *SignInError
 			if !errors.As(got, &e) || e.Profile != tt.profile || e.Command != tt.command {
 				t.Errorf("profile %s, %T: %v", tt.shared.Profile, err, got)
 			}
 		}
 		var e *SignInError
-		if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(tt.shared, errors.New("connection refused")); errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
-			t.Errorf("profile %s, another fault: %v", tt.shared.Profile, got)
+		got := r.chainError(tt.shared, errors.New("connection refused"))
+		if errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
+			t.Errorf("profile %s, another error: %v", tt.shared.Profile, got)
 		}
 	}
-	if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(plain, &fs.PathError{Op: "open", Path: "x", Err: fs.ErrNotExist}); !strings.HasPrefix(got.Error(), `finding AWS credentials in profile "default": `) {
-		t.Errorf("a profile without a login: %v", got)
+	const prefix = `finding AWS credentials in profile "default": `
+	if got := r.chainError(plain, notExist); !strings.HasPrefix(got.Error(), prefix) {
+		t.Errorf("a profile without a sign-in session: %v", got)
 	}
-	if got := (Request{Env: func(string) (string, bool) { return "", false }}).noCredentials(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"}); got.Error() != `finding AWS credentials in profile "default": AccessDenied: no` {
-		t.Errorf("AWS's refusal: %v", got)
+	got := r.chainError(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"})
+	if got.Error() != prefix+"AccessDenied: no" {
+		t.Errorf("an error of AWS: %v", got)
 	}
 }
 
+// environ returns an environment with these variables, each "NAME=value", and no others.
 func environ(pairs ...string) token.Env {
 	vars := map[string]string{}
 	for _, pair := range pairs {
@@ -473,10 +604,11 @@ func environ(pairs ...string) token.Env {
 	}
 }
 
-// oidc is an identity that is a token.
-func oidc(t *testing.T) token.Identity {
+// oidcIdentity returns an identity that is an OIDC token.
+func oidcIdentity(t *testing.T) token.Identity {
 	t.Helper()
-	env := environ("ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")
+	env := environ("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job")
 	id, err := token.Identify(env, token.Settings{HasRole: true})
 	if err != nil {
 		t.Fatal(err)
@@ -484,7 +616,7 @@ func oidc(t *testing.T) token.Identity {
 	return id
 }
 
-// awsIdentity is an identity of the AWS SDK's chain.
+// awsIdentity returns an identity of the AWS SDK's default chain.
 func awsIdentity() token.Identity {
 	id, _ := token.Identify(environ(), token.Settings{})
 	return id

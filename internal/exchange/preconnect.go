@@ -11,31 +11,31 @@ import (
 	"time"
 )
 
-// maxIdle is how long a preconnected connection may wait for its first request. net/http repeats a
-// request when an idle connection is dead, but not on a connection that is new to it, as these are.
-// The SDK would retry after a pause.
+// maxIdle is how long a preconnected connection may be idle before its first request. After that
+// the server may have closed it. net/http repeats a request on a closed connection only if the
+// connection has been used before. The SDK would retry after a pause.
 const maxIdle = 4 * time.Second
 
-// preconnection opens connections to AWS before there is a request. The handshakes of TCP and TLS
-// take two round trips, which pass while the OIDC token is requested and while STS responds. It
-// opens the connections of a successful login, and sends nothing. A connection that could not be
-// opened, or is too old, is replaced when it is needed.
+// preconnection opens the connections of a login before its first request, and sends nothing on
+// them. The TCP and TLS handshakes take two round trips. They run while the CI issues the token and
+// while STS responds. A connection that failed or is older than maxIdle is replaced by a new one
+// when it is needed.
 type preconnection struct {
 	tls   *tls.Config
-	conns map[string]chan connection // by host:port; each gives its connection once, and none after that
+	conns map[string]chan connection // by host:port; each channel delivers one connection
 	now   func() time.Time
 }
 
-// connection is a connection that has not been used, or the error that came instead.
+// connection is an unused connection, or the error of opening it. The zero connection is neither.
 type connection struct {
 	net.Conn
 	err    error
 	opened time.Time
 }
 
-// preconnect resolves the endpoints of STS and ECR, begins to connect to them, and returns at once.
-// The connections are closed when ctx is done. The error is what login would return before its
-// first request; then nothing is opened.
+// preconnect resolves and checks the endpoints of STS and ECR, starts to connect to them, and
+// returns without waiting. The connections are closed when ctx is done. The error reports an
+// invalid setting or endpoint; no connection is then opened.
 func (r Request) preconnect(ctx context.Context) (*preconnection, error) {
 	cfg, err := r.environmentConfig(ctx)
 	if err != nil {
@@ -45,13 +45,16 @@ func (r Request) preconnect(ctx context.Context) (*preconnection, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := r.client().GetTransport()
-	p := &preconnection{tls: transport.TLSClientConfig, conns: map[string]chan connection{}, now: time.Now}
+	transport := r.httpClient().GetTransport()
+	p := &preconnection{
+		tls: transport.TLSClientConfig, conns: map[string]chan connection{}, now: time.Now,
+	}
 	if r.Env.Get("AWS_MAX_ATTEMPTS") == "1" {
-		return p, nil // there would be no retry if a connection were dead
+		return p, nil // a request on a closed connection would not be retried
 	}
 	for _, endpoint := range []string{sts, ecr} {
-		if addr := direct(endpoint, transport.Proxy); addr != "" && p.conns[addr] == nil {
+		addr := directAddr(endpoint, transport.Proxy)
+		if addr != "" && p.conns[addr] == nil {
 			p.conns[addr] = make(chan connection, 1)
 			go p.open(ctx, addr, p.conns[addr])
 		}
@@ -59,9 +62,9 @@ func (r Request) preconnect(ctx context.Context) (*preconnection, error) {
 	return p, nil
 }
 
-// direct returns the host:port of a URL that is reached by TLS and not through a proxy, which has
-// its own connections; "" for any other.
-func direct(endpoint string, proxy func(*http.Request) (*url.URL, error)) string {
+// directAddr returns the host:port of an https URL that is reached without a proxy; "" for any other
+// URL. A connection to a proxy is not opened in advance.
+func directAddr(endpoint string, proxy func(*http.Request) (*url.URL, error)) string {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "https" {
 		return ""
@@ -72,6 +75,7 @@ func direct(endpoint string, proxy func(*http.Request) (*url.URL, error)) string
 	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))
 }
 
+// open connects to addr and sends the result to the channel.
 func (p *preconnection) open(ctx context.Context, addr string, to chan<- connection) {
 	defer close(to)
 	conn, err := p.connect(ctx, "tcp", addr)
@@ -81,12 +85,13 @@ func (p *preconnection) open(ctx context.Context, addr string, to chan<- connect
 	to <- connection{conn, err, p.now()}
 }
 
-// dial is an http.Transport's DialTLSContext.
+// dial is the DialTLSContext of the HTTP transport. It returns the preconnected connection to addr,
+// or a new one.
 func (p *preconnection) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	c := p.take(ctx, addr)
 	var certificate *tls.CertificateVerificationError
 	switch {
-	case errors.As(c.err, &certificate): // another connection would get the same certificate
+	case errors.As(c.err, &certificate): // a new connection would get the same certificate
 		return nil, c.err
 	case c.Conn != nil && p.now().Sub(c.opened) <= maxIdle:
 		return c.Conn, nil
@@ -96,8 +101,8 @@ func (p *preconnection) dial(ctx context.Context, network, addr string) (net.Con
 	return p.connect(ctx, network, addr)
 }
 
-// take returns the connection that was opened to addr, if there is one. It waits for one that is
-// being opened, which is usually closer to done than a new one.
+// take returns the preconnected connection to addr, or the zero connection when there is none. It
+// waits for a connection that is still being opened, which is usually faster than a new one.
 func (p *preconnection) take(ctx context.Context, addr string) (c connection) {
 	conns := p.conns[addr]
 	if conns == nil {
@@ -110,7 +115,7 @@ func (p *preconnection) take(ctx context.Context, addr string) (c connection) {
 	return c
 }
 
-// connect opens a connection with what net/http would offer and trust.
+// connect opens a TLS connection with the transport's TLS configuration.
 func (p *preconnection) connect(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: requestTimeout}, Config: p.tls}
 	return d.DialContext(ctx, network, addr)

@@ -19,35 +19,37 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// service is STS or ECR, which counts what it sees.
+// service is an emulated STS or ECR that counts connections and requests.
 type service struct {
 	*httptest.Server
 
 	mu       sync.Mutex
-	opened   int      // connections
-	closed   int      // of those
+	opened   int      // number of connections
+	closed   int      // number of those that are closed
 	requests []string // the HTTP version of each
 }
 
-// kind says how a service talks.
-type kind struct {
+// serviceOptions are the options of a service.
+type serviceOptions struct {
 	plain, http2 bool
-	refuses      int // connections that it closes before they say anything, and does not count
+	closeFirst   int // number of connections to close at once, without counting them
 }
 
-// start starts a service that answers each action. Its answers are by the name of the action, or for any of them by "".
-func start(t *testing.T, k kind, answers map[string]string) *service {
+// startService starts a service. The keys of responses are names of actions; "" is any other
+// request.
+func startService(t *testing.T, o serviceOptions, responses map[string]string) *service {
 	t.Helper()
 	s := &service{}
-	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	handler := func(rw http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.requests = append(s.requests, r.Proto)
 		s.mu.Unlock()
-		fmt.Fprint(rw, answers[r.FormValue("Action")])
-	}))
-	s.EnableHTTP2 = k.http2
+		fmt.Fprint(rw, responses[r.FormValue("Action")])
+	}
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(handler))
+	s.EnableHTTP2 = o.http2
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.Listener = &refusing{s.Listener, k.refuses}
+	s.Listener = &closingListener{s.Listener, o.closeFirst}
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -58,7 +60,7 @@ func start(t *testing.T, k kind, answers map[string]string) *service {
 			s.closed++
 		}
 	}
-	if k.plain {
+	if o.plain {
 		s.Start()
 	} else {
 		s.StartTLS()
@@ -67,20 +69,23 @@ func start(t *testing.T, k kind, answers map[string]string) *service {
 	return s
 }
 
-// startBoth starts what stands in for AWS.
-func startBoth(t *testing.T, k kind) (sts, ecr *service) {
+// startServices starts an STS and an ECR.
+func startServices(t *testing.T, o serviceOptions) (sts, ecr *service) {
 	t.Helper()
-	return start(t, k, map[string]string{"AssumeRoleWithWebIdentity": stsAnswer, "AssumeRole": strings.ReplaceAll(stsAnswer, "WithWebIdentity", "")}),
-		start(t, k, map[string]string{"": ecrAnswer})
+	sts = startService(t, o, map[string]string{
+		"AssumeRoleWithWebIdentity": stsResponse,
+		"AssumeRole":                strings.ReplaceAll(stsResponse, "WithWebIdentity", ""),
+	})
+	return sts, startService(t, o, map[string]string{"": ecrResponse})
 }
 
-// refusing hangs up on the first callers. One goroutine accepts.
-type refusing struct {
+// closingListener closes the first connections. Accept must not be called concurrently.
+type closingListener struct {
 	net.Listener
 	first int
 }
 
-func (l *refusing) Accept() (net.Conn, error) {
+func (l *closingListener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil || l.first == 0 {
@@ -91,35 +96,43 @@ func (l *refusing) Accept() (net.Conn, error) {
 	}
 }
 
-func (s *service) saw() (opened, closed int, requests string) {
+// counts returns the numbers of opened and closed connections, and the HTTP versions of the
+// requests.
+func (s *service) counts() (opened, closed int, requests string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.opened, s.closed, strings.Join(s.requests, " ")
 }
 
 const (
-	stsAnswer = `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
-	ecrAnswer = `{"authorizationData":[{"authorizationToken":"QVdTOnNlY3JldA==","expiresAt":2082758400}]}`
+	stsResponse = `<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>` +
+		`<Credentials><AccessKeyId>ASIAEXAMPLE</AccessKeyId>` +
+		`<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>` +
+		`<Expiration>2036-01-01T00:00:00Z</Expiration></Credentials>` +
+		`</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
+	ecrResponse = `{"authorizationData":[{"authorizationToken":"QVdTOnNlY3JldA==","expiresAt":2082758400}]}`
 )
 
-// Connections are opened before there is anything to ask, and asked over; what cannot be used is replaced, and nothing
-// is asked twice.
+// TestPreconnect checks that connections are opened before the first request and used for it, that
+// an unusable connection is replaced, and that no request is sent twice.
 func TestPreconnect(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		kind    kind
-		setting string                                    // of the environment
-		between func(p *preconnection, sts, ecr *service) // between the opening and the asking
+		options serviceOptions
+		setting string                                    // NAME=value
+		between func(p *preconnection, sts, ecr *service) // runs after the connections are open
 		opened  int                                       // connections of each service
 	}{
 		{name: "HTTP/1.1", opened: 1},
-		{name: "HTTP/2", kind: kind{http2: true}, opened: 1},
-		{name: "HTTP/2 switched off", kind: kind{http2: true}, setting: "GODEBUG=http2client=0", opened: 1},
-		{name: "the first connection is refused", kind: kind{refuses: 1}, opened: 1},
-		{name: "closed by AWS meanwhile, and tried again by the SDK", opened: 2, between: func(_ *preconnection, sts, ecr *service) {
-			sts.CloseClientConnections()
-			ecr.CloseClientConnections()
-		}},
+		{name: "HTTP/2", options: serviceOptions{http2: true}, opened: 1},
+		{name: "HTTP/2 disabled", options: serviceOptions{http2: true},
+			setting: "GODEBUG=http2client=0", opened: 1},
+		{name: "first connection closed", options: serviceOptions{closeFirst: 1}, opened: 1},
+		{name: "closed by AWS, retried by the SDK", opened: 2,
+			between: func(_ *preconnection, sts, ecr *service) {
+				sts.CloseClientConnections()
+				ecr.CloseClientConnections()
+			}},
 		{name: "too old", opened: 2, between: func(p *preconnection, _, _ *service) {
 			p.now = func() time.Time { return time.Now().Add(maxIdle + time.Second) }
 		}},
@@ -128,13 +141,14 @@ func TestPreconnect(t *testing.T) {
 			if name, value, ok := strings.Cut(tt.setting, "="); ok {
 				t.Setenv(name, value)
 			}
-			sts, ecr := startBoth(t, tt.kind)
-			r := request(t, sts, ecr)
-			r.preconnected = preconnect(t, t.Context(), r)
-			opening(t, r.preconnected)
+			sts, ecr := startServices(t, tt.options)
+			r := newTestRequest(t, sts, ecr)
+			r.preconnected = startPreconnect(t, t.Context(), r)
+			waitForConnections(t, r.preconnected)
 			for _, s := range []*service{sts, ecr} {
-				if _, _, requests := s.saw(); requests != "" {
-					t.Fatalf("%s was asked before there was anything to ask: %s", s.URL, requests)
+				if _, _, requests := s.counts(); requests != "" {
+					t.Fatalf("%s received a request before the login: %s", s.URL,
+						requests)
 				}
 			}
 			if tt.between != nil {
@@ -145,20 +159,22 @@ func TestPreconnect(t *testing.T) {
 				t.Fatalf("%v, %v", login, err)
 			}
 			want := "HTTP/1.1"
-			if tt.kind.http2 && tt.setting == "" {
+			if tt.options.http2 && tt.setting == "" {
 				want = "HTTP/2.0"
 			}
 			for _, s := range []*service{sts, ecr} {
-				if opened, _, requests := s.saw(); opened != tt.opened || requests != want {
-					t.Errorf("%s saw %d connections, and the requests %q; want %d, %q", s.URL, opened, requests, tt.opened, want)
+				opened, _, requests := s.counts()
+				if opened != tt.opened || requests != want {
+					t.Errorf("%s: %d connections, requests %q; want %d, %q", s.URL,
+						opened, requests, tt.opened, want)
 				}
 			}
 		})
 	}
 }
 
-// preconnect is r.preconnect where nothing is wrong.
-func preconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
+// startPreconnect calls r.preconnect and fails on an error.
+func startPreconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
 	t.Helper()
 	p, err := r.preconnect(ctx)
 	if err != nil {
@@ -167,32 +183,33 @@ func preconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
 	return p
 }
 
-// opening waits until all has been opened that is going to be, or has failed.
-func opening(t *testing.T, p *preconnection) {
+// waitForConnections waits until all connections are open or have failed.
+func waitForConnections(t *testing.T, p *preconnection) {
 	t.Helper()
-	hung := time.After(20 * time.Second)
+	timeout := time.After(20 * time.Second)
 	for addr, conns := range p.conns {
 		select {
-		case c := <-conns: // and back with it
-			again := make(chan connection, 1)
-			again <- c
-			close(again)
-			p.conns[addr] = again
-		case <-hung:
+		case c := <-conns: // put it back
+			restored := make(chan connection, 1)
+			restored <- c
+			close(restored)
+			p.conns[addr] = restored
+		case <-timeout:
 			t.Fatal("still connecting to ", addr)
 		}
 	}
 }
 
-// request asks two services that stand in for AWS.
-func request(t *testing.T, sts, ecr *service) Request {
+// newTestRequest returns a Request that uses these services.
+func newTestRequest(t *testing.T, sts, ecr *service) Request {
 	t.Helper()
 	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
 	t.Setenv("AWS_ENDPOINT_URL_ECR", ecr.URL)
 	r := Request{
-		Settings: config.Settings{Registry: parse(t, registryHost), SessionName: "test"},
+		Settings: config.Settings{Registry: parseHost(t, registryHost), SessionName: "test"},
 		Roles:    config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}},
-		Identity: oidc(t), token: token.Token{Raw: "x.y.z"}, Env: environ(), Debug: func(string, ...any) {},
+		Identity: oidcIdentity(t), token: token.Token{Raw: "x.y.z"}, Env: environ(),
+		Debug: func(string, ...any) {},
 	}
 	if sts.Certificate() != nil {
 		r.roots = x509.NewCertPool()
@@ -202,95 +219,100 @@ func request(t *testing.T, sts, ecr *service) Request {
 	return r
 }
 
-// A chain of roles asks STS twice, over one connection.
-func TestPreconnectOfAChain(t *testing.T) {
-	sts, ecr := startBoth(t, kind{})
-	r := request(t, sts, ecr)
+// TestPreconnectRoleChain checks that a role chain sends two requests to STS over one connection.
+func TestPreconnectRoleChain(t *testing.T) {
+	sts, ecr := startServices(t, serviceOptions{})
+	r := newTestRequest(t, sts, ecr)
 	r.Roles.ARNs = append(r.Roles.ARNs, "arn:aws:iam::210987654321:role/next")
-	r.preconnected = preconnect(t, t.Context(), r)
+	r.preconnected = startPreconnect(t, t.Context(), r)
 	if _, err := r.login(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if opened, _, requests := sts.saw(); opened != 1 || requests != "HTTP/1.1 HTTP/1.1" {
-		t.Errorf("STS saw %d connections and the requests %q", opened, requests)
+	if opened, _, requests := sts.counts(); opened != 1 || requests != "HTTP/1.1 HTTP/1.1" {
+		t.Errorf("STS: %d connections, requests %q", opened, requests)
 	}
 }
 
-// What was opened is closed when the get is over, used or not.
+// TestPreconnectCloses checks that unused connections are closed when ctx is done.
 func TestPreconnectCloses(t *testing.T) {
-	sts, ecr := startBoth(t, kind{})
+	sts, ecr := startServices(t, serviceOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	opening(t, preconnect(t, ctx, request(t, sts, ecr)))
+	waitForConnections(t, startPreconnect(t, ctx, newTestRequest(t, sts, ecr)))
 	cancel()
 	for _, s := range []*service{sts, ecr} {
-		for hung := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
-			opened, closed, _ := s.saw()
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			opened, closed, _ := s.counts()
 			if opened == 1 && closed == 1 {
 				break
 			}
-			if time.Now().After(hung) {
+			if time.Now().After(deadline) {
 				t.Fatalf("%d of %d connections are closed", closed, opened)
 			}
 		}
 	}
 }
 
-// Nothing is opened where there is no TLS; and a certificate that is not trusted is not asked.
-func TestPreconnectOpensNothing(t *testing.T) {
+// TestPreconnectSkipped checks that no connection is opened to an http endpoint, or when
+// AWS_MAX_ATTEMPTS is 1, and that no request is sent to a server with an untrusted certificate.
+func TestPreconnectSkipped(t *testing.T) {
 	for _, tt := range []struct {
-		name    string
-		kind    kind
-		foreign bool   // certificates
-		once    bool   // AWS_MAX_ATTEMPTS is 1
-		want    string // the error
+		name      string
+		options   serviceOptions
+		untrusted bool   // the services' certificates
+		once      bool   // AWS_MAX_ATTEMPTS is 1
+		want      string // the error
 	}{
-		{name: "http", kind: kind{plain: true}},
-		{name: "one try", once: true},
-		{name: "unknown authority", foreign: true, want: "certificate signed by unknown authority"},
+		{name: "http", options: serviceOptions{plain: true}},
+		{name: "one attempt", once: true},
+		{name: "unknown authority", untrusted: true,
+			want: "certificate signed by unknown authority"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			sts, ecr := startBoth(t, tt.kind)
-			r := request(t, sts, ecr)
-			if tt.foreign {
+			sts, ecr := startServices(t, tt.options)
+			r := newTestRequest(t, sts, ecr)
+			if tt.untrusted {
 				r.roots = x509.NewCertPool()
 			}
 			if tt.once {
 				t.Setenv("AWS_MAX_ATTEMPTS", "1")
 				r.Env = environ("AWS_MAX_ATTEMPTS=1")
 			}
-			r.preconnected = preconnect(t, t.Context(), r)
-			opening(t, r.preconnected)
-			if opened, _, _ := sts.saw(); opened != 0 && !tt.foreign {
+			r.preconnected = startPreconnect(t, t.Context(), r)
+			waitForConnections(t, r.preconnected)
+			if opened, _, _ := sts.counts(); opened != 0 && !tt.untrusted {
 				t.Errorf("%d connections", opened)
 			}
 			_, err := r.login(t.Context())
-			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			if tt.want == "" && err != nil ||
+				tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
-			opened, _, requests := sts.saw()
+			opened, _, requests := sts.counts()
 			if tt.want != "" && requests != "" {
-				t.Errorf("STS was asked: %s", requests)
+				t.Errorf("STS received %s", requests)
 			}
-			if tt.foreign && opened != 1 {
-				t.Errorf("%d connections to find out that the certificate is not AWS's", opened)
+			if tt.untrusted && opened != 1 {
+				t.Errorf("%d connections, want 1", opened)
 			}
 		})
 	}
 }
 
-// A wrong setting is reported before anything is opened, also to the other service, whose endpoint
-// is good.
-func TestPreconnectReportsSettings(t *testing.T) {
+// TestPreconnectSettingErrors checks that an invalid setting is reported before any connection is
+// opened, also to the service whose endpoint is valid.
+func TestPreconnectSettingErrors(t *testing.T) {
 	for _, tt := range []struct{ setting, value, want string }{
 		{"AWS_USE_FIPS_ENDPOINT", "perhaps", "AWS_USE_FIPS_ENDPOINT"},
 		{
 			"AWS_ENDPOINT_URL_STS", "http://sts.test.invalid",
-			"checking the endpoint of STS: http://sts.test.invalid (from AWS_ENDPOINT_URL_STS) must be an https URL",
+			"checking the endpoint of STS: http://sts.test.invalid (from AWS_ENDPOINT_URL_STS) " +
+				"must be an https URL",
 		},
 		{
 			"AWS_ENDPOINT_URL_ECR", "http://user:password@ecr.test.invalid/x?y",
-			"checking the endpoint of ECR: http://ecr.test.invalid (from AWS_ENDPOINT_URL_ECR) must be an https URL",
+			"checking the endpoint of ECR: http://ecr.test.invalid (from AWS_ENDPOINT_URL_ECR) " +
+				"must be an https URL",
 		},
 		{
 			"AWS_ENDPOINT_URL_ECR", "https://user:pass%word@ecr.test.invalid",
@@ -298,8 +320,8 @@ func TestPreconnectReportsSettings(t *testing.T) {
 		},
 	} {
 		t.Run(tt.setting, func(t *testing.T) {
-			sts, ecr := startBoth(t, kind{})
-			r := request(t, sts, ecr)
+			sts, ecr := startServices(t, serviceOptions{})
+			r := newTestRequest(t, sts, ecr)
 			t.Setenv(tt.setting, tt.value)
 			r.Env = environ(tt.setting + "=" + tt.value)
 			p, err := r.preconnect(t.Context())
@@ -307,19 +329,19 @@ func TestPreconnectReportsSettings(t *testing.T) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
 			if _, again := Login(t.Context(), r); again == nil || again.Error() != err.Error() {
-				t.Errorf("get: %v, want %v", again, err)
+				t.Errorf("Login: %v, want %v", again, err)
 			}
 			for _, s := range []*service{sts, ecr} {
-				if opened, _, requests := s.saw(); opened != 0 || requests != "" {
-					t.Errorf("%s saw %d connections and the requests %q", s.URL, opened, requests)
+				if opened, _, requests := s.counts(); opened != 0 || requests != "" {
+					t.Errorf("%s: %d connections, requests %q", s.URL, opened, requests)
 				}
 			}
 		})
 	}
 }
 
-// A proxy's connections are its own affair.
-func TestDirect(t *testing.T) {
+// TestDirectAddr checks that a URL that is reached through a proxy has no direct address.
+func TestDirectAddr(t *testing.T) {
 	through := func(proxy string) func(*http.Request) (*url.URL, error) {
 		return func(r *http.Request) (*url.URL, error) {
 			if r.URL.Host != "sts.eu-west-2.amazonaws.com" || proxy == "" {
@@ -335,11 +357,12 @@ func TestDirect(t *testing.T) {
 		{"https://sts.eu-west-2.amazonaws.com/", "https://proxy", ""},
 		{"https://sts.eu-west-2.amazonaws.com/", "socks5://proxy", ""},
 		{"https://sts.eu-west-2.amazonaws.com/", "http://[broken", ""},
-		{"https://api.ecr.eu-west-2.amazonaws.com/", "http://proxy:3128", "api.ecr.eu-west-2.amazonaws.com:443"},
+		{"https://api.ecr.eu-west-2.amazonaws.com/", "http://proxy:3128",
+			"api.ecr.eu-west-2.amazonaws.com:443"},
 		{"http://api.ecr.eu-west-2.amazonaws.com/", "", ""},
 		{"", "", ""},
 	} {
-		if got := direct(tt.url, through(tt.proxy)); got != tt.want {
+		if got := directAddr(tt.url, through(tt.proxy)); got != tt.want {
 			t.Errorf("%s through %q: %q, want %q", tt.url, tt.proxy, got, tt.want)
 		}
 	}

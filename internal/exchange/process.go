@@ -17,40 +17,46 @@ import (
 )
 
 const (
-	processTTL    = 15 * time.Second // the SDK's minute is longer than BuildKit waits
-	processOutput = 64 << 10         // bytes; credentials are about two thousand
+	processTimeout   = 15 * time.Second // the SDK's default, a minute, exceeds BuildKit's timeout
+	maxProcessOutput = 64 << 10         // bytes; credentials have about 2,000
 )
 
-// process runs a profile's credential_process, and assumes the roles of the profiles that build on
-// it, as the SDK does (config/resolve_credentials.go, resolveCredsFromProfile). But the SDK passes
-// on the helper's stderr, which has to stay empty when a get succeeds, and its stdin, which has the
-// client's request. It also keeps all output of the command, and waits forever for a child of the
-// command that holds its stdout open.
+// process runs a profile's credential_process, and assumes the roles of the profiles that have it
+// as source_profile, like the SDK (config/resolve_credentials.go, resolveCredsFromProfile). It
+// replaces the SDK's implementation for these reasons:
+//
+//   - The SDK passes the helper's stderr to the command. It must stay empty when a get succeeds.
+//   - The SDK passes the helper's stdin to the command. It contains the client's request.
+//   - The SDK keeps all output of the command in memory.
+//   - The SDK waits forever for a child of the command that keeps stdout open.
 type process struct {
-	profile awsconfig.SharedConfig // the one that the command is in
-	printed limit                  // on stdout
-	said    tail                   // on stderr
+	profile awsconfig.SharedConfig // the profile that has the command
+	stdout  outputCounter
+	stderr  tailBuffer
 }
 
+// retrieveFromProcess returns the credentials of a profile whose base profile has a
+// credential_process.
 func (r Request) retrieveFromProcess(
 	ctx context.Context, cfg aws.Config, profile awsconfig.SharedConfig,
 ) (aws.Credentials, error) {
-	p := process{profile: first(profile)}
+	p := process{profile: baseProfile(profile)}
 	found, err := p.provider(cfg, profile).Retrieve(ctx)
-	if failed := p.failed(err, r.Env.Secrets()); failed != nil {
+	if failed := p.processError(err, r.Env.Secrets()); failed != nil {
 		return aws.Credentials{}, failed
 	}
 	return found, err
 }
 
-// provider returns the provider of a profile that is p's or builds on it.
+// provider returns the credentials provider of a profile that is p.profile, or has it as
+// source_profile, directly or through other profiles.
 func (p *process) provider(cfg aws.Config, profile awsconfig.SharedConfig) aws.CredentialsProvider {
 	if profile.Source != nil {
 		cfg.Credentials = p.provider(cfg, *profile.Source)
 	} else {
 		command := processcreds.NewCommandBuilderFunc(p.command)
 		cfg.Credentials = processcreds.NewProviderCommand(command, func(o *processcreds.Options) {
-			o.Timeout = processTTL
+			o.Timeout = processTimeout
 		})
 	}
 	if profile.RoleARN == "" {
@@ -68,30 +74,34 @@ func (p *process) provider(cfg aws.Config, profile awsconfig.SharedConfig) aws.C
 	})
 }
 
+// command returns the command to run. It is a processcreds.NewCommandBuilder.
 func (p *process) command(ctx context.Context) (*exec.Cmd, error) {
 	builder := processcreds.DefaultNewCommandBuilder{Args: []string{p.profile.CredentialProcess}}
 	cmd, err := builder.NewCommand(ctx)
 	if err != nil {
 		return nil, err
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, &p.printed, &p.said
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, &p.stdout, &p.stderr
 	cmd.WaitDelay = time.Second
 	return cmd, nil
 }
 
-// ProcessError reports that a profile's credential_process gave no credentials. It does not contain
-// the command's output, which may have a part of a key.
+// ProcessError reports that a profile's credential_process returned no credentials. It contains the
+// last line of the command's stderr, redacted. It does not contain its stdout, which may include
+// part of a key.
 type ProcessError struct {
 	Profile string
 	Why     string
 }
 
 func (e *ProcessError) Error() string {
-	return "finding AWS credentials: the credential_process of profile " + quoted(e.Profile) + " " + e.Why
+	return "finding AWS credentials: the credential_process of profile " +
+		quoteProfile(e.Profile) + " " + e.Why
 }
 
-// failed returns a *ProcessError for an error of the command, without the secrets, and nil for any other.
-func (p *process) failed(err error, secrets []string) error {
+// processError returns a *ProcessError for an error of the command. It returns nil for any other
+// error and for nil. secrets are redacted.
+func (p *process) processError(err error, secrets []string) error {
 	var (
 		provider *processcreds.ProviderError
 		exit     *exec.ExitError
@@ -102,26 +112,26 @@ func (p *process) failed(err error, secrets []string) error {
 		return nil
 	case strings.HasPrefix(provider.Err.Error(), "credential process timed out"),
 		errors.Is(err, exec.ErrWaitDelay):
-		why = "was not done within " + processTTL.String()
-	// The SDK's text has the whole output after "parse failed".
-	case p.printed > processOutput, strings.HasPrefix(provider.Err.Error(), "parse failed"):
-		why = "printed something that is not credentials"
+		why = "did not finish within " + processTimeout.String()
+	// The SDK's error text contains the whole output after "parse failed".
+	case p.stdout > maxProcessOutput, strings.HasPrefix(provider.Err.Error(), "parse failed"):
+		why = "did not print valid credentials"
 	case errors.As(err, &exit):
 		why = "failed: " + exit.String()
 	default: // "missing AccessKeyId in process output", and so on
 		why = "failed: " + provider.Err.Error()
 	}
-	if said := p.said.last(); said != "" {
-		why += ": " + safetext.Sanitize(safetext.Redact(said, secrets...))
+	if line := p.stderr.lastLine(); line != "" {
+		why += ": " + safetext.Sanitize(safetext.Redact(line, secrets...))
 	}
 	return &ProcessError{Profile: p.profile.Profile, Why: why}
 }
 
-// tail keeps the last 64 KiB of what is written to it: its last line must be whole, or no secret
-// could be found in it.
-type tail []byte
+// tailBuffer is an io.Writer that keeps the last 64 KiB. The last line must be complete, because a
+// secret that is cut off cannot be redacted.
+type tailBuffer []byte
 
-func (t *tail) Write(b []byte) (int, error) {
+func (t *tailBuffer) Write(b []byte) (int, error) {
 	*t = append(*t, b...)
 	if extra := len(*t) - 64<<10; extra > 0 {
 		*t = append((*t)[:0], (*t)[extra:]...)
@@ -129,17 +139,18 @@ func (t *tail) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// last returns the last line that is not empty.
-func (t tail) last() string {
+// lastLine returns the last line that is not empty.
+func (t tailBuffer) lastLine() string {
 	lines := strings.Split(strings.TrimSpace(string(t)), "\n")
 	return strings.TrimSpace(lines[len(lines)-1])
 }
 
-// limit counts what is written to it, and fails past processOutput.
-type limit int
+// outputCounter is an io.Writer that counts bytes and returns an error after maxProcessOutput. It
+// keeps none of them.
+type outputCounter int
 
-func (n *limit) Write(b []byte) (int, error) {
-	if *n += limit(len(b)); *n > processOutput {
+func (n *outputCounter) Write(b []byte) (int, error) {
+	if *n += outputCounter(len(b)); *n > maxProcessOutput {
 		return 0, errors.New("too much output")
 	}
 	return len(b), nil

@@ -11,29 +11,34 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sso"
 )
 
-// A redirect is not followed: the SDK would send the token of an SSO login along, to whichever
-// host.
-func TestRedirect(t *testing.T) {
-	var elsewhere, asked atomic.Int32
-	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+// TestRedirectNotFollowed checks that a redirect is not followed. The SDK would send the token of
+// an SSO session to the other host.
+func TestRedirectNotFollowed(t *testing.T) {
+	var elsewhere, requests atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		elsewhere.Add(1)
+	}))
 	defer other.Close()
 	portal := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
+		requests.Add(1)
 		http.Redirect(rw, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
 	}))
 	defer portal.Close()
 	r := Request{Env: environ(), Debug: func(string, ...any) {}}
 	cfg := aws.Config{
-		Region: "eu-west-2", HTTPClient: r.client(), BaseEndpoint: aws.String(portal.URL), APIOptions: r.apiOptions(),
-		Retryer: retryer(t.Context(), aws.RetryModeStandard, 0),
+		Region: "eu-west-2", HTTPClient: r.httpClient(), BaseEndpoint: aws.String(portal.URL),
+		APIOptions: r.apiOptions(),
+		Retryer:    retryer(t.Context(), aws.RetryModeStandard, 0),
 	}
 	_, err := sso.NewFromConfig(cfg).GetRoleCredentials(t.Context(), &sso.GetRoleCredentialsInput{
-		AccessToken: aws.String("token"), AccountId: aws.String("123456789012"), RoleName: aws.String("x"),
+		AccessToken: aws.String("token"), AccountId: aws.String("123456789012"),
+		RoleName: aws.String("x"),
 	})
-	if err == nil || !strings.Contains(reason(err), "it answered with a redirect, which is not followed") {
+	if err == nil || !strings.Contains(describeSDKError(err), "redirects are not followed") {
 		t.Errorf("%v", err)
 	}
-	if elsewhere.Load() != 0 || asked.Load() != 1 {
-		t.Errorf("%d requests to the other host, %d to the portal; want 0 and 1", elsewhere.Load(), asked.Load())
+	if elsewhere.Load() != 0 || requests.Load() != 1 {
+		t.Errorf("%d requests to the other host, %d to the portal; want 0 and 1", elsewhere.Load(),
+			requests.Load())
 	}
 }

@@ -22,83 +22,89 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/lockfile"
 )
 
-// renewalPause is the time between a refused renewal and the last look at the token's file.
-const renewalPause = time.Second
+// rereadDelay is the time between a refused renewal and the last read of the token file.
+const rereadDelay = time.Second
 
-// signIn is the session that "aws sso login" or "aws login" left.
+// signIn is a sign-in session, created by "aws sso login" or "aws login".
 type signIn struct {
-	file        string                  // has a token that expires and can be renewed
-	credentials aws.CredentialsProvider // reads the file, and renews an expired token
+	file        string                  // contains a token that expires and can be renewed
+	credentials aws.CredentialsProvider // reads file, and renews an expired token
 }
 
-// retrieve returns the session's credentials. A token that has not expired needs no lock. An
-// expired one is renewed by one process while the others wait; they find the new token in the file.
-// The SDK has no such lock, and an SSO refresh token is valid once: AWS would refuse the second
-// process, as if the person had to log in again. On Windows every read takes the lock, because the
-// SDK cannot replace a file that another process has open.
+// retrieve returns the session's credentials. Several processes may call it at the same time: one
+// process renews an expired token and holds a lock, while the others wait and then read the new
+// token from the file. The SDK has no such lock. An SSO refresh token is valid once, so AWS would
+// refuse the second process, and the user would have to sign in again. A token that has not expired
+// is read without the lock, except on Windows, where the SDK cannot replace a file that another
+// process has open. retrieve may block until ctx is done.
 //
-// Other programs (the AWS CLI, an IDE) do not know the lock. After a refusal the file is read once
-// more, because one of them may have renewed the token a moment before.
+// Other programs (the AWS CLI, an IDE) do not use the lock. When AWS refuses a renewal, retrieve
+// reads the file once more after rereadDelay, because another program may have just renewed the
+// token.
 func (s signIn) retrieve(ctx context.Context) (aws.Credentials, error) {
 	if runtime.GOOS != "windows" {
-		found, err := s.read(ctx)
-		if !errors.Is(err, errExpired) && !torn(err) {
+		found, err := s.retrieveWithoutRenewal(ctx)
+		if !errors.Is(err, errRenewalNeeded) && !isPartialRead(err) {
 			return found, err
 		}
 	}
-	held, err := lockfile.Lock(ctx, s.file+".lock") // beside the token's file, which the SDK replaces
-	var open *fs.PathError
+	// The lock is not on the token file itself, because the SDK replaces that file.
+	lock, err := lockfile.Lock(ctx, s.file+".lock")
+	var openErr *fs.PathError
 	switch {
 	case err == nil:
-		defer held.Unlock()
+		defer lock.Unlock()
 	case ctx.Err() != nil:
 		return aws.Credentials{}, err
-	case errors.As(err, &open) && open.Op == "open":
-		// The SDK could not write a new token either, and would notice only after AWS has renewed
-		// it. The person's own login would be lost: ~/.aws may be mounted read-only into a
-		// container.
-		found, expired := s.read(ctx)
-		if errors.Is(expired, errExpired) {
-			return aws.Credentials{}, &unrenewable{err}
+	case errors.As(err, &openErr) && openErr.Op == "open":
+		// The directory is not writable: ~/.aws may be mounted read-only into a container.
+		// The SDK would find that out only after AWS has renewed the token. The new token
+		// would be lost, and the user would have to sign in again.
+		found, expired := s.retrieveWithoutRenewal(ctx)
+		if errors.Is(expired, errRenewalNeeded) {
+			return aws.Credentials{}, &renewalError{err}
 		}
 		return found, expired
-	} // any other error: the file system has no locks
+	} // otherwise the file system does not support locks; renew without a lock
 	found, err := s.credentials.Retrieve(ctx)
-	if !refused(err) && !torn(err) {
+	if !renewalRefused(err) && !isPartialRead(err) {
 		return found, err
 	}
 	select {
 	case <-ctx.Done():
 		return found, err
-	case <-time.After(renewalPause):
+	case <-time.After(rereadDelay):
 	}
-	if again, readErr := s.read(ctx); readErr == nil {
+	if again, readErr := s.retrieveWithoutRenewal(ctx); readErr == nil {
 		return again, nil
 	}
 	return found, err
 }
 
-// read is retrieve without a renewal. The error is errExpired when one is needed.
-func (s signIn) read(ctx context.Context) (aws.Credentials, error) {
-	return s.credentials.Retrieve(context.WithValue(ctx, noRenewal{}, true))
+// retrieveWithoutRenewal returns the credentials of the token in the file. The error is
+// errRenewalNeeded when the token has expired and can be renewed.
+func (s signIn) retrieveWithoutRenewal(ctx context.Context) (aws.Credentials, error) {
+	return s.credentials.Retrieve(context.WithValue(ctx, noRenewalKey{}, true))
 }
 
-var errExpired = errors.New("the token is expired")
+// errRenewalNeeded is the error of a renewal that noRenewalKey disables.
+var errRenewalNeeded = errors.New("the token is expired")
 
-// noRenewal is the context key that makes refuseRenewal fail a request.
-type noRenewal struct{}
+// noRenewalKey is the context key that disables renewals. See refuseRenewal.
+type noRenewalKey struct{}
 
-// refuseRenewal fails the requests that renew a token with errExpired, where the context says so.
-// The SDK's providers cannot be asked to only read the file.
+// refuseRenewal adds middleware that fails a request to renew a token with errRenewalNeeded when
+// the context has noRenewalKey. The SDK's providers have no option to read the file without
+// renewing the token.
 func refuseRenewal(stack *middleware.Stack) error {
 	if stack.ID() != "CreateToken" && stack.ID() != "CreateOAuth2Token" {
 		return nil
 	}
-	refuse := func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
-		out middleware.InitializeOutput, metadata middleware.Metadata, err error,
-	) {
-		if ctx.Value(noRenewal{}) != nil {
-			return out, metadata, errExpired
+	refuse := func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (out middleware.InitializeOutput, metadata middleware.Metadata, err error) {
+		if ctx.Value(noRenewalKey{}) != nil {
+			return out, metadata, errRenewalNeeded
 		}
 		return next.HandleInitialize(ctx, in)
 	}
@@ -106,23 +112,24 @@ func refuseRenewal(stack *middleware.Stack) error {
 		middleware.Before)
 }
 
-// consoleSignIn returns the session of "aws login". Its token can be renewed only in the region
-// that it was made in (aws/aws-cli#10613), which "aws login" writes to the profile. The SDK's own
-// chain would use the registry's region.
+// consoleSignIn returns the session of "aws login". Its token can be renewed only in the region in
+// which it was created (aws/aws-cli#10613). "aws login" writes that region to the profile. The
+// SDK's default chain would use the registry's region.
 func (r Request) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (signIn, error) {
 	file, err := logincreds.StandardCachedTokenFilepath(profile.LoginSession,
 		os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
 	if err != nil {
 		return signIn{}, err
 	}
-	cfg.Region = cmp.Or(profile.Region, r.Env.Get("AWS_REGION"), r.Env.Get("AWS_DEFAULT_REGION"),
-		cfg.Region)
+	cfg.Region = cmp.Or(
+		profile.Region, r.Env.Get("AWS_REGION"), r.Env.Get("AWS_DEFAULT_REGION"), cfg.Region)
 	provider := logincreds.New(signin.NewFromConfig(cfg), file, func(o *logincreds.Options) {
 		o.RestrictPermissions = cfg.RestrictFilePermissions != aws.RestrictFilePermissionsUnrestricted
 	})
 	retrieve := func(ctx context.Context) (found aws.Credentials, err error) {
 		defer func() {
-			if recover() != nil { // the SDK does not check for a missing PEM block (logincreds/dpop.go, parseKey)
+			// The SDK panics when the PEM block is missing (logincreds/dpop.go, parseKey).
+			if recover() != nil {
 				err = fmt.Errorf("the key in %s cannot be read", file)
 			}
 		}()
@@ -131,18 +138,19 @@ func (r Request) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (
 	return signIn{file, aws.CredentialsProviderFunc(retrieve)}, nil
 }
 
-// unrenewable reports a token that has expired, and that a new one could not be written.
-type unrenewable struct{ why error }
+// renewalError reports that an expired token was not renewed, because the new token could not be
+// written.
+type renewalError struct{ why error }
 
-func (e *unrenewable) Error() string {
+func (e *renewalError) Error() string {
 	return "the token is expired and cannot be renewed: " + e.why.Error()
 }
-func (e *unrenewable) Unwrap() error { return e.why }
+func (e *renewalError) Unwrap() error { return e.why }
 
-// refused reports whether AWS refused to renew a token for good, so that a person has to log in:
-// the token was used or revoked, or the client's registration has ended (CreateToken, API
-// reference), or, for "aws login", the token belongs to another region.
-func refused(err error) bool {
+// renewalRefused reports whether AWS permanently refused to renew a token, so that the user must
+// sign in again. The refresh token was used or revoked, the client's registration has expired
+// (CreateToken, API reference), or, for "aws login", the token belongs to another region.
+func renewalRefused(err error) bool {
 	var (
 		grant        *ssooidctypes.InvalidGrantException
 		expired      *ssooidctypes.ExpiredTokenException
@@ -154,9 +162,9 @@ func refused(err error) bool {
 		errors.As(err, &unauthorized) || errors.As(err, &console)
 }
 
-// torn reports whether a file was read while another process wrote it. The SDK writes that of "aws
-// login" in place (logincreds/provider.go, saveToken).
-func torn(err error) bool {
+// isPartialRead reports whether the token file was read while another process wrote it. The SDK
+// writes the file of "aws login" in place (logincreds/provider.go, saveToken).
+func isPartialRead(err error) bool {
 	var syntax *json.SyntaxError
 	return errors.As(err, &syntax)
 }

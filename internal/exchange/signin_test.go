@@ -22,35 +22,38 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// oidcService starts a service that answers CreateToken with answer, and returns a login whose tokens it renews.
-func oidcService(t *testing.T, answer http.HandlerFunc) signIn {
+// startOIDCService starts an SSO OIDC service that handles CreateToken, and returns a session that
+// it renews.
+func startOIDCService(t *testing.T, handler http.HandlerFunc) signIn {
 	t.Helper()
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("USERPROFILE", home)
-	server := httptest.NewServer(answer)
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	file, err := ssocreds.StandardCachedTokenFilepath("acme")
 	if err != nil {
 		t.Fatal(err)
 	}
 	provider := ssocreds.NewSSOTokenProvider(ssooidc.NewFromConfig(aws.Config{
-		Region: "eu-west-2", BaseEndpoint: aws.String(server.URL), APIOptions: []func(*middleware.Stack) error{refuseRenewal},
+		Region: "eu-west-2", BaseEndpoint: aws.String(server.URL),
+		APIOptions: []func(*middleware.Stack) error{refuseRenewal},
 	}), file)
-	login := signIn{file, aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		token, err := provider.RetrieveBearerToken(ctx)
-		return aws.Credentials{SessionToken: token.Value}, err
-	})}
+	login := signIn{file,
+		aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+			token, err := provider.RetrieveBearerToken(ctx)
+			return aws.Credentials{SessionToken: token.Value}, err
+		})}
 	if err := os.MkdirAll(filepath.Dir(login.file), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return login
 }
 
-// leave writes an SSO token that lives for that long.
-func leave(t *testing.T, login signIn, life time.Duration, refreshToken string) {
+// writeToken writes an SSO token that expires after ttl.
+func writeToken(t *testing.T, login signIn, ttl time.Duration, refreshToken string) {
 	b, err := json.Marshal(map[string]string{
-		"accessToken": "x", "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
+		"accessToken": "x", "expiresAt": time.Now().Add(ttl).UTC().Format(time.RFC3339),
 		"clientId": "id", "clientSecret": "secret", "refreshToken": refreshToken,
 	})
 	if err == nil {
@@ -64,83 +67,97 @@ func leave(t *testing.T, login signIn, life time.Duration, refreshToken string) 
 	}
 }
 
-func refuse(rw http.ResponseWriter) {
+// writeRefusal writes the response for a refresh token that was used before.
+func writeRefusal(rw http.ResponseWriter) {
 	rw.Header().Set("X-Amzn-Errortype", "InvalidGrantException")
 	rw.WriteHeader(http.StatusBadRequest)
 	fmt.Fprint(rw, `{"error": "invalid_grant"}`)
 }
 
-// A token that is valid, or cannot be renewed, is read without a lock. On Windows every read takes the lock.
-func TestNothingToRenew(t *testing.T) {
+// TestRetrieveWithoutLock checks that a token that is valid or cannot be renewed is read without
+// the lock.
+func TestRetrieveWithoutLock(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skipf("there each look takes the lock, so that it cannot be in a renewal's way")
+		t.Skip("every read takes the lock on Windows")
 	}
 	for name, tt := range map[string]struct {
-		life         time.Duration
+		ttl          time.Duration
 		refreshToken string
-		good         bool
+		valid        bool
 	}{
-		"good":                {time.Hour, "next", true},
-		"good, not renewable": {time.Hour, "", true},
-		"past renewing":       {-time.Hour, "", false},
+		"valid":                  {time.Hour, "next", true},
+		"valid, not renewable":   {time.Hour, "", true},
+		"expired, not renewable": {-time.Hour, "", false},
 	} {
-		login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Errorf("%s: AWS was asked", name); refuse(rw) })
-		leave(t, login, tt.life, tt.refreshToken)
-		if _, err := login.retrieve(t.Context()); (err == nil) != tt.good || !tt.good && !loginOver(err) {
+		login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+			t.Errorf("%s: AWS received a request", name)
+			writeRefusal(rw)
+		})
+		writeToken(t, login, tt.ttl, tt.refreshToken)
+		_, err := login.retrieve(t.Context())
+		if (err == nil) != tt.valid || !tt.valid && !needsLogin(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(login.file + ".lock"); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s: a lock was made: %v", name, err)
+			t.Errorf("%s: a lock file was created: %v", name, err)
 		}
 	}
 }
 
-// Another program, which does not know our lock, has spent the refresh token and writes the new one down only after we
-// were refused: its token is taken.
-func TestAnotherProgramWasFaster(t *testing.T) {
+// TestRenewedByAnotherProgram checks that the token of another program is used. That program does
+// not use the lock, has used the refresh token, and writes the new token only after AWS has refused
+// the renewal here.
+func TestRenewedByAnotherProgram(t *testing.T) {
 	var login signIn
 	var others sync.WaitGroup
-	login = oidcService(t, func(rw http.ResponseWriter, _ *http.Request) {
-		refuse(rw)
+	login = startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		writeRefusal(rw)
 		others.Go(func() {
-			time.Sleep(renewalPause / 2)
-			leave(t, login, time.Hour, "next")
+			time.Sleep(rereadDelay / 2)
+			writeToken(t, login, time.Hour, "next")
 		})
 	})
-	leave(t, login, -time.Hour, "spent")
+	writeToken(t, login, -time.Hour, "spent")
 	if _, err := login.retrieve(t.Context()); err != nil {
 		t.Error(err)
 	}
 	others.Wait()
 }
 
-// Where the lock's file cannot be created, an expired token is not renewed, and a valid one is used.
-func TestNoRenewalWithoutALock(t *testing.T) {
-	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuse(rw) })
+// TestNoRenewalWithoutLock checks that an expired token is not renewed when the lock file cannot be
+// created, and that a valid token is used.
+func TestNoRenewalWithoutLock(t *testing.T) {
+	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		t.Error("AWS received a request")
+		writeRefusal(rw)
+	})
 	if err := os.Mkdir(login.file+".lock", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	leave(t, login, time.Hour, "next")
+	writeToken(t, login, time.Hour, "next")
 	if _, err := login.retrieve(t.Context()); err != nil {
 		t.Error(err)
 	}
-	leave(t, login, -time.Hour, "next")
-	var expired *unrenewable
+	writeToken(t, login, -time.Hour, "next")
+	var expired *renewalError
 	if _, err := login.retrieve(t.Context()); !errors.As(err, &expired) {
 		t.Error(err)
 	}
 }
 
-// A file that somebody is writing in place is read again.
-func TestTornToken(t *testing.T) {
-	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuse(rw) })
+// TestPartiallyWrittenToken checks that a file that another process is writing is read again.
+func TestPartiallyWrittenToken(t *testing.T) {
+	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		t.Error("AWS received a request")
+		writeRefusal(rw)
+	})
 	if err := os.WriteFile(login.file, []byte(`{"accessToken": "half`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var others sync.WaitGroup
 	others.Go(func() {
-		time.Sleep(renewalPause / 2)
-		leave(t, login, time.Hour, "next")
+		time.Sleep(rereadDelay / 2)
+		writeToken(t, login, time.Hour, "next")
 	})
 	if _, err := login.retrieve(t.Context()); err != nil {
 		t.Error(err)
@@ -148,46 +165,57 @@ func TestTornToken(t *testing.T) {
 	others.Wait()
 }
 
-// A refused renewal is reported after one pause, in which AWS is not asked a second time.
-func TestRefusedForGood(t *testing.T) {
-	var asked atomic.Int32
-	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { asked.Add(1); refuse(rw) })
-	leave(t, login, -time.Hour, "spent")
+// TestRenewalRefusedOnce checks that a refused renewal is not requested a second time, and is
+// reported after rereadDelay.
+func TestRenewalRefusedOnce(t *testing.T) {
+	var requests atomic.Int32
+	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		writeRefusal(rw)
+	})
+	writeToken(t, login, -time.Hour, "spent")
 	start := time.Now()
 	_, err := login.retrieve(t.Context())
-	if took := time.Since(start); !refused(err) || asked.Load() != 1 || took > renewalPause+3*time.Second {
-		t.Errorf("%v after %v and %d requests", err, took, asked.Load())
+	if took := time.Since(start); !renewalRefused(err) || requests.Load() != 1 ||
+		took > rereadDelay+3*time.Second {
+		t.Errorf("%v after %v and %d requests", err, took, requests.Load())
 	}
 }
 
-// Without a folder there is no login, and none is made.
-func TestNoLogin(t *testing.T) {
-	login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) { t.Error("AWS was asked"); refuse(rw) })
+// TestNoTokenFile checks that a missing directory is reported as a missing session, and is not
+// created.
+func TestNoTokenFile(t *testing.T) {
+	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		t.Error("AWS received a request")
+		writeRefusal(rw)
+	})
 	if err := os.RemoveAll(filepath.Dir(login.file)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := login.retrieve(t.Context()); !loginOver(err) {
+	if _, err := login.retrieve(t.Context()); !needsLogin(err) {
 		t.Errorf("%v", err)
 	}
 	if _, err := os.Stat(filepath.Dir(login.file)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the folder was made: %v", err)
+		t.Errorf("the directory was created: %v", err)
 	}
 }
 
-// What AWS answers to a renewal, and whether a new login would mend it.
-func TestRefusedRenewal(t *testing.T) {
+// TestRenewalRefused checks for which errors of AWS the user must sign in again.
+func TestRenewalRefused(t *testing.T) {
 	for code, want := range map[string]bool{
-		"InvalidGrantException": true, "ExpiredTokenException": true, "InvalidClientException": true, "UnauthorizedClientException": true,
+		"InvalidGrantException": true, "ExpiredTokenException": true,
+		"InvalidClientException": true, "UnauthorizedClientException": true,
 		"SlowDownException": false, "InvalidRequestException": false, "SomethingNew": false,
 	} {
-		login := oidcService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("X-Amzn-Errortype", code)
 			rw.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(rw, `{}`)
 		})
-		leave(t, login, -time.Hour, "token")
-		if _, err := login.credentials.Retrieve(t.Context()); err == nil || refused(err) != want || !strings.Contains(err.Error(), code) {
-			t.Errorf("%s: refused: %v: %v", code, refused(err), err)
+		writeToken(t, login, -time.Hour, "token")
+		if _, err := login.credentials.Retrieve(t.Context()); err == nil ||
+			renewalRefused(err) != want || !strings.Contains(err.Error(), code) {
+			t.Errorf("%s: refused: %v: %v", code, renewalRefused(err), err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package lockfile makes processes of this program wait for each other.
+// Package lockfile provides locks that exclude other processes of this program.
 package lockfile
 
 import (
@@ -9,24 +9,24 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-// Held is a lock that this process holds.
+// Held is a lock that this process holds. Several goroutines must not use it at the same time.
 type Held struct{ file *lockedfile.File }
 
-// Lock takes the lock on the file at path. It creates a missing file with mode 0600 and does not
-// follow a symlink there. It blocks until no other process holds the lock, or ctx is done; the
-// error is then ctx's. The kernel releases the lock when its holder dies. Any number of processes
-// and goroutines may call it; they get the lock in no particular order.
+// Lock acquires the lock on the file at path. It creates a missing file with mode 0600 and does not
+// follow a symlink at path. It blocks until no other process holds the lock, or until ctx is done;
+// then it returns the error of ctx. The kernel releases the lock when its holder dies. Several
+// processes and goroutines may call Lock at the same time. They acquire the lock in no particular
+// order.
 //
-// Another process may remove the file at any time. The lock is always on the file that is at path
-// when Lock returns: a process that has waited for a file that was removed meanwhile opens the new
-// one.
+// Another process may remove the file at any time. A process that waited for the lock on a removed
+// file opens the new file, so the lock is always on the file that is at path when Lock returns.
 func Lock(ctx context.Context, path string) (*Held, error) {
 	type result struct {
 		held *Held
 		err  error
 	}
 	done := make(chan result)
-	go func() { // the system call does not know the context
+	go func() { // the system call cannot be canceled
 		held, err := lock(ctx, path)
 		select {
 		case done <- result{held, err}:
@@ -48,7 +48,7 @@ func lock(ctx context.Context, path string) (*Held, error) {
 		if err != nil {
 			return nil, err
 		}
-		if isAt(file, path) {
+		if isFileAt(file, path) {
 			repairMode(file.File)
 			return &Held{file}, nil
 		}
@@ -57,8 +57,8 @@ func lock(ctx context.Context, path string) (*Held, error) {
 	return nil, ctx.Err()
 }
 
-// isAt reports whether path still names the open file.
-func isAt(file *lockedfile.File, path string) bool {
+// isFileAt reports whether the open file is still the file at path.
+func isFileAt(file *lockedfile.File, path string) bool {
 	opened, err := file.Stat()
 	if err != nil {
 		return false
@@ -67,7 +67,8 @@ func isAt(file *lockedfile.File, path string) bool {
 	return err == nil && os.SameFile(opened, named)
 }
 
-// Unlock releases the lock. The file stays. Unlock does nothing for a nil lock and when it is called again.
+// Unlock releases the lock. It does not remove the file. It does nothing if h is nil or if it was
+// called before.
 func (h *Held) Unlock() {
 	if h != nil && h.file != nil {
 		h.file.Close()
@@ -75,9 +76,9 @@ func (h *Held) Unlock() {
 	}
 }
 
-// repairMode gives the file its mode when an unusual umask removed its owner's rights: the next
-// process could not open it. If that fails, the next process has no lock. Other modes stay, since
-// the name may be a hard link to another file.
+// repairMode sets the mode to 0600 if an unusual umask removed the owner's permissions, because then
+// the next process cannot open the file. It ignores an error. It keeps every other mode, because
+// path may be a hard link to another file.
 func repairMode(f *os.File) {
 	if fi, err := f.Stat(); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm()&0o600 != 0o600 {
 		_ = f.Chmod(0o600)

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Whoever waits for another waits no longer than it may, and leaves no lock behind.
-func TestLockWaitsNoLongerThanItMay(t *testing.T) {
+// Lock returns when its context is done, and does not acquire the lock later.
+func TestLockTimeout(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token.json.lock")
 	held, err := Lock(t.Context(), path)
 	if err != nil {
@@ -22,20 +22,19 @@ func TestLockWaitsNoLongerThanItMay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if _, err := Lock(ctx, path); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("with the lock taken: %v", err)
+		t.Errorf("while the lock is held: %v", err)
 	}
 	held.Unlock()
 	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	held, err = Lock(ctx, path)
 	if err != nil {
-		t.Fatalf("with the lock free again: %v", err)
+		t.Fatalf("after the lock was released: %v", err)
 	}
 	held.Unlock()
 }
 
-// Only one holds it at a time.
-func TestLockExcludes(t *testing.T) {
+func TestLockExclusive(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	var holders atomic.Int32
 	done := make(chan error)
@@ -44,7 +43,7 @@ func TestLockExcludes(t *testing.T) {
 			held, err := Lock(t.Context(), path)
 			if err == nil {
 				if holders.Add(1) != 1 {
-					err = errors.New("two hold it")
+					err = errors.New("two goroutines hold the lock")
 				}
 				holders.Add(-1)
 				held.Unlock()
@@ -66,10 +65,11 @@ func TestLockFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	held.Unlock()
-	if fi, err := os.Stat(filepath.Join(dir, "lock")); err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
+	fi, err := os.Stat(filepath.Join(dir, "lock"))
+	if err != nil || runtime.GOOS != "windows" && fi.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", fi.Mode(), err)
 	}
-	if runtime.GOOS != "windows" { // as a umask of 0777 leaves it
+	if runtime.GOOS != "windows" { // a umask of 0777 has a similar effect
 		if err := os.Chmod(filepath.Join(dir, "lock"), 0o400); err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestLockFile(t *testing.T) {
 		defer f.Close()
 		repairMode(f)
 		if fi, err := os.Stat(f.Name()); err != nil || fi.Mode().Perm() != 0o600 {
-			t.Errorf("after a strange umask: %v, %v", fi.Mode(), err)
+			t.Errorf("after repairMode: %v, %v", fi.Mode(), err)
 		}
 	}
 	var open *os.PathError
@@ -97,18 +97,18 @@ func TestLockFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Lock(t.Context(), filepath.Join(dir, "link")); err == nil {
-		t.Error("followed a symlink")
+		t.Error("Lock followed a symlink")
 	}
 	if _, err := os.Lstat(target); err == nil {
-		t.Error("made what a symlink points to")
+		t.Error("Lock created the target of a symlink")
 	}
 }
 
-// A process that has waited for a file which was removed meanwhile locks the new file: two never hold the lock of one
-// path at the same time.
-func TestLockFileRemoved(t *testing.T) {
+// A process that waited for the lock on a removed file locks the new file, so two processes never
+// hold the lock on one path at the same time.
+func TestLockRemovedFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("Windows does not remove a file that is open")
+		t.Skip("Windows cannot remove an open file")
 	}
 	path := filepath.Join(t.TempDir(), "lock")
 	for range 50 {
@@ -116,35 +116,35 @@ func TestLockFileRemoved(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var holders, most atomic.Int32
+		var holders, maxHolders atomic.Int32
 		var waiters sync.WaitGroup
-		for range 4 { // some have the file open before it is removed, and some open the new one
+		for range 4 { // some open the file before it is removed, others open the new file
 			waiters.Go(func() {
 				held, err := Lock(t.Context(), path)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				most.Store(max(most.Load(), holders.Add(1)))
+				maxHolders.Store(max(maxHolders.Load(), holders.Add(1)))
 				runtime.Gosched()
-				time.Sleep(time.Millisecond) // long enough for a second holder to be seen
+				time.Sleep(time.Millisecond) // long enough to overlap with a second holder
 				holders.Add(-1)
 				held.Unlock()
 			})
 		}
-		time.Sleep(time.Millisecond) // so that some are waiting; it does not matter how many
+		time.Sleep(time.Millisecond) // so that some goroutines wait; their number does not matter
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 		first.Unlock()
 		waiters.Wait()
-		if n := most.Load(); n != 1 {
-			t.Fatalf("%d processes held the lock at the same time", n)
+		if n := maxHolders.Load(); n != 1 {
+			t.Fatalf("%d goroutines held the lock at the same time", n)
 		}
 	}
 }
 
-// Unlock may be called twice, and without a lock.
+// Unlock can be called twice, and on nil.
 func TestUnlock(t *testing.T) {
 	held, err := Lock(t.Context(), filepath.Join(t.TempDir(), "lock"))
 	if err != nil {
@@ -156,10 +156,10 @@ func TestUnlock(t *testing.T) {
 	held.Unlock()
 }
 
-// The name may be a hard link to a file that is no lock: its mode stays.
+// The path may be a hard link to a file that is not a lock. Its mode must not change.
 func TestLockKeepsMode(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("no mode bits")
+		t.Skip("Windows has no mode bits")
 	}
 	path := filepath.Join(t.TempDir(), "lock")
 	if err := os.WriteFile(path, []byte("root:x:0:0"), 0o600); err != nil {

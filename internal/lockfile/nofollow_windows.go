@@ -1,3 +1,3 @@
 package lockfile
 
-const noFollow = 0 // to make a symlink takes a right of its own there
+const noFollow = 0 // creating a symlink requires a privilege on Windows

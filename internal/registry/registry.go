@@ -1,30 +1,32 @@
-// Package registry reads what Docker calls a registry and says which ECR it is, or that it is none.
+// Package registry recognizes the names of Amazon ECR registries.
 package registry
 
 import "strings"
 
-// Registry is one Amazon ECR registry. It is a plain value; two that are equal are the same registry.
+// Registry is an Amazon ECR registry. Two equal values are the same registry.
 type Registry struct {
-	Host      string // as clients name it: lower case, no scheme, no port, no path
-	Account   string // twelve digits; empty for the public registry
-	Region    string // where its API is called, e.g. "eu-west-2"; "us-east-1" for the public registry
+	Host      string // lower case, without scheme, port and path
+	Account   string // twelve digits; "" for the public registry
+	Region    string // of the API endpoint, e.g. "eu-west-2"; "us-east-1" for the public registry
 	Partition string // "aws", "aws-cn", "aws-us-gov" ...
-	FIPS      bool   // the host is a FIPS one, so the API called is the FIPS one
-	DualStack bool   // the host is a dual-stack one, so the API called is the dual-stack one
+	FIPS      bool   // a FIPS host; its API endpoint is the FIPS endpoint
+	DualStack bool   // a dual-stack host; its API endpoint is the dual-stack endpoint
 	Public    bool   // public.ecr.aws or ecr-public.aws.com
 }
 
-// partitions lists who owns which names. The regions' forms are those of the AWS SDK's
-// partitions.json, so that a region that opens tomorrow works today; only the commercial one is
-// wider (any two letters, for a new country), and that is safe, because every suffix below belongs
-// to Amazon. The suffixes are those of AWS's own helper (amazon-ecr-credential-helper,
-// ecr-login/api/client.go), plus on.amazonwebservices.eu, which follows the pattern of the other
-// dual-stack names and which AWS has not documented for ECR.
+// partitions lists the host names of each AWS partition. The region patterns are those of the AWS
+// SDK's partitions.json, so new regions work without a release. Only the pattern of the commercial
+// partition is wider: it accepts any two letters, for a new country. That is safe because Amazon
+// owns every suffix below.
+//
+// The suffixes are those of AWS's own helper (amazon-ecr-credential-helper,
+// ecr-login/api/client.go), plus on.amazonwebservices.eu. AWS has not documented that suffix for
+// ECR; it follows the pattern of the other dual-stack suffixes.
 var partitions = []struct {
 	name      string
-	region    string // its form, see fits
+	region    string // a pattern; see matches
 	suffix    string
-	dualStack string // suffix of dual-stack hosts; empty where none is known
+	dualStack string // suffix of dual-stack hosts; "" if none is known
 }{
 	{"aws", "??-*-#", "amazonaws.com", "on.aws"},
 	{"aws-us-gov", "us-gov-*-#", "amazonaws.com", "on.aws"},
@@ -36,23 +38,23 @@ var partitions = []struct {
 	{"aws-iso-f", "us-isof-*-#", "csp.hci.ic.gov", ""},
 }
 
-// fits says whether a region has a form: labels between hyphens, each as it stands, or "??" for two
-// letters, "*" for letters, "#" for one or two digits. It is no regular expression, because every
-// get comes here, and would have to compile it.
-func fits(region, form string) bool {
-	labels, forms := strings.Split(region, "-"), strings.Split(form, "-")
-	if len(labels) != len(forms) {
+// matches reports whether a region matches a pattern. A pattern consists of labels between hyphens.
+// The label "??" matches two letters, "*" one or more letters, and "#" one or two digits. Any other
+// label matches itself. It is not a regular expression, because every get would have to compile it.
+func matches(region, pattern string) bool {
+	labels, patterns := strings.Split(region, "-"), strings.Split(pattern, "-")
+	if len(labels) != len(patterns) {
 		return false
 	}
 	for i, label := range labels {
-		ok := label == forms[i]
-		switch forms[i] {
+		ok := label == patterns[i]
+		switch patterns[i] {
 		case "??":
-			ok = len(label) == 2 && only(label, 'a', 'z')
+			ok = len(label) == 2 && inRange(label, 'a', 'z')
 		case "*":
-			ok = label != "" && only(label, 'a', 'z')
+			ok = label != "" && inRange(label, 'a', 'z')
 		case "#":
-			ok = 1 <= len(label) && len(label) <= 2 && only(label, '0', '9')
+			ok = 1 <= len(label) && len(label) <= 2 && inRange(label, '0', '9')
 		}
 		if !ok {
 			return false
@@ -61,14 +63,14 @@ func fits(region, form string) bool {
 	return true
 }
 
-// only says whether s has no other characters than those from first to last.
-func only(s string, first, last rune) bool {
+// inRange reports whether every character of s is between first and last, inclusive.
+func inRange(s string, first, last rune) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < first || last < r })
 }
 
-// Parse reads a registry as any client writes it: a host, or an http or https URL, with or without
-// ":443" and a path, in any case. It returns false for everything that is not ECR, and for names
-// that only look like it; it does no I/O.
+// Parse parses the name of a registry in any form that clients use: a host, or an http or https URL,
+// with or without ":443" and a path, in upper or lower case. It returns false if the name is not an
+// ECR registry's, or only looks like one. It does no I/O.
 func Parse(s string) (Registry, bool) {
 	host, ok := hostOf(s)
 	if !ok {
@@ -80,11 +82,11 @@ func Parse(s string) (Registry, bool) {
 		r.DualStack = host == "ecr-public.aws.com"
 		return r, true
 	}
-	// ACCOUNT.dkr.ecr.REGION.SUFFIX and ACCOUNT.dkr-ecr.REGION.DUALSTACKSUFFIX, each with an optional "-fips"
-	// (https://docs.aws.amazon.com/general/latest/gr/ecr.html).
+	// ACCOUNT.dkr.ecr.REGION.SUFFIX or ACCOUNT.dkr-ecr.REGION.DUALSTACKSUFFIX, with an optional
+	// "-fips" after "ecr" (https://docs.aws.amazon.com/general/latest/gr/ecr.html).
 	account, rest, _ := strings.Cut(host, ".dkr")
 	r := Registry{Host: host, Account: account, DualStack: strings.HasPrefix(rest, "-")}
-	if len(account) != 12 || !only(account, '0', '9') ||
+	if len(account) != 12 || !inRange(account, '0', '9') ||
 		!strings.HasPrefix(rest, ".ecr") && !strings.HasPrefix(rest, "-ecr") {
 		return Registry{}, false
 	}
@@ -96,8 +98,8 @@ func Parse(s string) (Registry, bool) {
 		if r.DualStack {
 			want = p.dualStack
 		}
-		// "cn-north-1" has the commercial form too, but its suffix has not.
-		if ok && want != "" && suffix == want && fits(region, p.region) &&
+		// "cn-north-1" also matches the commercial pattern, but its hosts have another suffix.
+		if ok && want != "" && suffix == want && matches(region, p.region) &&
 			!(p.name == "aws" && strings.HasPrefix(region, "cn-")) {
 			r.Region, r.Partition = region, p.name
 			return r, true
@@ -106,11 +108,11 @@ func Parse(s string) (Registry, bool) {
 	return Registry{}, false
 }
 
-// Host names an account's private registry in a region, as Parse reads it back: the region says
-// which partition's names it has. It returns false for what is no account or no region.
+// Host returns the host of an account's private registry in a region. The region determines the
+// partition. It returns false if the account or the region is malformed.
 func Host(account, region string) (string, bool) {
 	for _, p := range partitions {
-		if !fits(region, p.region) {
+		if !matches(region, p.region) {
 			continue
 		}
 		host := account + ".dkr.ecr." + region + "." + p.suffix
@@ -121,9 +123,9 @@ func Host(account, region string) (string, bool) {
 	return "", false
 }
 
-// hostOf takes the host out of what a client passed, lower-cased. It is strict instead of using
-// net/url, because a name that two parsers read differently is how a password reaches the wrong
-// host (GO-2026-6225).
+// hostOf returns the host in a name that a client passed, in lower case. It does not use net/url,
+// because it must be stricter: if two parsers find different hosts in a name, the password may be
+// sent to the wrong host (GO-2026-6225).
 func hostOf(s string) (string, bool) {
 	s = lower(s)
 	if rest, ok := strings.CutPrefix(s, "https://"); ok {
@@ -136,10 +138,10 @@ func hostOf(s string) (string, bool) {
 	if strings.ContainsAny(path, "?#@\\") || strings.ContainsFunc(path, notPrintable) {
 		return "", false
 	}
-	return host, host != "" // any other character that does not belong in a host fails in Parse
+	return host, host != "" // Parse rejects every other character that is not valid in a host
 }
 
-// lower maps A-Z only: strings.ToLower would turn the Kelvin sign into a k.
+// lower maps only A-Z, because strings.ToLower maps the Kelvin sign to "k".
 func lower(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {

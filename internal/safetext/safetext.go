@@ -1,4 +1,5 @@
-// Package safetext makes text that came from outside fit to be shown: one line, no tricks, no secrets.
+// Package safetext prepares external text for messages: it makes the text a single line, removes
+// characters that deceive the reader, and redacts secrets.
 package safetext
 
 import (
@@ -8,19 +9,23 @@ import (
 	"unicode"
 )
 
-// MaxSize is the most that is shown of one piece of outside text, in bytes.
+// MaxSize is the maximum size in bytes of a text that Sanitize returns.
 const MaxSize = 600
 
-// Sanitize is SingleLine, cut to MaxSize bytes. It is for each piece of outside text, where it is put into a
-// sentence of ours.
-func Sanitize(s string) string { return cut(SingleLine(s)) }
+// Sanitize returns s as a single line of at most MaxSize bytes. Use it for each external text that
+// becomes part of a message.
+func Sanitize(s string) string { return truncate(SingleLine(s)) }
 
-// SingleLine returns s as one line: control, bidirectional and other invisible characters become a space,
-// runs of space one space, and invalid UTF-8 is replaced. "##[" is broken up, because the GitHub
-// runner obeys it anywhere in a line (actions/runner ActionCommand.TryParse); "::" counts only at
-// the start of a line, where our own prefix stands.
+// SingleLine returns s as a single line. It replaces control, bidirectional and other invisible
+// characters by spaces, each run of spaces by one space, and invalid UTF-8 by "?". It only reads the
+// first 8*MaxSize bytes of s.
+//
+// SingleLine also breaks up "##[", because the GitHub Actions runner executes a command with that
+// prefix anywhere in a line (actions/runner, ActionCommand.TryParse). The runner recognizes the
+// prefix "::" only at the start of a line, and every message of the helper starts with a prefix of
+// its own.
 func SingleLine(s string) string {
-	if len(s) > 8*MaxSize { // never walk through megabytes
+	if len(s) > 8*MaxSize { // the text may be megabytes long
 		s = s[:8*MaxSize]
 	}
 	s = strings.Map(func(r rune) rune {
@@ -32,22 +37,27 @@ func SingleLine(s string) string {
 	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "##[", "# #[")
 }
 
-func cut(s string) string {
+func truncate(s string) string {
 	if len(s) <= MaxSize {
 		return s
 	}
-	return strings.ToValidUTF8(s[:MaxSize-len("...")], "") + "..." // drops a rune that the cut went through
+	// ToValidUTF8 removes a character that the truncation has split.
+	return strings.ToValidUTF8(s[:MaxSize-len("...")], "") + "..."
 }
 
-// jwt matches what looks like a signed token, whoever's it is.
-var jwt = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.[\w-]*`) })
+// jwt matches signed tokens.
+var jwt = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.[\w-]*`)
+})
 
-// userinfo matches the user and password of a URL, also of one that does not parse.
-var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^/?#\s"']*@`) })
+// userinfo matches the user and the password of a URL, even if the URL is malformed.
+var userinfo = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`://[^/?#\s"']*@`)
+})
 
-// Redact returns s with every secret in it, every token, and the user and password of every URL
-// replaced by "***". Secrets shorter than eight bytes are passed over: they are no secrets, and
-// striking them out would garble the line.
+// Redact returns s with "***" in place of the given secrets, all JWTs, and the user and the password
+// of all URLs. It ignores secrets shorter than eight bytes: such a value is not a secret, and
+// redacting it would make the text unreadable.
 func Redact(s string, secrets ...string) string {
 	for _, secret := range secrets {
 		if secret = strings.TrimSpace(secret); len(secret) >= 8 {

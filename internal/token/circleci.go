@@ -15,12 +15,14 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// circleci is CircleCI: CIRCLE_OIDC_TOKEN_V2, or the older CIRCLE_OIDC_TOKEN where the first is not
-// there at all (CircleCI server), each for one audience and minted an hour before it expires,
-// shortly before the job starts. An empty or expired one, or one for another audience, is renewed
-// by "circleci run oidc get", which only the CLI of the job's environment has
-// (https://circleci.com/docs/openid-connect-tokens/). The variable seals the cache as the job
-// started with it; a token that was minted later does not.
+// circleci returns the source for CircleCI. The token is in CIRCLE_OIDC_TOKEN_V2, or in the older
+// CIRCLE_OIDC_TOKEN when the first is not set (CircleCI server). CircleCI mints it shortly before
+// the job starts, for one audience. It expires after one hour. When it is empty, expired or for
+// another audience, "circleci run oidc get" mints a new one. Only the CLI in a job's environment
+// has that command (https://circleci.com/docs/openid-connect-tokens/).
+//
+// The cache is encrypted with the variable's value, which is the same for the whole job. A token
+// that is minted later is not used for that.
 func circleci(env Env, _ Settings) (Source, string) {
 	name := "CIRCLE_OIDC_TOKEN_V2"
 	if _, set := env(name); !set {
@@ -46,90 +48,91 @@ func circleci(env Env, _ Settings) (Source, string) {
 
 const (
 	circleciName   = "the CircleCI job's OIDC token"
-	circleciAdvice = "let the project have OIDC tokens (builds of forked pull requests get none " +
-		"unless secrets are passed to them)"
+	circleciAdvice = "check that the job receives an OIDC token (builds of forked pull requests " +
+		"receive none unless the project passes secrets to them)"
 
 	circleciAudienceAdvice = "unset ECR_OIDC_AUDIENCE and add the token's audience to the IAM OIDC " +
 		"provider, or run where the job's `circleci run oidc get` is on PATH"
-	circleciExpiredAdvice = "CircleCI's token lives one hour; run where the job's `circleci run oidc " +
-		"get` is on PATH, or push earlier in the job"
+	circleciExpiredAdvice = "CircleCI's token is valid for one hour; run where the job's `circleci " +
+		"run oidc get` is on PATH, or push earlier in the job"
 )
 
-// circleciToken returns the variable's token, or a newly minted one when that is missing, expired
-// or for another audience.
+// circleciToken returns the token in the variable. It returns a newly minted token when the
+// variable's is missing, expired or for another audience.
 func circleciToken(ctx context.Context, env Env, name, raw, audience string) (string, error) {
-	have, err := Parse(raw)
+	current, err := Parse(raw)
 	if raw != "" && err != nil {
 		return "", fmt.Errorf("%w (from %s)", err, name)
 	}
-	matches := raw != "" && (audience == "" || slices.Contains(have.Claims.Audience, audience))
-	if matches && !isExpired(have, time.Now()) {
+	matches := raw != "" && (audience == "" || slices.Contains(current.Claims.Audience, audience))
+	if matches && !expiresWithinMinute(current, time.Now()) {
 		return raw, nil
 	}
-	audience = circleciAudience(env, have, audience)
+	audience = circleciAudience(env, current, audience)
 	minted, err := circleciMint(ctx, env, audience)
-	var wrong *AudienceError
+	var audienceErr *AudienceError
 	switch {
 	case err == nil:
 		return minted.Raw, nil
-	case errors.As(err, &wrong):
-		return "", wrong
-	case matches: // it looks expired, but a clock may be wrong: STS decides
+	case errors.As(err, &audienceErr):
+		return "", audienceErr
+	case matches: // expired by the local clock, which may be wrong; STS decides
 		return raw, nil
 	case raw != "":
 		return "", &AudienceError{
-			Token: circleciName, Want: audience, Got: have.Claims.Audience,
+			Token: circleciName, Want: audience, Got: current.Claims.Audience,
 			Why: err.Error(), Advice: circleciAudienceAdvice,
 		}
 	}
 	return "", &MissingError{
 		Token: circleciName, Why: env.DescribeMissing(name) + "; " + err.Error(),
-		Advice: circleciAdvice, Ignored: ignored(env),
+		Advice: circleciAdvice, Ignored: ignoredAWSVariables(env),
 	}
 }
 
-// circleciRenew mints a token after STS reported the variable's as expired.
+// circleciRenew mints a token after STS has reported the variable's token as expired.
 func circleciRenew(ctx context.Context, env Env, name, raw, audience string) (string, error) {
-	have, err := Parse(raw)
+	current, err := Parse(raw)
 	if raw != "" && err != nil {
 		return "", fmt.Errorf("%w (from %s)", err, name)
 	}
-	minted, err := circleciMint(ctx, env, circleciAudience(env, have, audience))
+	minted, err := circleciMint(ctx, env, circleciAudience(env, current, audience))
 	if err != nil {
 		return "", fmt.Errorf("renewing the CircleCI job's OIDC token: %w", err)
 	}
 	return minted.Raw, nil
 }
 
-// circleciAudience returns the audience to mint a token for: the one requested, the present token's, or the
-// organization's id, which is CircleCI's default and what its AWS orb requests.
-func circleciAudience(env Env, have Token, audience string) string {
-	if audience == "" && len(have.Claims.Audience) > 0 {
-		audience = have.Claims.Audience[0]
+// circleciAudience returns the audience to mint a token for: the requested audience, else the
+// current token's, else the organization's id. The id is CircleCI's default, and the audience that
+// its AWS orb requests.
+func circleciAudience(env Env, current Token, audience string) string {
+	if audience == "" && len(current.Claims.Audience) > 0 {
+		audience = current.Claims.Audience[0]
 	}
 	return cmp.Or(audience, env.Get("CIRCLE_ORGANIZATION_ID"))
 }
 
-// circleciHint explains a missing token. These variables are set in builds of forked pull requests alone
-// (https://circleci.com/docs/variables/#built-in-environment-variables).
+// circleciHint explains a missing token. CircleCI sets these variables only in builds of forked
+// pull requests (https://circleci.com/docs/variables/#built-in-environment-variables).
 func circleciHint(env Env) Hint {
 	if env.Get("CIRCLE_PR_REPONAME") == "" && env.Get("CIRCLE_PR_USERNAME") == "" {
 		return Hint{}
 	}
 	return Hint{
 		Name: "fork",
-		Text: "this is a build of a forked pull request, which CircleCI gives no token and no secrets",
+		Text: "this is a build of a forked pull request; CircleCI passes it no token and no secrets",
 		Next: "push in a build of the branch; or, where every fork is trusted, pass secrets to " +
 			"forked builds (Project Settings, Advanced)",
 		NoSecrets: true,
 	}
 }
 
-// circleciMint asks the job's circleci command for a token. Its output is a token when all is well,
-// so no part of its standard output is ever shown; a "circleci" on PATH that is the CLI for laptops
-// has no such command and fails.
+// circleciMint runs the circleci command to mint a token. On success stdout is the token, so no
+// part of stdout is ever shown. The CircleCI CLI for developers has the same name, but not this
+// subcommand, and fails.
 func circleciMint(ctx context.Context, env Env, audience string) (Token, error) {
-	ctx, cancel := context.WithTimeout(ctx, oneTry)
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	args := []string{"run", "oidc", "get"}
 	if audience != "" {
@@ -140,37 +143,40 @@ func circleciMint(ctx context.Context, env Env, audience string) (Token, error) 
 		args = append(args, "--claims", string(claims))
 	}
 	cmd := exec.CommandContext(ctx, "circleci", args...)
-	var stdout, stderr head
+	var stdout, stderr limitedBuffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.WaitDelay = time.Second // a grandchild that keeps the pipe open does not keep us
+	cmd.WaitDelay = time.Second // a grandchild may keep the pipes open
 	err := cmd.Run()
 	if err == nil {
 		minted, err := Parse(strings.TrimSpace(string(stdout)))
 		switch {
 		case err != nil:
-			return Token{}, errors.New("`circleci run oidc get`: it printed no token")
+			return Token{}, errors.New("`circleci run oidc get`: the output is not a token")
 		case audience != "" && !slices.Contains(minted.Claims.Audience, audience):
-			return Token{}, &AudienceError{Token: circleciName, Want: audience, Got: minted.Claims.Audience,
-				Advice: circleciAudienceAdvice}
+			return Token{}, &AudienceError{
+				Token: circleciName, Want: audience, Got: minted.Claims.Audience,
+				Advice: circleciAudienceAdvice,
+			}
 		}
 		return minted, nil
 	}
 	if errors.Is(err, exec.ErrNotFound) {
-		return Token{}, errors.New("`circleci run oidc get`: there is no circleci command on PATH")
+		return Token{}, errors.New("`circleci run oidc get`: circleci is not on PATH")
 	}
 	if ctx.Err() != nil {
-		err = errors.New("no answer in time")
+		err = errors.New("no response in time")
 	}
-	if said := safetext.Sanitize(safetext.Redact(string(stderr), env.Secrets()...)); said != "" {
-		return Token{}, fmt.Errorf("`circleci run oidc get`: %w: %s", err, said)
+	detail := safetext.Sanitize(safetext.Redact(string(stderr), env.Secrets()...))
+	if detail != "" {
+		return Token{}, fmt.Errorf("`circleci run oidc get`: %w: %s", err, detail)
 	}
 	return Token{}, fmt.Errorf("`circleci run oidc get`: %w", err)
 }
 
-// head is a writer that keeps the first 64 KiB and takes the rest without a word.
-type head []byte
+// limitedBuffer is an io.Writer that keeps the first maxResponse bytes and discards the rest.
+type limitedBuffer []byte
 
-func (h *head) Write(p []byte) (int, error) {
-	*h = append(*h, p[:min(len(p), maxReply-len(*h))]...)
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	*b = append(*b, p[:min(len(p), maxResponse-len(*b))]...)
 	return len(p), nil
 }

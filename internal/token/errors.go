@@ -7,51 +7,53 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// RequestError reports that a CI did not issue a token when it was requested.
+// RequestError reports that a request for a token failed.
 type RequestError struct {
 	CI        string
 	Attempts  int
 	Why       string
-	Retryable bool // a later try may succeed
-	Responded bool // the CI responded; otherwise it was not reached
+	Retryable bool // a later attempt may succeed
+	Responded bool // the CI rejected the request, or its response is invalid
 }
 
 func (e *RequestError) Error() string {
-	return fmt.Sprintf("asking %s for the job's OIDC token (%s): %s", e.CI, times(e.Attempts), e.Why)
+	return fmt.Sprintf("requesting the job's OIDC token from %s (%s): %s",
+		e.CI, attemptCount(e.Attempts), e.Why)
 }
 
-// MissingError reports that there is a role and no token for this job.
+// MissingError reports that a role is configured and that the job has no token.
 type MissingError struct {
-	Token   string   // describes the token
-	Why     string   // the variable that is missing or empty
+	Token   string   // description of the token, for messages
+	Why     string   // names the variable that is missing or empty
 	Advice  string   // what to change
-	Ignored []string // variables of other identities, which were not used
+	Ignored []string // variables of AWS credentials that are set and not used
 }
 
 func (e *MissingError) Error() string {
 	return fmt.Sprintf("finding %s: %s", e.Token, e.Why)
 }
 
-// NoRoleError reports that no role is configured where one is needed.
+// NoRoleError reports that no role is configured and that the identity requires one.
 type NoRoleError struct {
-	Why     string // why there is no token either; "" when there is one
-	Advice  string // what to change so that there is one
-	Ignored []string
+	Why     string   // why the token is missing too; "" when the job has a token
+	Advice  string   // how to provide the token; "" when the job has one
+	Ignored []string // as in MissingError
 }
 
 func (e *NoRoleError) Error() string {
 	if e.Why != "" {
-		return fmt.Sprintf("finding an identity: no role is configured, and there is no token (%s)", e.Why)
+		return fmt.Sprintf("finding an identity: no role is configured, and there is no token (%s)",
+			e.Why)
 	}
 	return "finding an identity: no role is configured"
 }
 
-// AudienceError reports that a token is for another audience. Such a token is not sent to AWS.
+// AudienceError reports a token with the wrong audience. Such a token is not sent to AWS.
 type AudienceError struct {
-	Token  string // describes the token
+	Token  string // description of the token, for messages
 	Want   string
 	Got    []string
-	Why    string // why a token for that audience could not be had
+	Why    string // why no token with the audience Want is available; may be ""
 	Advice string // what to change
 }
 

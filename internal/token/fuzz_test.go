@@ -6,12 +6,14 @@ import (
 	"testing"
 )
 
-// FuzzRequestURL holds that the job's bearer goes to https, or stays on this machine, whatever the variable says, and
-// that an error does not quote it.
-func FuzzRequestURL(f *testing.F) {
+// FuzzParseEndpoint checks that ParseEndpoint accepts only https URLs and loopback hosts, and that
+// its error does not quote the URL.
+func FuzzParseEndpoint(f *testing.F) {
 	for _, s := range []string{
-		"https://run-actions-1-azure-eastus.actions.githubusercontent.com/222//idtoken/a/b?api-version=2.0", "http://127.0.0.1:1/x",
-		"http://localhost@evil.example/", "http://[::1%25lo]/", "HTTP://LOCALHOST", "http://127.0.0.1.evil.example", "https:evil.example", "//x", "\x00",
+		"https://run-actions-1-azure-eastus.actions.githubusercontent.com/222//idtoken/a/b" +
+			"?api-version=2.0", "http://127.0.0.1:1/x",
+		"http://localhost@evil.example/", "http://[::1%25lo]/", "HTTP://LOCALHOST",
+		"http://127.0.0.1.evil.example", "https:evil.example", "//x", "\x00",
 	} {
 		f.Add(s)
 	}
@@ -24,17 +26,19 @@ func FuzzRequestURL(f *testing.F) {
 			return
 		}
 		ip := net.ParseIP(u.Hostname())
-		stays := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-		if u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !stays) {
-			t.Errorf("%q was taken: scheme %q, host %q", s, u.Scheme, u.Host)
+		local := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+		if u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !local) {
+			t.Errorf("%q was accepted: scheme %q, host %q", s, u.Scheme, u.Host)
 		}
 	})
 }
 
-// FuzzReply holds that no answer of a token endpoint makes the reader panic, that a value is never empty or padded, and
-// that an error, which people get to see, quotes nothing of the answer.
-func FuzzReply(f *testing.F) {
-	for _, s := range []string{`{"count":1,"value":"a.b.c"}`, `{"value":" a "}`, `{"value":null}`, `{"value":{"value":"x"}}`, `{"VALUE":"a"}`, `{"value":"a","value":""}`, "<html>", "[]", "null", ""} {
+// FuzzResponse checks that no response of a token endpoint causes a panic, that a value is never
+// empty and has no white space around it, and that the error does not quote the response.
+func FuzzResponse(f *testing.F) {
+	for _, s := range []string{`{"count":1,"value":"a.b.c"}`, `{"value":" a "}`, `{"value":null}`,
+		`{"value":{"value":"x"}}`, `{"VALUE":"a"}`, `{"value":"a","value":""}`, "<html>", "[]",
+		"null", ""} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -42,7 +46,9 @@ func FuzzReply(f *testing.F) {
 		switch {
 		case err == nil && (value == "" || strings.TrimSpace(value) != value):
 			t.Errorf("%q: %q", body, value)
-		case err != nil && err.Error() != "the answer is not JSON (is there a proxy in between?)" && err.Error() != `the answer has no "value" in it`:
+		case err != nil &&
+			err.Error() != "the response is not JSON (is there a proxy in between?)" &&
+			err.Error() != `the response has no field "value"`:
 			t.Errorf("%q: %v", body, err)
 		}
 	})

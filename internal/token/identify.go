@@ -1,8 +1,9 @@
-// Package token finds the CI that a process runs in and requests its OIDC token.
+// Package token detects the CI that a process runs in, and requests the job's OIDC token.
 //
-// Identify decides which identity a process may use. The decision is final: a failure never falls
-// back to another identity. Identify reads environment variables and the token's file; it makes no
-// request and runs no command. Identity.Token and Identity.Renew may do both.
+// Identify decides which identity the process uses: an OIDC token or AWS credentials. The decision
+// is final. When that identity fails, no other identity is tried. Identify reads environment
+// variables and token files. It makes no request and runs no command. Identity.Token and
+// Identity.Renew may do both.
 package token
 
 import (
@@ -14,54 +15,76 @@ import (
 	"time"
 )
 
-// Settings is what the user configured about the identity. The zero value leaves everything to the
-// environment.
+// Settings are the user's settings for the identity. With the zero value, only the environment
+// decides.
 type Settings struct {
-	Source             string // a value of ECR_OIDC_SOURCE; "" is "auto"
-	TokenFile          string // path of a file that contains the token
-	Profile            string // AWS profile of the "aws" source
-	Connection         string // id of the Azure Pipelines service connection
-	AccountSpecific    bool   // source or token file is for one account; ECR_OIDC_TOKEN does not count
-	HasRole            bool   // a role is configured ...
-	HasWebIdentityRole bool   // ... and if AWS_ROLE_ARN beside AWS_WEB_IDENTITY_TOKEN_FILE counts
+	Source     string // a value of ECR_OIDC_SOURCE; "" is "auto"
+	TokenFile  string // path of a file that contains the token
+	Profile    string // AWS profile of the "aws" source
+	Connection string // id of the Azure Pipelines service connection
 
-	SourceFrom, TokenFileFrom, ProfileFrom string // the variable or line that set it, for messages
+	// AccountSpecific means that Source or TokenFile is set for the registry's account.
+	// ECR_OIDC_TOKEN is then ignored.
+	AccountSpecific bool
+
+	// HasRole and HasWebIdentityRole report whether a role is configured. AWS_ROLE_ARN of a web
+	// identity pair counts only for HasWebIdentityRole.
+	HasRole, HasWebIdentityRole bool
+
+	// SourceFrom, TokenFileFrom and ProfileFrom name the variable or the line of ecr-oidc.yaml
+	// that sets the value, for messages.
+	SourceFrom, TokenFileFrom, ProfileFrom string
 }
 
-// Identity is what this process authenticates with: an OIDC token, or AWS credentials. It is decided once.
+// Identity is what the process authenticates with: an OIDC token or AWS credentials.
 type Identity struct {
 	Provider
-	CI              bool   // a known CI was detected: the machine's own credentials do not count
-	DetectedCI      string // name of the detected CI; "" on a machine
-	DetectedBy      string // the variable that decided, for messages; "" when none did, which makes it a machine
-	Explicit        bool   // the user named the source, and only that one is used
-	WebIdentityPair bool   // the token is AWS_WEB_IDENTITY_TOKEN_FILE's, so that AWS_ROLE_ARN beside it counts
-	KeysOnly        bool   // the AWS access keys in the environment and nothing else; Name is then "aws"
-	Secret          []byte // known to this job alone; seals its cache. nil when there is none
-	Source          Source // of the OIDC token; without Token when the identity is AWS credentials
+	CI         bool   // a CI was detected; unless Explicit, the machine's credentials are not used
+	DetectedCI string // name of the detected CI; "" outside a CI
+	DetectedBy string // variable or line that selected the provider; "" for the default
+	Explicit   bool   // the user named the source, and no other is used
+
+	// WebIdentityPair means that the token is in AWS_WEB_IDENTITY_TOKEN_FILE, so that AWS_ROLE_ARN
+	// applies.
+	WebIdentityPair bool
+
+	// KeysOnly means that only the AWS access keys in the environment are used. Name is "aws".
+	KeysOnly bool
+
+	// Secret is a secret that no other job has. The cache is encrypted with it. It is nil when
+	// there is none.
+	Secret []byte
+
+	// Source provides the OIDC token. It is the zero Source when the identity is AWS credentials.
+	Source Source
 
 	env Env
-	job func(Env) (repository, run string) // of the detected CI, not of the source; nil for none
+
+	// jobNames is the Job function of the detected CI, which may not be the source. It is nil
+	// outside a CI.
+	jobNames func(Env) (repository, run string)
 }
 
-// minSecret is the length in bytes below which a secret is not used to derive a key.
+// minSecret is the minimum length in bytes of a secret from which a key is derived.
 const minSecret = 16
 
-// stsAudience is the audience by which AWS's documentation and actions let a role trust a CI.
+// stsAudience is the audience for CI tokens in AWS's documentation and in AWS's GitHub actions.
 const stsAudience = "sts.amazonaws.com"
 
 // Identify decides which identity this process uses:
 //
-//  1. A source, a token or a token file that the user configured. Otherwise the first CI in providers
-//     that is detected, even when its token is missing. Otherwise it is a machine: a web-identity
-//     pair (Kubernetes) or the AWS SDK's chain.
-//  2. In a CI with a role: the token, or an error. Without a role: the AWS keys in the environment
-//     alone, or an error. A source that the user named is used or fails.
+//  1. It selects the provider: the source, token or token file that the user configured. Otherwise
+//     the first CI in providers that is detected, even when its token is missing. Otherwise the
+//     process runs on a machine outside a CI, and the provider is a web identity pair (Kubernetes)
+//     or the AWS SDK's chain.
+//  2. With a role, the identity is the provider's token; a missing token is an error. Without a
+//     role, in a CI, the identity is the AWS access keys in the environment and nothing else;
+//     missing keys are an error. A source that the user named is never replaced by access keys.
 //
-// The error is *MissingError, *NoRoleError or a setting that is wrong. The Identity that comes with
-// the first two has its Secret, so that a login that was stored for this job is still found.
+// The error is a *MissingError, a *NoRoleError, or reports an invalid setting. The Identity that is
+// returned with the first two has its Secret, so that a login stored for this job is still found.
 func Identify(env Env, s Settings) (Identity, error) {
-	id, err := locate(env, s)
+	id, err := selectProvider(env, s)
 	id.env = env
 	if err != nil {
 		return id, err
@@ -82,7 +105,8 @@ func Identify(env Env, s Settings) (Identity, error) {
 		return id, nil
 	case role:
 		return id, &MissingError{
-			Token: id.TokenName(), Why: missing, Advice: id.Advice(env), Ignored: ignored(env),
+			Token: id.TokenName(), Why: missing, Advice: id.Advice(env),
+			Ignored: ignoredAWSVariables(env),
 		}
 	case env.Get("AWS_ACCESS_KEY_ID") != "" && id.CI && !id.Explicit:
 		id.Name, id.KeysOnly = "aws", true
@@ -91,91 +115,98 @@ func Identify(env Env, s Settings) (Identity, error) {
 		}
 		return id, nil
 	}
-	e := &NoRoleError{Why: missing, Ignored: ignored(env)}
+	e := &NoRoleError{Why: missing, Ignored: ignoredAWSVariables(env)}
 	if missing != "" {
 		e.Advice = id.Advice(env)
 	}
 	return id, e
 }
 
-// locate carries out the first step of Identify.
-func locate(env Env, s Settings) (Identity, error) {
-	ci := detect(env)
+// selectProvider performs the first step of Identify.
+func selectProvider(env Env, s Settings) (Identity, error) {
+	ci := detectCI(env)
 	if s.Source != "" && s.Source != "auto" {
-		return ci.named(env, s)
+		return ci.withNamedSource(env, s)
 	}
-	inVariable := inVariable(env, s)
+	hasToken := hasTokenVariable(env, s)
 	switch {
-	case inVariable && s.TokenFile != "":
-		return ci, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set: unset one of them", s.TokenFileFrom)
-	case inVariable && ci.Name == "gitlab": // where the token comes in this variable
+	case hasToken && s.TokenFile != "":
+		return ci, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set: unset one of them",
+			s.TokenFileFrom)
+	case hasToken && ci.Name == "gitlab": // a job's id_tokens set this variable
 		ci.DetectedBy = "ECR_OIDC_TOKEN"
 		return ci, nil
-	case inVariable:
-		return ci.as("env", "ECR_OIDC_TOKEN"), nil
+	case hasToken:
+		return ci.withProvider("env", "ECR_OIDC_TOKEN"), nil
 	case s.TokenFile != "":
-		return ci.as("file", s.TokenFileFrom), nil
+		return ci.withProvider("file", s.TokenFileFrom), nil
 	case ci.CI:
 		return ci, nil
 	case env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != "" && env.Get("AWS_ROLE_ARN") != "":
-		id := ci.as("file", "AWS_WEB_IDENTITY_TOKEN_FILE")
+		id := ci.withProvider("file", "AWS_WEB_IDENTITY_TOKEN_FILE")
 		id.WebIdentityPair = true
 		return id, nil
 	}
-	return ci.as("aws", ""), nil
+	return ci.withProvider("aws", ""), nil
 }
 
-// detect returns the first CI that this process runs in; the zero Identity on a machine.
-func detect(env Env) Identity {
+// detectCI returns an identity with the first CI that is detected. It returns the zero Identity
+// outside a CI.
+func detectCI(env Env) Identity {
 	for _, p := range providers() {
 		if p.Detect == nil {
 			continue
 		}
-		if by := p.Detect(env); by != "" {
-			return Identity{Provider: p, CI: true, DetectedCI: p.Name, DetectedBy: by, job: p.Job}
+		if variable := p.Detect(env); variable != "" {
+			return Identity{
+				Provider: p, CI: true, DetectedCI: p.Name, DetectedBy: variable,
+				jobNames: p.Job,
+			}
 		}
 	}
 	return Identity{}
 }
 
-// inVariable reports whether ECR_OIDC_TOKEN holds a token that counts.
-func inVariable(env Env, s Settings) bool {
+// hasTokenVariable reports whether ECR_OIDC_TOKEN contains a token and applies to the registry. It
+// does not apply when the source or the token file is set for the registry's account.
+func hasTokenVariable(env Env, s Settings) bool {
 	return env.Get("ECR_OIDC_TOKEN") != "" && !s.AccountSpecific
 }
 
-// named returns the identity with the provider that the user named. The error is that another
-// setting disagrees.
-func (id Identity) named(env Env, s Settings) (Identity, error) {
-	id = id.as(s.Source, s.SourceFrom)
+// withNamedSource returns the identity with the source that the user named. The error reports an
+// unknown source, or another setting that contradicts it.
+func (id Identity) withNamedSource(env Env, s Settings) (Identity, error) {
+	id = id.withProvider(s.Source, s.SourceFrom)
 	id.Explicit = true
-	id.WebIdentityPair = s.Source == "file" && s.TokenFile == "" && env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != ""
-	set := s.SourceFrom + "=" + s.Source
-	if strings.Contains(s.SourceFrom, ":") { // a line of the file
-		set = s.SourceFrom + " (source " + s.Source + ")"
+	id.WebIdentityPair = s.Source == "file" && s.TokenFile == "" &&
+		env.Get("AWS_WEB_IDENTITY_TOKEN_FILE") != ""
+	setting := s.SourceFrom + "=" + s.Source
+	if strings.Contains(s.SourceFrom, ":") { // FILE:LINE
+		setting = s.SourceFrom + " (source " + s.Source + ")"
 	}
 	switch {
 	case id.Name == "":
 		return id, fmt.Errorf("%s is %q; allowed are %s", s.SourceFrom, s.Source,
 			strings.Join(Sources(), ", "))
-	case inVariable(env, s) && s.Source != "env" && s.Source != "gitlab":
-		return id, fmt.Errorf("%s and ECR_OIDC_TOKEN disagree: unset one of them", set)
+	case hasTokenVariable(env, s) && s.Source != "env" && s.Source != "gitlab":
+		return id, fmt.Errorf("%s and ECR_OIDC_TOKEN disagree: unset one of them", setting)
 	case s.TokenFile != "" && s.Source != "file":
-		return id, fmt.Errorf("%s and %s disagree: unset one of them", set, s.TokenFileFrom)
+		return id, fmt.Errorf("%s and %s disagree: unset one of them", setting, s.TokenFileFrom)
 	}
 	return id, nil
 }
 
-// as returns the identity with another provider, which by decided.
-func (id Identity) as(name, by string) Identity {
-	id.Provider, _ = find(name)
-	id.DetectedBy = by
+// withProvider returns the identity with another provider, and with the variable that selected it.
+func (id Identity) withProvider(name, variable string) Identity {
+	id.Provider, _ = findProvider(name)
+	id.DetectedBy = variable
 	return id
 }
 
-// OIDC reports whether the identity is an OIDC token, and not AWS credentials.
+// OIDC reports whether the identity is an OIDC token. Otherwise it is AWS credentials.
 func (id Identity) OIDC() bool { return id.Source.Token != nil }
 
-// TokenName describes the identity's token, for messages.
+// TokenName returns a description of the identity's token, for messages.
 func (id Identity) TokenName() string {
 	if id.Label == "" {
 		return "the OIDC token"
@@ -183,28 +214,30 @@ func (id Identity) TokenName() string {
 	return "the " + id.Label + " job's OIDC token"
 }
 
-// Token requests the job's token. An audience of "" requests the source's own: "sts.amazonaws.com"
-// where one can be requested, otherwise what the token carries. It blocks until ctx is done at the
-// latest.
+// Token returns the job's token for an audience. For the audience "" it requests
+// "sts.amazonaws.com" where an audience can be requested, and otherwise accepts the token's own. It
+// blocks until it succeeds or fails, or until ctx is done. The error is a *RequestError, *MissingError
+// or *AudienceError, or reports an invalid setting or token. It contains no secret. Identity must
+// be an OIDC token.
 func (id Identity) Token(ctx context.Context, client *http.Client, audience string) (Token, error) {
-	return id.get(ctx, id.Source.Token, client, audience)
+	return id.fetch(ctx, id.Source.Token, client, audience)
 }
 
-// Renew requests a token that is newer than the one that STS reported as expired. Source.Renew must
-// not be nil.
+// Renew requests a new token after STS has reported that the first one has expired. It is otherwise
+// like Token. Source.Renew must not be nil.
 func (id Identity) Renew(ctx context.Context, client *http.Client, audience string) (Token, error) {
-	return id.get(ctx, id.Source.Renew, client, audience)
+	return id.fetch(ctx, id.Source.Renew, client, audience)
 }
 
-// get fetches a token, parses it, and refuses one that is for another audience than the one requested.
-func (id Identity) get(
-	ctx context.Context, fetch fetch, client *http.Client, audience string,
+// fetch calls get, parses the token, and checks its audience.
+func (id Identity) fetch(
+	ctx context.Context, get tokenFunc, client *http.Client, audience string,
 ) (Token, error) {
 	want := audience
 	if want == "" {
 		want = id.Source.Audience
 	}
-	raw, err := fetch(ctx, client, want)
+	raw, err := get(ctx, client, want)
 	if err != nil {
 		return Token{}, err
 	}
@@ -213,54 +246,16 @@ func (id Identity) get(
 		return Token{}, fmt.Errorf("%w (from %s)", err, id.Source.Origin)
 	}
 	if want != "" && !slices.Contains(t.Claims.Audience, want) {
-		return Token{}, &AudienceError{Token: id.TokenName(), Want: want, Got: t.Claims.Audience,
-			Advice: "make the CI issue the token for that audience, or set ECR_OIDC_AUDIENCE to the " +
-				"one it has and add it to the IAM OIDC provider"}
+		return Token{}, &AudienceError{
+			Token: id.TokenName(), Want: want, Got: t.Claims.Audience,
+			Advice: "make the CI issue the token for that audience, or set ECR_OIDC_AUDIENCE " +
+				"to the audience it has and add that to the IAM OIDC provider",
+		}
 	}
 	return t, nil
 }
 
-// Ignored returns the variables that are set and that another identity could have come from: other
-// CIs' variables, a token, AWS keys, profile and web identity, container credentials.
-func (id Identity) Ignored() []string {
-	var found []string
-	for _, p := range providers() {
-		if own := p.Name == id.Name || id.KeysOnly && p.Name == id.DetectedCI; p.Detect != nil && !own {
-			if by := p.Detect(id.env); by != "" {
-				found = append(found, by)
-			}
-		}
-	}
-	names := []string{"ECR_OIDC_TOKEN"}
-	if id.Name != "aws" {
-		names = append(names, "AWS_ACCESS_KEY_ID")
-	}
-	if id.Name != "aws" || id.KeysOnly {
-		names = append(names, "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-			"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-		if !id.WebIdentityPair {
-			names = append(names, "AWS_WEB_IDENTITY_TOKEN_FILE")
-		}
-	}
-	for _, name := range names {
-		if id.env.Get(name) != "" && name != id.DetectedBy {
-			found = append(found, name)
-		}
-	}
-	return found
-}
-
-// ignored lists the variables of AWS credentials that are set and not used, for the error that explains why.
-func ignored(env Env) []string {
-	var found []string
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"} {
-		if env.Get(name) != "" {
-			found = append(found, name)
-		}
-	}
-	return found
-}
-
+// usableSecret returns nil for a secret that is too short to derive a key from.
 func usableSecret(secret string) []byte {
 	if len(secret) < minSecret {
 		return nil
@@ -268,7 +263,8 @@ func usableSecret(secret string) []byte {
 	return []byte(secret)
 }
 
-// isExpired reports whether a token has less than a minute left by the local clock.
-func isExpired(t Token, now time.Time) bool {
+// expiresWithinMinute reports whether a token has expired or expires within a minute of now. It
+// returns false for a token without an expiry.
+func expiresWithinMinute(t Token, now time.Time) bool {
 	return !t.Claims.Expires.IsZero() && now.Add(time.Minute).After(t.Claims.Expires)
 }

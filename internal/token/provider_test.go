@@ -9,41 +9,46 @@ import (
 	"testing"
 )
 
-// Every row of the table is complete, and documented: its secrets are redacted, its advice exists, docs/sources.md has its
-// section with its name, and the JSON Schema allows it.
+// TestProviders checks that every row of the table is complete and documented: its secrets are
+// redacted, it has advice, docs/sources.md has its section, and the JSON Schema has its name.
 func TestProviders(t *testing.T) {
-	docs := readFileText(t, "../../docs/sources.md")
+	docs := readText(t, "../../docs/sources.md")
 	var schema struct {
 		Defs map[string]struct {
 			Properties map[string]struct{ Enum []string }
 		} `json:"$defs"`
 	}
-	if err := json.Unmarshal([]byte(readFileText(t, "../../ecr-oidc.schema.json")), &schema); err != nil {
+	if err := json.Unmarshal([]byte(readText(t, "../../ecr-oidc.schema.json")), &schema); err != nil {
 		t.Fatal(err)
 	}
 	var allowed []string
 	for _, def := range schema.Defs {
 		allowed = append(allowed, def.Properties["source"].Enum...)
 	}
-	if want := Sources(); !slices.Equal(slices.Sorted(slices.Values(want)), slices.Compact(slices.Sorted(slices.Values(allowed)))) {
+	want := Sources()
+	unique := slices.Compact(slices.Sorted(slices.Values(allowed)))
+	if !slices.Equal(slices.Sorted(slices.Values(want)), unique) {
 		t.Errorf("ecr-oidc.schema.json allows the sources %q, want %q", allowed, want)
 	}
 	names := map[string]bool{}
 	for _, p := range providers() {
 		if p.Name == "" || names[p.Name] {
-			t.Errorf("the name %q is missing, or another row has it", p.Name)
+			t.Errorf("the name %q is empty or not unique", p.Name)
 		}
 		names[p.Name] = true
-		if len(p.Secrets) == 0 && p.Name != "file" { // whose secret is in a file; TestFileSecret has that
+		// The secret of "file" is in the file. See TestFileTokenIsSecret.
+		if len(p.Secrets) == 0 && p.Name != "file" {
 			t.Errorf("%s: no secrets", p.Name)
 		}
 		for _, name := range p.Secrets {
-			if got := environ(name + "=the-secret-value").Secrets(); !slices.Contains(got, "the-secret-value") {
+			got := environ(name + "=the-secret-value").Secrets()
+			if !slices.Contains(got, "the-secret-value") {
 				t.Errorf("%s: %s is not redacted", p.Name, name)
 			}
 		}
 		if p.URL != "" {
-			if got := environ(p.URL + "=https://user:the-password@host/").Secrets(); !slices.Contains(got, "the-password") {
+			got := environ(p.URL + "=https://user:the-password@host/").Secrets()
+			if !slices.Contains(got, "the-password") {
 				t.Errorf("%s: a password in %s is not redacted", p.Name, p.URL)
 			}
 		}
@@ -51,19 +56,24 @@ func TestProviders(t *testing.T) {
 			t.Errorf("%s: New or Advice is missing", p.Name)
 		}
 		if (p.Label == "") != (p.Detect == nil) || (p.Label == "") != (p.Job == nil) {
-			t.Errorf("%s: a CI has Label, Detect and Job, and another source has none of them", p.Name)
+			t.Errorf("%s: only a CI has Label, Detect and Job, and it has all of them", p.Name)
 		}
 		checkVariables(t, p)
 		if p.Label != "" {
-			for file, want := range map[string]string{"../../SECURITY.md": "| `" + p.Name + "` |", "../../README.md": p.Label} {
-				if !strings.Contains(readFileText(t, file), want) && !strings.Contains(readFileText(t, file), "| `"+p.Name+"`, ") {
+			for file, want := range map[string]string{
+				"../../SECURITY.md": "| `" + p.Name + "` |", "../../README.md": p.Label,
+			} {
+				if !strings.Contains(readText(t, file), want) &&
+					!strings.Contains(readText(t, file), "| `"+p.Name+"`, ") {
 					t.Errorf("%s does not name %s", file, want)
 				}
 			}
 		}
-		section := regexp.MustCompile(`(?ms)^## ` + regexp.QuoteMeta(p.Docs) + `$(.*?)(^## |\z)`).FindString(docs)
+		section := regexp.MustCompile(`(?ms)^## ` + regexp.QuoteMeta(p.Docs) +
+			`$(.*?)(^## |\z)`).FindString(docs)
 		if section == "" || !strings.Contains(section, "`"+p.Name+"`") {
-			t.Errorf("docs/sources.md has no section %q that names the source `%s`", p.Docs, p.Name)
+			t.Errorf("docs/sources.md has no section %q that names the source `%s`", p.Docs,
+				p.Name)
 		}
 		for _, name := range p.Secrets {
 			if p.Label != "" && !strings.Contains(section, name) {
@@ -73,32 +83,34 @@ func TestProviders(t *testing.T) {
 	}
 	all := strings.Join(Sources(), "`, `")
 	for _, file := range []string{"../../README.md", "../../docs/configuration.md"} {
-		if !strings.Contains(readFileText(t, file), "| `"+all+"` |") {
+		if !strings.Contains(readText(t, file), "| `"+all+"` |") {
 			t.Errorf("%s does not list the sources `%s`", file, all)
 		}
 	}
 }
 
-// checkVariables reads each variable that a row's New reads, and fails when one of them is a secret that the row does not
-// list, or a URL that is not the row's.
+// checkVariables records the variables that a provider's New reads. It fails when the provider's
+// secret is not redacted, or when New reads a URL that is not the provider's.
 func checkVariables(t *testing.T, p Provider) {
 	t.Helper()
-	const value = "bkaj_the-value-of-" // Buildkite's job tokens begin so
+	const value = "bkaj_the-value-of-" // with the prefix of Buildkite's job tokens
 	all := Env(func(name string) (string, bool) { return value + name, true })
 	recorded := Env(func(name string) (string, bool) {
-		if (strings.Contains(name, "URL") || strings.Contains(name, "URI") || strings.HasSuffix(name, "ENDPOINT")) && name != p.URL {
-			t.Errorf("%s: New reads the URL in %s, which is not the row's", p.Name, name)
+		if (strings.Contains(name, "URL") || strings.Contains(name, "URI") ||
+			strings.HasSuffix(name, "ENDPOINT")) && name != p.URL {
+			t.Errorf("%s: New reads the URL in %s, which is not the provider's", p.Name, name)
 		}
 		return all(name)
 	})
 	source, _ := p.New(recorded, Settings{TokenFile: "/none"})
 	if source.Secret != "" && !slices.Contains(all.Secrets(), source.Secret) {
-		t.Errorf("%s: %q seals the cache and is not redacted", p.Name, source.Secret)
+		t.Errorf("%s: the secret %q is not redacted", p.Name, source.Secret)
 	}
 }
 
-// A machine of another CI may run GitHub's jobs, so GitHub is detected first, and README has the order of all.
-func TestOrderOfProviders(t *testing.T) {
+// TestProviderOrder checks that GitHub is detected first, because a machine of another CI may run
+// GitHub's jobs, and that README lists the providers in order.
+func TestProviderOrder(t *testing.T) {
 	var order []string
 	for _, p := range providers() {
 		if p.Detect != nil {
@@ -106,15 +118,16 @@ func TestOrderOfProviders(t *testing.T) {
 		}
 	}
 	want := order[0] + " first, then " + strings.Join(order[1:], ", ") + ";"
-	readme := strings.Join(strings.Fields(readFileText(t, "../../README.md")), " ")
+	readme := strings.Join(strings.Fields(readText(t, "../../README.md")), " ")
 	if order[0] != "GitHub Actions" || !strings.Contains(readme, want) {
-		t.Errorf("README does not say %q", want)
+		t.Errorf("README does not contain %q", want)
 	}
 }
 
-// The token in a file is not in the environment. It looks like a token, which safetext.Redact redacts wherever it stands;
-// internal/exchange redacts it as the request's own token too.
-func TestFileSecret(t *testing.T) {
+// TestFileTokenIsSecret checks that the token in a file is the identity's secret. Env.Secrets does
+// not contain it, since it is not in the environment. safetext.Redact redacts it because it looks
+// like a token, and internal/exchange redacts it as the request's token.
+func TestFileTokenIsSecret(t *testing.T) {
 	path := t.TempDir() + "/token"
 	raw := jwtFor("sts.amazonaws.com", 0)
 	if err := os.WriteFile(path, []byte(raw), 0o600); err != nil {
@@ -126,7 +139,7 @@ func TestFileSecret(t *testing.T) {
 	}
 }
 
-func readFileText(t *testing.T, path string) string {
+func readText(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -21,27 +21,30 @@ import (
 )
 
 const (
-	oneTry   = 6 * time.Second        // for one request, answer read
-	tries    = 5                      // at most, within ctx
-	backoff  = 250 * time.Millisecond // before the second try; doubled for each further one
-	maxReply = 64 << 10               // bytes of a reply; a token has at most 20,000
+	attemptTimeout = 6 * time.Second        // includes reading the response
+	maxAttempts    = 5                      // of one token request
+	firstBackoff   = 250 * time.Millisecond // before the second attempt; doubles each time
+	maxResponse    = 64 << 10               // bytes; a token has at most 20,000
 )
 
-// NewClient returns the client that asks CIs for tokens. It trusts roots (nil: the system's), takes
-// the proxy from the environment, and follows no redirect: the request carries the job's bearer.
+// NewClient returns the HTTP client for token endpoints. It trusts roots, or the system's roots
+// when roots is nil. It reads the proxy from the environment. It follows no redirect, because a
+// request carries a token of the job.
 func NewClient(roots *x509.CertPool) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if roots != nil {
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
 	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}
 }
 
-// newRequest builds a request for a token. authorization is the value of that header; body is JSON,
-// or nil for none.
+// newRequest returns a request for a token. authorization is the value of the Authorization header.
+// body is JSON, or nil for a request without a body.
 func newRequest(ctx context.Context, method string, u *url.URL, authorization string,
 	body []byte) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
@@ -57,36 +60,40 @@ func newRequest(ctx context.Context, method string, u *url.URL, authorization st
 	return req, nil
 }
 
-// request sends the request that build returns, up to five times, and returns a string field of the
-// JSON response. It retries what may pass (no connection, no response, 429, 5xx, and GitHub's 403
-// for a job that it has not yet seen start, see aws-actions/configure-aws-credentials#469) after a
-// random delay that doubles, and not before the response's Retry-After. It does not retry when ctx
-// ends before. A response's body is never quoted, because it may hold a token.
-func request(ctx context.Context, client *http.Client, who, field string,
+// requestToken sends the request that build returns, up to maxAttempts times, and returns a string
+// field of the JSON response. It retries temporary errors: no connection, no response, 429, 5xx,
+// and GitHub's 403 for a job that has just started (aws-actions/configure-aws-credentials#469). The
+// delay between attempts is random, doubles each time, and is at least the response's Retry-After.
+// It does not retry when ctx would end during the delay. The error is a *RequestError. It never
+// quotes the body of a response, which may contain a token.
+func requestToken(ctx context.Context, client *http.Client, ci, field string,
 	build func(context.Context) (*http.Request, error)) (string, error) {
-	wait := backoff
-	for try := 1; ; try++ {
+	wait := firstBackoff
+	for attempt := 1; ; attempt++ {
 		value, retryable, err := requestOnce(ctx, client, field, build)
 		if err == nil {
 			return value, nil
 		}
-		var answer *answerError
-		pause := wait/2 + rand.N(wait/2) // #nosec G404 -- it is no secret how long we wait
-		var busy *busyError
-		if errors.As(err, &busy) {
-			pause = max(pause, busy.after)
+		var response *responseError
+		var later *retryAfterError
+		pause := wait/2 + rand.N(wait/2) // #nosec G404 -- the delay is not a secret
+		if errors.As(err, &later) {
+			pause = max(pause, later.after)
 		}
-		if !retryable || try == tries || !sleep(ctx, pause) {
-			return "", &RequestError{CI: who, Attempts: try, Why: err.Error(), Retryable: retryable,
-				Responded: errors.As(err, &answer)}
+		if !retryable || attempt == maxAttempts || !sleep(ctx, pause) {
+			return "", &RequestError{
+				CI: ci, Attempts: attempt, Why: err.Error(),
+				Retryable: retryable, Responded: errors.As(err, &response),
+			}
 		}
 		wait *= 2
 	}
 }
 
+// requestOnce makes one attempt of requestToken. It reports whether a failed attempt may be retried.
 func requestOnce(ctx context.Context, client *http.Client, field string,
 	build func(context.Context) (*http.Request, error)) (value string, retryable bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, oneTry)
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	req, err := build(ctx)
 	if err != nil {
@@ -94,55 +101,58 @@ func requestOnce(ctx context.Context, client *http.Client, field string,
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		retryable, err := reason(err)
+		retryable, err := describeTransportError(err)
 		return "", retryable, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	switch {
 	case err != nil:
-		retryable, err := reason(err)
+		retryable, err := describeTransportError(err)
 		return "", retryable, err
 	case resp.StatusCode == http.StatusForbidden &&
 		strings.Contains(strings.ToLower(string(body)), "issue id_token"):
-		return "", true, errors.New("HTTP 403: it does not see the job as running yet")
+		return "", true, errors.New("HTTP 403: the job is not registered as running yet")
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
-		return "", true, &busyError{status(resp), retryAfter(resp)}
+		return "", true, &retryAfterError{statusText(resp), retryAfter(resp)}
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return "", false, answered("HTTP %s: a redirect, which is not followed with the job's bearer",
-			status(resp))
+		return "", false, responseErrorf("HTTP %s: redirects are not followed", statusText(resp))
 	case resp.StatusCode != http.StatusOK:
-		return "", false, answered("HTTP %s", status(resp))
-	case len(body) > maxReply:
-		return "", false, answered("the answer is longer than %d bytes", maxReply)
+		return "", false, responseErrorf("HTTP %s", statusText(resp))
+	case len(body) > maxResponse:
+		return "", false, responseErrorf("the response is longer than %d bytes", maxResponse)
 	}
 	value, err = stringField(body, field)
 	return value, false, err
 }
 
-// answerError is what somebody answered, as opposed to nobody.
-type answerError struct{ text string }
+// responseError reports a response that is a refusal or that is invalid, and that is not retried.
+type responseError struct{ text string }
 
-func (e *answerError) Error() string { return e.text }
+func (e *responseError) Error() string { return e.text }
 
-func answered(format string, args ...any) error { return &answerError{fmt.Sprintf(format, args...)} }
+func responseErrorf(format string, args ...any) error {
+	return &responseError{fmt.Sprintf(format, args...)}
+}
 
+// stringField returns a field of a JSON object without leading and trailing white space. The error
+// does not quote body.
 func stringField(body []byte, field string) (string, error) {
-	var reply map[string]json.RawMessage
-	if json.Unmarshal(body, &reply) != nil {
-		return "", answered("the answer is not JSON (is there a proxy in between?)")
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return "", responseErrorf("the response is not JSON (is there a proxy in between?)")
 	}
 	var value string
-	if json.Unmarshal(reply[field], &value) != nil || strings.TrimSpace(value) == "" {
-		return "", answered("the answer has no %q in it", field)
+	if json.Unmarshal(fields[field], &value) != nil || strings.TrimSpace(value) == "" {
+		return "", responseErrorf("the response has no field %q", field)
 	}
 	return strings.TrimSpace(value), nil
 }
 
-// reason says in words of our own why there was no answer, and whether it may pass. What net/http
-// says is let through only where it is known not to quote the answer or the URL, which names the
-// job's plan and run.
-func reason(err error) (retryable bool, why error) {
+// describeTransportError returns an error that describes why the request has no response, and
+// whether a retry may succeed. It returns the text of net/http's error only when that quotes
+// neither the response nor the URL, which contains the ids of the job's plan and run.
+func describeTransportError(err error) (retryable bool, why error) {
 	var (
 		certificate *tls.CertificateVerificationError
 		network     *net.OpError
@@ -150,35 +160,37 @@ func reason(err error) (retryable bool, why error) {
 	)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return true, errors.New("no answer in time")
+		return true, errors.New("no response in time")
 	case errors.As(err, &certificate):
 		return false, errors.New(safetext.Sanitize(certificate.Error()))
 	case errors.As(err, &network):
 		return true, network
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return true, errors.New("the connection was closed before the answer was complete")
+		return true, errors.New("the connection was closed before the response was complete")
 	}
-	return true, errors.New("the answer is not good HTTP (is there a proxy in between?)")
+	return true, errors.New("the response is not valid HTTP (is there a proxy in between?)")
 }
 
-func status(resp *http.Response) string {
+// statusText returns a response's status code and its standard text.
+func statusText(resp *http.Response) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
 }
 
-// busyError says that it is to be asked again later.
-type busyError struct {
+// retryAfterError reports a 429 or 5xx response, which is retried.
+type retryAfterError struct {
 	status string
-	after  time.Duration // when to ask again; 0: it does not say
+	after  time.Duration // from Retry-After; 0 for none
 }
 
-func (e *busyError) Error() string {
+func (e *retryAfterError) Error() string {
 	if e.after == 0 {
 		return "HTTP " + e.status
 	}
-	return fmt.Sprintf("HTTP %s: it wants to be asked again in %v", e.status, e.after)
+	return fmt.Sprintf("HTTP %s: retry after %v", e.status, e.after)
 }
 
-// retryAfter reads the seconds of a Retry-After; a date, its other form, would take two clocks that agree.
+// retryAfter returns the delay of a Retry-After header in seconds; 0 for none. It ignores the
+// header's other form, a date, which requires synchronized clocks.
 func retryAfter(resp *http.Response) time.Duration {
 	seconds, err := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31)
 	if err != nil {
@@ -187,14 +199,16 @@ func retryAfter(resp *http.Response) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-func times(n int) string {
+// attemptCount returns n with the noun "attempt" or "attempts".
+func attemptCount(n int) string {
 	if n == 1 {
-		return "1 try"
+		return "1 attempt"
 	}
-	return fmt.Sprintf("%d tries", n)
+	return fmt.Sprintf("%d attempts", n)
 }
 
-// sleep waits, and returns false at once when ctx ends, or would before the time is over.
+// sleep waits for d and returns true. It returns false without waiting when ctx would end first,
+// and as soon as ctx is canceled.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if end, ok := ctx.Deadline(); ok && time.Until(end) <= d {
 		return false
@@ -209,25 +223,26 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// ErrClearText is the error of ParseEndpoint for a URL that would send a secret over the network in
-// clear text.
+// ErrClearText is the error of ParseEndpoint for a URL over which a secret would be sent
+// unencrypted.
 var ErrClearText = errors.New("it must be an https URL")
 
-// ParseEndpoint parses the URL of a service that receives a secret. The URL must use https or name
-// this machine (loopback); for any other, ParseEndpoint returns the URL together with ErrClearText.
+// ParseEndpoint parses the URL of a service that receives a secret. The URL must use https, or http
+// and a loopback host. For any other URL, ParseEndpoint returns the URL together with ErrClearText.
 // The error does not quote the URL, which may contain a password.
 func ParseEndpoint(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Host == "":
 		return nil, errors.New("it is not a URL")
-	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return u, nil
 	}
 	return u, ErrClearText
 }
 
-func loopback(host string) bool {
+// isLoopback reports whether host is "localhost" or a loopback address.
+func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

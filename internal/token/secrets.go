@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Secrets returns the values of all variables that hold a secret, which must be redacted in
-// whatever is printed.
+// Secrets returns the values of all variables that contain a secret, and the passwords in URLs.
+// They must be redacted in all output.
 func (e Env) Secrets() []string {
 	var found []string
 	for _, p := range providers() {
@@ -20,37 +20,40 @@ func (e Env) Secrets() []string {
 	return append(found, urlPasswords(e)...)
 }
 
-// chainSecret returns the secrets from which the SDK's chain may get credentials, "" when there are
-// none: the secret access key, a web identity's token and a container's token. They seal the cache,
-// so that a process with other ones never finds a login of these. A profile named in code goes
-// before the keys (aws-sdk-go-v2 config/resolve_credentials.go); AWS_PROFILE does not.
+// chainSecret returns the secrets that the SDK's chain may use to get credentials: the secret
+// access key, a web identity's token and a container's token. It returns "" when none of them is
+// set. The cache is encrypted with them, so that a process with other secrets cannot decrypt the
+// login. The secret access key is not included for a profile in s, which overrides the keys in the
+// environment (aws-sdk-go-v2 config/resolve_credentials.go). AWS_PROFILE does not override them.
 func chainSecret(env Env, s Settings) string {
 	secrets := []string{env.Get("AWS_CONTAINER_AUTHORIZATION_TOKEN")}
 	if id, secret := env.AccessKey(); id != "" && s.Profile == "" {
 		secrets = append(secrets, secret)
 	}
-	for _, name := range []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
+	files := []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"}
+	for _, name := range files {
 		if path := env.Get(name); path != "" {
-			content, _ := readFile(path) // what cannot be read gives the chain no credentials
+			content, _ := readTokenFile(path) // the chain cannot read it either
 			secrets = append(secrets, content)
 		}
 	}
 	return strings.TrimSpace(strings.Join(secrets, " "))
 }
 
-// AccessKey returns the access key in the environment, under the names that the SDK reads (aws-sdk-go-v2
-// config/env_config.go).
+// AccessKey returns the access key in the environment, from the variables that the SDK reads
+// (aws-sdk-go-v2 config/env_config.go). Either part may be "".
 func (e Env) AccessKey() (id, secret string) {
 	return cmp.Or(e.Get("AWS_ACCESS_KEY_ID"), e.Get("AWS_ACCESS_KEY")),
 		cmp.Or(e.Get("AWS_SECRET_ACCESS_KEY"), e.Get("AWS_SECRET_KEY"))
 }
 
-// urlPasswords returns the passwords in the URLs of proxies and endpoints, as they are written and
-// as they are sent. It reads URLs that do not parse, too: an error may quote them.
+// urlPasswords returns the passwords in the URLs of proxies and endpoints, both as written and with
+// percent-encoding decoded. It includes those in invalid URLs, because an error may quote them.
 func urlPasswords(env Env) (found []string) {
 	names := []string{
 		"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
-		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC",
+		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS",
+		"AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC",
 		"AWS_ENDPOINT_URL_SSO", "AWS_ENDPOINT_URL_SSO_OIDC", "AWS_ENDPOINT_URL_SIGNIN",
 	}
 	for _, p := range providers() {
@@ -59,7 +62,7 @@ func urlPasswords(env Env) (found []string) {
 	for _, name := range names {
 		_, rest, ok := strings.Cut(env.Get(name), "://")
 		if !ok {
-			rest = env.Get(name) // a proxy needs no scheme
+			rest = env.Get(name) // a proxy's URL may have no scheme
 		}
 		_, password, _ := strings.Cut(rest[:max(strings.LastIndex(rest, "@"), 0)], ":")
 		if password == "" {

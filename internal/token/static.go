@@ -9,31 +9,34 @@ import (
 	"strings"
 )
 
-// environment is a token in ECR_OIDC_TOKEN. It seals the cache, since no other job has it.
-func environment(env Env, _ Settings) (Source, string) { return firstOf(env, "ECR_OIDC_TOKEN") }
-
-// gitlab is a token in a variable that the job's id_tokens chose: ours, or the conventional name
-// for the audience sts.amazonaws.com.
-func gitlab(env Env, _ Settings) (Source, string) {
-	return firstOf(env, "ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN")
+// environment returns the source for a token in ECR_OIDC_TOKEN. No other job has the token, so the
+// cache is encrypted with it.
+func environment(env Env, _ Settings) (Source, string) {
+	return fromVariables(env, "ECR_OIDC_TOKEN")
 }
 
-// noToken is a source that has no token.
+// gitlab returns the source for GitLab. The job's id_tokens name the variable of the token. The
+// supported names are ECR_OIDC_TOKEN and the conventional name for the audience sts.amazonaws.com.
+func gitlab(env Env, _ Settings) (Source, string) {
+	return fromVariables(env, "ECR_OIDC_TOKEN", "STS_AMAZONAWS_COM_ID_TOKEN")
+}
+
+// noToken returns the zero Source, for AWS credentials.
 func noToken(Env, Settings) (Source, string) { return Source{}, "" }
 
-// firstOf returns the token in the first of these variables that is set.
-func firstOf(env Env, names ...string) (Source, string) {
+// fromVariables returns the source for the token in the first of these variables that is not empty.
+func fromVariables(env Env, names ...string) (Source, string) {
 	for _, name := range names {
 		if raw := env.Get(name); raw != "" {
-			return static(name, raw, nil), ""
+			return staticSource(name, raw, nil), ""
 		}
 	}
 	return Source{}, env.DescribeMissing(names[0])
 }
 
-// file is a token in a file, which is read each time because it may be replaced: EKS rotates it,
-// and a later build on the same machine writes its own. The token seals the cache, so that a login
-// belongs to that token alone.
+// file returns the source for a token in a file. Each get reads the file, because it may have been
+// replaced: EKS rotates it, and a later build on the same machine writes its own. The cache is
+// encrypted with the token, so that no other token finds the login.
 func file(env Env, settings Settings) (Source, string) {
 	path := settings.TokenFile
 	if path == "" {
@@ -42,35 +45,37 @@ func file(env Env, settings Settings) (Source, string) {
 	if path == "" {
 		return Source{}, env.DescribeMissing("ECR_OIDC_TOKEN_FILE")
 	}
-	raw, err := readFile(path)
+	raw, err := readTokenFile(path)
 	if err != nil {
 		err = fmt.Errorf("reading the token file: %w", err)
 	}
-	return static(path, raw, err), ""
+	return staticSource(path, raw, err), ""
 }
 
-// static is a source of one token, or of the error that came instead of it.
-func static(origin, raw string, err error) Source {
+// staticSource returns a source whose Token returns raw and err.
+func staticSource(origin, raw string, err error) Source {
 	return Source{
 		Token:  func(context.Context, *http.Client, string) (string, error) { return raw, err },
 		Origin: origin, Secret: raw, CacheKeyInput: origin,
 	}
 }
 
-func readFile(path string) (string, error) {
+// readTokenFile returns the content of a file without leading and trailing white space. An empty
+// file is an error.
+func readTokenFile(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	// There is room for white space; Parse refuses what is longer.
+	// The limit leaves room for white space. Parse rejects a token that is too long.
 	b, err := io.ReadAll(io.LimitReader(f, maxToken+1024))
 	if err != nil {
 		return "", err
 	}
 	raw := strings.TrimSpace(string(b))
 	if raw == "" {
-		return "", fmt.Errorf("%s is empty; what writes the token there has to run before this", path)
+		return "", fmt.Errorf("%s is empty; write the token to it before Docker runs", path)
 	}
 	return raw, nil
 }

@@ -11,44 +11,44 @@ import (
 // operator is a parsed condition operator.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 type operator struct {
-	set      string // "ForAnyValue", "ForAllValues" or empty
-	base     string // the name without the set, "Not" and "IfExists"
+	set      string // the set operator: "ForAnyValue", "ForAllValues" or empty
+	base     string // the name without the set operator, "Not" and "IfExists"
 	negated  bool
 	ifExists bool
 }
 
-// comparison compares a value of the request with a value of the policy.
-type comparison func(got string) Result
+// matchFunc compares a value of the request with a value of the policy.
+type matchFunc func(got string) Result
 
-// textOperators are the base operators that compare text. Each entry prepares a value of the policy
-// for comparison.
-var textOperators = map[string]func(want pattern) comparison{
+// textOperators are the base operators that compare text. Each function prepares a value of the
+// policy once, for all values of the request.
+var textOperators = map[string]func(want pattern) matchFunc{
 	"StringEquals":           stringEquals,
 	"StringEqualsIgnoreCase": stringEqualsIgnoreCase,
 	"StringLike":             stringLike,
-	"ArnEquals":              arnLike, // IAM evaluates both alike
+	"ArnEquals":              arnLike, // in IAM the same as ArnLike
 	"ArnLike":                arnLike,
 }
 
-// order describes a base operator that compares numbers, dates and booleans as numbers.
-type order struct {
-	read  func(string) (float64, bool)
-	holds []int // results of cmp.Compare, of the request's value with the policy's
+// orderedOperator is a base operator that compares numbers, dates or booleans as numbers.
+type orderedOperator struct {
+	parse   func(string) (float64, bool)
+	matches []int // the results of cmp.Compare(request, policy) for which the operator matches
 }
 
-var orderOperators = map[string]order{
-	"Bool":                     {truth, []int{0}},
-	"Null":                     {truth, []int{0}},
-	"NumericEquals":            {number, []int{0}},
-	"NumericLessThan":          {number, []int{-1}},
-	"NumericLessThanEquals":    {number, []int{-1, 0}},
-	"NumericGreaterThan":       {number, []int{1}},
-	"NumericGreaterThanEquals": {number, []int{1, 0}},
-	"DateEquals":               {date, []int{0}},
-	"DateLessThan":             {date, []int{-1}},
-	"DateLessThanEquals":       {date, []int{-1, 0}},
-	"DateGreaterThan":          {date, []int{1}},
-	"DateGreaterThanEquals":    {date, []int{1, 0}},
+var orderedOperators = map[string]orderedOperator{
+	"Bool":                     {parseBool, []int{0}},
+	"Null":                     {parseBool, []int{0}},
+	"NumericEquals":            {parseNumber, []int{0}},
+	"NumericLessThan":          {parseNumber, []int{-1}},
+	"NumericLessThanEquals":    {parseNumber, []int{-1, 0}},
+	"NumericGreaterThan":       {parseNumber, []int{1}},
+	"NumericGreaterThanEquals": {parseNumber, []int{1, 0}},
+	"DateEquals":               {parseDate, []int{0}},
+	"DateLessThan":             {parseDate, []int{-1}},
+	"DateLessThanEquals":       {parseDate, []int{-1, 0}},
+	"DateGreaterThan":          {parseDate, []int{1}},
+	"DateGreaterThanEquals":    {parseDate, []int{1, 0}},
 }
 
 // negations are the negated operators, each with its base operator.
@@ -62,8 +62,8 @@ var negations = map[string]string{
 	"DateNotEquals":             "DateEquals",
 }
 
-// parseOperator returns false for an operator that is not evaluated. Those are the operators on IP
-// addresses and on bytes, and operators that IAM does not have.
+// parseOperator returns false for an operator that this package does not evaluate: the operators
+// for IP addresses and for binary data, and operators that IAM does not define.
 func parseOperator(name string) (operator, bool) {
 	var o operator
 	if set, rest, ok := strings.Cut(name, ":"); ok {
@@ -79,120 +79,126 @@ func parseOperator(name string) (operator, bool) {
 	if o.base == "Null" {
 		return o, o.set == "" && !o.ifExists
 	}
-	_, ordered := orderOperators[o.base]
+	_, ordered := orderedOperators[o.base]
 	return o, ordered || textOperators[o.base] != nil
 }
 
-// compareWith returns the comparison with a value of the policy.
-func (o operator) compareWith(want pattern) comparison {
+// compareWith returns a function that compares with a value of the policy.
+func (o operator) compareWith(want pattern) matchFunc {
 	if prepare, ok := textOperators[o.base]; ok {
 		return prepare(want)
 	}
-	return orderOperators[o.base].compareWith(want.text())
+	return orderedOperators[o.base].compareWith(want.text())
 }
 
-// passesWithoutKey reports whether a request without the key passes because of a set operator or
-// IfExists.
-func (o operator) passesWithoutKey() bool { return o.ifExists || o.set == "ForAllValues" }
+// acceptsMissingKey reports whether the condition holds for a request without the key, because of
+// ForAllValues or IfExists.
+func (o operator) acceptsMissingKey() bool { return o.ifExists || o.set == "ForAllValues" }
 
 // evaluatedCondition is a condition with the results of its evaluation.
 type evaluatedCondition struct {
 	Check
-	at        string // its place in the document
+	path      string // in the document
 	operator  operator
-	supported bool // the operator is evaluated
-	seen      value
+	supported bool // parseOperator supports the operator
+	value     contextValue
 }
 
-// condition evaluates one key under one operator.
+// evaluateCondition evaluates one key under one operator.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
-func (c requestContext) condition(cond Condition) evaluatedCondition {
-	e := evaluatedCondition{at: cond.at, seen: c.lookup(cond.Key)}
+func (c requestContext) evaluateCondition(cond Condition) evaluatedCondition {
+	e := evaluatedCondition{path: cond.path, value: c.lookup(cond.Key)}
 	e.operator, e.supported = parseOperator(cond.Operator)
-	e.Check = Check{Operator: cond.Operator, Key: cond.Key, Want: cond.Values, Got: e.seen.all}
+	e.Check = Check{
+		Operator: cond.Operator, Key: cond.Key, Want: cond.Values, Got: e.value.values,
+	}
 	switch {
 	case !e.supported:
-		e.Holds, e.Why = Unknown, "this operator is not evaluated here"
+		e.Holds, e.Why = Unknown, "the helper does not evaluate this operator"
 	case len(cond.Values) == 0:
-		e.Holds, e.Why = Unknown, "there is no value to compare with"
-	case e.seen.unknown != "":
-		e.Holds, e.Why = Unknown, e.seen.unknown
+		e.Holds, e.Why = Unknown, "the condition has no values"
+	case e.value.unknown != "":
+		e.Holds, e.Why = Unknown, e.value.unknown
 	case e.operator.base == "Null":
-		e.Holds, e.Why = isNull(cond.Values, e.seen)
-	case len(e.seen.all) == 0, e.operator.set != "" && strings.Join(e.seen.all, "") == "":
-		// For set operators, empty strings count as no value.
-		e.Holds, e.Why = withoutKey(e.operator, e.seen)
+		e.Holds, e.Why = evaluateNull(cond.Values, e.value)
+	case len(e.value.values) == 0,
+		e.operator.set != "" && strings.Join(e.value.values, "") == "":
+		// Set operators treat a key whose values are empty strings as missing.
+		e.Holds, e.Why = evaluateMissingKey(e.operator, e.value)
 	default:
-		e.Holds, e.Why = c.compare(e.operator, cond.Values, e.seen)
+		e.Holds, e.Why = c.compare(e.operator, cond.Values, e.value)
 	}
 	return e
 }
 
-// isNull evaluates the operator Null.
-func isNull(wanted []string, seen value) (Result, string) {
-	if len(seen.all) == 1 && seen.all[0] == "" {
-		return Unknown, "AWS does not say whether an empty value is null"
+// evaluateNull evaluates the operator Null.
+func evaluateNull(wanted []string, value contextValue) (Result, string) {
+	if len(value.values) == 1 && value.values[0] == "" {
+		return Unknown, "AWS does not document whether an empty value is null"
 	}
-	absent := strconv.FormatBool(len(seen.all) == 0)
+	absent := strconv.FormatBool(len(value.values) == 0)
 	holds := No
 	for _, want := range wanted {
-		holds = max(holds, orderOperators["Null"].compareWith(want)(absent))
+		holds = max(holds, orderedOperators["Null"].compareWith(want)(absent))
 	}
-	if holds == Unknown && seen.why == "" {
-		return Unknown, "the policy's value is neither true nor false"
+	if holds == Unknown && value.reason == "" {
+		return Unknown, "the value of the policy is neither true nor false"
 	}
-	return holds, seen.why
+	return holds, value.reason
 }
 
-// withoutKey evaluates an operator on a key that the request does not have.
-func withoutKey(o operator, seen value) (Result, string) {
+// evaluateMissingKey evaluates an operator for a key that the request does not have.
+func evaluateMissingKey(o operator, value contextValue) (Result, string) {
 	switch {
 	case o.set == "ForAnyValue" && o.ifExists:
-		return Unknown, "AWS does not say what IfExists means together with ForAnyValue"
-	case o.set == "ForAnyValue" || !o.negated && !o.passesWithoutKey():
-		return No, seen.why
+		return Unknown, "AWS does not document IfExists together with ForAnyValue"
+	case o.set == "ForAnyValue" || !o.negated && !o.acceptsMissingKey():
+		return No, value.reason
 	}
-	return Yes, strings.TrimSuffix("a key that is not there passes this operator: "+seen.why, ": ")
+	return Yes, strings.TrimSuffix("this operator accepts a missing key: "+value.reason, ": ")
 }
 
 // compare compares every value of the request with every value of the policy.
-func (c requestContext) compare(o operator, wanted []string, seen value) (Result, string) {
-	matches, resolved := c.matches(o, wanted, seen.all)
+func (c requestContext) compare(
+	o operator, wanted []string, value contextValue,
+) (Result, string) {
+	matches, resolved := c.matches(o, wanted, value.values)
 	lowest, highest := Yes, No
 	for _, result := range matches {
 		if o.negated {
-			result = not(result)
+			result = negate(result)
 		}
 		lowest, highest = min(lowest, result), max(highest, result)
 	}
 	result := highest
 	switch {
-	case seen.oneOf != "" && lowest != highest:
-		return Unknown, seen.oneOf
+	case value.ambiguous != "" && lowest != highest:
+		return Unknown, value.ambiguous
 	case o.set == "ForAllValues":
 		result = lowest
-	case o.set == "" && len(seen.all) > 1 && seen.oneOf == "" && highest != No:
-		return Unknown, "the key has several values, which wants ForAnyValue or ForAllValues"
+	case o.set == "" && len(value.values) > 1 && value.ambiguous == "" && highest != No:
+		return Unknown, "a key with several values requires ForAnyValue or ForAllValues"
 	}
 	switch {
-	// AWS says that a variable without a value "might" match nothing or invalidate the whole
-	// statement. Both have the same effect if the condition fails anyway.
+	// According to AWS, a variable without a value "might" match nothing or invalidate the
+	// whole statement. The difference matters only if the other values match.
 	case result == Yes && !resolved:
-		return Unknown, "a policy variable in it has no value here"
+		return Unknown, "a policy variable in the condition has no value"
 	case result == Unknown:
-		return Unknown, "its values cannot be compared here"
+		return Unknown, "the helper cannot compare these values"
 	}
 	return result, ""
 }
 
-// matches returns for each value of the request whether one of the policy's values matches it. It
-// also reports whether all policy variables have a value.
+// matches returns, for each value of the request, whether a value of the policy matches it. It also
+// reports whether all policy variables have a value.
 func (c requestContext) matches(o operator, wanted, got []string) ([]Result, bool) {
 	resolved := true
 	results := make([]Result, len(got))
 	for _, want := range wanted {
-		// IAM's reference contradicts itself on variables under Bool. They compare as Unknown.
-		p, known := runes(want), Yes
+		// IAM's reference contradicts itself on variables under Bool. Their text is not a
+		// boolean, so the result is Unknown.
+		p, known := parsePattern(want), Yes
 		if textOperators[o.base] != nil {
 			p, known = c.expand(want)
 		}
@@ -204,26 +210,26 @@ func (c requestContext) matches(o operator, wanted, got []string) ([]Result, boo
 			resolved = false
 			continue
 		}
-		for i, value := range got {
-			results[i] = max(results[i], compare(value))
+		for i, text := range got {
+			results[i] = max(results[i], compare(text))
 		}
 	}
 	return results, resolved
 }
 
-// compareWith returns a comparison that is Unknown if one of the two values cannot be read.
-func (o order) compareWith(want string) comparison {
-	w, ok1 := o.read(want)
+// compareWith returns a function whose result is Unknown if one of the two values cannot be parsed.
+func (o orderedOperator) compareWith(want string) matchFunc {
+	w, ok1 := o.parse(want)
 	return func(got string) Result {
-		g, ok2 := o.read(got)
+		g, ok2 := o.parse(got)
 		if !ok1 || !ok2 {
 			return Unknown
 		}
-		return is(slices.Contains(o.holds, cmp.Compare(g, w)))
+		return resultOf(slices.Contains(o.matches, cmp.Compare(g, w)))
 	}
 }
 
-func truth(s string) (float64, bool) {
+func parseBool(s string) (float64, bool) {
 	switch strings.ToLower(s) {
 	case "true":
 		return 1, true
@@ -233,9 +239,10 @@ func truth(s string) (float64, bool) {
 	return 0, false
 }
 
-// number reads a plain integer or decimal of at most 15 digits. Two different ones also differ as
-// float64. AWS does not document how it compares more digits, nor which other forms it reads.
-func number(s string) (float64, bool) {
+// parseNumber parses an integer or a decimal without exponent of at most 15 digits. Different
+// numbers of that length also differ as float64. AWS does not document how it compares longer
+// numbers or which other formats it accepts.
+func parseNumber(s string) (float64, bool) {
 	whole, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
 	digits := whole + fraction
 	if len(digits) > 15 || strings.Trim(digits, "0123456789") != "" ||
@@ -246,11 +253,11 @@ func number(s string) (float64, bool) {
 	return f, err == nil
 }
 
-// date reads seconds since 1970, and the forms of https://www.w3.org/TR/NOTE-datetime except a
-// bare year, which looks like seconds. IAM does not document which of the two it reads. Dates have
-// at most milliseconds, so that two different ones also differ as float64.
-func date(s string) (float64, bool) {
-	if seconds, ok := number(s); ok {
+// parseDate parses seconds since 1970, and the formats of https://www.w3.org/TR/NOTE-datetime
+// except a year alone. IAM does not document whether it reads that as a year or as seconds. A date
+// has at most milliseconds, so that different dates also differ as float64.
+func parseDate(s string) (float64, bool) {
+	if seconds, ok := parseNumber(s); ok {
 		return seconds, len(s) > 4
 	}
 	layouts := []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01"}

@@ -6,16 +6,27 @@ import (
 	"testing"
 )
 
-// What the keys of an issuer i hold in these tests; "none" is a key that is not there, "unknown" one that we cannot know.
+// operatorClaims returns the claims for TestOperators.
 func operatorClaims() map[string]any {
-	return map[string]any{"iss": "https://" + gitHub, "sub": "repo:acme/app:ref:refs/heads/main", "aud": "sts", "amr": []any{"a", "b"}, "email": "",
-		"repository_id": "10", "actor": "true", "workflow": "arn:aws:iam::123456789012:role/a:b", "ref": "2026-11-20T12:00:00Z", "environment": "a*b?c$d"}
+	return map[string]any{
+		"iss":           "https://" + gitHub,
+		"sub":           "repo:acme/app:ref:refs/heads/main",
+		"aud":           "sts",
+		"amr":           []any{"a", "b"},
+		"email":         "",
+		"repository_id": "10",
+		"actor":         "true",
+		"workflow":      "arn:aws:iam::123456789012:role/a:b",
+		"ref":           "2026-11-20T12:00:00Z",
+		"environment":   "a*b?c$d",
+	}
 }
 
-// AWS's reference, operator by operator: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
-// and https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
+// TestOperators follows AWS's reference of each operator:
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
 func TestOperators(t *testing.T) {
-	const none = "repository_owner_id" // GitHub has the key, this token has not the claim
+	const none = "repository_owner_id" // AWS supports the key, but the token does not contain the claim
 	for _, tt := range []struct {
 		operator, key, values string
 		want                  Result
@@ -157,32 +168,54 @@ func TestOperators(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.operator, tt.key, tt.values), func(t *testing.T) {
 			values := strings.ReplaceAll(tt.values, "${@:", "${"+gitHub+":")
-			v := evaluate(t, fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": %q}, "Action": "sts:*", "Condition": {%q: {"%s:%s": %s}}}}`,
-				gitHubARN, tt.operator, gitHub, tt.key, values), Request{Role: role, Claims: operatorClaims(), Now: noon})
-			if check := v.Statements[0].Conditions[0]; check.Holds != tt.want || v.Admits != tt.want || check.Holds == Unknown && check.Why == "" {
+			condition := fmt.Sprintf(`%q: {"%s:%s": %s}`, tt.operator, gitHub, tt.key, values)
+			policy := oneStatement(condition)
+			r := Request{Role: role, Claims: operatorClaims(), Now: noon}
+			v := evaluate(t, policy, r)
+			check := v.Statements[0].Conditions[0]
+			if check.Holds != tt.want || v.Admits != tt.want {
 				t.Errorf("%v (admits %v), want %v\n%s", check.Holds, v.Admits, tt.want, v)
+			}
+			if check.Holds == Unknown && check.Why == "" {
+				t.Errorf("no reason for Unknown\n%s", v)
 			}
 		})
 	}
 }
 
-// In the version of 2008, and where none is given, variables are plain text.
-func TestVersionOf2008(t *testing.T) {
-	for version, want := range map[string]Result{`"Version": "2012-10-17",`: Yes, `"Version": "2008-10-17",`: No, ``: No} {
-		v := evaluate(t, fmt.Sprintf(`{%s "Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Condition": {"StringEquals": {"%s:actor": "${%[2]s:actor}"}}}}`, version, gitHub),
-			Request{Role: role, Claims: operatorClaims()})
+// TestVersion checks that only the Version 2012-10-17 supports policy variables.
+func TestVersion(t *testing.T) {
+	for version, want := range map[string]Result{
+		`"Version": "2012-10-17",`: Yes,
+		`"Version": "2008-10-17",`: No,
+		``:                         No,
+	} {
+		policy := fmt.Sprintf(`{%s "Statement": {"Effect": "Allow", "Principal": "*", "Action": "*",
+			"Condition": {"StringEquals": {"%s:actor": "${%[2]s:actor}"}}}}`, version, gitHub)
+		v := evaluate(t, policy, Request{Role: role, Claims: operatorClaims()})
 		if v.Admits != want {
 			t.Errorf("%s: %v, want %v", version, v.Admits, want)
 		}
 	}
 }
 
-// What AWS fills into keys that are not claims.
-func TestKeys(t *testing.T) {
-	tags := map[string]any{"iss": "https://idp.example.com", "sub": "s", "n": 1e6, "https://aws.amazon.com/source_identity": "alice",
-		"https://aws.amazon.com/tags":                           map[string]any{"principal_tags": map[string]any{"Team": []any{"a"}}, "transitive_tag_keys": []any{"Team"}},
-		"https://aws.amazon.com/tags/principal_tags/CostCenter": "7"}
-	plain := map[string]any{"iss": "https://idp.example.com", "sub": []any{map[string]any{}}, "aud": map[string]any{}}
+// TestLookup checks the values of condition keys that are not claims.
+func TestLookup(t *testing.T) {
+	const idp = "idp.example.com"
+	tags := map[string]any{
+		"iss": "https://" + idp, "sub": "s", "n": 1e6,
+		"https://aws.amazon.com/source_identity": "alice",
+		"https://aws.amazon.com/tags": map[string]any{
+			"principal_tags":      map[string]any{"Team": []any{"a"}},
+			"transitive_tag_keys": []any{"Team"},
+		},
+		"https://aws.amazon.com/tags/principal_tags/CostCenter": "7",
+	}
+	plain := map[string]any{
+		"iss": "https://" + idp,
+		"sub": []any{map[string]any{}},
+		"aud": map[string]any{},
+	}
 	for _, tt := range []struct {
 		r    Request
 		key  string
@@ -197,7 +230,8 @@ func TestKeys(t *testing.T) {
 		{Request{Claims: plain}, "aws:PrincipalTag/Team", "[]"},
 		{Request{Claims: plain}, "aws:TagKeys", "[]"},
 		{Request{Claims: plain}, "aws:FederatedProvider", "unknown"},
-		{Request{Claims: plain, Role: "arn:aws-cn:iam::1:role/a/b"}, "aws:FederatedProvider", "[arn:aws-cn:iam::1:oidc-provider/idp.example.com]"},
+		{Request{Claims: plain, Role: "arn:aws-cn:iam::1:role/a/b"}, "aws:FederatedProvider",
+			"[arn:aws-cn:iam::1:oidc-provider/" + idp + "]"},
 		{Request{Claims: plain}, "aws:SecureTransport", "[true]"},
 		{Request{Claims: plain}, "aws:CurrentTime", "unknown"},
 		{Request{Claims: plain, Now: noon}, "aws:CurrentTime", "[2026-11-20T12:00:00Z]"},
@@ -215,12 +249,12 @@ func TestKeys(t *testing.T) {
 		{Request{Claims: plain}, "other.example.com:sub", "[]"},
 		{Request{Claims: plain}, "sub", "[]"},
 	} {
-		a, err := newContext(tt.r)
+		a, err := newRequestContext(tt.r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		v := a.lookup(tt.key)
-		got := fmt.Sprint(v.all)
+		got := fmt.Sprint(v.values)
 		if v.unknown != "" {
 			got = "unknown"
 		}
@@ -228,21 +262,23 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: %s, want %s", tt.key, got, tt.want)
 		}
 	}
-	if got := valueOf([]any{true, 1e6, "x"}); fmt.Sprint(got.all) != "[true 1000000 x]" || got.unknown != "" {
+	got := claimValue([]any{true, 1e6, "x"})
+	if fmt.Sprint(got.values) != "[true 1000000 x]" || got.unknown != "" {
 		t.Error(got)
 	}
 }
 
-func TestLike(t *testing.T) {
+func TestPatternMatch(t *testing.T) {
 	for _, tt := range []struct {
 		pattern, text string
 		want          bool
 	}{
-		{"", "", true}, {"*", "", true}, {"?", "", false}, {"**", "a", true}, {"a*b*c", "aXbYbZc", true}, {"a*b*c", "aXbYbZ", false}, {"*ab", "aab", true},
+		{"", "", true}, {"*", "", true}, {"?", "", false}, {"**", "a", true},
+		{"a*b*c", "aXbYbZc", true}, {"a*b*c", "aXbYbZ", false}, {"*ab", "aab", true},
 		{"?", "é", true}, {"a?c", "a\nc", true}, {"a.c", "abc", false}, {"*x*x*x*", "xx", false},
 	} {
-		if got := like(runes(tt.pattern), tt.text); got != tt.want {
-			t.Errorf("%q like %q: %v", tt.text, tt.pattern, got)
+		if got := parsePattern(tt.pattern).match(tt.text); got != tt.want {
+			t.Errorf("%q matches %q: %v", tt.text, tt.pattern, got)
 		}
 	}
 }

@@ -14,22 +14,22 @@ import (
 
 // Request is a request for the credentials of a role.
 type Request struct {
-	Role        string         // ARN of the role; if empty, the account of a provider is not compared
-	Claims      map[string]any // of the token, as encoding/json decodes them; "iss" is the issuer
-	Now         time.Time      // for conditions on the time; the zero time leaves them unknown
-	SessionName string         // name of the role session; empty leaves conditions on it unknown
+	Role        string         // ARN; if empty, the account of a provider is not compared
+	Claims      map[string]any // of the token, as decoded by encoding/json; "iss" is required
+	Now         time.Time      // if zero, conditions on the time are Unknown
+	SessionName string         // RoleSessionName; if empty, conditions on it are Unknown
 }
 
-// The actions that the trust policy must allow. Tags and a source identity come from the claims of
-// the token, and each needs its own action.
+// The actions that the trust policy must allow. The claims of the token can set session tags and a
+// source identity. Each of the two requires an action of its own.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_permissions-required
 const (
-	assume         = "sts:AssumeRoleWithWebIdentity"
-	tagSession     = "sts:TagSession"
-	sourceIdentity = "sts:SetSourceIdentity"
+	assumeAction         = "sts:AssumeRoleWithWebIdentity"
+	tagSessionAction     = "sts:TagSession"
+	sourceIdentityAction = "sts:SetSourceIdentity"
 )
 
-// The claims that STS itself reads.
+// The claims that STS evaluates.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp
 const (
 	tagsClaim           = "https://aws.amazon.com/tags"
@@ -37,49 +37,49 @@ const (
 	rolesClaim          = "https://aws.amazon.com/roles"
 )
 
-// requestContext is a request with the values that AWS derives from it.
+// requestContext is a request with the condition keys that AWS derives from it.
 type requestContext struct {
 	Request
 	platform  platform
-	issuer    string // without https://, as in the names of providers and condition keys
-	provider  string // what the Principal must name
-	partition string // of the role; empty if the role is not known
-	account   string
-	actions   []string         // the policy must allow all of them; the first one is assume
-	keys      map[string]value // condition keys in lower case, those of the issuer excepted
-	tagged    bool             // the token has session tags
-	variables bool             // the policy's version has policy variables
+	issuer    string                  // without https://, as in provider ARNs and condition keys
+	provider  string                  // the Federated principal of the issuer
+	partition string                  // of the role; empty if the role is not known
+	account   string                  // of the role; empty if the role is not known
+	actions   []string                // must all be allowed; the first is assumeAction
+	keys      map[string]contextValue // in lower case, without the keys of the issuer
+	tagged    bool                    // the token has session tags
+	variables bool                    // the Version of the policy supports policy variables
 }
 
-// value is what AWS sees of one condition key in a request.
-type value struct {
-	all     []string // empty if the key is absent
-	oneOf   string   // if set, AWS sees only one of them, and this is why
-	unknown string   // if set, AWS may see something else than all, and this is why
-	why     string   // why the key is absent, if there is a reason to report
-	foreign bool     // the key can never be present, because the token's issuer does not have it
+// contextValue is the value of one condition key in a request.
+type contextValue struct {
+	values       []string // empty if the key is missing
+	ambiguous    string   // if set, AWS uses only one of the values; the text is the reason
+	unknown      string   // if set, AWS may use other values; the text is the reason
+	reason       string   // of a missing key; can be empty
+	neverPresent bool     // the key does not exist for the token's issuer
 }
 
-// maxToken is the maximum length in characters of a token that STS accepts, according to the API
-// reference of AssumeRoleWithWebIdentity.
-const maxToken = 20000
+// maxTokenLength is the maximum length of a token in characters. It is from the API reference of
+// AssumeRoleWithWebIdentity.
+const maxTokenLength = 20000
 
-// CheckSize returns an error if the claims are longer than those of any token that STS accepts.
+// CheckSize returns an error if the claims are too long for any token that STS accepts.
 func CheckSize(claims map[string]any) error {
 	text, err := marshal(claims, "")
 	if err != nil {
 		return err
 	}
-	if len(text) > maxToken {
-		return fmt.Errorf("they have %d bytes as JSON, more than the %d characters of the "+
-			"longest token that STS accepts", len(text), maxToken)
+	if len(text) > maxTokenLength {
+		return fmt.Errorf("%d bytes of JSON exceed the %d characters that STS accepts for a token",
+			len(text), maxTokenLength)
 	}
 	return nil
 }
 
-// newContext returns an error if a request cannot be evaluated against any policy.
-func newContext(r Request) (requestContext, error) {
-	c := requestContext{Request: r, actions: []string{assume}}
+// newRequestContext returns an error for a request that no policy can be evaluated for.
+func newRequestContext(r Request) (requestContext, error) {
+	c := requestContext{Request: r, actions: []string{assumeAction}}
 	if err := CheckSize(r.Claims); err != nil {
 		return c, fmt.Errorf("evaluating the claims: %w", err)
 	}
@@ -87,16 +87,17 @@ func newContext(r Request) (requestContext, error) {
 	c.issuer = strings.TrimPrefix(issuer, "https://")
 	switch {
 	case c.issuer == "":
-		return c, errors.New("evaluating the trust policy: the claims name no issuer (\"iss\")")
-	case !decoded(c.issuer):
+		return c, errors.New(
+			"evaluating the trust policy: the claims have no issuer (\"iss\")")
+	case !isDecoded(c.issuer):
 		return c, errors.New("evaluating the trust policy: " +
-			"the issuer (\"iss\") has a character that cannot be decoded")
+			"the issuer (\"iss\") contains an invalid character (U+FFFD)")
 	}
 	if r.Role != "" {
 		part := strings.SplitN(r.Role, ":", 6)
 		if len(part) != 6 || part[0] != "arn" || part[2] != "iam" || part[4] == "" ||
-			!decoded(r.Role) || !strings.HasPrefix(part[5], "role/") {
-			return c, fmt.Errorf("evaluating the trust policy: %s is not a role's ARN",
+			!isDecoded(r.Role) || !strings.HasPrefix(part[5], "role/") {
+			return c, fmt.Errorf("evaluating the trust policy: %s is not the ARN of a role",
 				quote(r.Role))
 		}
 		c.partition, c.account = part[1], part[4]
@@ -114,51 +115,52 @@ func providerARN(partition, account, issuer string) string {
 	return "arn:" + partition + ":iam::" + account + ":oidc-provider/" + issuer
 }
 
-// addKeys sets the condition keys that do not belong to the issuer, and the actions that the
-// claims behind them need.
+// addKeys sets the condition keys that do not belong to the issuer. It also sets the actions that
+// session tags and a source identity require.
 func (c *requestContext) addKeys() {
 	nested, _ := c.Claims[tagsClaim].(map[string]any)
-	transitive := valueOf(nested["transitive_tag_keys"])
-	flat := valueOf(c.Claims[tagsClaim+"/transitive_tag_keys"])
-	c.keys = map[string]value{
-		"aws:securetransport": {all: []string{"true"}}, // STS accepts HTTPS only
-		"sts:externalid":      {why: "AssumeRoleWithWebIdentity has no external id"},
-		"sts:sourceidentity":  valueOf(c.Claims[sourceIdentityClaim]),
+	transitive := claimValue(nested["transitive_tag_keys"])
+	flat := claimValue(c.Claims[tagsClaim+"/transitive_tag_keys"])
+	c.keys = map[string]contextValue{
+		"aws:securetransport": {values: []string{"true"}}, // STS accepts HTTPS only
+		"sts:externalid":      {reason: "AssumeRoleWithWebIdentity does not support external IDs"},
+		"sts:sourceidentity":  claimValue(c.Claims[sourceIdentityClaim]),
 		"sts:transitivetagkeys": {
-			all:     append(transitive.all, flat.all...),
+			values:  append(transitive.values, flat.values...),
 			unknown: cmp.Or(transitive.unknown, flat.unknown),
 		},
 	}
 	c.addTags(nested)
 	if c.Claims[sourceIdentityClaim] != nil {
-		c.actions = append(c.actions, sourceIdentity)
+		c.actions = append(c.actions, sourceIdentityAction)
 	}
 	if c.account != "" {
-		c.keys["aws:federatedprovider"] = value{all: []string{c.provider}}
+		c.keys["aws:federatedprovider"] = contextValue{values: []string{c.provider}}
 	}
 	if !c.Now.IsZero() {
-		c.keys["aws:currenttime"] = value{all: []string{c.Now.UTC().Format(time.RFC3339)}}
-		c.keys["aws:epochtime"] = value{all: []string{strconv.FormatInt(c.Now.Unix(), 10)}}
+		now, seconds := c.Now.UTC().Format(time.RFC3339), strconv.FormatInt(c.Now.Unix(), 10)
+		c.keys["aws:currenttime"] = contextValue{values: []string{now}}
+		c.keys["aws:epochtime"] = contextValue{values: []string{seconds}}
 	}
 	if c.SessionName != "" {
-		c.keys["sts:rolesessionname"] = value{all: []string{c.SessionName}}
+		c.keys["sts:rolesessionname"] = contextValue{values: []string{c.SessionName}}
 	}
-	if roles := valueOf(c.Claims[rolesClaim]); c.Role != "" && roles.unknown == "" {
-		authorized := strconv.FormatBool(slices.Contains(roles.all, c.Role))
-		c.keys["sts:roleauthorizedbyidp"] = value{all: []string{authorized}}
+	if roles := claimValue(c.Claims[rolesClaim]); c.Role != "" && roles.unknown == "" {
+		authorized := strconv.FormatBool(slices.Contains(roles.values, c.Role))
+		c.keys["sts:roleauthorizedbyidp"] = contextValue{values: []string{authorized}}
 	}
 }
 
-// addTags sets the condition keys of the session tags. The claims of a token contain them either
-// nested or flat.
+// addTags sets the condition keys of the session tags. A token contains the tags in one nested
+// claim or in one claim for each tag.
 func (c *requestContext) addTags(nested map[string]any) {
-	var names value
+	var names contextValue
 	add := func(name string, claim any) {
-		if !decoded(name) {
-			names.unknown = "a character in the name of a tag cannot be decoded"
+		if !isDecoded(name) {
+			names.unknown = "the name of a tag contains an invalid character (U+FFFD)"
 		}
-		names.all = append(names.all, name)
-		c.keys["aws:requesttag/"+strings.ToLower(name)] = valueOf(claim)
+		names.values = append(names.values, name)
+		c.keys["aws:requesttag/"+strings.ToLower(name)] = claimValue(claim)
 	}
 	principal, _ := nested["principal_tags"].(map[string]any)
 	for name, claim := range principal {
@@ -169,18 +171,18 @@ func (c *requestContext) addTags(nested map[string]any) {
 			add(name, claim)
 		}
 	}
-	slices.Sort(names.all)
+	slices.Sort(names.values)
 	c.keys["aws:tagkeys"] = names
-	if c.tagged = len(names.all) > 0; c.tagged {
-		c.actions = append(c.actions, tagSession)
+	if c.tagged = len(names.values) > 0; c.tagged {
+		c.actions = append(c.actions, tagSessionAction)
 	}
 }
 
-// lookup returns what AWS sees of a condition key. Keys ignore capitals.
-func (c requestContext) lookup(key string) value {
+// lookup returns the value of a condition key. Keys are case-insensitive.
+func (c requestContext) lookup(key string) contextValue {
 	key = strings.ToLower(key)
 	if claim, ok := strings.CutPrefix(key, strings.ToLower(c.issuer)+":"); ok {
-		return c.claim(claim)
+		return c.issuerKey(claim)
 	}
 	if v, ok := c.keys[key]; ok {
 		return v
@@ -188,46 +190,49 @@ func (c requestContext) lookup(key string) value {
 	vendor, name, ok := strings.Cut(key, ":")
 	switch {
 	case !ok || strings.ContainsAny(vendor, "./") || vendor == "arn" || vendor == "https":
-		return value{foreign: true, why: "the token's issuer has no such key"}
+		const reason = "the key does not belong to the token's issuer"
+		return contextValue{neverPresent: true, reason: reason}
 	case vendor == "aws" && strings.HasPrefix(name, "requesttag/"):
-		return value{}
+		return contextValue{}
 	case vendor == "aws" && strings.HasPrefix(name, "principaltag/") && !c.tagged:
-		return value{why: "the token has no session tags"}
+		return contextValue{reason: "the token has no session tags"}
 	}
-	return value{unknown: "what AWS sees of this key is not known here"}
+	return contextValue{unknown: "only AWS has the value of this key"}
 }
 
-// claim returns what AWS sees of a key of the token's own issuer.
-func (c requestContext) claim(name string) value {
+// issuerKey returns the value of a condition key of the token's issuer.
+func (c requestContext) issuerKey(name string) contextValue {
 	if !c.platform.hasKey(name) {
-		v := value{foreign: true, why: "AWS has no such key for this issuer"}
+		const reason = "AWS does not support this key for this issuer"
+		v := contextValue{neverPresent: true, reason: reason}
 		if _, ok := c.Claims[name]; ok {
-			v.why += ", though the token has the claim"
+			v.reason += ", although the token contains the claim"
 		}
 		return v
 	}
-	aud, azp := valueOf(c.Claims["aud"]), valueOf(c.Claims["azp"])
+	aud, azp := claimValue(c.Claims["aud"]), claimValue(c.Claims["azp"])
 	switch {
 	case name == "oaud":
 		return aud
 	case name != "aud":
-	case len(azp.all) == 1 && c.issuer == "accounts.google.com": // its aud is in oaud
+	case len(azp.values) == 1 && c.issuer == "accounts.google.com": // its aud is in oaud
 		return azp
 	// https://github.com/aws/aws-sdk-net/issues/3071
-	case len(azp.all)+len(azp.unknown) > 0 && !slices.Equal(aud.all, azp.all):
-		const either = "the token has an azp as well as an aud, and AWS may compare either"
-		both := append(aud.all, azp.all...)
-		return value{all: both, oneOf: either, unknown: cmp.Or(aud.unknown, azp.unknown)}
+	case len(azp.values)+len(azp.unknown) > 0 && !slices.Equal(aud.values, azp.values):
+		const either = "the token contains both azp and aud, and AWS may compare either"
+		both := append(aud.values, azp.values...)
+		unknown := cmp.Or(aud.unknown, azp.unknown)
+		return contextValue{values: both, ambiguous: either, unknown: unknown}
 	}
-	v := valueOf(c.Claims[name])
-	if len(v.all) == 0 && v.unknown == "" {
-		v.why = "the token has no such claim"
+	v := claimValue(c.Claims[name])
+	if len(v.values) == 0 && v.unknown == "" {
+		v.reason = "the token does not contain this claim"
 	}
 	return v
 }
 
-// valueOf returns what AWS sees of a claim: its value, or the values of its list.
-func valueOf(claim any) (v value) {
+// claimValue returns the value of a claim, or the values of a claim that is a list.
+func claimValue(claim any) (v contextValue) {
 	list, ok := claim.([]any)
 	if !ok && claim != nil {
 		list = []any{claim}
@@ -237,8 +242,8 @@ func valueOf(claim any) (v value) {
 		switch item := item.(type) {
 		case string:
 			text = item
-			if !decoded(item) {
-				v.unknown = "a character in it cannot be decoded"
+			if !isDecoded(item) {
+				v.unknown = "the claim contains an invalid character (U+FFFD)"
 			}
 		case bool:
 			text = strconv.FormatBool(item)
@@ -247,18 +252,18 @@ func valueOf(claim any) (v value) {
 			if f, ok := item.(float64); ok {
 				text = strconv.FormatFloat(f, 'f', -1, 64)
 			}
-			if _, ok := number(text); !ok || strings.Contains(text, ".") {
-				v.unknown = "it is a number other than a plain integer of at most 15 digits"
+			if _, ok := parseNumber(text); !ok || strings.Contains(text, ".") {
+				v.unknown = "the claim is not an integer of at most 15 digits"
 			}
 		default:
-			v.unknown = "the claim is neither text nor a list of texts"
+			v.unknown = "the claim is neither a string nor a list of strings"
 			continue
 		}
-		v.all = append(v.all, text)
+		v.values = append(v.values, text)
 	}
 	return v
 }
 
-// decoded reports whether all characters of a text were decoded. encoding/json decodes half of a
-// surrogate pair and a byte that is not UTF-8 to U+FFFD, so that different texts become equal.
-func decoded(text string) bool { return !strings.ContainsRune(text, utf8.RuneError) }
+// isDecoded reports whether all characters of a text were decoded. encoding/json replaces half of a
+// surrogate pair, and a byte that is not UTF-8, by U+FFFD. Different texts can then become equal.
+func isDecoded(text string) bool { return !strings.ContainsRune(text, utf8.RuneError) }

@@ -8,8 +8,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// Result is the result of one check. The results are ordered so that "and" is the minimum and "or"
-// the maximum. An Unknown therefore counts only if the overall result depends on it.
+// Result is the result of one check. The results are ordered: "and" is the minimum, and "or" is the
+// maximum. An Unknown therefore counts only if the overall result depends on it.
 type Result int8
 
 // The results.
@@ -24,35 +24,34 @@ func (r Result) String() string { return [...]string{"no", "unknown", "yes"}[r] 
 // MarshalText returns "no", "unknown" or "yes", for JSON.
 func (r Result) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-func not(r Result) Result { return Yes - r }
+func negate(r Result) Result { return Yes - r }
 
-func is(b bool) Result {
+func resultOf(b bool) Result {
 	if b {
 		return Yes
 	}
 	return No
 }
 
-// Verdict is the result of evaluating a policy for a request: whether the policy admits it, the
-// results of each statement, and findings about them.
+// Verdict is the result of evaluating a policy for a request.
 type Verdict struct {
-	Admits     Result            `json:"admits"`
+	Admits     Result            `json:"admits"` // whether the policy admits the request
 	Actions    []ActionResult    `json:"actions"`
 	Statements []StatementResult `json:"statements"`
-	Findings   []Finding         `json:"findings"`
+	Findings   []Finding         `json:"findings"` // nil if there are none
 }
 
-// ActionResult reports whether the policy allows one of the actions that the request needs. The
-// policy must allow all of them.
+// ActionResult reports whether the policy allows an action. The policy must allow all actions that
+// the request requires.
 type ActionResult struct {
 	Action string `json:"action"`
 	Allows Result `json:"allows"`
 }
 
-// StatementResult is the result of one statement. An Allow that applies admits the request, and a
-// Deny that applies refuses it.
+// StatementResult is the result of one statement. If the statement applies, an Allow admits the
+// request and a Deny rejects it.
 type StatementResult struct {
-	At         string  `json:"at"`
+	At         string  `json:"at"` // the path in the document, for example Statement[0]
 	Sid        string  `json:"sid,omitempty"`
 	Effect     string  `json:"effect"`
 	Applies    Result  `json:"applies"` // to sts:AssumeRoleWithWebIdentity
@@ -65,36 +64,36 @@ type StatementResult struct {
 type Check struct {
 	Operator string   `json:"operator,omitempty"` // of a condition
 	Key      string   `json:"key,omitempty"`      // of a condition
-	Want     []string `json:"want"`               // as in the policy; a principal follows its kind
-	Got      []string `json:"got"`                // what AWS sees; null if it sees nothing
+	Want     []string `json:"want"`               // from the policy; principals begin with their kind
+	Got      []string `json:"got"`                // from the request; null if it has no value
 	Holds    Result   `json:"holds"`
 	Why      string   `json:"why,omitempty"` // if the values do not explain the result
 }
 
-// evaluated is a statement with the results of its evaluation. Every finding is based on it.
-type evaluated struct {
+// evaluatedStatement is a statement with the results of its evaluation.
+type evaluatedStatement struct {
 	Statement
 	result     StatementResult
 	conditions []evaluatedCondition
-	actions    []Result // whether the statement is for each of the request's actions
-	others     Result   // whether the principal and all conditions hold
+	actions    []Result // for each action of the request, whether the statement covers it
+	matches    Result   // whether the principal and all conditions hold
 }
 
 // applies reports whether the statement applies to the i-th of the request's actions.
-func (e evaluated) applies(i int) Result { return min(e.others, e.actions[i]) }
+func (e evaluatedStatement) applies(i int) Result { return min(e.matches, e.actions[i]) }
 
-// Evaluate reports whether the policy admits the request. It returns an error if the request cannot
-// be evaluated against any policy.
+// Evaluate reports whether the policy admits the request, and explains the result. It returns an
+// error if the claims have no issuer or are too long, or if the role is not the ARN of a role.
 func Evaluate(p Policy, r Request) (Verdict, error) {
-	c, err := newContext(r)
+	c, err := newRequestContext(r)
 	if err != nil {
 		return Verdict{}, err
 	}
 	c.variables = p.Version == "2012-10-17"
-	v := Verdict{Admits: not(c.otherRole())}
-	var statements []evaluated
+	v := Verdict{Admits: negate(c.excludesRole())}
+	var statements []evaluatedStatement
 	for _, s := range p.Statements {
-		e := c.statement(s)
+		e := c.evaluateStatement(s)
 		statements = append(statements, e)
 		v.Statements = append(v.Statements, e.result)
 	}
@@ -107,7 +106,7 @@ func Evaluate(p Policy, r Request) (Verdict, error) {
 				deny = max(deny, s.applies(i))
 			}
 		}
-		allows := min(allow, not(deny))
+		allows := min(allow, negate(deny))
 		v.Actions = append(v.Actions, ActionResult{action, allows})
 		v.Admits = min(v.Admits, allows)
 	}
@@ -115,25 +114,26 @@ func Evaluate(p Policy, r Request) (Verdict, error) {
 	return v, nil
 }
 
-// statement evaluates one statement.
-func (c requestContext) statement(s Statement) evaluated {
-	e := evaluated{Statement: s, result: StatementResult{At: s.at, Sid: s.Sid, Effect: s.Effect}}
-	e.result.Principal, e.result.Action = c.principal(s), s.check(assume)
-	e.others = e.result.Principal.Holds
+// evaluateStatement evaluates one statement.
+func (c requestContext) evaluateStatement(s Statement) evaluatedStatement {
+	e := evaluatedStatement{Statement: s}
+	e.result = StatementResult{At: s.path, Sid: s.Sid, Effect: s.Effect}
+	e.result.Principal, e.result.Action = c.checkPrincipal(s), s.checkAction(assumeAction)
+	e.matches = e.result.Principal.Holds
 	for _, cond := range s.Conditions {
-		condition := c.condition(cond)
+		condition := c.evaluateCondition(cond)
 		e.conditions = append(e.conditions, condition)
 		e.result.Conditions = append(e.result.Conditions, condition.Check)
-		e.others = min(e.others, condition.Holds)
+		e.matches = min(e.matches, condition.Holds)
 	}
 	for _, action := range c.actions {
-		e.actions = append(e.actions, s.check(action).Holds)
+		e.actions = append(e.actions, s.checkAction(action).Holds)
 	}
 	e.result.Applies = e.applies(0)
 	return e
 }
 
-func (c requestContext) principal(s Statement) Check {
+func (c requestContext) checkPrincipal(s Statement) Check {
 	check := Check{Got: []string{"Federated " + c.provider}}
 	if c.account == "" {
 		check.Got = []string{"Federated " + c.issuer}
@@ -143,22 +143,23 @@ func (c requestContext) principal(s Statement) Check {
 		switch {
 		case p.Kind == "*":
 			check.Holds = Yes
-		// For some services, IAM's reference distinguishes "*" from {"AWS": "*"}. It does not
-		// mention Federated.
+		// For some services, IAM's reference distinguishes "*" from {"AWS": "*"}. It does
+		// not mention Federated.
 		case p.Name == "*":
 			check.Holds = max(check.Holds, Unknown)
-			check.Why = "AWS does not say whether this wildcard stands for a web identity"
-		// An unknown account is empty, and every name contains it.
+			check.Why = "AWS does not document whether this wildcard " +
+				"matches a web identity"
+		// If the account is not known, it is empty, and every name contains it.
 		case p.Kind == "AWS" && s.Effect == "Deny" && strings.Contains(p.Name, c.account):
 			check.Holds = max(check.Holds, Unknown)
-			check.Why = "AWS does not say whether denying an account " +
-				"denies the web identities of its providers"
+			check.Why = "AWS does not document whether a Deny for an account " +
+				"applies to the web identities of its providers"
 		case p.Kind == "Federated" && c.isProvider(p.Name):
 			check.Holds = Yes
 		}
 	}
 	if s.NotPrincipal {
-		check.Holds, check.Why = Unknown, "IAM supports no NotPrincipal in a trust policy"
+		check.Holds, check.Why = Unknown, "a trust policy cannot contain NotPrincipal"
 	}
 	if check.Holds == Yes {
 		check.Why = ""
@@ -176,30 +177,31 @@ func (c requestContext) isProvider(principal string) bool {
 	return principal == c.provider
 }
 
-// check reports whether the statement is for an action. Actions ignore capitals.
-func (s Statement) check(action string) Check {
+// checkAction reports whether the statement covers an action. Actions are case-insensitive.
+func (s Statement) checkAction(action string) Check {
 	c := Check{Want: s.Actions, Got: []string{action}}
-	c.Holds = is(s.NotAction != slices.ContainsFunc(s.Actions, func(want string) bool {
-		return like(runes(strings.ToLower(want)), strings.ToLower(action))
+	c.Holds = resultOf(s.NotAction != slices.ContainsFunc(s.Actions, func(want string) bool {
+		return parsePattern(strings.ToLower(want)).match(strings.ToLower(action))
 	}))
 	if s.NotAction {
-		c.Why = "the statement is for all actions but these"
+		c.Why = "the statement covers all actions except these"
 	}
 	return c
 }
 
-// otherRole is Yes if the token names the roles that it is for, and the request's role is not one
-// of them. STS then refuses the token before it evaluates the policy.
+// excludesRole reports whether the token lists the roles that it is valid for, and the list does
+// not contain the request's role. STS then rejects the token before it evaluates the policy.
 // https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assume.html
-func (c requestContext) otherRole() Result {
-	roles := valueOf(c.Claims[rolesClaim])
-	if roles.unknown != "" || len(roles.all) > 0 && c.Role == "" {
+func (c requestContext) excludesRole() Result {
+	roles := claimValue(c.Claims[rolesClaim])
+	if roles.unknown != "" || len(roles.values) > 0 && c.Role == "" {
 		return Unknown
 	}
-	return is(len(roles.all) > 0 && !slices.Contains(roles.all, c.Role))
+	return resultOf(len(roles.values) > 0 && !slices.Contains(roles.values, c.Role))
 }
 
-// Tree returns each statement with its checks, and the wanted and actual values of each check.
+// Tree returns the statements with their checks as text. Each check has the values of the policy
+// and of the request.
 func (v Verdict) Tree() string {
 	var b strings.Builder
 	for _, s := range v.Statements {
@@ -211,7 +213,7 @@ func (v Verdict) Tree() string {
 		s.Principal.print(&b, "Principal")
 		s.Action.print(&b, "Action")
 		for _, c := range s.Conditions {
-			c.print(&b, show(c.Operator)+" "+show(c.Key))
+			c.print(&b, escape(c.Operator)+" "+escape(c.Key))
 		}
 	}
 	return b.String()
@@ -223,8 +225,8 @@ func (c Check) print(b *strings.Builder, name string) {
 		return
 	}
 	fmt.Fprintf(b, "  %s %s\n", mark(c.Holds), name)
-	fmt.Fprintf(b, "      wants %s\n", quoteAll(c.Want))
-	fmt.Fprintf(b, "      has   %s\n", quoteAll(c.Got))
+	fmt.Fprintf(b, "      policy:  %s\n", quoteAll(c.Want))
+	fmt.Fprintf(b, "      request: %s\n", quoteAll(c.Got))
 	if c.Why != "" {
 		fmt.Fprintf(b, "      %s\n", c.Why)
 	}
@@ -232,8 +234,8 @@ func (c Check) print(b *strings.Builder, name string) {
 
 func mark(r Result) string { return [...]string{"✗", "?", "✓"}[r] }
 
-// quote returns a part of the policy or the token as one line that shows invisible characters and
-// is harmless to a terminal. Like safetext, it breaks up what GitHub's runner would obey.
+// quote quotes a part of the policy or the token for a message. The result is one line without
+// control characters. Like package safetext, it also breaks GitHub's workflow commands.
 func quote(s string) string {
 	if len(s) > safetext.MaxSize {
 		s = s[:safetext.MaxSize] + "..."
@@ -241,12 +243,12 @@ func quote(s string) string {
 	return strings.ReplaceAll(fmt.Sprintf("%q", s), "##[", `#\x23[`)
 }
 
-// maxShown is the number of values of one list that are shown.
+// maxShown is the number of values of one list that a message contains.
 const maxShown = 100
 
 func quoteAll(list []string) string {
 	if len(list) == 0 {
-		return "nothing"
+		return "none"
 	}
 	var quoted []string
 	for _, s := range list[:min(len(list), maxShown)] {
@@ -259,5 +261,5 @@ func quoteAll(list []string) string {
 	return text
 }
 
-// show returns quote without the quotes, for the names of keys and operators.
-func show(s string) string { return strings.Trim(quote(s), `"`) }
+// escape is quote without the quotes, for the names of keys and operators.
+func escape(s string) string { return strings.Trim(quote(s), `"`) }

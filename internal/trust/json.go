@@ -9,21 +9,21 @@ import (
 	"unicode"
 )
 
-// node is a JSON value with its place in the document.
+// node is a JSON value with its position in the document.
 type node struct {
-	at    string // Statement[0].Condition
-	end   int    // the offset in the document after the value's first token
+	path  string // for example Statement[0].Condition
+	end   int    // the offset after the first token of the value
 	value any    // string, json.Number, bool, nil, []node or []member
 }
 
-// member is a member of an object. Members keep their order.
+// member is a member of an object. Objects keep the order of their members.
 type member struct {
 	name string
 	node
 }
 
-// member returns the first member with one of these names. It returns an empty node for a value
-// that is not an object.
+// member returns the first member that has one of the names. It returns an empty node if there is
+// no such member, or if the value is not an object.
 func (n node) member(names ...string) node {
 	members, _ := n.value.([]member)
 	for _, m := range members {
@@ -34,7 +34,7 @@ func (n node) member(names ...string) node {
 	return node{}
 }
 
-// size returns the minimum number of characters of a value, not counting white space.
+// size returns the minimum length of the JSON of a value in characters, not counting white space.
 func (n node) size() (size int) {
 	switch v := n.value.(type) {
 	case string:
@@ -43,7 +43,7 @@ func (n node) size() (size int) {
 		size = len(fmt.Sprint(v))
 	case []node:
 		for _, item := range v {
-			size += len(",") + item.size() // or the closing bracket
+			size += len(",") + item.size() // or the bracket after the last element
 		}
 	case []member:
 		for _, m := range v {
@@ -63,99 +63,99 @@ func countVisible(text string) (n int) {
 	return n
 }
 
-// reader reads a document and keeps the first error. After an error, its results are invalid.
-type reader struct {
+// jsonReader reads a JSON document and keeps the first error. After an error, its results are
+// invalid.
+type jsonReader struct {
 	text string
 	json *json.Decoder
 	err  error
 	end  int // the offset in text after the last token
 }
 
-// maxPlace is the maximum length of the place of a node. The places of all nodes in it repeat it.
-// In a real policy, a place has a few hundred characters.
-const maxPlace = 1000
+// maxPathLength limits the length of a path. Each node has the full path, so that many nodes with a
+// long path would need much memory. The paths in a real policy have a few hundred characters.
+const maxPathLength = 1000
 
-func readJSON(text string) (*reader, node) {
-	r := &reader{text: text, json: json.NewDecoder(strings.NewReader(text))}
+func readJSON(text string) (*jsonReader, node) {
+	r := &jsonReader{text: text, json: json.NewDecoder(strings.NewReader(text))}
 	r.json.UseNumber()
 	n := r.node("", 20)
 	if r.json.More() {
-		r.fail(n, "there is more after its end")
+		r.fail(n, "unexpected data after the document")
 	}
 	return r, n
 }
 
-// fail sets the error, unless there is one already.
-func (r *reader) fail(n node, format string, args ...any) {
+// fail sets the error, unless it is already set.
+func (r *jsonReader) fail(n node, format string, args ...any) {
 	if r.err == nil {
-		at := strings.TrimPrefix(n.at+", ", ", ")
+		path := strings.TrimPrefix(n.path+", ", ", ")
 		line := 1 + strings.Count(r.text[:n.end], "\n")
-		r.err = fmt.Errorf("%sline %d: %s", at, line, fmt.Sprintf(format, args...))
+		r.err = fmt.Errorf("%sline %d: %s", path, line, fmt.Sprintf(format, args...))
 	}
 }
 
-// token returns the next token, and its end.
-func (r *reader) token() (json.Token, int) {
+// token returns the next token and the offset after it.
+func (r *jsonReader) token() (json.Token, int) {
 	token, err := r.json.Token()
 	end := r.json.InputOffset()
 	if s := new(json.SyntaxError); errors.As(err, &s) {
 		end = s.Offset
 	}
-	r.end = max(r.end, min(int(end), len(r.text))) // the offset of some errors is relative
+	r.end = max(r.end, min(int(end), len(r.text))) // some errors have a relative offset
 	n := node{end: r.end}
 	if err != nil {
 		hint := ""
 		if strings.Contains(r.text, "jsonencode") || strings.Contains(r.text, "aws_iam_") {
-			hint = "; for Terraform's own language, give what \"aws iam get-role\" " +
-				"or \"terraform show -json\" prints"
+			hint = "; instead of Terraform code, use the output of " +
+				"\"aws iam get-role\" or \"terraform show -json\""
 		}
-		r.fail(n, "this is not JSON%s", hint)
+		r.fail(n, "invalid JSON%s", hint)
 	}
-	if text, ok := token.(string); ok && !decoded(text) {
-		r.fail(n, "it has a character that cannot be decoded "+
-			"(half of a surrogate pair, or no UTF-8)")
+	if text, ok := token.(string); ok && !isDecoded(text) {
+		r.fail(n, "invalid character: half of a surrogate pair, or not UTF-8")
 	}
 	return token, n.end
 }
 
-// node reads a value. Like IAM, it does not accept a duplicate member. encoding/json would use the
-// last one.
-func (r *reader) node(at string, depth int) node {
+// node reads a value. Like IAM, it rejects an object with duplicate names. encoding/json would use
+// the last value.
+func (r *jsonReader) node(path string, depth int) node {
 	token, end := r.token()
-	n := node{at: at, end: end, value: token}
+	n := node{path: path, end: end, value: token}
 	if depth == 0 {
-		r.fail(n, "it is nested too deeply")
+		r.fail(n, "the value is nested too deeply")
 	}
-	if len(at) > maxPlace {
-		r.fail(node{end: end}, "a name around it is longer than any in a policy")
+	if len(path) > maxPathLength {
+		r.fail(node{end: end}, "the names of the enclosing objects are too long")
 	}
 	switch token {
 	case json.Delim('['):
 		list := []node{}
 		for r.err == nil && r.json.More() {
-			list = append(list, r.node(fmt.Sprintf("%s[%d]", at, len(list)), depth-1))
+			list = append(list, r.node(fmt.Sprintf("%s[%d]", path, len(list)), depth-1))
 		}
 		n.value = list
 		r.token()
 	case json.Delim('{'):
-		n.value = r.members(at, depth)
+		n.value = r.members(path, depth)
 		r.token()
 	}
 	return n
 }
 
 // members reads the members of an object.
-func (r *reader) members(at string, depth int) []member {
+func (r *jsonReader) members(path string, depth int) []member {
 	members, seen := []member{}, map[string]bool{}
 	for r.err == nil && r.json.More() {
 		token, end := r.token()
 		name, _ := token.(string)
 		if seen[name] {
-			r.fail(node{at: at, end: end}, "%s is there twice", quote(name))
+			r.fail(node{path: path, end: end}, "duplicate name %s", quote(name))
 		}
 		seen[name] = true
-		inner := strings.TrimPrefix(at+"."+show(name), ".")
-		// Places are relative to the policy, not to the response of get-role.
+		inner := strings.TrimPrefix(path+"."+escape(name), ".")
+		// Paths are relative to the policy, not to the output of get-role.
 		inner = strings.TrimPrefix(inner, "Role.")
 		inner = strings.TrimPrefix(inner, "AssumeRolePolicyDocument.")
 		members = append(members, member{name, r.node(inner, depth-1)})
@@ -163,62 +163,61 @@ func (r *reader) members(at string, depth int) []member {
 	return members
 }
 
-// object returns the members of an object. If names are given, each member must have one of them.
-func (r *reader) object(n node, names ...string) []member {
+// readObject returns the members of an object. If names are given, each member must have one of them.
+func (r *jsonReader) readObject(n node, names ...string) []member {
 	members, ok := n.value.([]member)
 	if !ok {
-		r.fail(n, "an object is wanted")
+		r.fail(n, "expected an object")
 	}
 	for _, m := range members {
 		i := slices.IndexFunc(names, func(s string) bool { return strings.EqualFold(s, m.name) })
 		switch {
 		case i >= 0 && names[i] != m.name:
-			r.fail(m.node, "IAM writes it %s", names[i])
+			r.fail(m.node, "names are case-sensitive; use %s", names[i])
 		case i < 0 && names != nil:
-			r.fail(m.node, "%s does not belong here", quote(m.name))
+			r.fail(m.node, "unexpected name %s", quote(m.name))
 		}
 	}
 	return members
 }
 
-// list returns the elements of a list. Like IAM, it accepts a single value instead of a list.
-func (n node) list() []node {
+// elements returns the elements of a list. Like IAM, it accepts a single value instead of a list.
+func (n node) elements() []node {
 	if list, ok := n.value.([]node); ok {
 		return list
 	}
 	return []node{n}
 }
 
-// string returns a string.
-func (r *reader) string(n node) string {
+func (r *jsonReader) readString(n node) string {
 	text, ok := n.value.(string)
 	if !ok {
-		r.fail(n, "a string is wanted")
+		r.fail(n, "expected a string")
 	}
 	return text
 }
 
-// texts returns a list of strings.
-func (r *reader) texts(n node) (texts []string) {
-	for _, item := range n.list() {
-		texts = append(texts, r.string(item))
+// readStrings returns a list of strings.
+func (r *jsonReader) readStrings(n node) (texts []string) {
+	for _, item := range n.elements() {
+		texts = append(texts, r.readString(item))
 	}
 	return texts
 }
 
-// conditionValues returns a list of strings. Like IAM, it also accepts booleans and numbers.
-func (r *reader) conditionValues(n node) (texts []string) {
-	for _, item := range n.list() {
+// readConditionValues returns a list of strings. Like IAM, it also accepts booleans and numbers.
+func (r *jsonReader) readConditionValues(n node) (texts []string) {
+	for _, item := range n.elements() {
 		switch item.value.(type) {
 		case bool, json.Number:
 			item.value = fmt.Sprint(item.value)
 		}
-		texts = append(texts, r.string(item))
+		texts = append(texts, r.readString(item))
 	}
 	return texts
 }
 
-// marshal returns a value as JSON. Unlike json.MarshalIndent, it does not escape HTML.
+// marshal returns the JSON of a value. Unlike json.MarshalIndent, it does not escape HTML.
 func marshal(v any, indent string) (string, error) {
 	var text strings.Builder
 	e := json.NewEncoder(&text)

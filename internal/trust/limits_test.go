@@ -10,11 +10,12 @@ import (
 
 // oneStatement returns a policy for GitHub with these conditions, as JSON.
 func oneStatement(conditions string) string {
-	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": {"Federated": %q},
-		"Action": "sts:AssumeRoleWithWebIdentity", "Condition": {%s}}}`, gitHubARN, conditions)
+	return fmt.Sprintf(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+		"Principal": {"Federated": %q},
+		"Action": "sts:AssumeRoleWithWebIdentity", "Condition": {%s}}]}`, gitHubARN, conditions)
 }
 
-// repeated returns n times the same JSON string, as a list.
+// repeated returns a JSON list that contains a string n times.
 func repeated(value string, n int) string {
 	return "[" + strings.TrimSuffix(strings.Repeat(fmt.Sprintf("%q,", value), n), ",") + "]"
 }
@@ -28,7 +29,7 @@ func manyNames(n int) map[string]any {
 	return object
 }
 
-// manyTags returns n keys of session tags, each with a value.
+// manyTags returns n members with the keys of session tags, each followed by a comma.
 func manyTags(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -37,35 +38,42 @@ func manyTags(n int) string {
 	return b.String()
 }
 
-// A policy that is longer than IAM accepts, or claims that are longer than a token can be, are an error.
-func TestTooLong(t *testing.T) {
+// TestSizeLimits checks that a policy above IAM's limit, and claims above that of a token, are
+// errors.
+func TestSizeLimits(t *testing.T) {
 	policy := func(n int) string {
-		return oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": "*%sb"}`, gitHub, strings.Repeat("a", n)))
+		text := strings.Repeat("a", n)
+		return oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": "*%sb"}`, gitHub, text))
 	}
 	for _, tt := range []struct {
 		name, policy string
 		wrong        string
 	}{
-		{"as long as IAM accepts", policy(7900), ""},
-		{"longer", policy(8192), "IAM accepts at most 8192 characters, white space apart, and it has more"},
-		{"long by white space", policy(7900) + strings.Repeat("\n", 20000), ""},
-		{"long by indentation",
-			strings.ReplaceAll(policy(7900), `"Action"`, strings.Repeat(" ", 20000)+`"Action"`), ""},
-		{"in the answer of get-role",
+		{"within the limit", policy(7900), ""},
+		{"above the limit", policy(8192),
+			"exceeds IAM's limit of 8192 characters, not counting white space"},
+		{"white space", policy(7900) + strings.Repeat("\n", 20000), ""},
+		{"indentation",
+			strings.ReplaceAll(policy(7900), `"Action"`, strings.Repeat(" ", 20000)+`"Action"`),
+			""},
+		{"output of get-role within the limit",
 			`{"Role": {"Description": "` + strings.Repeat("x", 5000) +
 				`", "AssumeRolePolicyDocument": ` + policy(7900) + `}}`, ""},
-		{"longer, in the answer of get-role",
-			`{"Role": {"AssumeRolePolicyDocument": ` + policy(8192) + `}}`, "has more"},
-		{"long by its structure",
-			oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": %s}`, gitHub, repeated("", 3000))), "has more"},
-		{"a name that repeats in every place",
+		{"output of get-role above the limit",
+			`{"Role": {"AssumeRolePolicyDocument": ` + policy(8192) + `}}`,
+			"exceeds IAM's limit"},
+		{"many list elements",
+			oneStatement(fmt.Sprintf(`"StringLike": {"%s:sub": %s}`, gitHub, repeated("", 3000))),
+			"exceeds IAM's limit"},
+		{"long path",
 			strings.Repeat(`{"`+strings.Repeat("\x7f", 600)+`": `, 9) + `[` +
-				strings.Repeat("0,", 25000) + `0]` + strings.Repeat("}", 9), "longer than"},
+				strings.Repeat("0,", 25000) + `0]` + strings.Repeat("}", 9), "too long"},
 	} {
 		_, err := Parse([]byte(tt.policy))
 		switch {
 		case err == nil && tt.wrong == "":
-		case err == nil || tt.wrong == "" || !strings.Contains(err.Error(), tt.wrong) || len(err.Error()) > 3000:
+		case err == nil || tt.wrong == "" || !strings.Contains(err.Error(), tt.wrong),
+			len(err.Error()) > 3000:
 			t.Errorf("%s: %v; want %q", tt.name, err, tt.wrong)
 		}
 	}
@@ -78,7 +86,7 @@ func TestTooLong(t *testing.T) {
 		_, err1 := Evaluate(p, r)
 		_, err2 := MinimalPolicy(r)
 		for _, err := range []error{err1, err2} {
-			const wrong = "more than the 20000 characters of the longest token that STS accepts"
+			const wrong = "exceed the 20000 characters that STS accepts for a token"
 			if (err != nil) != long || long && !strings.Contains(err.Error(), wrong) {
 				t.Errorf("%d: %v", n, err)
 			}
@@ -86,7 +94,8 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
-// Whatever policy and claims are within the limits, the answer takes no longer than a person waits.
+// TestTimeWithinLimits checks that the slowest policies and claims within the limits take less
+// than five seconds.
 func TestTimeWithinLimits(t *testing.T) {
 	long := func(n int) string { return strings.Repeat("a", n) }
 	amr := make([]any, 2500)
@@ -110,9 +119,9 @@ func TestTimeWithinLimits(t *testing.T) {
 		condition string
 		claims    map[string]any
 	}{
-		{"one long pattern", on("StringLike", "sub", `"*`+long(7800)+`b"`),
+		{"long pattern", on("StringLike", "sub", `"*`+long(7800)+`b"`),
 			claims(map[string]any{"sub": long(14000)})},
-		{"a long pattern of a variable",
+		{"long pattern from a variable",
 			on("StringLike", "sub", repeated("*?${"+gitHub+":actor}b", 130)),
 			claims(map[string]any{"sub": long(9000), "actor": long(4400)})},
 		{"long patterns, many values",
@@ -127,16 +136,16 @@ func TestTimeWithinLimits(t *testing.T) {
 		{"long numbers, many values",
 			on("ForAnyValue:NumericEquals", "amr", repeated("${"+gitHub+":sub}", 130)),
 			claims(map[string]any{"sub": strings.Repeat("1", 7000), "amr": amr})},
-		{"a variable many times",
+		{"repeated variable",
 			on("StringLike", "sub", `"`+strings.Repeat("${"+gitHub+":actor}", 150)+`"`),
 			claims(map[string]any{"sub": long(7000), "actor": long(7000)})},
 		{"many values", on("ForAnyValue:StringEquals", "amr", repeated("b", 1900)),
 			claims(map[string]any{"amr": amr})},
 		{"nested lists", on("ForAnyValue:StringEquals", "amr", repeated("${"+gitHub+":amr}", 130)),
 			claims(map[string]any{"amr": []any{nested, amr}})},
-		{"a near miss of many values", on("StringEquals", "sub", repeated("r*", 1500)),
+		{"corrections of many values", on("StringEquals", "sub", repeated("r*", 1500)),
 			claims(map[string]any{"sub": "repo:acme@1/app@2:" + long(950)})},
-		{"a near miss of patterns",
+		{"corrections of patterns",
 			on("StringLike", "sub", repeated(strings.Repeat("*a", 250)+"b", 14)),
 			claims(map[string]any{"sub": "repo:" + long(480)})},
 		{"many claims and tags", `"Null": {` + strings.TrimSuffix(manyTags(250), ",") + `}`,
@@ -157,14 +166,15 @@ func TestTimeWithinLimits(t *testing.T) {
 			t.Errorf("%s: %v, %v", tt.name, took, err)
 		}
 		if text := v.String(); len(text) > 1<<20 {
-			t.Errorf("%s: it prints %d bytes", tt.name, len(text))
+			t.Errorf("%s: the text has %d bytes", tt.name, len(text))
 		}
 	}
 }
 
-// The matcher agrees with the definition of a match, also where a pattern takes more than one word of states.
-func TestMatcherIsExact(t *testing.T) {
-	matches := func(p, text string) bool { // the definition: table[i][j] is for p[i:] and text[j:]
+// TestMatcher compares the matcher with the definition of a match, also for patterns whose states
+// need several words.
+func TestMatcher(t *testing.T) {
+	matches := func(p, text string) bool { // table[i][j]: whether p[i:] matches text[j:]
 		table := make([][]bool, len(p)+1)
 		for i := len(p); i >= 0; i-- {
 			table[i] = make([]bool, len(text)+1)
@@ -175,7 +185,8 @@ func TestMatcherIsExact(t *testing.T) {
 				case p[i] == '*':
 					table[i][j] = table[i+1][j] || j < len(text) && table[i][j+1]
 				default:
-					table[i][j] = j < len(text) && (p[i] == '?' || p[i] == text[j]) && table[i+1][j+1]
+					table[i][j] = j < len(text) && (p[i] == '?' || p[i] == text[j]) &&
+						table[i+1][j+1]
 				}
 			}
 		}
@@ -192,13 +203,14 @@ func TestMatcherIsExact(t *testing.T) {
 	count := map[bool]int{}
 	for range 5000 {
 		before, after := strings.Repeat("a", random.IntN(70)), strings.Repeat("b", random.IntN(70))
-		p, text := before+some("ab*?", random.IntN(10))+after, before+some("ab", random.IntN(10))+after
+		p := before + some("ab*?", random.IntN(10)) + after
+		text := before + some("ab", random.IntN(10)) + after
 		want := matches(p, text)
-		if count[want]++; like(runes(p), text) != want {
+		if count[want]++; parsePattern(p).match(text) != want {
 			t.Fatalf("%q like %q: %v", text, p, !want)
 		}
 	}
 	if count[true] < 500 || count[false] < 500 {
-		t.Errorf("one-sided: %v", count)
+		t.Errorf("the samples are one-sided: %v", count)
 	}
 }

@@ -6,61 +6,63 @@ import (
 	"strings"
 )
 
-// Suggestion is a policy for a job, and patterns that admit more.
+// Suggestion is a trust policy for a job, with patterns that admit more jobs.
 type Suggestion struct {
-	Policy string  `json:"policy"`         // a trust policy, as JSON
-	Caveat string  `json:"open,omitempty"` // a sentence on others it admits, or on the next run
+	Policy string  `json:"policy"`         // the trust policy, as JSON
+	Caveat string  `json:"open,omitempty"` // a limit of the policy, in one sentence; can be empty
 	Wider  []Wider `json:"wider"`
 }
 
-// Wider is a pattern for StringLike on sub, and a description of the jobs that it admits.
+// Wider is a pattern for StringLike on sub, with a description of the jobs that it admits.
 type Wider struct {
 	Subject string `json:"subject"`
 	Scope   string `json:"who"`
 }
 
-// MinimalPolicy returns the narrowest policy that admits the request and the same job's next run.
+// MinimalPolicy returns the narrowest policy that admits the request and the job's next runs. It
+// returns an error if the role is empty, or if the claims have no usable issuer, subject or
+// audience.
 func MinimalPolicy(r Request) (Suggestion, error) {
-	c, err := newContext(r)
+	c, err := newRequestContext(r)
 	if err != nil {
 		return Suggestion{}, err
 	}
-	sub, aud := valueOf(r.Claims["sub"]), c.lookup(c.issuer+":aud")
+	sub, aud := claimValue(r.Claims["sub"]), c.lookup(c.issuer+":aud")
 	switch {
-	case len(sub.all) != 1:
+	case len(sub.values) != 1:
 		err = errors.New("the claims have no subject (\"sub\")")
 	case sub.unknown != "":
-		err = fmt.Errorf("of the subject (\"sub\"), %s", sub.unknown)
+		err = fmt.Errorf("subject (\"sub\"): %s", sub.unknown)
 	case aud.unknown != "":
-		err = fmt.Errorf("of the audience (\"aud\"), %s", aud.unknown)
+		err = fmt.Errorf("audience (\"aud\"): %s", aud.unknown)
 	case r.Role == "":
-		err = errors.New("for which role?")
+		err = errors.New("the role is not known")
 	}
 	if err != nil {
 		return Suggestion{}, fmt.Errorf("suggesting a trust policy: %w", err)
 	}
-	s, pattern := c.suggestion(sub.all[0])
-	condition := suggestedCondition{Equal: map[string]string{}}
+	s, pattern := c.suggestSubject(sub.values[0])
+	condition := minimalCondition{Equal: map[string]string{}}
 	if pattern != "" {
 		condition.Like = map[string]string{c.issuer + ":sub": pattern}
 	} else {
-		condition.Equal[c.issuer+":sub"] = escapeVariables(sub.all[0])
+		condition.Equal[c.issuer+":sub"] = escapeVariables(sub.values[0])
 	}
-	// A customized subject does not have to name an owner.
-	if scope := c.platform.subject.scope("StringEquals", sub.all[0]); scope.size > oneOwner {
+	// A customized subject can lack an owner.
+	if scope := c.platform.subject.scope("StringEquals", sub.values[0]); scope.size > oneOwner {
 		s.Caveat = "it admits " + scope.text
 		repository := c.lookup(c.issuer + ":repository")
-		if len(repository.all) == 1 && repository.unknown == "" {
+		if len(repository.values) == 1 && repository.unknown == "" {
 			s.Caveat = ""
-			condition.Equal[c.issuer+":repository"] = escapeVariables(repository.all[0])
+			condition.Equal[c.issuer+":repository"] = escapeVariables(repository.values[0])
 		}
 	}
-	if len(aud.all) == 1 {
-		condition.Equal[c.issuer+":aud"] = escapeVariables(aud.all[0])
-	} else if len(aud.all) > 1 {
+	if len(aud.values) == 1 {
+		condition.Equal[c.issuer+":aud"] = escapeVariables(aud.values[0])
+	} else if len(aud.values) > 1 {
 		var audiences []string
-		for _, one := range aud.all {
-			audiences = append(audiences, escapeVariables(one))
+		for _, audience := range aud.values {
+			audiences = append(audiences, escapeVariables(audience))
 		}
 		condition.AnyEqual = map[string][]string{c.issuer + ":aud": audiences}
 	}
@@ -68,24 +70,24 @@ func MinimalPolicy(r Request) (Suggestion, error) {
 	return s, err
 }
 
-// suggestedCondition is the Condition of a suggested policy.
-type suggestedCondition struct {
+// minimalCondition is the Condition of a minimal policy.
+type minimalCondition struct {
 	AnyEqual map[string][]string `json:"ForAnyValue:StringEquals,omitempty"`
 	Equal    map[string]string   `json:"StringEquals,omitempty"`
 	Like     map[string]string   `json:"StringLike,omitempty"`
 }
 
-// format returns a policy with one statement for the request's actions, as JSON.
-func (c requestContext) format(condition suggestedCondition) (string, error) {
+// format returns a policy with one statement for the actions of the request, as JSON.
+func (c requestContext) format(condition minimalCondition) (string, error) {
 	type statement struct {
 		Effect    string
 		Principal map[string]string
 		Action    any
-		Condition suggestedCondition
+		Condition minimalCondition
 	}
 	s := statement{"Allow", map[string]string{"Federated": c.provider}, c.actions, condition}
 	if len(c.actions) == 1 {
-		s.Action = assume
+		s.Action = assumeAction
 	}
 	type policy struct {
 		Version   string
@@ -94,45 +96,45 @@ func (c requestContext) format(condition suggestedCondition) (string, error) {
 	return marshal(policy{"2012-10-17", []statement{s}}, "  ")
 }
 
-// escapeVariables returns a text as a value for StringEquals.
+// escapeVariables escapes a text for use as a value of StringEquals.
 func escapeVariables(text string) string { return strings.ReplaceAll(text, "${", "${$}{") }
 
-// escapePattern returns a text as a value for StringLike.
+// escapePattern escapes a text for use as a value of StringLike.
 func escapePattern(text string) string {
 	return strings.NewReplacer("*", "${*}", "?", "${?}", "${", "${$}{").Replace(text)
 }
 
-// suggestion returns a pattern for the subjects of the same job's next runs, or "" if they are the
-// same as sub. The suggestion has no policy yet.
-func (c requestContext) suggestion(sub string) (s Suggestion, pattern string) {
+// suggestSubject returns a suggestion without its policy, and a pattern for the subjects of the
+// job's next runs. The pattern is "" if all runs have the same subject.
+func (c requestContext) suggestSubject(sub string) (s Suggestion, pattern string) {
 	format := c.platform.subject
-	if _, context, ok := cutRepo(sub); ok && format.owners != nil && context != "" {
-		return githubSuggestion(sub), ""
+	if _, context, ok := cutRepo(sub); ok && format.ownerKeys != nil && context != "" {
+		return suggestGitHubSubject(sub), ""
 	}
 	if i := strings.LastIndex(sub, ":"); c.platform.issuer == bitbucket && i > 0 {
 		repo, _, _ := strings.Cut(sub, ":")
 		s.Caveat = eachRun("step")
 		s.Wider = []Wider{{escapePattern(repo) + ":*", "every step of that repository"}}
-		return s, escapePattern(sub[:i+1]) + sameForm(sub[i+1:])
+		return s, escapePattern(sub[:i+1]) + sameLengthPattern(sub[i+1:])
 	}
 	values := format.split(sub)
 	if values == nil && !format.isGitHub() {
-		s.Caveat = "whether the next run has the same subject is not known"
+		s.Caveat = "the next run can have another subject"
 	}
 	for i, value := range values {
 		if i > 0 {
-			who := "any " + format.partName(i)
-			for j := i + 1; j < len(format.parts); j++ {
-				who += ", any " + format.partName(j)
+			scope := "any " + format.partName(i)
+			for j := i + 1; j < len(format.partPrefixes); j++ {
+				scope += ", any " + format.partName(j)
 			}
-			wider := Wider{pattern + format.parts[i] + "*", who}
+			wider := Wider{pattern + format.partPrefixes[i] + "*", scope}
 			s.Wider = append([]Wider{wider}, s.Wider...)
 		}
 		part := escapePattern(value)
 		if name := format.partName(i); name == "user" || name == "commit" {
-			part, s.Caveat = sameForm(value), eachRun(name)
+			part, s.Caveat = sameLengthPattern(value), eachRun(name)
 		}
-		pattern += format.parts[i] + part
+		pattern += format.partPrefixes[i] + part
 	}
 	if s.Caveat == "" {
 		pattern = ""
@@ -140,38 +142,39 @@ func (c requestContext) suggestion(sub string) (s Suggestion, pattern string) {
 	return s, pattern
 }
 
-// githubSuggestion returns what is wider than a subject of GitHub, which is the same in each run.
-func githubSuggestion(sub string) (s Suggestion) {
+// suggestGitHubSubject returns wider patterns for a subject of GitHub. All runs of a job have the
+// same subject.
+func suggestGitHubSubject(sub string) (s Suggestion) {
 	repo, context, _ := cutRepo(sub)
 	owner, _, _ := strings.Cut(repo, "/")
 	name := escapePattern(repo)
-	add := func(subject, who string) { s.Wider = append(s.Wider, Wider{"repo:" + subject, who}) }
+	add := func(subject, scope string) {
+		s.Wider = append(s.Wider, Wider{"repo:" + subject, scope})
+	}
 	if strings.HasPrefix(context, "ref:refs/heads/") {
-		add(name+":ref:refs/heads/*", "every branch of "+name+": whoever may push one")
+		add(name+":ref:refs/heads/*", "every branch of "+name+" (anyone who can push one)")
 	}
 	if strings.HasPrefix(context, "ref:refs/tags/") {
-		add(name+":ref:refs/tags/*", "every tag of "+name+": whoever may push one")
+		add(name+":ref:refs/tags/*", "every tag of "+name+" (anyone who can push one)")
 	}
 	if context == "pull_request" {
-		s.Caveat = "it admits every pull request of " + name + ", from whatever branch, " +
-			"with the workflow as that branch has it; from a fork only where the repository's " +
-			"settings give those a token"
+		s.Caveat = "it admits every pull request of " + name + ", with the workflow of its " +
+			"branch; pull requests from forks get a token only if the repository's settings allow it"
 	}
 	add(name+":*", "every branch, tag, environment and pull request of "+name)
 	add(escapePattern(owner)+"/*",
-		"the same of every repository of that owner, and of those still to be made")
+		"the same for every repository of that owner, including future repositories")
 	return s
 }
 
-// eachRun returns a warning about a part of the subject that is different in each run.
+// eachRun returns the caveat for a part of the subject that can differ between runs.
 func eachRun(part string) string {
-	return fmt.Sprintf("its wildcard admits any %s, which is another one with each run", part)
+	return fmt.Sprintf("its wildcard admits any %s, because the %[1]s can differ in each run", part)
 }
 
-// sameForm returns a pattern for values of the same form, which is an id or a hash. The pattern has
-// no "*", because a "*" can also match the parts after it if the last part can contain a separator.
-// Smallest would then suggest a pattern that overrun warns about.
-func sameForm(value string) string {
+// sameLengthPattern returns a pattern for IDs or hashes of the same length. It contains no "*",
+// which can match several parts of a subject and which overrun would report.
+func sameLengthPattern(value string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("{-}", r) {
 			return r

@@ -1,52 +1,162 @@
 package trust
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// What is suggested admits the job that it is for, and exactly that one.
-func TestSmallest(t *testing.T) {
-	const buildkite = "organization:acme:pipeline:app:ref:refs/heads/main:commit:%s:step:build"
+// TestMinimalPolicy checks that a suggested policy admits its job, the next run of that job, and
+// no other job.
+func TestMinimalPolicy(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		claims map[string]any
-		open   string
-		wider  string   // their subjects
+		caveat string
+		wider  []string // the subjects of Suggestion.Wider
 		others []string // subjects that the policy must not admit
-		next   string   // the same job's next subject, which it must
+		next   string   // the subject of the next run, which the policy must admit
 	}{
-		{"branch", gh(mainSub), "", "repo:acme/app:ref:refs/heads/* repo:acme/app:* repo:acme/*", []string{"repo:acme/app:pull_request", "repo:acme/app:ref:refs/heads/main2"}, mainSub},
-		{"tag", gh("repo:acme/app:ref:refs/tags/v1"), "", "repo:acme/app:ref:refs/tags/* repo:acme/app:* repo:acme/*", []string{mainSub}, ""},
-		{"pull request", gh("repo:acme/app:pull_request"), "it admits every pull request of acme/app, from whatever branch, with the workflow as that branch has it; " +
-			"from a fork only where the repository's settings give those a token", "repo:acme/app:* repo:acme/*", []string{mainSub}, ""},
-		{"immutable", gh("repo:acme@1/app@2:environment:prod"), "", "repo:acme@1/app@2:* repo:acme@1/*", []string{"repo:acme/app:environment:prod", "repo:acme@1/app@3:environment:prod"}, ""},
-		{"wildcards in a name", gh("repo:acme/app:environment:a*b?${x}<&>"), "", "repo:acme/app:* repo:acme/*", []string{"repo:acme/app:environment:aXXb?${x}<&>"}, ""},
-		{"customised", gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main", "repository=acme/app"), "", "", []string{mainSub}, ""},
-		{"an audience with a variable's marks", tokenOf(gitHub, "a${b}", mainSub), "", "repo:acme/app:ref:refs/heads/* repo:acme/app:* repo:acme/*", []string{"repo:acme/app:pull_request"}, ""},
-		{"Bitbucket", tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "x", "{"+org+"}:{"+user+"}"), anyOf("step"), "{" + org + "}:*",
-			[]string{"{" + project + "}:{" + user + "}", "{" + org + "}:{" + project + "}:{" + user + "}"}, "{" + org + "}:{" + project + "}"},
-		{"Bitbucket, a deployment", tokenOf("api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc", "x", "{"+org+"}:{"+project+"}:{"+user+"}"), anyOf("step"), "{" + org + "}:*",
-			[]string{"{" + org + "}:{" + user + "}", "{" + org + "}:{" + user + "}:{" + user + "}"}, "{" + org + "}:{" + project + "}:{" + org + "}"},
-		{"CircleCI, a user that is no UUID", tokenOf(circle, org, strings.Replace(circleV2, user, "u-7", 1)), anyOf("user"), strings.ReplaceAll(circleWider, anyUUID, "?-?"),
-			[]string{strings.Replace(circleV2, user, "u-7", 1) + "x", strings.Replace(circleV2, "heads/main", "heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main", 1)}, strings.Replace(circleV2, user, "v-8", 1)},
-		{"Buildkite, HEAD", tokenOf("agent.buildkite.com", "x", strings.Replace(buildkite, "%s", "HEAD", 1)), anyOf("commit"), bkWider("refs/heads/main", "????"),
-			[]string{strings.Replace(buildkite, "%s", "HEAD", 1) + ":step:build", strings.Replace(buildkite, "%s", "HEAD:step:lint", 1)}, strings.Replace(buildkite, "%s", "HEAD", 1)},
-		{"CircleCI", tokenOf(circle, org, circleV2), anyOf("user"), circleWider, []string{strings.Replace(circleV2, "heads/main", "heads/dev", 1), circleV1,
-			strings.Replace(circleV2, "heads/main", "heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main", 1)},
-			strings.Replace(circleV2, user, project, 1)},
-		{"CircleCI V1", tokenOf(circle, org, circleV1), anyOf("user"), "org/" + org + "/project/" + project + "/user/* org/" + org + "/project/*", []string{strings.Replace(circleV1, project, user, 1)},
-			strings.Replace(circleV1, user, project, 1)},
-		{"Buildkite", tokenOf("agent.buildkite.com", "sts.amazonaws.com", strings.Replace(buildkite, "%s", "abc", 1)), anyOf("commit"), bkWider("refs/heads/main", "???"),
-			[]string{"organization:acme:pipeline:app:ref:refs/heads/dev:commit:abc:step:build"}, strings.Replace(buildkite, "%s", "def", 1)},
-		{"Buildkite, a step's name", tokenOf("agent.buildkite.com", "x", "organization:acme:pipeline:app:ref:r:commit:c:step:a*b"), anyOf("commit"), bkWider("r", "?"),
-			[]string{"organization:acme:pipeline:app:ref:r:commit:c:step:aXb"}, "organization:acme:pipeline:app:ref:r:commit:d:step:a*b"},
-		{"Buildkite, customised", tokenOf("agent.buildkite.com", "x", "x:organization:acme:pipeline:app:ref:r:commit:c:step:s"), unknown, "", []string{"organization:acme:pipeline:app:ref:r:commit:d:step:s"}, ""},
-		{"GitLab", tokenOf("gitlab.com", "x", "project_path:g/p:ref_type:branch:ref:main"), "", "project_path:g/p:ref_type:branch:ref:* project_path:g/p:ref_type:*", []string{"project_path:g/p:ref_type:tag:ref:main"}, ""},
-		{"tags", tagged(tokenOf("idp.example.com", "a", "s", "https://aws.amazon.com/source_identity=x")), unknown, "", []string{"t"}, ""},
-		{"azp", tokenOf("idp.example.com", "a", "s", "azp=b"), unknown, "", []string{"t"}, ""},
-		{"Google", tokenOf("accounts.google.com", "a", "s", "azp=b"), unknown, "", []string{"t"}, ""},
-		{"two audiences", map[string]any{"iss": "https://idp.example.com", "sub": "s", "aud": []any{"a", "b"}}, unknown, "", []string{"t"}, ""},
+		{
+			name:   "branch",
+			claims: gh(mainSub),
+			wider:  []string{"repo:acme/app:ref:refs/heads/*", "repo:acme/app:*", "repo:acme/*"},
+			others: []string{"repo:acme/app:pull_request", "repo:acme/app:ref:refs/heads/main2"},
+			next:   mainSub,
+		}, {
+			name:   "tag",
+			claims: gh("repo:acme/app:ref:refs/tags/v1"),
+			wider:  []string{"repo:acme/app:ref:refs/tags/*", "repo:acme/app:*", "repo:acme/*"},
+			others: []string{mainSub},
+		}, {
+			name:   "pull request",
+			claims: gh("repo:acme/app:pull_request"),
+			caveat: "it admits every pull request of acme/app, with the workflow of its " +
+				"branch; pull requests from forks get a token only if the repository's " +
+				"settings allow it",
+			wider:  []string{"repo:acme/app:*", "repo:acme/*"},
+			others: []string{mainSub},
+		}, {
+			name:   "immutable",
+			claims: gh("repo:acme@1/app@2:environment:prod"),
+			wider:  []string{"repo:acme@1/app@2:*", "repo:acme@1/*"},
+			others: []string{
+				"repo:acme/app:environment:prod",
+				"repo:acme@1/app@3:environment:prod",
+			},
+		}, {
+			name:   "wildcards in the environment",
+			claims: gh("repo:acme/app:environment:a*b?${x}<&>"),
+			wider:  []string{"repo:acme/app:*", "repo:acme/*"},
+			others: []string{"repo:acme/app:environment:aXXb?${x}<&>"},
+		}, {
+			name: "customized",
+			claims: gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main",
+				"repository=acme/app"),
+			others: []string{mainSub},
+		}, {
+			name:   "audience with the syntax of a variable",
+			claims: tokenOf(gitHub, "a${b}", mainSub),
+			wider:  []string{"repo:acme/app:ref:refs/heads/*", "repo:acme/app:*", "repo:acme/*"},
+			others: []string{"repo:acme/app:pull_request"},
+		}, {
+			name:   "Bitbucket",
+			claims: tokenOf(bitbucketIssuer, "x", uuids(org, user)),
+			caveat: wildcardCaveat("step"),
+			wider:  []string{uuids(org) + ":*"},
+			others: []string{uuids(project, user), uuids(org, project, user)},
+			next:   uuids(org, project),
+		}, {
+			name:   "Bitbucket, deployment",
+			claims: tokenOf(bitbucketIssuer, "x", uuids(org, project, user)),
+			caveat: wildcardCaveat("step"),
+			wider:  []string{uuids(org) + ":*"},
+			others: []string{uuids(org, user), uuids(org, user, user)},
+			next:   uuids(org, project, org),
+		}, {
+			name:   "CircleCI",
+			claims: tokenOf(circle, org, circleV2),
+			caveat: wildcardCaveat("user"),
+			wider:  circleWider("????????-????-????-????-????????????"),
+			others: []string{
+				strings.Replace(circleV2, "heads/main", "heads/dev", 1),
+				circleV1,
+				circleNested,
+			},
+			next: strings.Replace(circleV2, user, project, 1),
+		}, {
+			name:   "CircleCI, user that is not a UUID",
+			claims: tokenOf(circle, org, strings.Replace(circleV2, user, "u-7", 1)),
+			caveat: wildcardCaveat("user"),
+			wider:  circleWider("?-?"),
+			others: []string{strings.Replace(circleV2, user, "u-7", 1) + "x", circleNested},
+			next:   strings.Replace(circleV2, user, "v-8", 1),
+		}, {
+			name:   "CircleCI V1",
+			claims: tokenOf(circle, org, circleV1),
+			caveat: wildcardCaveat("user"),
+			wider: []string{"org/" + org + "/project/" + project + "/user/*",
+				"org/" + org + "/project/*"},
+			others: []string{strings.Replace(circleV1, project, user, 1)},
+			next:   strings.Replace(circleV1, user, project, 1),
+		}, {
+			name:   "Buildkite",
+			claims: tokenOf(buildkite, "x", buildkiteSub("refs/heads/main", "abc", "build")),
+			caveat: wildcardCaveat("commit"),
+			wider:  buildkiteWider("refs/heads/main", "???"),
+			others: []string{buildkiteSub("refs/heads/dev", "abc", "build")},
+			next:   buildkiteSub("refs/heads/main", "def", "build"),
+		}, {
+			name:   "Buildkite, HEAD",
+			claims: tokenOf(buildkite, "x", buildkiteSub("refs/heads/main", "HEAD", "build")),
+			caveat: wildcardCaveat("commit"),
+			wider:  buildkiteWider("refs/heads/main", "????"),
+			others: []string{
+				buildkiteSub("refs/heads/main", "HEAD", "build:step:build"),
+				buildkiteSub("refs/heads/main", "HEAD:step:lint", "build"),
+			},
+			next: buildkiteSub("refs/heads/main", "HEAD", "build"),
+		}, {
+			name:   "Buildkite, wildcard in the step",
+			claims: tokenOf(buildkite, "x", buildkiteSub("r", "c", "a*b")),
+			caveat: wildcardCaveat("commit"),
+			wider:  buildkiteWider("r", "?"),
+			others: []string{buildkiteSub("r", "c", "aXb")},
+			next:   buildkiteSub("r", "d", "a*b"),
+		}, {
+			name:   "Buildkite, customized",
+			claims: tokenOf(buildkite, "x", "x:"+buildkiteSub("r", "c", "s")),
+			caveat: otherSubject,
+			others: []string{buildkiteSub("r", "d", "s")},
+		}, {
+			name:   "GitLab",
+			claims: tokenOf("gitlab.com", "x", "project_path:g/p:ref_type:branch:ref:main"),
+			wider: []string{"project_path:g/p:ref_type:branch:ref:*",
+				"project_path:g/p:ref_type:*"},
+			others: []string{"project_path:g/p:ref_type:tag:ref:main"},
+		}, {
+			name: "tags",
+			claims: tagged(tokenOf("idp.example.com", "a", "s",
+				"https://aws.amazon.com/source_identity=x")),
+			caveat: otherSubject,
+			others: []string{"t"},
+		}, {
+			name:   "azp",
+			claims: tokenOf("idp.example.com", "a", "s", "azp=b"),
+			caveat: otherSubject,
+			others: []string{"t"},
+		}, {
+			name:   "Google",
+			claims: tokenOf("accounts.google.com", "a", "s", "azp=b"),
+			caveat: otherSubject,
+			others: []string{"t"},
+		}, {
+			name:   "two audiences",
+			claims: withClaim(tokenOf("idp.example.com", "", "s"), "aud", []any{"a", "b"}),
+			caveat: otherSubject,
+			others: []string{"t"},
+		},
 	} {
 		r := Request{Role: role, Claims: tt.claims}
 		s, err := MinimalPolicy(r)
@@ -57,11 +167,11 @@ func TestSmallest(t *testing.T) {
 		for _, w := range s.Wider {
 			wider = append(wider, w.Subject)
 			if w.Scope == "" {
-				t.Errorf("%s: nothing is said of %s", tt.name, w.Subject)
+				t.Errorf("%s: no scope for %s", tt.name, w.Subject)
 			}
 		}
-		if got := strings.Join(wider, " "); got != tt.wider || s.Caveat != tt.open {
-			t.Errorf("%s: wider: %s; open: %s", tt.name, got, s.Caveat)
+		if !slices.Equal(wider, tt.wider) || s.Caveat != tt.caveat {
+			t.Errorf("%s: wider: %q; caveat: %s", tt.name, wider, s.Caveat)
 		}
 		v := evaluate(t, s.Policy, r)
 		for _, f := range v.Findings {
@@ -70,18 +180,13 @@ func TestSmallest(t *testing.T) {
 			}
 		}
 		if strings.Contains(s.Policy, `\u00`) {
-			t.Errorf("%s: not as people write it: %s", tt.name, s.Policy)
+			t.Errorf("%s: the JSON has HTML escapes: %s", tt.name, s.Policy)
 		}
 		if v.Admits != Yes {
-			t.Errorf("%s: its own job is not admitted\n%s\n%s", tt.name, s.Policy, v)
+			t.Errorf("%s: the job is not admitted\n%s\n%s", tt.name, s.Policy, v)
 		}
 		admits := func(policy, sub string) Result {
-			claims := map[string]any{"sub": sub}
-			for k, v := range tt.claims {
-				if k != "sub" {
-					claims[k] = v
-				}
-			}
+			claims := withClaim(maps.Clone(tt.claims), "sub", sub)
 			return evaluate(t, policy, Request{Role: role, Claims: claims}).Admits
 		}
 		for _, sub := range tt.others {
@@ -92,9 +197,10 @@ func TestSmallest(t *testing.T) {
 		if tt.next != "" && admits(s.Policy, tt.next) != Yes {
 			t.Errorf("%s: %s is not admitted\n%s", tt.name, tt.next, s.Policy)
 		}
-		sub := valueOf(tt.claims["sub"]).all[0]
+		sub := claimValue(tt.claims["sub"]).values[0]
+		issuer := strings.TrimPrefix(tt.claims["iss"].(string), "https://")
 		for _, w := range wider {
-			policy := trusting(strings.TrimPrefix(tt.claims["iss"].(string), "https://"), `{"StringLike": {"@:sub": "`+w+`"}}`)
+			policy := trusting(issuer, `{"StringLike": {"@:sub": "`+w+`"}}`)
 			if admits(policy, sub) != Yes {
 				t.Errorf("%s: %s does not admit the job", tt.name, w)
 			}
@@ -102,31 +208,60 @@ func TestSmallest(t *testing.T) {
 	}
 }
 
-const circleWider = "org/" + org + "/project/" + project + "/user/" + anyUUID + "/vcs-origin/github.com/acme/app/vcs-ref/* org/" + org + "/project/" + project + "/user/" + anyUUID + "/vcs-origin/* org/" +
-	org + "/project/" + project + "/user/* org/" + org + "/project/*"
+const (
+	buildkite       = "agent.buildkite.com"
+	bitbucketIssuer = "api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc"
 
-func anyOf(part string) string {
-	return "its wildcard admits any " + part + ", which is another one with each run"
+	// circleNested is the subject of a branch whose name contains the end of circleV2.
+	circleNested = circleV1 + "/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/x" +
+		"/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"
+
+	otherSubject = "the next run can have another subject"
+)
+
+func wildcardCaveat(part string) string {
+	return "its wildcard admits any " + part + ", because the " + part + " can differ in each run"
 }
 
-func bkWider(ref, commit string) string {
-	ref = "organization:acme:pipeline:app:ref:" + ref
-	return ref + ":commit:" + commit + ":step:* " + ref + ":commit:* organization:acme:pipeline:app:ref:* organization:acme:pipeline:*"
+// uuids returns a subject of Bitbucket.
+func uuids(parts ...string) string { return "{" + strings.Join(parts, "}:{") + "}" }
+
+func buildkiteSub(ref, commit, step string) string {
+	return "organization:acme:pipeline:app:ref:" + ref + ":commit:" + commit + ":step:" + step
 }
 
-const unknown = "whether the next run has the same subject is not known"
+func buildkiteWider(ref, commit string) []string {
+	const pipeline = "organization:acme:pipeline:"
+	return []string{
+		buildkiteSub(ref, commit, "*"),
+		pipeline + "app:ref:" + ref + ":commit:*",
+		pipeline + "app:ref:*",
+		pipeline + "*",
+	}
+}
 
-// A customised subject that names no owner, in a token that does not either, gets no narrower policy, and a word on it.
-func TestSmallestOfAnyone(t *testing.T) {
-	s, err := MinimalPolicy(Request{Role: role, Claims: gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main")})
-	if err != nil || s.Caveat != "it admits any repository that can call this workflow: it does not say whose jobs" {
+func circleWider(user string) []string {
+	const projects = "org/" + org + "/project/"
+	origins := projects + project + "/user/" + user + "/vcs-origin/"
+	return []string{
+		origins + "github.com/acme/app/vcs-ref/*",
+		origins + "*",
+		projects + project + "/user/*",
+		projects + "*",
+	}
+}
+
+// TestMinimalPolicyWithoutOwner checks the caveat for a token whose claims do not identify an
+// owner.
+func TestMinimalPolicyWithoutOwner(t *testing.T) {
+	claims := gh("job_workflow_ref:acme/ci/.github/workflows/x.yml@refs/heads/main")
+	s, err := MinimalPolicy(Request{Role: role, Claims: claims})
+	if err != nil || s.Caveat != "it admits jobs of any repository that can call this workflow" {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
 
-const anyUUID = "????????-????-????-????-????????????"
-
-func TestSmallestText(t *testing.T) {
+func TestMinimalPolicyJSON(t *testing.T) {
 	s, err := MinimalPolicy(Request{Role: role, Claims: gh(mainSub)})
 	const want = `{
   "Version": "2012-10-17",

@@ -6,63 +6,63 @@ import (
 	"strings"
 )
 
-// ownerClaims are the claims besides sub that identify the owner of a job. A condition that
-// restricts one of them protects a statement with any pattern for sub. A condition on
-// job_workflow_ref does not, because any repository can call a public workflow.
+// ownerClaims are the claims besides sub that identify the owner of a job. A condition on one of
+// them restricts the owner even if the condition on sub does not. job_workflow_ref is not in the
+// list, because any repository can call a public workflow.
 var ownerClaims = []string{"repository", "repository_id", "repository_owner_id", "enterprise_id",
 	"project_id", "namespace_id", "organization_id", "organization_slug", "pipeline_id",
 	"oidc.circleci.com/project-id"}
 
-// restrictions are what the conditions of a statement require of the tokens of one issuer.
+// restrictions describes how the conditions of a statement restrict the tokens of an issuer.
 type restrictions struct {
-	subject  *scope // of the narrowest condition on sub; nil without one
-	overrun  bool   // a pattern for sub matches more than it seems to match
-	owner    bool   // a condition on another claim identifies the owner
-	workflow bool   // a condition requires a workflow
-	audience bool   // a condition requires an audience
+	subject  *scope // of the narrowest condition on sub; nil without such a condition
+	overrun  bool   // a "*" in a pattern for sub can match several parts
+	owner    bool   // a condition on another claim restricts the owner
+	workflow bool   // a condition restricts the workflow
+	audience bool   // a condition restricts the audience
 }
 
-// overbroad adds who else a statement admits, for each issuer that it trusts.
-func (c requestContext) overbroad(s evaluated, found *findings) {
+// addOverbroad adds findings about the other jobs that a statement admits, for each issuer that it
+// trusts.
+func (c requestContext) addOverbroad(s evaluatedStatement, found *findingList) {
 	for _, issuer := range c.trustedIssuers(s.Statement, found) {
 		p := platformOf(issuer)
 		r := p.restrictions(issuer, s.conditions, found)
-		who := "any customer's of " + show(issuer)
+		admitted := "any customer of " + escape(issuer)
 		if r.workflow {
-			who = "any repository's that can call this workflow"
+			admitted = "any repository that can call this workflow"
 		}
 		switch {
 		case r.subject == nil && r.owner:
 		case r.subject == nil && p.shared:
-			found.add(Danger, NoSubject, s.at, "nothing says whose jobs: %s can take this role; "+
-				"add a condition on %s:sub", who, show(issuer))
+			found.add(Danger, NoSubject, s.path, "no condition restricts the subject: %s "+
+				"can assume this role; add a condition on %s:sub", admitted, escape(issuer))
 		case r.subject == nil:
-			found.add(Note, NoSubject, s.at, "it admits everyone to whom %s gives a token; "+
-				"add a condition on %[1]s:sub", show(issuer))
+			found.add(Note, NoSubject, s.path, "no condition restricts the subject: any token "+
+				"of %s is admitted; add a condition on %[1]s:sub", escape(issuer))
 		case r.subject.size == oneJob || r.overrun && r.subject.size == oneProject:
-			// There is nothing to report, or the overrun is reported already.
+			// There is nothing to report, or restrictions has reported the overrun.
 		case r.subject.size <= oneOwner:
-			found.add(Note, r.subject.kind, r.subject.at, "%s", r.subject.text)
+			found.add(Note, r.subject.kind, r.subject.path, "%s", r.subject.text)
 		case !r.owner:
-			found.add(Danger, r.subject.kind, r.subject.at, "%s", r.subject.text)
+			found.add(Danger, r.subject.kind, r.subject.path, "%s", r.subject.text)
 		}
 		if !r.audience {
-			found.add(Note, NoAudience, s.at, "nothing says what a token must be for: "+
-				"the provider's list of audiences alone decides; add a condition on %s:aud",
-				show(issuer))
+			found.add(Note, NoAudience, s.path, "no condition restricts the audience: any audience "+
+				"of the provider is admitted; add a condition on %s:aud", escape(issuer))
 		}
 	}
 }
 
-// trustedIssuers returns the issuers whose providers a statement names. A statement for everyone
-// trusts the token's issuer, too, and is a danger in itself.
-func (c requestContext) trustedIssuers(s Statement, found *findings) (issuers []string) {
+// trustedIssuers returns the issuers whose providers a statement names. The Principal "*" trusts
+// the token's issuer, and trustedIssuers adds a Danger for it.
+func (c requestContext) trustedIssuers(s Statement, found *findingList) (issuers []string) {
 	for _, p := range s.Principals {
 		_, issuer, ok := strings.Cut(p.Name, ":oidc-provider/")
 		issuer = strings.TrimPrefix(issuer, "https://")
 		if p.Kind == "*" {
-			found.add(Danger, AnyPrincipal, s.at,
-				"it trusts everyone whom its conditions do not exclude; name the provider instead")
+			found.add(Danger, AnyPrincipal, s.path, "the Principal * trusts any identity that meets "+
+				"the conditions; name the provider instead")
 			issuer, ok = c.issuer, true
 		}
 		if ok && !slices.Contains(issuers, issuer) {
@@ -72,10 +72,10 @@ func (c requestContext) trustedIssuers(s Statement, found *findings) (issuers []
 	return issuers
 }
 
-// restrictions returns what conditions require of the tokens of the platform's issuer. It adds
-// conditions that hold for tokens that they seem to exclude.
+// restrictions returns how the conditions restrict the tokens of the platform's issuer. It adds a
+// Danger for each condition that also admits tokens that it seems to exclude.
 func (p platform) restrictions(
-	issuer string, conditions []evaluatedCondition, found *findings,
+	issuer string, conditions []evaluatedCondition, found *findingList,
 ) (r restrictions) {
 	prefix := strings.ToLower(issuer) + ":"
 	for _, c := range conditions {
@@ -83,35 +83,36 @@ func (p platform) restrictions(
 		if !ok || !c.supported || c.operator.base == "Null" || len(c.Want) == 0 {
 			continue
 		}
-		passes := c.operator.passesWithoutKey()
+		acceptsMissing := c.operator.acceptsMissingKey()
 		switch {
-		case !p.hasKey(claim) && (passes || c.operator.negated):
-			found.add(Danger, KeyUnknown, c.at, "AWS has no key %s for this issuer, "+
-				"so that this condition always holds and protects nothing", quote(claim))
+		case !p.hasKey(claim) && (acceptsMissing || c.operator.negated):
+			found.add(Danger, KeyUnknown, c.path, "AWS does not support the key %s for this issuer, "+
+				"so the condition is always met and restricts nothing", quote(claim))
 			continue
 		case !p.hasKey(claim) || c.operator.negated:
 			continue
-		case passes:
-			found.add(Danger, MissingAdmits, c.at,
-				"a token without %s passes this; use %s", show(claim), show(c.operator.base))
+		case acceptsMissing:
+			found.add(Danger, MissingKeyAdmits, c.path,
+				"a token without %s also meets this condition; use %s",
+				escape(claim), escape(c.operator.base))
 		}
 		switch {
 		case claim == "sub":
 			r.addSubject(p.subject, c, found)
-		case passes:
+		case acceptsMissing:
 		case claim == "aud":
 			r.audience = true
 		case claim == "job_workflow_ref":
 			r.workflow = true
 		case slices.Contains(ownerClaims, claim):
-			r.owner = r.owner || c.fixesOwner()
+			r.owner = r.owner || c.restrictsOwner()
 		}
 	}
 	return r
 }
 
-// fixesOwner reports whether each value of a condition allows one owner only.
-func (c evaluatedCondition) fixesOwner() bool {
+// restrictsOwner reports whether each value of a condition matches only one owner.
+func (c evaluatedCondition) restrictsOwner() bool {
 	if c.operator.base != "NumericEquals" && !strings.HasPrefix(c.operator.base, "String") {
 		return false
 	}
@@ -122,17 +123,17 @@ func (c evaluatedCondition) fixesOwner() bool {
 	})
 }
 
-// addSubject adds a condition on sub. The condition admits what the widest of its values admits.
-func (r *restrictions) addSubject(f subjectFormat, c evaluatedCondition, found *findings) {
+// addSubject adds a condition on sub. The scope of the condition is that of its widest value.
+func (r *restrictions) addSubject(f subjectFormat, c evaluatedCondition, found *findingList) {
 	var widest scope
 	for _, v := range c.Want {
 		if text := f.overrun(v); text != "" && c.operator.base == "StringLike" {
 			r.overrun = true
-			found.add(Danger, BranchHides, c.at, "%s", text)
+			found.add(Danger, WildcardOverrun, c.path, "%s", text)
 		}
 		if s := f.scope(c.operator.base, v); s.size > widest.size {
 			widest = s
-			widest.at, widest.text = c.at, quote(v)+" admits "+s.text
+			widest.path, widest.text = c.path, quote(v)+" admits "+s.text
 		}
 	}
 	if r.subject == nil || widest.size < r.subject.size {
@@ -140,15 +141,15 @@ func (r *restrictions) addSubject(f subjectFormat, c evaluatedCondition, found *
 	}
 }
 
-// scope is the set of jobs that a condition on sub admits.
+// scope describes the jobs that a condition on sub admits.
 type scope struct {
 	size size
 	kind Kind
-	at   string
-	text string
+	path string // of the condition
+	text string // describes the jobs, for a message
 }
 
-// size is the size of a scope.
+// size orders scopes from narrow to wide.
 type size int
 
 const (
@@ -163,38 +164,38 @@ const (
 func (f subjectFormat) scope(operator, v string) scope {
 	prefix, exact := fixedPrefix(operator, v)
 	key, owner, separated := strings.Cut(prefix, f.separator)
-	named := separated && slices.Contains(f.owners, key)
+	named := separated && slices.Contains(f.ownerKeys, key)
 	_, project, hasProject := strings.Cut(owner, f.project)
 	switch {
-	case f.owners == nil && prefix != "" || exact && (named || !f.isGitHub()):
+	case f.ownerKeys == nil && prefix != "" || exact && (named || !f.isGitHub()):
 		return scope{}
 	case exact && (strings.Contains(key, "/") || !separated && prefix != "pull_request"):
-		return scope{} // no subject of GitHub has this form, not even a customized one
+		return scope{} // no subject of GitHub has this format, not even a customized one
 	case !named || owner == "":
-		text := "strangers: it does not say whose jobs"
+		text := "jobs of any owner"
 		if strings.Contains(v, "job_workflow_ref:") {
-			text = "any repository that can call this workflow: it does not say whose jobs"
+			text = "jobs of any repository that can call this workflow"
 		}
 		return scope{size: anyone, kind: AnySubject, text: text}
 	case !strings.ContainsAny(owner, f.ownerEnd):
-		return scope{size: ownersByPrefix, kind: OwnerPrefix, text: "every owner whose name " +
-			"begins with " + quote(owner) + ", and strangers can choose such a name"}
+		return scope{size: ownersByPrefix, kind: OwnerPrefix, text: "every owner whose name begins " +
+			"with " + quote(owner) + ", and anyone can choose such a name"}
 	case !hasProject || !strings.ContainsAny(project, f.projectEnd):
-		return scope{size: oneOwner, kind: OwnerWide, text: "more than one project of that owner"}
+		return scope{size: oneOwner, kind: OwnerWide, text: "more than one project of the owner"}
 	}
 	return scope{size: oneProject, kind: RepositoryWide,
-		text: "more of that project than one branch, tag, environment or pull request"}
+		text: "more than one branch, tag, environment or pull request of the project"}
 }
 
-// fixedPrefix returns the text of a value before its first wildcard or variable. It also reports
-// whether that is the whole value.
+// fixedPrefix returns the text of a value before its first wildcard or variable, and reports
+// whether the value has neither.
 func fixedPrefix(operator, v string) (prefix string, exact bool) {
 	if strings.HasPrefix(v, "repo:") {
-		// repo:acme@*/app@* has complete names, with any ids.
+		// The names in repo:acme@*/app@* are complete. The wildcards stand for IDs.
 		v = strings.NewReplacer("@*/", "/", "@*:", ":").Replace(v)
 	}
 	if rest, ok := strings.CutPrefix(v, "job_workflow_ref:"); ok && strings.Contains(rest, ":") {
-		_, v, _ = strings.Cut(rest, ":") // the claims after the workflow can name an owner
+		_, v, _ = strings.Cut(rest, ":") // a claim after the workflow can name an owner
 	}
 	end := strings.Index(v, "${")
 	if operator == "StringLike" {
@@ -206,27 +207,29 @@ func fixedPrefix(operator, v string) (prefix string, exact bool) {
 	return v[:end], false
 }
 
-// overrun returns who else a pattern admits if one of its "*" can match more than one part. The
-// text after that "*" can then be in the value of the last part: CircleCI's branches can contain
-// the "/" between the parts of a subject, and Buildkite's step keys can contain the ":"
-// (https://buildkite.com/docs/pipelines/configure/step-types/command-step). In Git, the name of a
-// branch cannot contain a ":".
+// overrun describes the other jobs that a pattern admits because a "*" can match several parts of a
+// subject. It returns "" if there are none.
+//
+// The other jobs have the text after the "*" in a name that a developer chooses. Branch names of
+// CircleCI can contain "/", which separates the parts of its subjects. Step keys of Buildkite can
+// contain ":". Branch names in Git cannot contain ":".
+// https://buildkite.com/docs/pipelines/configure/step-types/command-step
 func (f subjectFormat) overrun(v string) string {
-	if f.parts == nil {
+	if f.partPrefixes == nil {
 		return ""
 	}
-	last := len(f.parts) - 1
+	last := len(f.partPrefixes) - 1
 	for i, r := range v {
 		if r != '*' {
 			continue
 		}
 		before, rest := v[:i], v[i+1:]
 		fixed := strings.ReplaceAll(rest, "*", "")
-		for _, mark := range f.parts {
-			fixed = strings.ReplaceAll(fixed, mark, "")
+		for _, prefix := range f.partPrefixes {
+			fixed = strings.ReplaceAll(fixed, prefix, "")
 		}
-		if fixed == "" || strings.Contains(before, f.parts[last]) ||
-			strings.ContainsAny(rest, f.excluded) {
+		if fixed == "" || strings.Contains(before, f.partPrefixes[last]) ||
+			strings.ContainsAny(rest, f.lastPartExcludes) {
 			continue
 		}
 		name, hint := f.partName(last), ""
@@ -235,12 +238,13 @@ func (f subjectFormat) overrun(v string) string {
 		}
 		switch {
 		case strings.HasSuffix(before, "/user/") && rest[0] == '/':
-			hint = "; for a user write 36 characters, ????????-????-????-????-????????????"
+			hint = "; for any user, use ????????-????-????-????-????????????"
 		case strings.HasSuffix(before, ":commit:") && rest[0] == ':':
-			hint = "; for a commit write 40 times ?"
+			hint = "; for any commit, use 40 question marks"
 		}
-		return fmt.Sprintf("%s also admits every %s that has %s in its own name, "+
-			"since the * before that stands for all the rest%s", quote(v), name, quote(rest), hint)
+		return fmt.Sprintf("%s also admits every %s whose name contains %s, because the * "+
+			"before it can match several parts of the subject%s",
+			quote(v), name, quote(rest), hint)
 	}
 	return ""
 }

@@ -6,20 +6,20 @@ import (
 	"unicode/utf8"
 )
 
-// pattern is a value of the policy in which wildcards differ from the same characters as such.
-type pattern []glyph
+// pattern is a value of the policy. It distinguishes wildcards from literal characters.
+type pattern []patternRune
 
-type glyph struct {
+type patternRune struct {
 	r    rune
 	kind byte
 }
 
-// The kinds of glyphs.
+// The kinds of a patternRune.
 const (
-	plain  = iota
-	many   // *
-	one    // ?
-	quoted // from a variable: never a wildcard, and never a colon between the parts of an ARN
+	literal      = iota
+	anyRunes     // *
+	anyRune      // ?
+	fromVariable // literal, and not a separator between the parts of an ARN
 )
 
 func (p pattern) text() string {
@@ -30,40 +30,40 @@ func (p pattern) text() string {
 	return b.String()
 }
 
-// runes returns the pattern of a text with wildcards and without variables.
-func runes(s string) pattern {
+// parsePattern returns the pattern of a text. It does not expand variables.
+func parsePattern(s string) pattern {
 	p := make(pattern, 0, len(s))
 	for _, r := range s {
-		g := glyph{r, plain}
+		g := patternRune{r, literal}
 		switch r {
 		case '*':
-			g.kind = many
+			g.kind = anyRunes
 		case '?':
-			g.kind = one
+			g.kind = anyRune
 		}
 		p = append(p, g)
 	}
 	return p
 }
 
-// like reports whether a text matches a pattern. * matches any number of characters, including
-// none, and ? matches exactly one.
-func like(p pattern, text string) bool { return compile(p).match(text) }
+// match reports whether a text matches the pattern. A * matches any number of characters, including
+// none. A ? matches exactly one character.
+func (p pattern) match(text string) bool { return compile(p).match(text) }
 
-// matcher is a compiled pattern. It simulates the automaton of the pattern on sets of states, with
-// 64 states in a word, so that a match takes at most len(pattern)*len(text)/64 steps. In state i,
-// the first i characters of the pattern have matched, not counting each *.
+// matcher is a compiled pattern. It simulates a nondeterministic automaton: in state i, the first
+// i characters of the pattern have matched, not counting any *. A word holds 64 states, so that a
+// match takes at most len(pattern)*len(text)/64 steps.
 type matcher struct {
 	last    int               // the final state, and the minimum length of a text
 	loops   []uint64          // the states in which a * matches any character
-	accepts map[rune][]uint64 // by character of the pattern, the states that it leads out of
-	others  []uint64          // the same for all other characters: the states with a ?
+	accepts map[rune][]uint64 // for each character of the pattern, the states that accept it
+	others  []uint64          // the states that accept all other characters, because of a ?
 }
 
 func compile(p pattern) matcher {
 	m := matcher{accepts: map[rune][]uint64{}}
 	for _, g := range p {
-		if g.kind != many {
+		if g.kind != anyRunes {
 			m.last++
 		}
 	}
@@ -73,10 +73,10 @@ func compile(p pattern) matcher {
 	for _, g := range p {
 		set := m.others
 		switch {
-		case g.kind == many:
+		case g.kind == anyRunes:
 			m.loops[state/64] |= 1 << (state % 64)
 			continue
-		case g.kind != one:
+		case g.kind != anyRune:
 			if m.accepts[g.r] == nil {
 				m.accepts[g.r] = make([]uint64, words)
 			}
@@ -118,28 +118,28 @@ func (m matcher) match(text string) bool {
 	return states[m.last/64]>>(m.last%64)&1 == 1
 }
 
-func stringEquals(want pattern) comparison {
+func stringEquals(want pattern) matchFunc {
 	text := want.text()
-	return func(got string) Result { return is(text == got) }
+	return func(got string) Result { return resultOf(text == got) }
 }
 
-func stringEqualsIgnoreCase(want pattern) comparison {
+func stringEqualsIgnoreCase(want pattern) matchFunc {
 	text := want.text()
-	return func(got string) Result { return is(strings.EqualFold(text, got)) }
+	return func(got string) Result { return resultOf(strings.EqualFold(text, got)) }
 }
 
-func stringLike(want pattern) comparison {
+func stringLike(want pattern) matchFunc {
 	m := compile(want)
-	return func(got string) Result { return is(m.match(got)) }
+	return func(got string) Result { return resultOf(m.match(got)) }
 }
 
-// arnLike compares the six parts of an ARN one by one, so that a wildcard never matches a colon
-// between two parts. The last part can contain colons. AWS does not document how it compares a
-// pattern or a value that is not an ARN.
-func arnLike(want pattern) comparison {
+// arnLike compares each of the six parts of an ARN, so that a wildcard never matches a colon
+// between two parts. The last part can contain colons. If the pattern or the value is not an ARN,
+// the result is Unknown, because AWS does not document it.
+func arnLike(want pattern) matchFunc {
 	var parts []matcher
 	for len(parts) < 5 {
-		i := slices.Index(want, glyph{':', plain})
+		i := slices.Index(want, patternRune{':', literal})
 		if i < 0 {
 			return func(string) Result { return Unknown }
 		}
@@ -160,36 +160,36 @@ func arnLike(want pattern) comparison {
 	}
 }
 
-// expand replaces the policy variables of a value. The result is Yes if it could replace all of
-// them, and No if a variable has neither a value in this request nor a default. It is Unknown if a
-// variable's value is not known, or if the text becomes longer than a token. The pattern is valid
-// only if the result is Yes.
+// expand replaces the policy variables of a value. The result is Yes if all variables have a value
+// or a default, and No if one of them has neither. It is Unknown if the value of a variable is not
+// known, or if the pattern becomes longer than a token. The pattern is valid only if the result is
+// Yes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 func (c requestContext) expand(text string) (pattern, Result) {
 	var p pattern
 	result := Yes
 	for c.variables {
-		before, rest, found := strings.Cut(text, "${")
+		before, rest, ok := strings.Cut(text, "${")
 		name, after, closed := strings.Cut(rest, "}")
-		if !found {
+		if !ok {
 			break
 		}
 		if !closed {
 			return nil, Unknown
 		}
-		p, text = append(p, runes(before)...), after
+		p, text = append(p, parsePattern(before)...), after
 		value := name
 		if name != "*" && name != "?" && name != "$" {
 			key, rest, hasDefault := strings.Cut(name, ", '")
 			fallback, ended := strings.CutSuffix(rest, "'")
 			if strings.ContainsAny(key+fallback, `,'"`) || hasDefault != ended {
-				return nil, Unknown // AWS documents no other form of a default
+				return nil, Unknown // no other syntax of a default is documented
 			}
-			seen := c.lookup(key)
+			found := c.lookup(key)
 			switch {
-			case len(seen.all) == 1 && seen.unknown == "":
-				value = seen.all[0]
-			case len(seen.all) > 1 || seen.unknown != "":
+			case len(found.values) == 1 && found.unknown == "":
+				value = found.values[0]
+			case len(found.values) > 1 || found.unknown != "":
 				result = min(result, Unknown)
 			case hasDefault:
 				value = fallback
@@ -198,11 +198,11 @@ func (c requestContext) expand(text string) (pattern, Result) {
 			}
 		}
 		for _, r := range value {
-			p = append(p, glyph{r, quoted})
+			p = append(p, patternRune{r, fromVariable})
 		}
-		if len(p) > maxToken { // no claim is that long
+		if len(p) > maxTokenLength { // longer than any claim
 			return nil, Unknown
 		}
 	}
-	return append(p, runes(text)...), result
+	return append(p, parsePattern(text)...), result
 }

@@ -6,30 +6,30 @@ import (
 	"strings"
 )
 
-// platform describes the issuer of a platform's tokens: what a trust policy can test in them, and
-// how their subjects are built. Its zero value stands for an issuer that is not in platforms.
+// platform describes the tokens of a platform. Its zero value is for an issuer that is not in
+// platforms.
 type platform struct {
-	issuer  string // without https://, and a pattern for platforms with many issuers
-	shared  bool   // every customer's tokens come from this issuer
-	builtIn bool   // a policy names it without a provider in the account
-	claims  []string
+	issuer  string   // without https://; a pattern if the platform has several issuers
+	shared  bool     // all customers of the platform have this issuer
+	builtIn bool     // IAM supports the issuer without an OIDC provider in the account
+	claims  []string // that a policy can use as condition keys, besides commonClaims
 	subject subjectFormat
 }
 
-// subjectFormat describes the subjects of a platform. They consist of parts, and the first part
-// names an owner. A pattern that stops before the end of the owner's name also matches other
-// owners, because anyone can choose a name with the same beginning.
+// subjectFormat describes the subjects of a platform. A subject consists of parts. Its first part
+// names an owner. A pattern that ends within the name of the owner also matches other owners,
+// because anyone can choose a name that begins with the same characters.
 type subjectFormat struct {
-	owners     []string // the keys that name an owner at the beginning of a subject
-	separator  string   // between such a key and the owner
-	ownerEnd   string   // characters, each of which ends the owner
-	project    string   // the text before the project's name
-	projectEnd string   // characters, each of which ends the project
-	parts      []string // the text before each part, if that text is always the same
-	excluded   string   // characters that the last part, which a developer chooses, cannot contain
+	ownerKeys        []string // the keys before the name of an owner, at the start of a subject
+	separator        string   // between such a key and the owner
+	ownerEnd         string   // the characters that can follow the owner
+	project          string   // the text before the name of the project
+	projectEnd       string   // the characters that can follow the project
+	partPrefixes     []string // the text before each part; nil if the parts vary
+	lastPartExcludes string   // characters that never occur in the last part
 }
 
-// commonClaims are the claims that a policy can test for every issuer.
+// commonClaims are the claims that a policy can use as condition keys for every issuer.
 var commonClaims = []string{"sub", "aud", "amr", "email"}
 
 var (
@@ -45,47 +45,48 @@ var (
 )
 
 var (
-	// A customized subject can begin with other keys than these owners. Every repository has them
-	// or, as with the workflow that it calls, can have them.
+	// A customized subject can also begin with other keys. They do not identify an owner: every
+	// repository can have the same value.
 	// https://docs.github.com/en/actions/reference/security/oidc#customizing-the-subject-claims-for-an-organization-or-repository
 	githubSubject = subjectFormat{
-		owners: []string{"repo", "repository", "repository_id", "repository_owner",
+		ownerKeys: []string{"repo", "repository", "repository_id", "repository_owner",
 			"repository_owner_id", "workflow_ref", "enterprise", "enterprise_id"},
 		separator: ":", ownerEnd: "/@:", project: "/", projectEnd: "@:",
 	}
 	gitlabSubject = subjectFormat{
-		owners:    []string{"project_path"},
+		ownerKeys: []string{"project_path"},
 		separator: ":", ownerEnd: "/", project: "/", projectEnd: ":",
-		parts:    []string{"project_path:", ":ref_type:", ":ref:"},
-		excluded: ":",
+		partPrefixes:     []string{"project_path:", ":ref_type:", ":ref:"},
+		lastPartExcludes: ":",
 	}
 	buildkiteSubject = subjectFormat{
-		owners:    []string{"organization"},
+		ownerKeys: []string{"organization"},
 		separator: ":", ownerEnd: ":", project: ":pipeline:", projectEnd: ":",
-		parts:    []string{"organization:", ":pipeline:", ":ref:", ":commit:", ":step:"},
-		excluded: "/",
+		partPrefixes:     []string{"organization:", ":pipeline:", ":ref:", ":commit:", ":step:"},
+		lastPartExcludes: "/",
 	}
 	terraformSubject = subjectFormat{
-		owners:    []string{"organization"},
+		ownerKeys: []string{"organization"},
 		separator: ":", ownerEnd: ":", project: ":workspace:", projectEnd: ":",
-		parts:    []string{"organization:", ":project:", ":workspace:", ":run_phase:"},
-		excluded: ":",
+		partPrefixes:     []string{"organization:", ":project:", ":workspace:", ":run_phase:"},
+		lastPartExcludes: ":",
 	}
 	circleSubject = subjectFormat{
-		owners:    []string{"org"},
+		ownerKeys: []string{"org"},
 		separator: "/", ownerEnd: "/", project: "/project/", projectEnd: "/",
-		parts:    []string{"org/", "/project/", "/user/", "/vcs-origin/", "/vcs-ref/"},
-		excluded: ":",
+		partPrefixes:     []string{"org/", "/project/", "/user/", "/vcs-origin/", "/vcs-ref/"},
+		lastPartExcludes: ":",
 	}
 )
 
-// The subjects of bitbucket are {repository}:{step}, or {repository}:{environment}:{step} with a
-// deployment. All of them are UUIDs.
+// bitbucket is the pattern for the issuers of Bitbucket. Its subjects are {REPOSITORY}:{STEP}, or
+// {REPOSITORY}:{ENVIRONMENT}:{STEP} in a deployment. All parts are UUIDs.
 const bitbucket = "api.bitbucket.org/2.0/workspaces/*/pipelines-config/identity/oidc"
 
-// platforms are all platforms that this package knows. The first one that matches an issuer counts.
+// platforms are the platforms with special rules. The first platform that matches an issuer
+// applies.
 //
-// AWS makes no other claims available to policies, whatever a token contains. Read in October 2026:
+// AWS supports only these claims as condition keys. As of October 2026:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_sts.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 //
@@ -118,29 +119,28 @@ var platforms = []platform{
 	{issuer: "www.amazon.com", builtIn: true},
 }
 
-// platformOf returns the platform of an issuer, which is given without https://.
+// platformOf returns the platform of an issuer without https://.
 func platformOf(issuer string) platform {
 	for _, p := range platforms {
-		if like(runes(p.issuer), issuer) {
+		if parsePattern(p.issuer).match(issuer) {
 			return p
 		}
 	}
 	return platform{}
 }
 
-// hasKey reports whether a policy can test a claim of the platform's tokens.
+// hasKey reports whether AWS supports a claim as a condition key for the platform's issuer.
 func (p platform) hasKey(claim string) bool {
 	return slices.Contains(commonClaims, claim) || slices.Contains(p.claims, claim)
 }
 
-// isGitHub reports whether customers can build their subjects of any claims.
-func (f subjectFormat) isGitHub() bool { return slices.Contains(f.owners, "repo") }
+// isGitHub reports whether this is GitHub's format, which customers can customize.
+func (f subjectFormat) isGitHub() bool { return slices.Contains(f.ownerKeys, "repo") }
 
-// split returns the parts of a subject, as many as it has. The subject of CircleCI's first token
-// ends with the user.
+// split returns the parts that a subject has. The subject of CIRCLE_OIDC_TOKEN ends with the user.
 func (f subjectFormat) split(sub string) (values []string) {
-	for i, mark := range f.parts {
-		before, after, ok := strings.Cut(sub, mark)
+	for i, prefix := range f.partPrefixes {
+		before, after, ok := strings.Cut(sub, prefix)
 		if !ok || i == 0 && before != "" {
 			break
 		}
@@ -153,10 +153,10 @@ func (f subjectFormat) split(sub string) (values []string) {
 }
 
 // partName returns the name of a part.
-func (f subjectFormat) partName(i int) string { return strings.Trim(f.parts[i], ":/") }
+func (f subjectFormat) partName(i int) string { return strings.Trim(f.partPrefixes[i], ":/") }
 
-// differences names the parts in which two subjects differ. It returns "" if the subjects do not
-// have the same number of parts.
+// differences describes the parts in which two subjects differ. It returns "" if the subjects have
+// different numbers of parts.
 func (f subjectFormat) differences(p pair) string {
 	want, got := f.split(p.want), f.split(p.got)
 	if len(want) != len(got) {
@@ -166,21 +166,21 @@ func (f subjectFormat) differences(p pair) string {
 	for i := range want {
 		if part := (pair{want[i], got[i], p.operator}); !part.match() {
 			names = append(names,
-				fmt.Sprintf("%s is %s and not %s", f.partName(i), quote(got[i]), quote(want[i])))
+				fmt.Sprintf("%s is %s, not %s", f.partName(i), quote(got[i]), quote(want[i])))
 		}
 	}
 	return strings.Join(names, "; ")
 }
 
-// cutRepo splits a subject of GitHub after the repository. The rest is its context.
+// cutRepo splits a subject of GitHub into the repository and the context after it.
 func cutRepo(sub string) (repo, context string, ok bool) {
 	rest, ok := strings.CutPrefix(sub, "repo:")
 	repo, context, _ = strings.Cut(rest, ":")
 	return repo, context, ok
 }
 
-// customized reports whether a subject of GitHub does not have the default form, which is the
-// repository and one more claim.
+// customized reports whether a subject of GitHub does not have the default format, which is the
+// repository and one other claim.
 func customized(sub string) bool {
 	_, context, ok := cutRepo(sub)
 	context, _, _ = strings.Cut(context, "${")
@@ -189,20 +189,20 @@ func customized(sub string) bool {
 
 // describeContext returns a description of the context of a subject of GitHub.
 func describeContext(context string) string {
-	for _, known := range []struct{ prefix, name string }{
+	for _, kind := range []struct{ prefix, name string }{
 		{"ref:refs/heads/", "branch "},
 		{"ref:refs/tags/", "tag "},
 		{"environment:", "environment "},
 	} {
-		if rest, ok := strings.CutPrefix(context, known.prefix); ok {
-			return known.name + quote(rest)
+		if rest, ok := strings.CutPrefix(context, kind.prefix); ok {
+			return kind.name + quote(rest)
 		}
 	}
 	switch context {
 	case "pull_request":
 		return "a pull request"
 	case "":
-		return "nothing after the repository"
+		return "a repository without a branch or environment"
 	}
 	return quote(context)
 }

@@ -1,8 +1,9 @@
-// Package trust evaluates a role's trust policy against the claims of a token, and explains the
-// result: which condition fails and why, and who else the policy admits. It makes no network calls.
+// Package trust evaluates a role's trust policy against the claims of an OIDC token, and explains
+// the result: which condition fails and why, and which other jobs the policy admits. It makes no
+// network calls.
 //
-// AWS makes the decision, and this package does not have all information that AWS has. What it
-// cannot evaluate is Unknown. A result that depends on an Unknown is never Yes.
+// The package does not have all information that AWS has. What it cannot evaluate is Unknown. A
+// result that depends on an Unknown is never Yes.
 package trust
 
 import (
@@ -13,53 +14,54 @@ import (
 )
 
 const (
-	// MaxPolicySize is the maximum size that Parse reads, in bytes. It leaves room for white space, for
-	// escapes and for the response of get-role around the document.
+	// MaxPolicySize is the maximum size that Parse accepts, in bytes. It leaves room for white
+	// space, escapes and the output of get-role around the document.
 	MaxPolicySize = 64 << 10
 
-	// maxLength is the maximum length of a trust policy in characters, not counting white space.
+	// maxPolicyLength is the maximum length of a trust policy in characters, not counting
+	// white space.
 	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-	maxLength = 8192
+	maxPolicyLength = 8192
 )
 
 // Policy is a trust policy.
 type Policy struct {
-	Version    string // "2012-10-17", or a version without variables: "2008-10-17" or empty
-	Role       string // ARN of the policy's role, if the document names it
+	Version    string // "2012-10-17"; or "2008-10-17" or empty, both without policy variables
+	Role       string // ARN of the role; empty if the document does not contain it
 	Statements []Statement
 }
 
-// Statement is one statement. Its lists have the order of the document.
+// Statement is one statement of a policy. Its lists keep the order of the document.
 type Statement struct {
 	Sid          string
 	Effect       string // "Allow" or "Deny"
 	Principals   []Principal
-	NotPrincipal bool // the principals are under NotPrincipal
+	NotPrincipal bool // Principals is the list of NotPrincipal
 	Actions      []string
-	NotAction    bool // the actions are under NotAction
+	NotAction    bool // Actions is the list of NotAction
 	Conditions   []Condition
 
-	at string // its place in the document
+	path string // in the document
 }
 
-// Principal is one name and its kind: "Federated", "AWS", "Service", "CanonicalUser", or "*" for
-// everyone.
+// Principal is the name of a principal and its kind: "Federated", "AWS", "Service",
+// "CanonicalUser", or "*" for all principals.
 type Principal struct{ Kind, Name string }
 
-// Condition is one key under one operator.
+// Condition is one condition key with its operator and values.
 type Condition struct {
 	Operator, Key string
 	Values        []string
 
-	at string
+	path string // in the document
 }
 
-// Parse reads a trust policy. It accepts the document itself, the response of "aws iam get-role",
-// the percent-encoded document of IAM's API, and the string in Terraform's state.
+// Parse parses a trust policy. It accepts the document itself, the output of "aws iam get-role",
+// the percent-encoded document of the IAM API, and the string in Terraform's state.
 func Parse(text []byte) (Policy, error) {
 	if len(text) > MaxPolicySize {
-		return Policy{}, fmt.Errorf("reading the trust policy: it has %d bytes, "+
-			"more than the %d that any could have", len(text), MaxPolicySize)
+		return Policy{}, fmt.Errorf("reading the trust policy: its size of %d bytes "+
+			"exceeds the limit of %d bytes", len(text), MaxPolicySize)
 	}
 	p, err := parse(string(text), 3)
 	if err != nil {
@@ -68,10 +70,11 @@ func Parse(text []byte) (Policy, error) {
 	return p, nil
 }
 
-// parse reads a policy in any form. A string can contain another form, up to a depth.
+// parse parses a policy in any of the formats. Strings in the document can contain another
+// document, up to the depth.
 func parse(text string, depth int) (Policy, error) {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
-	if strings.HasPrefix(text, "%") { // RFC 3986, as GetRole's reference says
+	if strings.HasPrefix(text, "%") { // RFC 3986, according to the reference of GetRole
 		if plain, err := url.PathUnescape(text); err == nil {
 			text = strings.TrimSpace(plain)
 		}
@@ -95,40 +98,40 @@ func parse(text string, depth int) (Policy, error) {
 		}
 		n = inner
 	}
-	p := r.policy(n)
+	p := r.readPolicy(n)
 	p.Role = role
 	return p, r.err
 }
 
-// policy reads a policy.
+// readPolicy reads a policy document.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
-func (r *reader) policy(n node) (p Policy) {
-	if n.size() > maxLength {
-		r.fail(n, "IAM accepts at most %d characters, white space apart, and it has more",
-			maxLength)
+func (r *jsonReader) readPolicy(n node) (p Policy) {
+	if n.size() > maxPolicyLength {
+		r.fail(n, "the policy exceeds IAM's limit of %d characters, not counting white space",
+			maxPolicyLength)
 	}
-	r.object(n, "Version", "Id", "Statement")
-	if version := n.member("Version"); version.at != "" {
+	r.readObject(n, "Version", "Id", "Statement")
+	if version := n.member("Version"); version.path != "" {
 		p.Version, _ = version.value.(string)
 		if p.Version != "2012-10-17" && p.Version != "2008-10-17" {
-			r.fail(version, "IAM knows the versions 2012-10-17 and 2008-10-17")
+			r.fail(version, "the supported versions are 2012-10-17 and 2008-10-17")
 		}
 	}
-	if statements := n.member("Statement"); statements.at != "" {
-		for _, item := range statements.list() {
-			p.Statements = append(p.Statements, r.statement(item))
+	if statements := n.member("Statement"); statements.path != "" {
+		for _, item := range statements.elements() {
+			p.Statements = append(p.Statements, r.readStatement(item))
 		}
 	}
 	if len(p.Statements) == 0 {
-		r.fail(n, "it has no statement")
+		r.fail(n, "the policy has no statement")
 	}
 	return p
 }
 
-func (r *reader) statement(n node) Statement {
-	s := Statement{at: n.at}
+func (r *jsonReader) readStatement(n node) Statement {
+	s := Statement{path: n.path}
 	principals, actions := 0, 0
-	members := r.object(n,
+	members := r.readObject(n,
 		"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition")
 	for _, m := range members {
 		switch m.name {
@@ -139,50 +142,50 @@ func (r *reader) statement(n node) Statement {
 		case "Principal", "NotPrincipal":
 			principals++
 			s.NotPrincipal = m.name == "NotPrincipal"
-			s.Principals = r.principals(m.node)
+			s.Principals = r.readPrincipals(m.node)
 		case "Action", "NotAction":
 			actions++
 			s.NotAction = m.name == "NotAction"
-			s.Actions = r.texts(m.node)
+			s.Actions = r.readStrings(m.node)
 		case "Condition":
-			s.Conditions = r.conditions(m.node)
+			s.Conditions = r.readConditions(m.node)
 		}
 	}
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
-		r.fail(n, "its Effect must be \"Allow\" or \"Deny\"")
+		r.fail(n, "the Effect must be \"Allow\" or \"Deny\"")
 	case principals != 1:
-		r.fail(n, "it must have a Principal")
+		r.fail(n, "the statement must have one Principal or NotPrincipal")
 	case len(s.Principals) == 0:
-		r.fail(n, "its Principal names nobody")
+		r.fail(n, "the Principal is empty")
 	case actions != 1:
-		r.fail(n, "it must have an Action")
+		r.fail(n, "the statement must have one Action or NotAction")
 	}
 	return s
 }
 
-func (r *reader) principals(n node) (principals []Principal) {
+func (r *jsonReader) readPrincipals(n node) (principals []Principal) {
 	if n.value == "*" {
 		return []Principal{{"*", "*"}}
 	}
-	for _, kind := range r.object(n, "Federated", "AWS", "Service", "CanonicalUser") {
-		for _, name := range r.texts(kind.node) {
+	for _, kind := range r.readObject(n, "Federated", "AWS", "Service", "CanonicalUser") {
+		for _, name := range r.readStrings(kind.node) {
 			principals = append(principals, Principal{kind.name, name})
 		}
 	}
 	return principals
 }
 
-func (r *reader) conditions(n node) (conditions []Condition) {
-	for _, operator := range r.object(n) {
-		keys := r.object(operator.node)
+func (r *jsonReader) readConditions(n node) (conditions []Condition) {
+	for _, operator := range r.readObject(n) {
+		keys := r.readObject(operator.node)
 		for i, key := range keys {
 			same := func(m member) bool { return strings.EqualFold(m.name, key.name) }
 			if slices.ContainsFunc(keys[:i], same) {
-				r.fail(key.node, "it is there twice: to IAM, capitals make no difference in a key")
+				r.fail(key.node, "duplicate key; condition keys are case-insensitive")
 			}
-			values := r.conditionValues(key.node)
-			conditions = append(conditions, Condition{operator.name, key.name, values, key.at})
+			values := r.readConditionValues(key.node)
+			conditions = append(conditions, Condition{operator.name, key.name, values, key.path})
 		}
 	}
 	return conditions
