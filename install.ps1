@@ -1,14 +1,15 @@
-# Installs docker-credential-ecr-oidc from its GitHub release, on Windows, with PowerShell 5.1 or 7. docs/install.md says
-# how. Nothing runs before the last lines, so that a download which was cut off does nothing.
+# Installs docker-credential-ecr-oidc from its GitHub release on Windows, with PowerShell 5.1 or 7. See
+# docs/install.md. All commands are in functions and run from the last lines, so that a truncated download
+# does nothing.
 #
-# What is not given as a parameter comes from ECR_OIDC_VERSION, ECR_OIDC_INSTALL_DIR and ECR_OIDC_MIRROR. With
-# ECR_OIDC_VERIFY=required it installs nothing unless cosign verifies the signature.
+# The defaults of the parameters are ECR_OIDC_VERSION, ECR_OIDC_INSTALL_DIR and ECR_OIDC_MIRROR. With
+# ECR_OIDC_VERIFY=required, the script installs nothing unless cosign verifies the signature.
 param(
-    # 0.1.0 or v0.1.0; without it the latest release.
+    # Version to install, such as 0.1.0 or v0.1.0. The default is the latest release.
     [string] $Version = $env:ECR_OIDC_VERSION,
-    # Where the binary goes; without it %LOCALAPPDATA%\Programs\docker-credential-ecr-oidc.
+    # Directory of the binary. The default is %LOCALAPPDATA%\Programs\docker-credential-ecr-oidc.
     [string] $Dir = $env:ECR_OIDC_INSTALL_DIR,
-    # Takes the place of all before /vVERSION/ in the release's addresses; needs a version.
+    # Replaces the part of the release's URLs before /vVERSION/. Requires a version.
     [string] $Mirror = $env:ECR_OIDC_MIRROR
 )
 
@@ -17,17 +18,17 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
     $ErrorActionPreference = 'Stop'
     $ProgressPreference = 'SilentlyContinue'
 
-    # Receive-Once asks a URL once. It returns where a redirect leads, or writes the body into the file, if one is named, and
-    # returns ''. This is HttpWebRequest because 5.1 and 7 agree about it, and differ in Invoke-WebRequest's redirects and
-    # errors.
-    function Receive-Once([string] $Url, [string] $File) {
+    # Receive-Response requests a URL without following redirects. It returns the target of a redirect. For
+    # other responses, it writes the body to the file, unless the file name is empty, and returns ''. It uses
+    # HttpWebRequest, because the redirects and errors of Invoke-WebRequest differ between 5.1 and 7.
+    function Receive-Response([string] $Url, [string] $File) {
         $request = [System.Net.WebRequest]::CreateHttp($Url)
         $request.AllowAutoRedirect = $false
         $request.UserAgent = 'install.ps1'
-        if ($request.RequestUri.IsLoopback) { $request.Proxy = $null } # which would be on the way
+        if ($request.RequestUri.IsLoopback) { $request.Proxy = $null } # the proxy is not on this machine
         $request.Timeout = 60000
         $request.ReadWriteTimeout = 60000
-        # A mirror's URL may have a login in it, which .NET does not send by itself.
+        # A mirror's URL may contain a login, which .NET does not send by default.
         $login = [System.Uri]::UnescapeDataString($request.RequestUri.UserInfo)
         if ($login) {
             $request.Headers['Authorization'] = 'Basic ' + [System.Convert]::ToBase64String([System.Text.Encoding]::UTF8.GetBytes($login))
@@ -56,36 +57,37 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
         return ''
     }
 
-    # Hide-Login takes the login out of a URL, for messages.
+    # Hide-Login removes the login from a URL, for messages.
     function Hide-Login([string] $Url) { return $Url -replace '^([a-z]+://)[^/]*@', '$1' }
 
-    # Test-Loopback says whether a URL's host is this machine. .NET takes the name "loopback" for it too, and DNS may not.
+    # Test-Loopback reports whether a URL's host is this machine. It excludes the name "loopback", which .NET
+    # accepts, but which DNS may resolve to another machine.
     function Test-Loopback([string] $Url) {
         $uri = $Url -as [System.Uri]
         return $null -ne $uri -and $uri.IsLoopback -and $uri.Host -ne 'loopback'
     }
 
-    # Receive-File downloads, along redirects, of which none leads from https, or from loopback, to http.
+    # Receive-File downloads a file. It follows redirects, but only to https.
     function Receive-File([string] $Url, [string] $File) {
         try {
-            $at = $Url
-            for ($hop = 0; $hop -lt 10; $hop++) {
-                $to = Receive-Once -Url $at -File $File
+            $current = $Url
+            for ($redirects = 0; $redirects -lt 10; $redirects++) {
+                $to = Receive-Response -Url $current -File $File
                 if (-not $to) { return }
-                $next = (New-Object -TypeName System.Uri -ArgumentList ([System.Uri] $at), $to).AbsoluteUri
-                if ($next -notlike 'https://*') { throw 'it leads away from https' }
-                $at = $next
+                $next = (New-Object -TypeName System.Uri -ArgumentList ([System.Uri] $current), $to).AbsoluteUri
+                if ($next -notlike 'https://*') { throw 'it redirects to http' }
+                $current = $next
             }
-            throw 'it leads from one address to the next, ten times'
+            throw 'more than 10 redirects'
         } catch {
             throw "downloading $(Hide-Login $Url): $($_.Exception.Message)"
         }
     }
 
-    # Find-Cosign looks for a cosign that reads our signatures, which it does from 2.4 on. One that does not know its version
-    # was built by hand, and is new.
+    # Find-Cosign finds cosign 2.4 or later on PATH. If there is none, Path is '' and Missing is the reason. A
+    # cosign without a version was built from source and is treated as new.
     function Find-Cosign {
-        # What a program writes to stderr would be an error that ends this script, in 5.1.
+        # In 5.1, output of a program to stderr would be an error that ends this script.
         $ErrorActionPreference = 'Continue'
         $PSNativeCommandUseErrorActionPreference = $false
         $found = @{ Path = ''; Major = 3; Missing = 'cosign is not on PATH' }
@@ -94,7 +96,7 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
         if ((& $cosign.Source version 2>$null | Out-String) -match 'GitVersion:\s+v?(\d+)\.(\d+)') {
             $found.Major = [int] $Matches[1]
             if ($found.Major -lt 2 -or ($found.Major -eq 2 -and [int] $Matches[2] -lt 4)) {
-                $found.Missing = "cosign is $($Matches[1]).$($Matches[2]), and 2.4 is the first that can"
+                $found.Missing = "cosign is version $($Matches[1]).$($Matches[2]); version 2.4 or later is required"
                 return $found
             }
         }
@@ -102,7 +104,8 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
         return $found
     }
 
-    # Test-Signature asks cosign, where there is one, whether our release workflow at this version's tag signed checksums.txt.
+    # Test-Signature verifies with cosign, if it is available, that this repository's release workflow signed
+    # checksums.txt at the tag of this version.
     function Test-Signature([hashtable] $Cosign, [string] $Base, [string] $Checksums, [string] $Identity) {
         if (-not $Cosign.Path) {
             Write-Host "signature not checked: $($Cosign.Missing)"
@@ -112,24 +115,24 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
         try {
             Receive-File -Url "$Base/checksums.txt.sigstore.json" -File $bundle
         } catch {
-            throw "$($_.Exception.Message); cosign is here and has nothing to check"
+            throw "$($_.Exception.Message); without it, cosign cannot check the signature"
         }
         $ErrorActionPreference = 'Continue' # as above
         $PSNativeCommandUseErrorActionPreference = $false
         $arguments = @('verify-blob', '--bundle', $bundle, '--certificate-identity', $Identity,
             '--certificate-oidc-issuer', 'https://token.actions.githubusercontent.com')
-        if ($Cosign.Major -eq 2) { $arguments += '--new-bundle-format' } # later ones take that for granted
-        $said = @(& $Cosign.Path @arguments $Checksums 2>&1 | ForEach-Object { "$_".Trim() } | Where-Object { $_ })
+        if ($Cosign.Major -eq 2) { $arguments += '--new-bundle-format' } # the default of later versions
+        $output = @(& $Cosign.Path @arguments $Checksums 2>&1 | ForEach-Object { "$_".Trim() } | Where-Object { $_ })
         if ($LASTEXITCODE -ne 0) {
             $last = ''
-            if ($said.Count -gt 0) { $last = $said[-1] }
-            throw "cosign does not find checksums.txt signed by ${Identity}: $last; nothing was installed"
+            if ($output.Count -gt 0) { $last = $output[-1] }
+            throw "cosign cannot verify that checksums.txt is signed by ${Identity}: $last; nothing was installed"
         }
         Write-Host "signature checked by cosign: $Identity"
     }
 
-    # Install-Binary puts what was unpacked in its place, in one step: a process that starts meanwhile finds the old one or
-    # the new one. One that runs from the old one keeps it, under another name, until the next installation.
+    # Install-Binary installs the binary atomically: a process that starts during the installation runs the old
+    # or the new binary. If the old binary is in use, it is renamed and stays until the next installation.
     function Install-Binary([string] $From, [string] $Dir, [string] $Program) {
         $target = Join-Path $Dir "$Program.exe"
         $new = Join-Path $Dir ".$Program.$PID.exe"
@@ -138,14 +141,14 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             try {
                 Copy-Item -LiteralPath $From -Destination $new -Force
             } catch {
-                throw "writing into ${Dir}: $($_.Exception.Message)"
+                throw "writing to ${Dir}: $($_.Exception.Message)"
             }
             try {
                 $runs = & $new version
             } catch {
-                throw "what was downloaded does not run here: $($_.Exception.Message); nothing was installed"
+                throw "the downloaded binary does not run: $($_.Exception.Message); nothing was installed"
             }
-            if ($LASTEXITCODE -ne 0) { throw "what was downloaded does not run here: exit $LASTEXITCODE; nothing was installed" }
+            if ($LASTEXITCODE -ne 0) { throw "the downloaded binary does not run: exit $LASTEXITCODE; nothing was installed" }
             Get-ChildItem -LiteralPath $Dir -Filter "$Program.exe.*.old" -File -ErrorAction SilentlyContinue |
                 Remove-Item -Force -ErrorAction SilentlyContinue
             try {
@@ -165,17 +168,17 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
         Write-Host "installed ${target}: $runs"
     }
 
-    # Add-Later makes the directory known to what comes after this script, or says that it is not.
-    function Add-Later([string] $Dir, [string] $Program) {
+    # Add-ToPath adds the directory to PATH for later steps of a GitHub job, or warns that it is not on PATH.
+    function Add-ToPath([string] $Dir, [string] $Program) {
         $known = @($env:PATH -split ';' | ForEach-Object { $_.TrimEnd('\') })
         if ($known -contains $Dir.TrimEnd('\')) {
             $first = Get-Command -Name "$Program.exe" -CommandType Application -ErrorAction SilentlyContinue | Select-Object -First 1
             if ($null -ne $first -and $first.Source -ne (Join-Path $Dir "$Program.exe")) {
-                Write-Warning "PATH finds $($first.Source) before $Dir\$Program.exe"
+                Write-Warning "PATH has $($first.Source) before $Dir\$Program.exe"
             }
         } elseif ($env:GITHUB_ACTIONS -eq 'true' -and $env:GITHUB_PATH) {
             [System.IO.File]::AppendAllText($env:GITHUB_PATH, "$Dir`n")
-            Write-Host "$Dir is on PATH in this job's later steps"
+            Write-Host "$Dir is on PATH in later steps of this job"
         } else {
             $quoted = [System.Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($Dir)
             Write-Warning ("$Dir is not on PATH, where Docker looks for $Program; add it: " +
@@ -188,47 +191,47 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
     $repository = "https://github.com/ecr-oidc/$program"
 
     if ([System.Environment]::OSVersion.Platform -ne [System.PlatformID]::Win32NT) {
-        throw 'this is for Windows; elsewhere there is install.sh'
+        throw 'this script is for Windows; on other systems, use install.sh'
     }
-    $machine = $env:PROCESSOR_ARCHITEW6432 # what the system is, where this PowerShell is emulated
+    $machine = $env:PROCESSOR_ARCHITEW6432 # the system's architecture if this PowerShell is emulated
     if (-not $machine) { $machine = $env:PROCESSOR_ARCHITECTURE }
     $arch = switch ($machine) {
         'AMD64' { 'amd64' }
         'ARM64' { 'arm64' }
-        default { throw "there is no release for $machine; with Go: go install github.com/ecr-oidc/$program/cmd/$program@latest" }
+        default { throw "there is no release for $machine; to build it from source: go install github.com/ecr-oidc/$program/cmd/$program@latest" }
     }
     if ($PSVersionTable.PSVersion.Major -lt 6 -and [int] [System.Net.ServicePointManager]::SecurityProtocol -ne 0) {
-        # Old systems leave TLS 1.2 out; 0 is the system's choice, which does not.
+        # Old systems do not enable TLS 1.2. The value 0, the system's default, includes it.
         [System.Net.ServicePointManager]::SecurityProtocol =
             [System.Net.ServicePointManager]::SecurityProtocol -bor [System.Net.SecurityProtocolType]::Tls12
     }
 
     $Version = $Version -replace '^v', ''
     if (-not $Version -or $Version -eq 'latest') {
-        if ($Mirror) { throw 'a mirror has no latest version; name one with -Version or ECR_OIDC_VERSION' }
-        # One redirect, and none of the API's rate limits.
+        if ($Mirror) { throw 'a mirror has no latest version; specify one with -Version or ECR_OIDC_VERSION' }
+        # Unlike the API, this redirect has no rate limit.
         try {
-            $to = Receive-Once -Url "$repository/releases/latest" -File ''
+            $to = Receive-Response -Url "$repository/releases/latest" -File ''
         } catch {
-            throw "asking for the latest version: $($_.Exception.Message); name one with -Version"
+            throw "requesting the latest version: $($_.Exception.Message); specify one with -Version"
         }
         if (-not $to.StartsWith("$repository/releases/tag/v")) {
-            throw "asking for the latest version: $repository/releases/latest leads to no release; name one with -Version"
+            throw "requesting the latest version: $repository/releases/latest redirects to no release; specify one with -Version"
         }
         $Version = $to.Substring("$repository/releases/tag/v".Length)
     }
-    if ($Version -cnotmatch '^[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*$') { throw "$Version is not a version; one is like 0.1.0" }
+    if ($Version -cnotmatch '^[0-9]+\.[0-9]+\.[0-9]+[0-9A-Za-z.+-]*$') { throw "$Version is not a version; use a version such as 0.1.0" }
     if ($Mirror -like 'http://*' -and -not (Test-Loopback $Mirror)) {
-        throw 'the mirror must begin with https://: over http anybody on the way can change what comes, and its checksum'
+        throw 'the mirror must begin with https://: with http, an attacker in the network can replace the archive and its checksum'
     } elseif ($Mirror -and $Mirror -notlike 'https://*' -and $Mirror -notlike 'http://*') {
         throw 'the mirror must begin with https://'
     }
     $cosign = Find-Cosign
     if ($env:ECR_OIDC_VERIFY -and $env:ECR_OIDC_VERIFY -cne 'required') {
-        throw "ECR_OIDC_VERIFY is $env:ECR_OIDC_VERIFY; it is `"required`", or not set"
+        throw "ECR_OIDC_VERIFY is $env:ECR_OIDC_VERIFY; set it to `"required`", or unset it"
     }
     if ($env:ECR_OIDC_VERIFY -and -not $cosign.Path) {
-        throw "ECR_OIDC_VERIFY=required, and $($cosign.Missing); install cosign 2.4 or later"
+        throw "ECR_OIDC_VERIFY is required, but $($cosign.Missing); install cosign 2.4 or later"
     }
     $base = "$repository/releases/download"
     if ($Mirror) { $base = $Mirror.TrimEnd('/') }
@@ -236,19 +239,19 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
     $archive = "${program}_${Version}_windows_$arch.zip"
 
     if (-not $Dir) { $Dir = Join-Path $env:LOCALAPPDATA "Programs\$program" }
-    # A line break would add a line to GITHUB_PATH, and a semicolon a folder to PATH. The
-    # semicolon may also come from the working directory, so it is looked for in the full path.
-    # Windows has no names with line breaks.
+    # A line break would add a line to GITHUB_PATH, and a semicolon a directory to PATH. The working directory
+    # may contain a semicolon too, so the check is on the full path. File names on Windows contain no line
+    # breaks.
     if ($Dir -match '[\x00-\x1f\x7f]') {
-        throw 'the path of the directory contains a control character; name another with -Dir'
+        throw 'the path of the directory contains a control character; specify another with -Dir'
     }
     try {
         $Dir = (New-Item -ItemType Directory -Force -Path $Dir).FullName
     } catch {
-        throw "making the directory ${Dir}: $($_.Exception.Message); name another with -Dir"
+        throw "creating the directory ${Dir}: $($_.Exception.Message); specify another with -Dir"
     }
     if ($Dir.Contains(';')) {
-        throw "the directory is $Dir; its path cannot contain a semicolon; name another with -Dir"
+        throw "the directory is $Dir; its path must not contain a semicolon; specify another with -Dir"
     }
     $temporary = Join-Path ([System.IO.Path]::GetTempPath()) ([System.IO.Path]::GetRandomFileName())
     $null = New-Item -ItemType Directory -Path $temporary
@@ -258,7 +261,7 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             Receive-File -Url "$base/checksums.txt" -File $checksums
         } catch {
             $message = $_.Exception.Message
-            if ($message.EndsWith(': not found')) { $message += "; is there a version ${Version}?" }
+            if ($message.EndsWith(': not found')) { $message += "; check that version $Version exists" }
             throw $message
         }
         Test-Signature -Cosign $cosign -Base $base -Checksums $checksums -Identity "$repository/.github/workflows/release.yml@refs/tags/v$Version"
@@ -266,10 +269,11 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
         foreach ($line in [System.IO.File]::ReadAllLines($checksums)) {
             if (-not $want -and $line -match '^([0-9A-Fa-f]{64}) [ *](.+)$' -and $Matches[2] -ceq $archive) { $want = $Matches[1] }
         }
-        if (-not $want) { throw "version $Version has no build for windows/${arch}: checksums.txt does not name $archive" }
+        if (-not $want) { throw "version $Version has no build for windows/${arch}: checksums.txt does not list $archive" }
         $zip = Join-Path $temporary $archive
         Receive-File -Url "$base/$archive" -File $zip
-        # Not Get-FileHash and Expand-Archive: 5.1 finds 7's modules, and cannot load them, in what was started from 7.
+        # Get-FileHash and Expand-Archive fail in a 5.1 that was started by 7: it finds 7's modules, but cannot
+        # load them.
         $stream = [System.IO.File]::OpenRead($zip)
         try {
             $got = [System.BitConverter]::ToString([System.Security.Cryptography.SHA256]::Create().ComputeHash($stream))
@@ -277,7 +281,7 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             $stream.Dispose()
         }
         $got = $got.Replace('-', '').ToLowerInvariant()
-        if ($got -ne $want) { throw "checksum mismatch: $(Hide-Login $base)/$archive has $got, checksums.txt says $want; nothing was installed" }
+        if ($got -ne $want) { throw "checksum mismatch: $(Hide-Login $base)/$archive has $got, checksums.txt lists $want; nothing was installed" }
         Write-Host "checksum ok: $archive $got"
         $unpacked = Join-Path $temporary 'unpacked'
         try {
@@ -287,13 +291,14 @@ function Install-EcrOidc([string] $Version, [string] $Dir, [string] $Mirror) {
             throw "unpacking ${archive}: $($_.Exception.Message); nothing was installed"
         }
         Install-Binary -From (Join-Path $unpacked "$program.exe") -Dir $Dir -Program $program
-        Add-Later -Dir $Dir -Program $program
+        Add-ToPath -Dir $Dir -Program $program
     } finally {
         Remove-Item -LiteralPath $temporary -Recurse -Force -ErrorAction SilentlyContinue
     }
 }
 
-# Run as a file, a failure is one line and exit 1. As text ("irm ... | iex") it is thrown: exit would close the window.
+# If the script runs as a file, an error is one line and exit code 1. If it runs as text ("irm ... | iex"), the
+# error is thrown, because exit would close the window.
 try {
     Install-EcrOidc -Version $Version -Dir $Dir -Mirror $Mirror
 } catch {

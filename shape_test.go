@@ -1,4 +1,4 @@
-package layers_test
+package repository_test
 
 import (
 	"fmt"
@@ -14,32 +14,34 @@ import (
 	"unicode/utf8"
 )
 
-// A measure is one value of the code's shape and its limit.
+// measure is a measured value and its limit.
 type measure struct {
-	what         string
+	name         string
 	value, limit int
 }
 
-// shape holds the measures of source files, and the figures that the test prints.
+// shape has the measures of source files, and the statistics that the test prints.
 type shape struct {
 	measures              []measure
-	longLines             []string // path and number
+	longLines             []string // path:line
 	lengths, complexities []int    // of the functions
 	files, statements     int
 }
 
-// add measures one file. A tab counts as one column. A function may be long or complex if its doc comment contains
-// "table:" and says of what.
+// add measures one file. A tab counts as one column. Functions whose doc comment contains "table:"
+// have no limits.
 func (s *shape) add(path, source string) error {
 	positions := token.NewFileSet()
-	parsed, err := parser.ParseFile(positions, path, source, parser.ParseComments|parser.SkipObjectResolution)
+	parsed, err := parser.ParseFile(positions, path, source,
+		parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		return err
 	}
 	lines := 0
 	for line := range strings.Lines(source) {
 		lines++
-		if utf8.RuneCountInString(strings.TrimRight(line, "\r\n")) > 110 && !strings.Contains(line, "// https://") {
+		if utf8.RuneCountInString(strings.TrimRight(line, "\r\n")) > 110 &&
+			!strings.Contains(line, "// https://") {
 			s.longLines = append(s.longLines, fmt.Sprintf("%s:%d", path, lines))
 		}
 	}
@@ -64,17 +66,18 @@ func (s *shape) add(path, source string) error {
 	return nil
 }
 
-// tooLarge returns what is over its limit.
-func (s *shape) tooLarge() (found []string) {
+// violations returns the measures that exceed their limit.
+func (s *shape) violations() (found []string) {
 	for _, m := range append(s.measures, measure{"lines over 110 columns", len(s.longLines), 0}) {
 		if m.value > m.limit {
-			found = append(found, fmt.Sprintf("%s: %d; the limit is %d", m.what, m.value, m.limit))
+			found = append(found, fmt.Sprintf("%s: %d; the limit is %d", m.name,
+				m.value, m.limit))
 		}
 	}
 	return found
 }
 
-// complexity returns a function's cyclomatic complexity, with that of the functions inside it.
+// complexity returns the cyclomatic complexity of a function, including its function literals.
 func complexity(f *ast.FuncDecl) int {
 	n := 1
 	ast.Inspect(f, func(node ast.Node) bool {
@@ -106,7 +109,7 @@ func statements(file *ast.File) (n int) {
 		case *ast.BlockStmt:
 			n += len(node.List)
 		case *ast.CaseClause:
-			n += len(node.Body) - 1 // the clause itself is in the switch's block
+			n += len(node.Body) - 1 // the switch's block counts the clause itself
 		case *ast.CommClause:
 			n += len(node.Body) - 1
 		case *ast.IfStmt:
@@ -119,12 +122,13 @@ func statements(file *ast.File) (n int) {
 	return n
 }
 
-// Files, functions and lines of what ships stay short enough to read.
+// The files, functions and lines of the program are short.
 func TestShape(t *testing.T) {
 	var s shape
 	for _, root := range []string{"cmd", "internal"} {
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" ||
+				strings.HasSuffix(path, "_test.go") {
 				return err
 			}
 			source, err := os.ReadFile(path)
@@ -137,8 +141,8 @@ func TestShape(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, what := range s.tooLarge() {
-		t.Error(what)
+	for _, violation := range s.violations() {
+		t.Error(violation)
 	}
 	if len(s.longLines) > 0 {
 		t.Errorf("lines over 110 columns: %s", strings.Join(s.longLines, " "))
@@ -149,11 +153,12 @@ func TestShape(t *testing.T) {
 	slices.Sort(s.lengths)
 	n := len(s.lengths)
 	t.Logf("%d files, %d functions, %d statements; lines of a function: p50 %d, p90 %d, max %d; max complexity %d",
-		s.files, n, s.statements, s.lengths[n/2], s.lengths[n*9/10], s.lengths[n-1], slices.Max(s.complexities))
+		s.files, n, s.statements, s.lengths[n/2], s.lengths[n*9/10], s.lengths[n-1],
+		slices.Max(s.complexities))
 }
 
-// TestShapeOf is the proof that the test above can fail.
-func TestShapeOf(t *testing.T) {
+// TestShapeViolations checks that TestShape can fail.
+func TestShapeViolations(t *testing.T) {
 	const source = `package p
 
 // f is complex.
@@ -181,7 +186,7 @@ func f(a, b bool, c chan int) int {
 	return 0
 }
 `
-	// body returns the source with n statements in place of one.
+	// body returns the source with one statement repeated n times.
 	body := func(n int) string {
 		return strings.Replace(source, "a = b\n", strings.Repeat("a = b\n", n), 1)
 	}
@@ -191,11 +196,13 @@ func f(a, b bool, c chan int) int {
 		want         []string
 	}{
 		{"good", source, nil},
-		{"long file", source + strings.Repeat("\n", 275), []string{`lines of p.go: 301; the limit is 300`}},
+		{"long file", source + strings.Repeat("\n", 275),
+			[]string{`lines of p.go: 301; the limit is 300`}},
 		{"long function", body(39), []string{`lines of p.go f: 61; the limit is 60`}},
 		{"long table", strings.Replace(body(99), "complex", "a table: of 99 rows", 1), nil},
 		{"wide line", source + wide, nil},
-		{"too wide a line", source + "/" + wide, []string{`lines over 110 columns: 1; the limit is 0`}},
+		{"too wide a line", source + "/" + wide,
+			[]string{`lines over 110 columns: 1; the limit is 0`}},
 		{"complex", strings.Replace(source, "a && b", "a"+strings.Repeat(" && b", 13), 1),
 			[]string{`complexity of p.go f: 21; the limit is 20`}},
 	}
@@ -204,12 +211,13 @@ func f(a, b bool, c chan int) int {
 		if err := s.add("p.go", tt.source); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.tooLarge(); !slices.Equal(got, tt.want) {
+		if got := s.violations(); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 	var s shape
 	if err := s.add("p.go", source); err != nil || s.complexities[0] != 9 || s.statements != 11 {
-		t.Errorf("%v, complexity %v, want 9; %d statements, want 11", err, s.complexities, s.statements)
+		t.Errorf("%v, complexity %v, want 9; %d statements, want 11", err, s.complexities,
+			s.statements)
 	}
 }

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# The programs that .ci/run needs, each at one version, built from the Go
-# module proxy into a folder outside the repository. Sourced, not run.
+# Builds the tools of .ci/run from the Go module proxy, each at a fixed version, in
+# a directory outside the repository. This file is sourced, not run.
 #
-# What is there already, at that version, is not built again.
+# A tool that exists at the same version is not built again.
 
 TOOLS=${ECR_OIDC_CI_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/ecr-oidc-ci/tools}
 
-# What e2e/clients runs; docker28 too, where the machine has no Docker CLI 28.
+# The tools that e2e/clients runs. If the machine has no Docker CLI 28, docker28 is built too.
 # shellcheck disable=SC2034
 CLIENT_TOOLS=(crane docker29 act regctl docker-buildx buildctl buildkitd docker-compose minio helm ko kaniko)
 
@@ -40,13 +40,13 @@ tool_row() {
 	local row
 	row=$(tool_table | awk -v n="$1" '$1 == n')
 	[ -n "$row" ] || {
-		echo "tools.sh: no tool called $1" >&2
+		echo "tools.sh: unknown tool $1" >&2
 		return 1
 	}
 	echo "$row"
 }
 
-# tool_path NAME prints where NAME lies, or will lie.
+# tool_path NAME prints the path of a tool, which may not exist yet.
 tool_path() {
 	local row name version
 	row=$(tool_row "$1") || return 1
@@ -54,8 +54,8 @@ tool_path() {
 	echo "$TOOLS/$name-${version%+incompatible}/$name"
 }
 
-# tool_install NAME builds NAME unless it is there. The build has a folder of
-# its own and is renamed into place, so that half a build is never used.
+# tool_install NAME builds a tool unless it exists. The tool is built in a temporary
+# directory and then renamed, so that an incomplete build is never used.
 tool_install() {
 	local row name version pkg path tmp
 	row=$(tool_row "$1") || return 1
@@ -79,24 +79,25 @@ tool_install() {
 	rm -rf "$tmp"
 }
 
-# The steps of a build are joined by &&: "set -e" is of no effect in what an "if"
-# asks for, as tool_install is and does.
+# The commands of a build are joined by &&, because "set -e" has no effect in a
+# command that is the condition of an "if".
 
-# In a module of its own: "go install package@version" refuses modules that
-# exclude or replace others, as BuildKit's does. Compose asks buildx for its
-# version; where a program has no such variable, the linker passes over it.
-tool_build() { # package version folder
+# tool_build PACKAGE VERSION DIRECTORY builds a tool in a temporary module, because
+# "go install package@version" does not accept modules with exclude or replace
+# directives, such as BuildKit's. Compose reads the version of buildx, so -X sets it.
+# The linker ignores -X for programs without this variable.
+tool_build() {
 	go mod init tools &&
 		go get "$1@$2" &&
 		GOBIN=$3/bin go install -trimpath -ldflags "-s -w -X ${1%/cmd/*}/version.Version=$2" "$1" &&
 		mv "$3"/bin/* "$3/built"
 }
 
-# Docker's CLI has no go.mod but a vendor.mod, with the same contents and no
-# promises; building from it gives the very modules that Docker builds with.
-# swarmkit alone is moved to a release that every proxy has: it is behind
-# "docker swarm" and "docker service", which nobody here calls.
-tool_build_docker() { # package version folder
+# tool_build_docker PACKAGE VERSION DIRECTORY builds the Docker CLI. It has a
+# vendor.mod instead of a go.mod, with the same format, so the build uses the same
+# modules as Docker. Only swarmkit is replaced with a release that every module proxy
+# has. It implements "docker swarm" and "docker service", which the tests do not use.
+tool_build_docker() {
 	local dir v=${2#v}
 	dir=$(cd / && go mod download -json "${1%/cmd/docker}@$2" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p') &&
 		cp -r "$dir" "$3/src" &&
@@ -106,7 +107,7 @@ tool_build_docker() { # package version folder
 		mv vendor.mod go.mod &&
 		mv vendor.sum go.sum &&
 		go mod edit -replace github.com/moby/swarmkit/v2=github.com/moby/swarmkit/v2@v2.1.2 || return 1
-	if grep -q '^	github.com/docker/docker ' go.mod; then # 28: the same commit, by its tag
+	if grep -q '^	github.com/docker/docker ' go.mod; then # version 28: the tag of the same commit
 		go mod edit -require "github.com/docker/docker@$2" || return 1
 	fi
 	go build -trimpath -ldflags "-s -w -X github.com/docker/cli/cli/version.Version=${v%+incompatible}" -o "$3/built" ./cmd/docker

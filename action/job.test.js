@@ -79,7 +79,7 @@ test('job: a folder of this job\'s own, seeded from the user\'s, which is not to
   assert.ok(!Object.keys(copied).some((name) => name.startsWith('buildx')));
   assert.strictEqual(job.env.BUILDX_CONFIG, path.join(job.home, '.docker', 'buildx'));
   assert.match(settings(job), /"123456789012":\n {4}role: "ci"\n {2}"333344445555":\n {4}role: "ci"\n {2}"210987654321":\n {4}role: "spoke"\n/);
-  assert.match(step.ran.output, /Docker asks ecr-oidc for 333344445555\.\S+, instead of ecr-login\n/);
+  assert.match(step.ran.output, /Docker uses ecr-oidc for 333344445555\.\S+, instead of ecr-login\n/);
 
   // Other tools write to the job's directory.
   fs.writeFileSync(path.join(folder, 'cli-plugins/docker-buildx'), 'newer');

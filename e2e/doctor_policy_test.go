@@ -15,9 +15,9 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// What a trust policy says to claims that were handed over: each near miss is an archive in testdata/doctor/policy, whose
-// comment says what is wrong. The program gets the files and no environment at all, and what it prints is compared byte
-// for byte.
+// Each archive in testdata/doctor/policy contains a trust policy, saved claims, and the output of
+// doctor, without an environment. The archive's comment describes the difference between the policy
+// and the claims.
 func TestDoctorPolicies(t *testing.T) {
 	t.Parallel()
 	archives, err := filepath.Glob("testdata/doctor/policy/*.txtar")
@@ -33,31 +33,34 @@ func TestDoctorPolicies(t *testing.T) {
 			}
 			archive := txtar.Parse([]byte(strings.ReplaceAll(string(text), "\r\n", "\n")))
 			dir, args := t.TempDir(), ""
+			got := &txtar.Archive{Comment: archive.Comment}
 			for _, f := range archive.Files {
-				switch f.Name {
-				case "args":
+				if f.Name == "stdout" || f.Name == "exit" {
+					continue
+				}
+				got.Files = append(got.Files, f)
+				if f.Name == "args" {
 					args = string(f.Data)
-				case "stdout", "exit":
-				default:
-					if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
-						t.Fatal(err)
-					}
+					continue
+				}
+				path := filepath.Join(dir, f.Name)
+				if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+					t.Fatal(err)
 				}
 			}
-			out := bare(t, dir, "", strings.Fields(args)...)
+			out := runDoctor(t, dir, "", strings.Fields(args)...)
 			if out.stderr != "" {
 				t.Errorf("stderr: %s", out.stderr)
 			}
-			got := &txtar.Archive{Comment: archive.Comment}
-			got.Files = slices.DeleteFunc(slices.Clone(archive.Files), func(f txtar.File) bool { return f.Name == "stdout" || f.Name == "exit" })
-			got.Files = append(got.Files, txtar.File{Name: "stdout", Data: []byte(out.stdout)}, txtar.File{Name: "exit", Data: fmt.Appendln(nil, out.code)})
+			got.Files = append(got.Files, txtar.File{Name: "stdout", Data: []byte(out.stdout)},
+				txtar.File{Name: "exit", Data: fmt.Appendln(nil, out.code)})
 			golden(t, path, string(txtar.Format(got)))
 		})
 	}
 }
 
-// bare runs doctor in a folder with no environment but what an operating system needs.
-func bare(t *testing.T, dir, stdin string, args ...string) outcome {
+// runDoctor runs doctor in a folder, with only the environment that Windows needs.
+func runDoctor(t *testing.T, dir, stdin string, args ...string) output {
 	t.Helper()
 	var stdout, stderr strings.Builder
 	cmd := exec.Command(filepath.Join(built, exe(program)), append([]string{"doctor"}, args...)...)
@@ -70,45 +73,50 @@ func bare(t *testing.T, dir, stdin string, args ...string) outcome {
 	if _, exited := err.(*exec.ExitError); err != nil && !exited {
 		t.Fatal(err)
 	}
-	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	return output{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// Where AWS's answer is not certain, doctor reports that it cannot tell, and never that the token is admitted: numbers
-// that a float64 cannot tell apart, and text that decodes to the same replacement character.
-func TestDoctorDoesNotGuess(t *testing.T) {
+// If AWS's result is not certain, doctor reports that it cannot be determined, and never that the
+// policy admits the token. Examples are numbers that are equal as float64, and different text that
+// decodes to the same replacement character.
+func TestDoctorUnknownVerdict(t *testing.T) {
 	t.Parallel()
 	const (
-		unknown  = "Whether the trust policy admits this token cannot be told from here"
+		unknown  = "Whether the trust policy admits this token cannot be determined"
 		admitted = "The trust policy admits this token."
 
-		undecodable = "ecr-oidc: reading the trust policy: line 3: invalid character: half of a surrogate pair"
+		undecodable = "ecr-oidc: reading the trust policy: line 3: invalid character: half " +
+			"of a surrogate pair"
+		issuer = "token.actions.githubusercontent.com"
 	)
 	policy := func(conditions string) string {
 		return `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:*",
-			"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"},
-			"Condition": {` + strings.ReplaceAll(conditions, "@:", "token.actions.githubusercontent.com:") + `}}}`
+			"Principal": {"Federated": "arn:aws:iam::123456789012:oidc-provider/` + issuer + `"},
+			"Condition": {` + strings.ReplaceAll(conditions, "@:", issuer+":") + `}}}`
 	}
 	claims := func(more string) string {
-		return `{"iss": "https://token.actions.githubusercontent.com", "aud": "sts.amazonaws.com", ` + more + `}`
+		return `{"iss": "https://` + issuer + `", "aud": "sts.amazonaws.com", ` + more + `}`
 	}
 	for _, tt := range []struct{ name, policy, claims, want string }{
-		{"numbers beyond a float64", `"NumericEquals": {"@:repository_id": "9007199254740993"}`,
+		{"numbers equal as float64", `"NumericEquals": {"@:repository_id": "9007199254740993"}`,
 			`"sub": "s", "repository_id": "9007199254740992"`, unknown},
-		{"numbers in JSON", `"NumericLessThanEquals": {"@:repository_id": 9007199254740992}`,
+		{"JSON numbers equal as float64",
+			`"NumericLessThanEquals": {"@:repository_id": 9007199254740992}`,
 			`"sub": "s", "repository_id": 9007199254740993`, unknown},
-		{"decimals beyond a float64", `"NumericEquals": {"@:repository_id": "0.30000000000000001"}`,
+		{"decimals equal as float64", `"NumericEquals": {"@:repository_id": "0.30000000000000001"}`,
 			`"sub": "s", "repository_id": "0.3"`, unknown},
-		{"numbers that a float64 holds", `"NumericEquals": {"@:repository_id": "123456789012345"}`,
+		{"numbers that a float64 represents",
+			`"NumericEquals": {"@:repository_id": "123456789012345"}`,
 			`"sub": "s", "repository_id": 123456789012345`, admitted},
-		{"a number in a form of its own", `"StringEquals": {"@:repository_id": "1e3"}`,
+		{"number in exponent form", `"StringEquals": {"@:repository_id": "1e3"}`,
 			`"sub": "s", "repository_id": 1e3`, unknown},
-		{"dates closer than a float64 tells",
+		{"dates equal as float64",
 			`"DateEquals": {"@:ref": "2026-11-20T12:00:00.0000001Z"}`,
 			`"sub": "s", "ref": "2026-11-20T12:00:00.0000002Z"`, unknown},
-		{"a lone surrogate in a claim",
+		{"lone surrogate in a claim",
 			`"StringEquals": {"@:ref": "main"}, "StringLike": {"@:sub": "repo:acme/app:*"}`,
 			`"ref": "main", "sub": "repo:acme/app:\ud800"`, unknown},
-		{"a lone surrogate in a list", `"ForAnyValue:StringEquals": {"@:amr": "a"}`,
+		{"lone surrogate in a list", `"ForAnyValue:StringEquals": {"@:amr": "a"}`,
 			`"sub": "s", "amr": ["a", "\udfff"]`, unknown},
 		{"lone surrogates in two claims", `"StringEquals": {"@:sub": "${@:ref}"}`,
 			`"sub": "\ud800", "ref": "\udfff"`, unknown},
@@ -117,52 +125,57 @@ func TestDoctorDoesNotGuess(t *testing.T) {
 		{"lone surrogates in the names of session tags",
 			`"ForAllValues:StringLike": {"aws:TagKeys": "*"}`,
 			`"sub": "s", "https://aws.amazon.com/tags/principal_tags/\udfff": "x"`, unknown},
-		{"bytes that are not UTF-8", `"StringEquals": {"@:sub": "${@:ref}"}`,
+		{"invalid UTF-8 in claims", `"StringEquals": {"@:sub": "${@:ref}"}`,
 			"\"sub\": \"\xff\", \"ref\": \"\xfe\"", unknown},
-		{"a pair of surrogates", `"StringEquals": {"@:sub": "\ud83d\ude80"}`, `"sub": "🚀"`, admitted},
-		{"a list in a list", `"ForAnyValue:StringEquals": {"@:amr": "a"}`, `"sub": "s", "amr": [["a"]]`, unknown},
-		{"an object in a list", `"ForAllValues:StringEquals": {"@:amr": "a"}`,
+		{"surrogate pair", `"StringEquals": {"@:sub": "\ud83d\ude80"}`, `"sub": "🚀"`, admitted},
+		{"list in a list", `"ForAnyValue:StringEquals": {"@:amr": "a"}`,
+			`"sub": "s", "amr": [["a"]]`, unknown},
+		{"object in a list", `"ForAllValues:StringEquals": {"@:amr": "a"}`,
 			`"sub": "s", "amr": ["a", {"b": 1}]`, unknown},
-		{"no value in a list", `"ForAllValues:StringEquals": {"@:amr": "a"}`,
+		{"null in a list", `"ForAllValues:StringEquals": {"@:amr": "a"}`,
 			`"sub": "s", "amr": ["a", null]`, unknown},
-		{"a lone surrogate in the policy", `"StringEquals": {"@:sub": "\ud800"}`, `"sub": "\udfff"`,
+		{"lone surrogate in the policy", `"StringEquals": {"@:sub": "\ud800"}`, `"sub": "\udfff"`,
 			undecodable},
-		{"a lone surrogate in a key", `"StringEquals": {"aws:RequestTag/\ud800": "x"}`,
+		{"lone surrogate in a key", `"StringEquals": {"aws:RequestTag/\ud800": "x"}`,
 			`"sub": "s", "https://aws.amazon.com/tags/principal_tags/\udfff": "x"`,
 			undecodable},
-		{"a low surrogate before a high one", `"StringEquals": {"@:sub": "\ude80\ud83d"}`,
+		{"low surrogate before a high one", `"StringEquals": {"@:sub": "\ude80\ud83d"}`,
 			`"sub": "s"`, undecodable},
-		{"no UTF-8 in the policy", "\"StringEquals\": {\"@:sub\": \"\xff\"}", `"sub": "s"`,
+		{"invalid UTF-8 in the policy", "\"StringEquals\": {\"@:sub\": \"\xff\"}", `"sub": "s"`,
 			undecodable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			for name, text := range map[string]string{"policy": policy(tt.policy), "claims": claims(tt.claims)} {
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			for name, text := range map[string]string{
+				"policy": policy(tt.policy), "claims": claims(tt.claims),
+			} {
+				path := filepath.Join(dir, name)
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			}
-			out := bare(t, dir, "", "--claims", "claims", "--trust-policy", "policy")
+			out := runDoctor(t, dir, "", "--claims", "claims", "--trust-policy", "policy")
 			code := map[bool]int{true: 0, false: 1}[tt.want == admitted]
 			if out.code != code || !strings.Contains(out.stdout+out.stderr, tt.want) {
-				t.Errorf("exit %d, want %d and %q\n%s%s", out.code, code, tt.want, out.stdout, out.stderr)
+				t.Errorf("exit %d, want %d and %q\n%s%s", out.code, code, tt.want, out.stdout,
+					out.stderr)
 			}
 		})
 	}
 }
 
-// A condition on sts:RoleSessionName is evaluated with the name in the job's report, or with --session-name. Without
-// either it is not evaluated.
+// A condition on sts:RoleSessionName is evaluated with the session name in the job's report or in
+// --session-name. Without either, the verdict is unknown.
 func TestDoctorSessionName(t *testing.T) {
 	t.Parallel()
-	j := patient(t, emulator.Options{})
+	j := newDoctorJob(t, emulator.Options{})
 	j.env["ECR_OIDC_SESSION_NAME"] = "deploy-7"
 	with := func(condition string) string {
-		return strings.Replace(mainOnly, `"Condition": {`, `"Condition": {`+condition+`, `, 1)
+		return strings.Replace(mainBranchTrust, `"Condition": {`, `"Condition": {`+condition+`, `, 1)
 	}
-	policy := j.write(t, "policy.json", with(`"StringLike": {"sts:RoleSessionName": "deploy-*"}`))
-	variable := j.write(t, "variable.json", with(`"ForAnyValue:StringLike": {"`+
+	policy := j.writeFile(t, "policy.json", with(`"StringLike": {"sts:RoleSessionName": "deploy-*"}`))
+	variable := j.writeFile(t, "variable.json", with(`"ForAnyValue:StringLike": {"`+
 		strings.TrimPrefix(emulator.GitHubIssuer, "https://")+`:aud": "${sts:rolesessionname}"}`))
 	text, err := os.ReadFile(policy)
 	if err != nil || !strings.Contains(string(text), "deploy-*") {
@@ -176,8 +189,8 @@ func TestDoctorSessionName(t *testing.T) {
 	const (
 		admitted = "The trust policy admits this token."
 		refused  = "The trust policy does not admit this token:"
-		unknown  = "Whether the trust policy admits this token cannot be told from here:"
-		hint     = "→ name it with --session-name, or take what doctor --json prints in the job"
+		unknown  = "Whether the trust policy admits this token cannot be determined:"
+		hint     = "→ set it with --session-name, or use the output of doctor --json from the job"
 		allowed  = "it must have 2 to 64 characters: letters, digits and _ + = , . @ -"
 	)
 	if out := j.doctor(t, "--trust-policy", policy, usual); !strings.Contains(out.stdout, admitted) {
@@ -192,50 +205,54 @@ func TestDoctorSessionName(t *testing.T) {
 		t.Fatal(err)
 	}
 	claims := string(r.Registries[0].Token.Claims)
-	older := strings.Replace(report.stdout, `"session_name"`, `"older"`, 1) // what an older version prints
+	noName := strings.Replace(report.stdout, `"session_name"`, `"older"`, 1)
 	for _, tt := range []struct {
 		name, stdin string
 		args        []string
 		want        []string
 		code        int
 	}{
-		{"a report", report.stdout, nil, []string{admitted}, 0},
-		{"a report, and another name", report.stdout, []string{"--session-name", "other"},
+		{"report", report.stdout, nil, []string{admitted}, 0},
+		{"report and another name", report.stdout, []string{"--session-name", "other"},
 			[]string{refused, `"other"`}, 1},
-		{"a report without the name", older, nil, []string{unknown, hint}, 1},
-		{"a report without the name, and a name", older, []string{"--session-name", "deploy-8"},
+		{"report without a name", noName, nil, []string{unknown, hint}, 1},
+		{"report without a name, and a name", noName, []string{"--session-name", "deploy-8"},
 			[]string{admitted}, 0},
 		{"claims", claims, nil, []string{unknown, hint}, 1},
 		{"claims and a name", claims, []string{"--session-name", "deploy-8"}, []string{admitted}, 0},
-		{"claims and another name", claims, []string{"--session-name", "x.y@z"}, []string{refused}, 1},
-		{"a name that STS would refuse",
+		{"claims and another name", claims, []string{"--session-name", "x.y@z"},
+			[]string{refused}, 1},
+		{"invalid name in the report",
 			strings.Replace(report.stdout, `"deploy-7"`, `"deploy 7"`, 1), nil,
-			[]string{`reading the claims: the session name in the report is "deploy 7"; ` + allowed}, 1},
+			[]string{`reading the claims: the session name in the report is "deploy 7"; ` +
+				allowed}, 1},
 	} {
-		out := bare(t, j.dir, tt.stdin, append([]string{"--claims", "-", "--trust-policy", policy}, tt.args...)...)
+		args := append([]string{"--claims", "-", "--trust-policy", policy}, tt.args...)
+		out := runDoctor(t, j.dir, tt.stdin, args...)
 		for _, want := range tt.want {
 			if out.code != tt.code || !strings.Contains(out.stdout+out.stderr, want) {
-				t.Errorf("%s: exit %d, want %d and %q\n%s%s", tt.name, out.code, tt.code, want,
-					out.stdout, out.stderr)
+				t.Errorf("%s: exit %d, want %d and %q\n%s%s", tt.name, out.code, tt.code,
+					want, out.stdout, out.stderr)
 			}
 		}
 		if got := strings.Contains(out.stdout, hint); got != slices.Contains(tt.want, hint) {
-			t.Errorf("%s: the hint is there: %v", tt.name, got)
+			t.Errorf("%s: the output contains the hint: %v", tt.name, got)
 		}
 	}
-	if out := bare(t, j.dir, claims, "--claims", "-", "--trust-policy",
+	if out := runDoctor(t, j.dir, claims, "--claims", "-", "--trust-policy",
 		variable); !strings.Contains(out.stdout, unknown) || !strings.Contains(out.stdout, hint) {
-		t.Errorf("a variable: %+v", out)
+		t.Errorf("policy variable: %+v", out)
 	}
 	for _, tt := range []struct{ args, want string }{
 		{"--session-name deploy " + usual,
-			"doctor: --session-name goes with --claims; for a get the name is in ECR_OIDC_SESSION_NAME"},
+			"doctor: --session-name requires --claims; without it, set the name in " +
+				"ECR_OIDC_SESSION_NAME"},
 		{"--claims - --session-name x",
 			`doctor: --session-name is "x"; ` + allowed},
 		{"--claims - --session-name a/b", `doctor: --session-name is "a/b"; it must have`},
 		{"--claims - --session-name " + strings.Repeat("x", 65), "doctor: --session-name is "},
 	} {
-		if out := bare(t, j.dir, claims, strings.Fields(tt.args)...); out.code != 2 ||
+		if out := runDoctor(t, j.dir, claims, strings.Fields(tt.args)...); out.code != 2 ||
 			!strings.HasPrefix(out.stderr, "ecr-oidc: "+tt.want) {
 			t.Errorf("%s: %+v", tt.args, out)
 		}

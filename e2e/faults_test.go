@@ -77,7 +77,7 @@ func troubles() []trouble {
 
 		// There is no answer.
 		{name: "hangs", fault: emulator.Fault{Hang: true}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
-		{name: "hangs after its headers", fault: emulator.Fault{HangAfter: true}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
+		{name: "hangs after its headers", fault: emulator.Fault{HangAfterHeaders: true}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
 		{name: "drips", fault: emulator.Fault{Drip: 100 * time.Millisecond}, passes: true, slow: true, oidc: late, sts: late, ecr: late},
 
 		// It is no.

@@ -48,7 +48,7 @@ func TestHangingServers(t *testing.T) {
 		}
 		all.Go(func() {
 			stdout, stderr, err := j.get(usual)
-			if err == nil || stdout != stderr || stdout != "ecr-oidc: running get: not done within 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n" {
+			if err == nil || stdout != stderr || stdout != "ecr-oidc: running get: timed out after 28s; to see why: docker-credential-ecr-oidc doctor "+usual+"\n" {
 				t.Errorf("a pipe hangs: %v\nstdout %sstderr %s", err, stdout, stderr)
 			}
 		})

@@ -26,7 +26,7 @@ type victim struct {
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	j := newJobIn(t, emulator.Options{JobTokens: time.Minute}) // tokens that nobody keeps, so that the only entry is the password
+	j := newJobIn(t, emulator.Options{GitHubTokenTTL: time.Minute}) // tokens that nobody keeps, so that the only entry is the password
 	return &victim{job: j, t: t, as: drop(t, j)}
 }
 

@@ -93,7 +93,7 @@ func TestInstallPS1Elsewhere(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("this is Windows")
 	}
-	inPowerShells(t, func(i *windowsInstallation) { i.bad("this is for Windows; elsewhere there is install.sh") })
+	inPowerShells(t, func(i *windowsInstallation) { i.bad("this script is for Windows; on other systems, use install.sh") })
 }
 
 func TestInstallPS1(t *testing.T) {
@@ -144,7 +144,7 @@ func TestInstallPS1(t *testing.T) {
 
 		// Later steps of a GitHub job.
 		i.env["GITHUB_ACTIONS"], i.env["GITHUB_PATH"] = "true", filepath.Join(t.TempDir(), "path")
-		contains(t, "output", i.good("-Version", released, "-Mirror", mirror+"/"), i.dir+" is on PATH in this job's later steps")
+		contains(t, "output", i.good("-Version", released, "-Mirror", mirror+"/"), i.dir+" is on PATH in later steps of this job")
 		if got, err := os.ReadFile(i.env["GITHUB_PATH"]); err != nil || string(got) != i.dir+"\n" {
 			t.Errorf("GITHUB_PATH has %q, %v", got, err)
 		}
@@ -152,9 +152,9 @@ func TestInstallPS1(t *testing.T) {
 		// and no code to the advice.
 		i.env["ECR_OIDC_INSTALL_DIR"] = i.dir + "\nC:\\evil"
 		args := []string{"-Version", released, "-Mirror", mirror}
-		i.bad("the path of the directory contains a control character; name another with -Dir", args...)
+		i.bad("the path of the directory contains a control character; specify another with -Dir", args...)
 		i.env["ECR_OIDC_INSTALL_DIR"] = filepath.Join(t.TempDir(), "a;evil")
-		i.bad("the directory is .*; its path cannot contain a semicolon; name another with -Dir", args...)
+		i.bad("the directory is .*; its path must not contain a semicolon; specify another with -Dir", args...)
 		if got, err := os.ReadFile(i.env["GITHUB_PATH"]); err != nil || string(got) != i.dir+"\n" {
 			t.Errorf("GITHUB_PATH has %q, %v", got, err)
 		}
@@ -167,32 +167,32 @@ func TestInstallPS1(t *testing.T) {
 		// What is wrong is said, and the good one stays.
 		broken, _ := realRelease(t)
 		broken[ourArchive] = append(broken[ourArchive], 0)
-		i.bad(fmt.Sprintf("checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt says %x; nothing was installed",
+		i.bad(fmt.Sprintf("checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %x; nothing was installed",
 			regexp.QuoteMeta(ourArchive), sha256.Sum256(broken[ourArchive]), sha256.Sum256(r[ourArchive])), "-Version", released, "-Mirror", newShelf(t, broken).URL)
 		unlisted := release{"other.zip": []byte("x")}.sum()
-		i.bad("version 0.1.0 has no build for windows/"+runtime.GOARCH+": checksums.txt does not name .*", "-Version", released, "-Mirror", newShelf(t, unlisted).URL)
-		i.bad("downloading http://.*/v9.9.9/checksums.txt: not found; is there a version 9.9.9\\?", "-Version", "9.9.9", "-Mirror", mirror)
+		i.bad("version 0.1.0 has no build for windows/"+runtime.GOARCH+": checksums.txt does not list .*", "-Version", released, "-Mirror", newShelf(t, unlisted).URL)
+		i.bad("downloading http://.*/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists", "-Version", "9.9.9", "-Mirror", mirror)
 		missing, _ := realRelease(t)
 		delete(missing, ourArchive)
 		i.bad("downloading http://.*zip: not found", "-Version", released, "-Mirror", newShelf(t, missing).URL)
 		cut, _ := realRelease(t)
 		cut[ourArchive] = cut[ourArchive][:1000]
 		i.bad("unpacking .*; nothing was installed", "-Version", released, "-Mirror", newShelf(t, cut.sum()).URL)
-		i.bad("a mirror has no latest version; name one with -Version or ECR_OIDC_VERSION", "-Mirror", mirror)
-		i.bad("one is not a version; one is like 0.1.0", "-Version", "one", "-Mirror", mirror)
+		i.bad("a mirror has no latest version; specify one with -Version or ECR_OIDC_VERSION", "-Mirror", mirror)
+		i.bad("one is not a version; use a version such as 0.1.0", "-Version", "one", "-Mirror", mirror)
 		i.bad("the mirror must begin with https://", "-Version", released, "-Mirror", "mirror.example")
 		for _, url := range []string{"http://mirror.example", "http://127.0.0.1@mirror.example/", "http://127.0.0.1.mirror.example/", "http://loopback/", "http://mirror.example#@127.0.0.1/"} {
-			i.bad("the mirror must begin with https://: over http anybody on the way can change what comes, and its checksum", "-Version", released, "-Mirror", url)
+			i.bad("the mirror must begin with https://: with http, an attacker in the network can replace the archive and its checksum", "-Version", released, "-Mirror", url)
 		}
 		away := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 			http.Redirect(rw, req, mirror+req.URL.Path, http.StatusFound)
 		}))
 		t.Cleanup(away.Close)
-		i.bad("downloading http://.*: it leads away from https", "-Version", released, "-Mirror", away.URL)
+		i.bad("downloading http://.*: it redirects to http", "-Version", released, "-Mirror", away.URL)
 		i.env["ECR_OIDC_VERIFY"] = "required"
-		i.bad("ECR_OIDC_VERIFY=required, and cosign is not on PATH; install cosign 2.4 or later", "-Version", released, "-Mirror", mirror)
+		i.bad("ECR_OIDC_VERIFY is required, but cosign is not on PATH; install cosign 2.4 or later", "-Version", released, "-Mirror", mirror)
 		i.env["ECR_OIDC_VERIFY"] = "yes"
-		i.bad(`ECR_OIDC_VERIFY is yes; it is "required", or not set`, "-Version", released, "-Mirror", mirror)
+		i.bad(`ECR_OIDC_VERIFY is yes; set it to "required", or unset it`, "-Version", released, "-Mirror", mirror)
 		i.env["ECR_OIDC_VERIFY"] = ""
 		locked := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 			if user, password, ok := req.BasicAuth(); !ok || user != "jane" || password != "s3cret@home" {
@@ -217,11 +217,11 @@ func TestInstallPS1(t *testing.T) {
 			t.Fatal(err)
 		}
 		i.env["PATH"], i.env["VERSION"] = bin+";"+i.env["PATH"], "v2.3.0"
-		contains(t, "output", i.good("-Version", released, "-Mirror", mirror), "signature not checked: cosign is 2.3, and 2.4 is the first that can")
+		contains(t, "output", i.good("-Version", released, "-Mirror", mirror), "signature not checked: cosign is version 2.3; version 2.4 or later is required")
 		i.env["ECR_OIDC_VERIFY"] = "required"
-		i.bad("ECR_OIDC_VERIFY=required, and cosign is 2.3, and 2.4 is the first that can; install cosign 2.4 or later", "-Version", released, "-Mirror", mirror)
+		i.bad("ECR_OIDC_VERIFY is required, but cosign is version 2.3; version 2.4 or later is required; install cosign 2.4 or later", "-Version", released, "-Mirror", mirror)
 		i.env["VERSION"] = "v2.4.1"
-		i.bad("downloading http://.*/checksums.txt.sigstore.json: not found; cosign is here and has nothing to check", "-Version", released, "-Mirror", mirror)
+		i.bad("downloading http://.*/checksums.txt.sigstore.json: not found; without it, cosign cannot check the signature", "-Version", released, "-Mirror", mirror)
 		r["checksums.txt.sigstore.json"] = []byte("{}")
 		mirror = newShelf(t, r).URL
 		const identity = "https://github.com/ecr-oidc/docker-credential-ecr-oidc/.github/workflows/release.yml@refs/tags/v0.1.0"
@@ -231,6 +231,6 @@ func TestInstallPS1(t *testing.T) {
 		contains(t, "cosign's arguments", string(asked), "verify-blob --bundle ", "--certificate-identity "+identity+" ",
 			"--certificate-oidc-issuer https://token.actions.githubusercontent.com --new-bundle-format ")
 		i.env["SAYS"], i.env["CODE"] = "no matching identity", "1"
-		i.bad("cosign does not find checksums.txt signed by "+regexp.QuoteMeta(identity)+": no matching identity; nothing was installed", "-Version", released, "-Mirror", mirror)
+		i.bad("cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(identity)+": no matching identity; nothing was installed", "-Version", released, "-Mirror", mirror)
 	})
 }

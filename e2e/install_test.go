@@ -467,7 +467,7 @@ func TestInstallTools(t *testing.T) {
 				if err := os.Remove(filepath.Join(i.dir, program)); err != nil {
 					t.Fatal(err)
 				}
-				i.bad(regexp.QuoteMeta("downloading "+s.URL+"/v9.9.9/checksums.txt: not found; is there a version 9.9.9?"), "--version", "9.9.9")
+				i.bad(regexp.QuoteMeta("downloading "+s.URL+"/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists"), "--version", "9.9.9")
 			})
 		}
 		for want, tools := range map[string][]string{
@@ -498,7 +498,7 @@ func TestInstallLatest(t *testing.T) {
 				delete(i.env, "WGETRC")
 				i.dir = filepath.Join(i.home, "other")
 				i.env["SSL_CERT_FILE"] = os.DevNull
-				i.bad("asking for the latest version: .*certificate.*; name one with --version", "--dir", i.dir, "--version", "latest")
+				i.bad("requesting the latest version: .*certificate.*; specify one with --version", "--dir", i.dir, "--version", "latest")
 				i.bad("downloading https://github.com/.*/releases/download/v0.1.0/checksums.txt: .*certificate.*", "--dir", i.dir, "--version", released)
 			})
 		}
@@ -508,7 +508,7 @@ func TestInstallLatest(t *testing.T) {
 while [ $# -gt 0 ]; do if [ "$1" = -O ]; then : >"$2"; fi; shift; done`)
 			i := newInstallation(t, shell, box)
 			for _, version := range []string{released, "latest"} {
-				i.bad("this wget does not check TLS certificates; install curl, or GNU wget", "--version", version)
+				i.bad("this wget does not check TLS certificates; install curl or GNU wget", "--version", version)
 			}
 		})
 	})
@@ -543,7 +543,7 @@ func TestInstallMirrorLogin(t *testing.T) {
 				i.installed([]byte(scriptBinary))
 				all := stdout + stderr
 				for mirror, want := range map[string]string{
-					"http://jane:s3cret%40home@" + host:     "/v9.9.9/checksums.txt: not found; is there a version 9.9.9?",
+					"http://jane:s3cret%40home@" + host:     "/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists",
 					"http://jane:s3cret%40work@" + host:     "/v9.9.9/checksums.txt: ",
 					"http://jane:s3cret%40home@localhost:1": "http://localhost:1/v9.9.9/checksums.txt: ",
 					"ftp://jane:s3cret%40home@" + host:      "the mirror must begin with https://",
@@ -561,7 +561,7 @@ func TestInstallMirrorLogin(t *testing.T) {
 			})
 		}
 		t.Run("busybox", func(t *testing.T) {
-			newInstallation(t, shell, busybox(t)).bad("this wget would show the mirror's login to every process; install curl, or GNU wget",
+			newInstallation(t, shell, busybox(t)).bad("with this wget, other processes can read the mirror's login; install curl or GNU wget",
 				"--version", released, "--mirror", "http://jane:s3cret%40home@"+host)
 		})
 	})
@@ -574,7 +574,7 @@ func TestInstallRefuses(t *testing.T) {
 		box := toolbox(t, "curl", sums)
 		good := newRelease(t)[ourArchive]
 		sum := fmt.Sprintf("%x", sha256.Sum256(good))
-		const overHTTP = "the mirror must begin with https://: over http anybody on the way can change what comes, and its checksum"
+		const overHTTP = "the mirror must begin with https://: with http, an attacker in the network can replace the archive and its checksum"
 		tests := []struct {
 			name   string
 			change func(release)
@@ -582,35 +582,35 @@ func TestInstallRefuses(t *testing.T) {
 			args   []string
 		}{
 			{name: "wrong checksum", change: func(r release) { r[ourArchive] = append(slices.Clone(good), 0) },
-				want: fmt.Sprintf("checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt says %s; nothing was installed", regexp.QuoteMeta(ourArchive), sha256.Sum256(append(slices.Clone(good), 0)), sum)},
-			{name: "no checksums", change: func(r release) { delete(r, "checksums.txt") }, want: "downloading http://.*/v0.1.0/checksums.txt: not found; is there a version 0.1.0\\?"},
+				want: fmt.Sprintf("checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %s; nothing was installed", regexp.QuoteMeta(ourArchive), sha256.Sum256(append(slices.Clone(good), 0)), sum)},
+			{name: "no checksums", change: func(r release) { delete(r, "checksums.txt") }, want: "downloading http://.*/v0.1.0/checksums.txt: not found; check that version 0.1.0 exists"},
 			{name: "no archive", change: func(r release) { delete(r, ourArchive) }, want: "downloading http://.*" + regexp.QuoteMeta(ourArchive) + ": not found"},
-			{name: "not listed", change: func(r release) { delete(r, ourArchive); r.sum() }, want: "version 0.1.0 has no build for " + runtime.GOOS + "/" + runtime.GOARCH + ": checksums.txt does not name .*"},
+			{name: "not listed", change: func(r release) { delete(r, ourArchive); r.sum() }, want: "version 0.1.0 has no build for " + runtime.GOOS + "/" + runtime.GOARCH + ": checksums.txt does not list .*"},
 			{name: "listed under a longer name", change: func(r release) { r["x"+ourArchive] = good; delete(r, ourArchive); r.sum() }, want: "version 0.1.0 has no build for .*"},
 			{name: "cut off, and summed so", change: func(r release) { r[ourArchive] = good[:len(good)/2]; r.sum() }, want: "unpacking " + regexp.QuoteMeta(ourArchive) + ": .*; nothing was installed"},
 			{name: "another file in it", change: func(r release) { r[ourArchive] = emptyArchive(t); r.sum() }, want: "unpacking .*; nothing was installed"},
 			{name: "does not run", change: func(r release) {
 				r[ourArchive] = archived(t, ourArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
 				r.sum()
-			}, want: "what was downloaded does not run here: wrong libc; nothing was installed"},
-			{name: "no version", args: []string{"--version", "one"}, want: "one is not a version; one is like 0.1.0"},
-			{name: "a path for a version", args: []string{"--version", "0.1.0/../../x"}, want: "0.1.0/../../x is not a version; one is like 0.1.0"},
-			{name: "latest of a mirror", args: []string{"--version", "latest"}, want: "a mirror has no latest version; name one with --version or ECR_OIDC_VERSION"},
+			}, want: "the downloaded binary does not run: wrong libc; nothing was installed"},
+			{name: "no version", args: []string{"--version", "one"}, want: "one is not a version; use a version such as 0.1.0"},
+			{name: "a path for a version", args: []string{"--version", "0.1.0/../../x"}, want: "0.1.0/../../x is not a version; use a version such as 0.1.0"},
+			{name: "latest of a mirror", args: []string{"--version", "latest"}, want: "a mirror has no latest version; specify one with --version or ECR_OIDC_VERSION"},
 			{name: "a mirror over http", args: []string{"--mirror", "http://mirror.example"}, want: overHTTP},
 			{name: "a mirror over http, with a login like loopback", args: []string{"--mirror", "http://127.0.0.1@mirror.example/"}, want: overHTTP},
 			{name: "a mirror over http, named like loopback", args: []string{"--mirror", "http://127.0.0.1.mirror.example:80/"}, want: overHTTP},
 			{name: "a mirror over http, with loopback behind #", args: []string{"--mirror", "http://mirror.example#@127.0.0.1/"}, want: overHTTP},
 			{name: "a mirror over http, by IPv6", args: []string{"--mirror", "http://[::2]:80/"}, want: overHTTP},
 			{name: "a mirror that is no URL", args: []string{"--mirror", "mirror.example"}, want: "the mirror must begin with https://"},
-			{name: "a mirror with a line break", args: []string{"--mirror", "https://mirror.example/\nurl = file:///etc/passwd"}, want: "the mirror's URL has a character in it that no URL has"},
-			{name: "a mirror with a quote", args: []string{"--mirror", `https://mirror.example/"`}, want: "the mirror's URL has a character in it that no URL has"},
+			{name: "a mirror with a line break", args: []string{"--mirror", "https://mirror.example/\nurl = file:///etc/passwd"}, want: "the mirror's URL contains an invalid character"},
+			{name: "a mirror with a quote", args: []string{"--mirror", `https://mirror.example/"`}, want: "the mirror's URL contains an invalid character"},
 			{name: "unknown flag", args: []string{"--verbose"}, want: "unknown flag --verbose; --help lists them"},
 			{name: "unknown flag with a value", args: []string{"--colour=never"}, want: "unknown flag --colour; --help lists them"},
 			{name: "flag without a value", args: []string{"--dir"}, want: "--dir needs a value"},
 			{name: "an argument", args: []string{"0.1.0"}, want: "unknown argument 0.1.0; --help lists the flags"},
-			{name: "a directory that nobody expanded", args: []string{"--dir", "$HOME/bin"}, want: `the directory begins with \$ or ~, which nothing has expanded; write the path out`},
-			{name: "a directory that PATH cannot have", args: []string{"--dir", "/tmp/a:b"}, want: "the directory is /tmp/a:b; its path cannot contain a quote or a colon; name another with --dir"},
-			{name: "a file for a directory", args: []string{"--dir", "/dev/null/bin"}, want: "cannot make the directory /dev/null/bin; name another with --dir, or use --sudo"},
+			{name: "a directory that nobody expanded", args: []string{"--dir", "$HOME/bin"}, want: `the directory begins with \$ or ~, which is not expanded; use an absolute path`},
+			{name: "a directory that PATH cannot have", args: []string{"--dir", "/tmp/a:b"}, want: "the directory is /tmp/a:b; its path must not contain a quote or a colon; specify another with --dir"},
+			{name: "a file for a directory", args: []string{"--dir", "/dev/null/bin"}, want: "cannot create the directory /dev/null/bin; specify another with --dir, or use --sudo"},
 			{name: "sudo without sudo", args: []string{"--sudo"}, want: "--sudo: sudo is not on PATH"},
 		}
 		for _, tt := range tests {
@@ -643,7 +643,7 @@ func TestInstallRefuses(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			newInstallation(t, shell, box).bad("downloading http://.*/checksums.txt: curl: .*rotocol.*", "--version", released, "--mirror", server.URL)
-			newInstallation(t, shell, toolbox(t, "wget", sums)).bad("downloading from http://.*: it leads away from https; nothing was installed", "--version", released, "--mirror", server.URL)
+			newInstallation(t, shell, toolbox(t, "wget", sums)).bad("downloading from http://.*: it redirects to http; nothing was installed", "--version", released, "--mirror", server.URL)
 		})
 		t.Run("a proxy is not on the way to loopback", func(t *testing.T) {
 			proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
@@ -660,8 +660,8 @@ func TestInstallRefuses(t *testing.T) {
 		})
 		t.Run("a system without releases", func(t *testing.T) {
 			for uname, want := range map[string]string{
-				"SunOS i86pc": "there is no release for SunOS; with Go: go install .*", "Linux riscv64": "there is no release for riscv64; with Go: go install .*",
-				"MINGW64_NT-10.0-20348 x86_64": "this is Windows, for which there is install.ps1",
+				"SunOS i86pc": "there is no release for SunOS; to build it from source: go install .*", "Linux riscv64": "there is no release for riscv64; to build it from source: go install .*",
+				"MINGW64_NT-10.0-20348 x86_64": "on Windows, use install.ps1",
 			} {
 				box := toolbox(t, "curl", sums)
 				system, machine, _ := strings.Cut(uname, " ")
@@ -802,28 +802,28 @@ exit $EXIT`
 		for version, shown := range map[string]string{"GitVersion:    v2.3.0": "2.3", "GitVersion:    v1.13.6": "1.13"} {
 			i := cosign(t, version, "Error: unknown flag", "1")
 			stdout, _ := i.good("--version", released, "--mirror", s.URL)
-			contains(t, "stdout", stdout, "signature not checked: cosign is "+shown+", and 2.4 is the first that can\n")
+			contains(t, "stdout", stdout, "signature not checked: cosign is version "+shown+"; version 2.4 or later is required\n")
 			i = cosign(t, version, "Error: unknown flag", "1")
 			i.env["ECR_OIDC_VERIFY"] = "required"
-			i.bad("ECR_OIDC_VERIFY=required, and cosign is "+shown+", and 2.4 is the first that can; install cosign 2.4 or later", "--version", released, "--mirror", s.URL)
+			i.bad("ECR_OIDC_VERIFY is required, but cosign is version "+shown+"; version 2.4 or later is required; install cosign 2.4 or later", "--version", released, "--mirror", s.URL)
 		}
 		bare := newInstallation(t, shell, toolbox(t, "curl", sums))
 		bare.env["ECR_OIDC_VERIFY"] = "required"
 		before := len(s.requests())
-		bare.bad("ECR_OIDC_VERIFY=required, and cosign is not on PATH; install cosign 2.4 or later", "--version", released, "--mirror", s.URL)
+		bare.bad("ECR_OIDC_VERIFY is required, but cosign is not on PATH; install cosign 2.4 or later", "--version", released, "--mirror", s.URL)
 		bare.env["ECR_OIDC_VERIFY"] = "yes"
-		bare.bad(`ECR_OIDC_VERIFY is yes; it is "required", or not set`, "--version", released, "--mirror", s.URL)
+		bare.bad(`ECR_OIDC_VERIFY is yes; set it to "required", or unset it`, "--version", released, "--mirror", s.URL)
 		if asked := s.requests()[before:]; len(asked) > 0 {
 			t.Errorf("it downloaded %q first", asked)
 		}
 		i := cosign(t, "GitVersion: v3.1.3", "Error: none of the expected identities matched what was in the certificate", "1")
 		before = len(s.requests())
-		i.bad("cosign does not find checksums.txt signed by "+regexp.QuoteMeta(identity)+": Error: none of the expected identities .*; nothing was installed", "--version", released, "--mirror", s.URL)
+		i.bad("cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(identity)+": Error: none of the expected identities .*; nothing was installed", "--version", released, "--mirror", s.URL)
 		if asked := s.requests()[before:]; slices.Contains(asked, "/v0.1.0/"+ourArchive) {
 			t.Errorf("after cosign's no it still asked for %q", asked)
 		}
 		delete(r, "checksums.txt.sigstore.json")
-		cosign(t, "GitVersion: v3.1.3", "Verified OK", "0").bad("downloading http://.*/checksums.txt.sigstore.json: not found; cosign is here and has nothing to check", "--version", released, "--mirror", newShelf(t, r).URL)
+		cosign(t, "GitVersion: v3.1.3", "Verified OK", "0").bad("downloading http://.*/checksums.txt.sigstore.json: not found; without it, cosign cannot check the signature", "--version", released, "--mirror", newShelf(t, r).URL)
 	})
 }
 
@@ -849,13 +849,13 @@ func TestInstallLater(t *testing.T) {
 			contains(t, "stderr", stderr, other+" is not on PATH")
 			i.env["PATH"] += ":" + other
 			_, stderr = i.good(append(args, "--dir", other)...)
-			contains(t, "stderr", stderr, "PATH finds "+i.dir+"/"+program+" before "+other+"/"+program)
+			contains(t, "stderr", stderr, "PATH has "+i.dir+"/"+program+" before "+other+"/"+program)
 		})
 		t.Run("GitHub Actions", func(t *testing.T) {
 			i := newInstallation(t, shell, box)
 			i.env["GITHUB_ACTIONS"], i.env["GITHUB_PATH"] = "true", filepath.Join(i.home, "path")
 			stdout, stderr := i.good(args...)
-			contains(t, "stdout", stdout, i.dir+" is on PATH in this job's later steps\n")
+			contains(t, "stdout", stdout, i.dir+" is on PATH in later steps of this job\n")
 			if got := read(i.env["GITHUB_PATH"]); got != i.dir+"\n" || strings.Contains(stderr, "PATH") {
 				t.Errorf("GITHUB_PATH has %q; it says %s", got, stderr)
 			}
@@ -895,8 +895,8 @@ func TestInstallDirInjection(t *testing.T) {
 			t.Fatal(err)
 		}
 		const (
-			control   = "the path of the directory contains a control character; name another with --dir"
-			separator = "the directory is .*; its path cannot contain a quote or a colon; name another with --dir"
+			control   = "the path of the directory contains a control character; specify another with --dir"
+			separator = "the directory is .*; its path must not contain a quote or a colon; specify another with --dir"
 		)
 		for _, tt := range []struct{ name, cwd, dir, want string }{
 			{"a quote in --dir", "", "it's/bin", separator},

@@ -57,8 +57,8 @@ func TestInstallNotWritable(t *testing.T) {
 			t.Fatal(err)
 		}
 		asNobody(t, i, box)
-		i.bad("the directory "+i.dir+" is not writable; name another with --dir, or use --sudo", "--dir", i.dir, "--version", released, "--mirror", s.URL)
-		i.bad("cannot make the directory "+i.dir+"/below; name another with --dir, or use --sudo", "--dir", i.dir+"/below", "--version", released, "--mirror", s.URL)
+		i.bad("the directory "+i.dir+" is not writable; specify another with --dir, or use --sudo", "--dir", i.dir, "--version", released, "--mirror", s.URL)
+		i.bad("cannot create the directory "+i.dir+"/below; specify another with --dir, or use --sudo", "--dir", i.dir+"/below", "--version", released, "--mirror", s.URL)
 		if asked := s.requests(); len(asked) > 0 {
 			t.Errorf("it downloaded %q first", asked)
 		}

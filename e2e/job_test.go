@@ -34,7 +34,7 @@ func newJobIn(t *testing.T, o emulator.Options) *job {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	w.Default()
+	w.AddDefaults()
 	dir := t.TempDir()
 	j := &job{server: w, dir: dir, env: w.GitHub(emulator.GitHubJob{})}
 	ca := filepath.Join(dir, "ca.pem")

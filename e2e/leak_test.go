@@ -372,11 +372,11 @@ func TestNothingLeaks(t *testing.T) {
 		}},
 		"a refresh": {first: func(m *marked) { m.life = time.Second }, then: func(m *marked) { m.refresh(func() {}) }},
 		"a refresh that fails": {first: func(m *marked) { m.life = time.Second }, then: func(m *marked) {
-			m.refresh(func() { m.server.Heal(); m.echo("oidc", 503) })
+			m.refresh(func() { m.server.ClearFaults(); m.echo("oidc", 503) })
 		}},
 		"a refresh that is refused": {first: func(m *marked) { m.life = time.Second }, then: func(m *marked) {
 			m.refresh(func() {
-				m.server.Heal()
+				m.server.ClearFaults()
 				m.fail("sts", emulator.Fault{Status: 403, Code: "AccessDenied", Message: m.known("sts")})
 			})
 			m.bad(usual, "get")
@@ -519,7 +519,7 @@ esac`)
 		"a proxy with a password": {first: func(m *marked) {
 			m.hide("marked-password")
 			m.env["HTTPS_PROXY"] = "http://user:marked-password@127.0.0.1:1"
-			maps.Copy(m.env, m.server.GitHubReal(emulator.GitHubJob{})) // nobody asks a proxy for loopback
+			maps.Copy(m.env, m.server.GitHubRealHost(emulator.GitHubJob{})) // nobody asks a proxy for loopback
 		}, then: func(m *marked) { m.bad(usual, "get") }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -602,8 +602,8 @@ sso_start_url = https://acme.awsapps.com/start
 	m.env["USERPROFILE"] = m.env["HOME"]
 	m.env["AWS_ENDPOINT_URL_SSO"], m.env["AWS_ENDPOINT_URL_SSO_OIDC"] = m.server.URL("sso"), m.server.URL("sso-oidc")
 	m.server.AddRole(emulator.Role{ARN: developer, Pull: []string{"app*"}})
-	m.server.AddSSO(access, emulator.Account, "Developer", developer)
-	m.server.AddSSORefresh(refresh, access)
+	m.server.AddSSOAssignment(access, emulator.Account, "Developer", developer)
+	m.server.AddSSORefreshToken(refresh, access)
 	for _, secret := range []string{access, refresh, client} {
 		m.hide(secret)
 		m.kept[secret] = filepath.Join(m.env["HOME"], ".aws", "sso", "cache")

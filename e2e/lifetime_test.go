@@ -77,7 +77,7 @@ func TestHeldLocks(t *testing.T) {
 		}
 	}()
 
-	j.server.Reset()
+	j.server.ResetCalls()
 	password, took := get()
 	counted(t, j.server, 1, 1, 1)
 	if took > 28*time.Second { // a guard against hangs
@@ -92,7 +92,7 @@ func TestHeldLocks(t *testing.T) {
 // A role session that is over when STS returns it makes no entry that is returned without asking AWS again.
 func TestSessionWithoutLength(t *testing.T) {
 	t.Parallel()
-	j := newJobIn(t, emulator.Options{Sessions: -time.Second})
+	j := newJobIn(t, emulator.Options{SessionTTL: -time.Second})
 	for n := 1; n <= 2; n++ {
 		var a answered
 		a.stdout, a.stderr, a.err = j.get(usual)
@@ -121,7 +121,7 @@ func TestPublicPasswordLifetime(t *testing.T) {
 		{"public.ecr.aws", 20 * time.Minute, 1},
 		{usual, 14 * time.Minute, 1},
 	} {
-		j := newJobIn(t, emulator.Options{Sessions: tt.session})
+		j := newJobIn(t, emulator.Options{SessionTTL: tt.session})
 		j.env["ECR_OIDC_ROLE_PUBLIC"] = emulator.CIRole
 		for range 2 {
 			var a answered

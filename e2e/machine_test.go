@@ -82,7 +82,7 @@ func sso(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if slices.Contains(args, "refreshable") {
 		token["refreshToken"] = fmt.Sprintf("sso-refresh-token-%d", time.Now().UnixNano())
-		the(ts).AddSSORefresh(token["refreshToken"], "sso-access-token-of-jane")
+		the(ts).AddSSORefreshToken(token["refreshToken"], "sso-access-token-of-jane")
 	}
 	ts.Setenv("SSO_FILE", keep(ts, token, "sso", hex.EncodeToString(sum[:])))
 }
@@ -104,7 +104,7 @@ func login(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	if !slices.Contains(args, "spent") {
-		w.AddLogin(refresh, region, developer, &key.PublicKey)
+		w.AddConsoleLogin(refresh, region, developer, &key.PublicKey)
 	}
 	if slices.Contains(args, "expired") {
 		life = -time.Minute
@@ -117,7 +117,7 @@ func login(ts *testscript.TestScript, _ bool, args []string) {
 			"accessKeyId": c.AccessKeyID, "secretAccessKey": c.SecretAccessKey, "sessionToken": c.SessionToken,
 			"accountId": emulator.Account, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
 		},
-		"tokenType": "aws_sigv4", "clientId": emulator.ConsoleClient, "refreshToken": refresh, "idToken": "id-token",
+		"tokenType": "aws_sigv4", "clientId": emulator.ConsoleClientID, "refreshToken": refresh, "idToken": "id-token",
 		"dpopKey": string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})),
 	}, "login", hex.EncodeToString(sum[:])))
 }

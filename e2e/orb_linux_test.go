@@ -111,7 +111,7 @@ func TestOrbAlpine(t *testing.T) {
 	install := orbSteps(t, "commands", "install", map[string]any{"version": released})[0]
 	maps.Copy(user, install.env)
 	_, errs, err := step(&syscall.Credential{Uid: 65534, Gid: 65534}, user, install.script)
-	if want := "install.sh: no directory of PATH is writable, and a job without bash cannot change PATH for its later steps; name one with --dir\n"; err == nil || errs != want {
+	if want := "install.sh: no directory of PATH is writable, and a job without bash cannot change PATH for its later steps; specify one with --dir\n"; err == nil || errs != want {
 		t.Errorf("as a user: %v %swant %s", err, errs, want)
 	}
 

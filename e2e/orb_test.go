@@ -82,7 +82,7 @@ func newOrbJob(t *testing.T, shell []string, path string) *orbJob {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	w.Default()
+	w.AddDefaults()
 	r, _ := realRelease(t)
 	home := t.TempDir()
 	ca := filepath.Join(home, "ca.pem")
@@ -148,7 +148,7 @@ func (j *orbJob) refused(name string, given map[string]any, want string) {
 // get is a later step, in which a client asks for a registry, and as whom it was let in.
 func (j *orbJob) get(host string) (role string) {
 	j.t.Helper()
-	j.server.Reset()
+	j.server.ResetCalls()
 	out, errs, err := j.step(map[string]string{"ECR_OIDC_CACHE": "off", "ASKED": host}, `printf %s "$ASKED" | docker-credential-ecr-oidc get`)
 	if err != nil || !strings.Contains(out, `"Username":"AWS"`) {
 		j.t.Fatalf("a later step asked for %s: %v\n%s%s", host, err, out, errs)
@@ -182,12 +182,12 @@ func TestOrb(t *testing.T) {
 		stdout, stderr := j.command("install", map[string]any{"version": released})
 		contains(t, "install", stdout, "installed "+bin+"/"+program)
 		if readsBashEnv {
-			contains(t, "install", stdout, bin+" is on PATH in this job's later steps")
+			contains(t, "install", stdout, bin+" is on PATH in later steps of this job")
 		} else if strings.Contains(stdout+stderr, "PATH in") {
 			t.Errorf("install says\n%s%s", stdout, stderr)
 		}
 		stdout, stderr = j.command("configure", map[string]any{"registries": usual})
-		contains(t, "configure", stdout, ".docker/config.json: Docker asks ecr-oidc for "+usual+"\n")
+		contains(t, "configure", stdout, ".docker/config.json: Docker uses ecr-oidc for "+usual+"\n")
 		if stderr != "" || strings.Contains(stdout, "role") {
 			t.Errorf("configure says\n%s%s", stdout, stderr)
 		}
@@ -202,10 +202,10 @@ func TestOrb(t *testing.T) {
 			t.Errorf("BASH_ENV has it twice: %s", after)
 		}
 		other := "arn:aws:iam::" + emulator.SpokeAccount + ":role/circle-pull"
-		j.server.Federate(other, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg, "org/"+emulator.CircleOrg+"/*")
+		j.server.AddFederatedRole(other, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg, "org/"+emulator.CircleOrg+"/*")
 		j.env["PULL_ROLE"] = other
 		stdout, _ = j.command("configure", map[string]any{"registries": otherHost + "/base/image", "role_arn": "$PULL_ROLE"})
-		contains(t, "configure", stdout, "Docker asks ecr-oidc for "+otherHost, "account "+emulator.SpokeAccount+" has role "+other)
+		contains(t, "configure", stdout, "Docker uses ecr-oidc for "+otherHost, "account "+emulator.SpokeAccount+" has role "+other)
 		for host, want := range map[string]string{usual: emulator.CircleRole, otherHost: other} {
 			if role := j.get(host); role != want {
 				t.Errorf("for %s a later step was %s, want %s", host, role, want)
@@ -284,14 +284,14 @@ func TestOrbConfigure(t *testing.T) {
 			given map[string]any
 			want  string
 		}{
-			{map[string]any{"registries": ""}, "registries names none; one is like .*"},
-			{map[string]any{"registries": "\n"}, "registries names none; one is like .*"},
+			{map[string]any{"registries": ""}, "registries is empty; use a registry such as .*"},
+			{map[string]any{"registries": "\n"}, "registries is empty; use a registry such as .*"},
 			{map[string]any{"registries": "$HOSTS"},
-				`registries has \$HOSTS, and a value in it contains a separator; .*`},
-			{map[string]any{"registries": "a.example="}, "registries has a.example=, without a role behind the ="},
-			{map[string]any{"registries": "$NOPE.dkr.ecr.$ECR_REGION.amazonaws.com"}, "registries needs the variable NOPE, which is not set in this job, or is empty"},
-			{map[string]any{"registries": "a.example", "role_arn": "$DEPLOY_ROLE"}, "role_arn needs the variable DEPLOY_ROLE, which is not set in this job, or is empty"},
-			{map[string]any{"registries": "a.example", "role_arn": "${ROLE:-x}"}, `role_arn has \$\{ROLE:-x\}; a variable's name is all that can be between the braces`},
+				`registries has \$HOSTS, and the value of a variable in it contains a separator; .*`},
+			{map[string]any{"registries": "a.example="}, "registries has a.example=, which has no role after ="},
+			{map[string]any{"registries": "$NOPE.dkr.ecr.$ECR_REGION.amazonaws.com"}, "registries needs the variable NOPE, which is not set or is empty in this job"},
+			{map[string]any{"registries": "a.example", "role_arn": "$DEPLOY_ROLE"}, "role_arn needs the variable DEPLOY_ROLE, which is not set or is empty in this job"},
+			{map[string]any{"registries": "a.example", "role_arn": "${ROLE:-x}"}, `role_arn has \$\{ROLE:-x\}; only a variable name is allowed between the braces`},
 			{map[string]any{"registries": "a.example", "docker_config": "relative"}, "docker_config is relative; it must begin with /"},
 		} {
 			j.refused("configure", tt.given, tt.want)
@@ -305,7 +305,7 @@ func TestOrbConfigure(t *testing.T) {
 			t.Error(err)
 		}
 		os.Remove(filepath.Join(box, program))
-		j.refused("configure", map[string]any{"registries": "a.example"}, program+" is not on PATH; run this orb's install before, into a directory of PATH where steps have no bash")
+		j.refused("configure", map[string]any{"registries": "a.example"}, program+" is not on PATH; run this orb's command install first; without bash, set install_dir to a directory of PATH")
 	})
 }
 
@@ -394,8 +394,8 @@ func TestOrbInstallDir(t *testing.T) {
 		contains(t, "install", stdout, "installed "+filepath.Join(j.home, ".local", "bin", program))
 		// The one named.
 		named := filepath.Join(j.home, "it's")
-		j.refused("install", map[string]any{"version": released, "install_dir": named}, "the directory is .*; its path cannot contain a quote or a colon; name another with --dir")
-		j.refused("install", map[string]any{"version": released, "install_dir": "$HOME/bin"}, `the directory begins with \$ or ~, which nothing has expanded; write the path out`)
+		j.refused("install", map[string]any{"version": released, "install_dir": named}, "the directory is .*; its path must not contain a quote or a colon; specify another with --dir")
+		j.refused("install", map[string]any{"version": released, "install_dir": "$HOME/bin"}, `the directory begins with \$ or ~, which is not expanded; use an absolute path`)
 		named = filepath.Join(j.home, "with space")
 		stdout, _ = j.command("install", map[string]any{"version": released, "install_dir": named})
 		contains(t, "install", stdout, "installed "+filepath.Join(named, program))
@@ -407,7 +407,7 @@ func TestOrbInstallDir(t *testing.T) {
 		}
 		// The default is the orb's own version, which a mirror has; it has no latest.
 		j.command("install", nil)
-		j.refused("install", map[string]any{"version": "latest"}, "a mirror has no latest version; name one with --version or ECR_OIDC_VERSION")
+		j.refused("install", map[string]any{"version": "latest"}, "a mirror has no latest version; specify one with --version or ECR_OIDC_VERSION")
 	})
 }
 
@@ -446,7 +446,7 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 			}
 			return names, string(b)
 		}
-		ours := []string{"Install " + program, "Let Docker ask " + program, "Build and push"}
+		ours := []string{"Install " + program, "Configure " + program, "Build and push"}
 		names, docker := run(map[string]any{"image": image, "version": released})
 		sha := j.env["CIRCLE_SHA1"]
 		if want := "build|--tag|" + usual + "/app:" + sha + "|--|.\npush|--|" + usual + "/app:" + sha + "\n"; docker != want {
@@ -474,10 +474,10 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 			}
 		}
 		for want, given := range map[string]map[string]any{
-			"ecr-oidc/push: extra_build_args is --label 'x, in which a quote is open\n":                            {"extra_build_args": "--label 'x"},
-			"ecr-oidc/push: extra_build_args needs the variable NOPE, which is not set in this job, or is empty\n": {"extra_build_args": "--build-arg X=$NOPE"},
-			"ecr-oidc/push: tag names none; one is like 1.0, and several are separated by commas\n":                {"tag": " , "},
-			"ecr-oidc/push: tag needs the variable CIRCLE_BRANCH2, which is not set in this job, or is empty\n":    {"tag": "$CIRCLE_BRANCH2"},
+			"ecr-oidc/push: extra_build_args is --label 'x, which has an unclosed quote\n":                        {"extra_build_args": "--label 'x"},
+			"ecr-oidc/push: extra_build_args needs the variable NOPE, which is not set or is empty in this job\n": {"extra_build_args": "--build-arg X=$NOPE"},
+			"ecr-oidc/push: tag is empty; use a tag such as 1.0, or several separated by commas\n":                {"tag": " , "},
+			"ecr-oidc/push: tag needs the variable CIRCLE_BRANCH2, which is not set or is empty in this job\n":    {"tag": "$CIRCLE_BRANCH2"},
 		} {
 			given["image"] = image
 			steps := orbSteps(t, "jobs", "push", given)
@@ -536,8 +536,8 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 			if docker != want {
 				t.Errorf("for the branch %q docker was run\n%swant\n%s", branch, docker, want)
 			}
-			const refused = "ecr-oidc/push: tag has $CIRCLE_BRANCH, which is not a tag in this job; allowed are " +
-				"letters, digits, _ . - (. - not first)\n"
+			const refused = "ecr-oidc/push: tag has $CIRCLE_BRANCH, which is not a valid tag in this job; allowed are " +
+				"letters, digits, _ . - (not . or - first)\n"
 			if want == "" && complaint != refused {
 				t.Errorf("for the branch %q it says %q, want %q", branch, complaint, refused)
 			}
@@ -562,8 +562,8 @@ func TestOrbValuesAreNotSplit(t *testing.T) {
 			if tt.want != "" {
 				tt.want = program + "|configure|" + tt.want + "\n"
 			}
-			const refused = "ecr-oidc/configure: registries has " + host + "/app-$CIRCLE_BRANCH, and a value " +
-				"in it contains a separator; write out each registry and role\n"
+			const refused = "ecr-oidc/configure: registries has " + host + "/app-$CIRCLE_BRANCH, and the " +
+				"value of a variable in it contains a separator; list each registry and role\n"
 			if made != tt.want || tt.want == "" && complaint != refused {
 				t.Errorf("for the branch %q it ran %q and says %q, want %q", tt.branch, made, complaint, tt.want)
 			}

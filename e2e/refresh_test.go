@@ -42,7 +42,7 @@ func TestRefresh(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			j := newJobIn(t, emulator.Options{Sessions: time.Second, JobTokens: time.Minute})
+			j := newJobIn(t, emulator.Options{SessionTTL: time.Second, GitHubTokenTTL: time.Minute})
 			get := func() answered {
 				stdout, stderr, err := j.get(usual)
 				return answered{stdout, stderr, err}
@@ -67,7 +67,7 @@ func TestRefresh(t *testing.T) {
 				if last.err == nil || !strings.Contains(last.stdout, tt.refused) || last.stdout != last.stderr || again.stdout != last.stdout {
 					t.Errorf("%v: %s%s", last.err, last.stdout, last.stderr)
 				}
-				j.server.Heal()
+				j.server.ClearFaults()
 				if stdout, stderr, err := j.run("erase", usual); err != nil {
 					t.Fatal(err, stdout, stderr)
 				}

@@ -74,8 +74,8 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Defer(w.Close)
-	w.Default()
-	w.AddSSO("sso-access-token-of-jane", emulator.Account, "Developer", "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer")
+	w.AddDefaults()
+	w.AddSSOAssignment("sso-access-token-of-jane", emulator.Account, "Developer", "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer")
 	w.AddRole(emulator.Role{ARN: "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer", Pull: []string{"app*"}})
 	env.Values[key{}] = w
 	ca := filepath.Join(env.WorkDir, "ca.pem")
@@ -92,7 +92,7 @@ func setup(env *testscript.Env) error {
 		{"AWS_CA_BUNDLE", ca}, {"BUILT", built},
 		{"AWS_ENDPOINT_URL_STS", w.URL("sts")}, {"AWS_ENDPOINT_URL_ECR", w.URL("ecr")}, {"AWS_ENDPOINT_URL_ECR_PUBLIC", w.URL("ecr-public")},
 		{"AWS_ENDPOINT_URL_SSO", w.URL("sso")}, {"AWS_ENDPOINT_URL_SSO_OIDC", w.URL("sso-oidc")},
-		{"WORLD", strings.TrimSuffix(w.URL(""), "/")}, {"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")}, {"PROXY", w.Proxy()},
+		{"WORLD", strings.TrimSuffix(w.URL(""), "/")}, {"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")}, {"PROXY", w.ProxyURL()},
 		{"HOST", usual}, {"ROLE", emulator.CIRole}, {"CIRCLE_ROLE", emulator.CircleRole}, {"SPOKE", emulator.SpokeRole}, {"PUSHER", emulator.PusherRole},
 		{"KEY_ID", emulator.AccessKeyID}, {"KEY_SECRET", emulator.SecretAccessKey},
 		{"GOCOVERDIR", os.Getenv("GOCOVERDIR")},
@@ -135,7 +135,7 @@ func githubJob(ts *testscript.TestScript, _ bool, args []string) {
 	real := slices.Contains(args, "real")
 	options(ts, slices.DeleteFunc(args, func(a string) bool { return a == "real" }), &j)
 	if real {
-		setAll(ts, the(ts).GitHubReal(j))
+		setAll(ts, the(ts).GitHubRealHost(j))
 	} else {
 		setAll(ts, the(ts).GitHub(j))
 	}
@@ -181,7 +181,7 @@ func federate(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 4 {
 		ts.Fatalf("usage: federate ROLE ISSUER AUDIENCE SUBJECT")
 	}
-	the(ts).Federate("arn:aws:iam::"+emulator.Account+":role/"+args[0], args[1], args[2], args[3])
+	the(ts).AddFederatedRole("arn:aws:iam::"+emulator.Account+":role/"+args[0], args[1], args[2], args[3])
 }
 
 func asked(ts *testscript.TestScript, _ bool, args []string) {
@@ -191,7 +191,7 @@ func asked(ts *testscript.TestScript, _ bool, args []string) {
 	if want := strings.Join(args, " "); got != want {
 		ts.Fatalf("asked OIDC, STS, ECR %s times, want %s:\n%s", got, want, strings.Join(lines(w), "\n"))
 	}
-	w.Reset()
+	w.ResetCalls()
 }
 
 // lines writes each call as "SERVICE HOST OP DETAIL STATUS FORM".
@@ -234,11 +234,11 @@ func fail(ts *testscript.TestScript, _ bool, args []string) {
 	the(ts).Fail(args[0], f)
 }
 
-func heal(ts *testscript.TestScript, _ bool, _ []string) { the(ts).Heal() }
+func heal(ts *testscript.TestScript, _ bool, _ []string) { the(ts).ClearFaults() }
 func down(ts *testscript.TestScript, _ bool, _ []string) { the(ts).Close() }
 
 func trust(ts *testscript.TestScript, _ bool, args []string) {
-	the(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust(args[0]), Push: []string{"*"}, Pull: []string{"*"}, Public: true})
+	the(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust(args[0]), Push: []string{"*"}, Pull: []string{"*"}, PublicLogin: true})
 }
 
 func forbid(ts *testscript.TestScript, _ bool, _ []string) {

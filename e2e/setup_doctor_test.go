@@ -14,7 +14,7 @@ import (
 func TestSetupReusableWorkflowDoctor(t *testing.T) {
 	t.Parallel()
 	for policy, job := range map[string]emulator.GitHubJob{
-		"trust-policy.json":       {SubjectOf: []string{"repo", "context", "job_workflow_ref"}},
+		"trust-policy.json":       {SubjectClaims: []string{"repo", "context", "job_workflow_ref"}},
 		"trust-policy.claim.json": {},
 	} {
 		t.Run(policy, func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 			j.server.AddRole(emulator.Role{ARN: role, Trust: string(text)})
 			const workflow = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/"
 			doctor := func(ref string) (string, error) {
-				job.CalledFrom = workflow + ref
+				job.ReusableWorkflow = workflow + ref
 				j.env = withJob(j.env, j.server.GitHub(job))
 				j.env["ECR_OIDC_ROLE"] = role
 				cmd, stdout, _ := j.command("doctor", "")

@@ -62,8 +62,8 @@ func (e *example) github(file string, j emulator.GitHubJob) (*exampleJob, error)
 		if !ok {
 			e.t.Fatalf("%s has no ref", job.Uses)
 		}
-		if j.CalledFrom == "" {
-			j.CalledFrom = called + "@refs/heads/" + ref
+		if j.ReusableWorkflow == "" {
+			j.ReusableWorkflow = called + "@refs/heads/" + ref
 		}
 		var reusable workflow
 		loadYAML(e.t, filepath.Join(e.dir, filepath.Base(called)), &reusable)
@@ -82,7 +82,7 @@ func (e *example) github(file string, j emulator.GitHubJob) (*exampleJob, error)
 		job = inner
 	}
 	j.NoIDToken = job.Permissions["id-token"] != "write"
-	r := e.job(e.server.GitHubReal(j))
+	r := e.job(e.server.GitHubRealHost(j))
 	r.env["GITHUB_ENV"] = filepath.Join(r.home, "github-env")
 	for name, value := range job.Env {
 		r.env[name] = r.expand(value, inputs, r.env)

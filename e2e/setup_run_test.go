@@ -210,7 +210,7 @@ func (e *example) terraform(clientID string) {
 	if mutability == nil {
 		e.t.Fatal("nobody says whether the tags are immutable")
 	}
-	e.server.SetImmutable(emulator.Account, emulator.Region, repository[1], mutability[1] == "IMMUTABLE")
+	e.server.SetImmutableTags(emulator.Account, emulator.Region, repository[1], mutability[1] == "IMMUTABLE")
 	trust := e.read("trust-policy.json")
 	a := trustAccount(e.t, trust)
 	e.server.AddProvider(a, emulator.GitHubIssuer, clientID)
@@ -243,7 +243,7 @@ func (e *example) job(ci map[string]string) *exampleJob {
 	}
 	r.env = map[string]string{
 		"PATH": built + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": r.home, "TMPDIR": temp,
-		"AWS_CA_BUNDLE": ca, "HTTPS_PROXY": e.server.Proxy(), "GOCOVERDIR": os.Getenv("GOCOVERDIR"),
+		"AWS_CA_BUNDLE": ca, "HTTPS_PROXY": e.server.ProxyURL(), "GOCOVERDIR": os.Getenv("GOCOVERDIR"),
 	}
 	maps.Copy(r.env, ci)
 	if ci["GITHUB_ACTIONS"] != "" {

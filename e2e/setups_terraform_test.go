@@ -269,7 +269,7 @@ type identity struct {
 }
 
 func gh(sub string, j emulator.GitHubJob) identity {
-	return identity{sub, func(w *emulator.Server) map[string]string { return w.GitHubReal(j) }}
+	return identity{sub, func(w *emulator.Server) map[string]string { return w.GitHubRealHost(j) }}
 }
 
 func cc(sub string, j emulator.CircleJob) identity {
@@ -289,7 +289,7 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 	tag := gh("repo:acme/app:ref:refs/tags/v1", emulator.GitHubJob{Ref: "refs/tags/v1"})
 	production := gh("repo:acme/app:environment:production", emulator.GitHubJob{Environment: "production"})
 	evil := gh("repo:acme-evil/app:ref:refs/heads/main", emulator.GitHubJob{Repository: "acme-evil/app"})
-	immutable := gh("repo:acme@123456/app@456789:ref:refs/heads/main", emulator.GitHubJob{Immutable: true})
+	immutable := gh("repo:acme@123456/app@456789:ref:refs/heads/main", emulator.GitHubJob{ImmutableSubject: true})
 	web := gh("repo:acme/web:ref:refs/heads/main", emulator.GitHubJob{Repository: "acme/web"})
 	cases := []struct {
 		name     string
@@ -310,19 +310,19 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 		{"several repositories", trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}, map[string]any{"repository": "acme/web", "tags": []string{"v*"}}),
 			[]identity{main, gh("", emulator.GitHubJob{Repository: "acme/web", Ref: "refs/tags/v1"})}, []identity{web, tag}},
 		{"immutable", trustsGitHub(map[string]any{"repository": "acme/app", "owner_id": "123456", "repository_id": "456789", "branches": []string{"main"}}),
-			[]identity{immutable}, []identity{main, gh("repo:acme@123456/app@1:", emulator.GitHubJob{Immutable: true, Claims: map[string]any{"repository_id": "1"}})}},
+			[]identity{immutable}, []identity{main, gh("repo:acme@123456/app@1:", emulator.GitHubJob{ImmutableSubject: true, Claims: map[string]any{"repository_id": "1"}})}},
 		{"everything of a repository", inputs{"github_provider_arn": githubProvider, "github_subjects": []string{"repo:acme/app:*"}},
 			[]identity{main, feature, pull, tag, production}, []identity{evil, web, immutable}},
 		{"customised", inputs{"github_provider_arn": githubProvider, "github_subjects": []string{"repository_owner:acme:environment:production"}},
-			[]identity{gh("", emulator.GitHubJob{Environment: "production", SubjectOf: []string{"repository_owner", "environment"}})},
-			[]identity{production, gh("repository_owner:acme-evil:environment:production", emulator.GitHubJob{Repository: "acme-evil/app", Environment: "production", SubjectOf: []string{"repository_owner", "environment"}})}},
+			[]identity{gh("", emulator.GitHubJob{Environment: "production", SubjectClaims: []string{"repository_owner", "environment"}})},
+			[]identity{production, gh("repository_owner:acme-evil:environment:production", emulator.GitHubJob{Repository: "acme-evil/app", Environment: "production", SubjectClaims: []string{"repository_owner", "environment"}})}},
 		{"reusable workflow of one repository and branch", trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}, "reusable_workflows": []string{called("refs/tags/v*")}}),
-			[]identity{gh("", emulator.GitHubJob{CalledFrom: called("refs/tags/v1")})},
-			[]identity{main, gh("repo:acme/app:ref:refs/heads/main", emulator.GitHubJob{CalledFrom: called("refs/heads/v1")}),
-				gh("repo:acme/app:ref:refs/heads/feature", emulator.GitHubJob{Ref: "refs/heads/feature", CalledFrom: called("refs/tags/v1")})}},
+			[]identity{gh("", emulator.GitHubJob{ReusableWorkflow: called("refs/tags/v1")})},
+			[]identity{main, gh("repo:acme/app:ref:refs/heads/main", emulator.GitHubJob{ReusableWorkflow: called("refs/heads/v1")}),
+				gh("repo:acme/app:ref:refs/heads/feature", emulator.GitHubJob{Ref: "refs/heads/feature", ReusableWorkflow: called("refs/tags/v1")})}},
 		{"reusable workflow at a commit", trustsGitHub(map[string]any{"repository": "acme/*", "reusable_workflows": []string{called(commit)}}),
-			[]identity{gh("", emulator.GitHubJob{Ref: "refs/heads/any", CalledFrom: called(commit)})},
-			[]identity{main, gh("repo:acme/app:ref:refs/heads/main", emulator.GitHubJob{CalledFrom: called(strings.Repeat("0", 40))})}},
+			[]identity{gh("", emulator.GitHubJob{Ref: "refs/heads/any", ReusableWorkflow: called(commit)})},
+			[]identity{main, gh("repo:acme/app:ref:refs/heads/main", emulator.GitHubJob{ReusableWorkflow: called(strings.Repeat("0", 40))})}},
 		{"circleci branch and tag", trustsCircle(map[string]any{"branches": []string{"main"}, "tags": []string{"v*"}}),
 			[]identity{cc("", emulator.CircleJob{}), cc("", emulator.CircleJob{Ref: "refs/tags/v1", User: "00000000-0000-0000-0000-000000000000"})},
 			[]identity{cc("/vcs-ref/refs/heads/feature", emulator.CircleJob{Ref: "refs/heads/feature"}),
@@ -330,7 +330,7 @@ func TestTerraformPoliciesLetIn(t *testing.T) {
 				cc("/vcs-ref/refs/heads/x/vcs-origin/", emulator.CircleJob{Ref: "refs/heads/x/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main"})}},
 		{"another audience", merged(trustsGitHub(map[string]any{"repository": "acme/app", "branches": []string{"main"}}), inputs{"github_audience": "sts.amazonaws.com.cn"}),
 			[]identity{{env: func(w *emulator.Server) map[string]string {
-				env := w.GitHubReal(emulator.GitHubJob{})
+				env := w.GitHubRealHost(emulator.GitHubJob{})
 				env["ECR_OIDC_AUDIENCE"] = "sts.amazonaws.com.cn"
 				return env
 			}}}, []identity{main}},

@@ -43,7 +43,7 @@ func TestSetupGitHubActions(t *testing.T) {
 		"repo:acme/app:ref:refs/heads/feature":            {Ref: "refs/heads/feature"},
 		"repo:acme/app:pull_request":                      {Event: "pull_request", Ref: "refs/pull/7/merge"},
 		"repo:acme/app:environment:production":            {Environment: "production"},
-		"repo:acme@123456/app@456789:ref:refs/heads/main": {Immutable: true},
+		"repo:acme@123456/app@456789:ref:refs/heads/main": {ImmutableSubject: true},
 		"repo:acme-evil/app:ref:refs/heads/main":          {Repository: "acme-evil/app"},
 	} {
 		_, err := e.github("push.yml", job)
@@ -74,7 +74,7 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	r.keyless()
 
 	// Back and forth, from the cache: each is answered with its own password, and the registry would refuse the other's.
-	e.server.Reset()
+	e.server.ResetCalls()
 	for range 2 {
 		for tag, env := range map[string]map[string]string{staging: asStaging, production: asProduction} {
 			if err := r.exec(env, "docker", "push", tag); err != nil {
@@ -136,7 +136,7 @@ func TestSetupCircleCI(t *testing.T) {
 	command := func(r *exampleJob) { r.command(job) }
 	good := func(what string, env map[string]string, before ...func(*exampleJob)) (r *exampleJob, asked string) {
 		t.Helper()
-		e.server.Reset()
+		e.server.ResetCalls()
 		r, err := e.circleci("config.yml", env, before...)
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
@@ -207,7 +207,7 @@ func TestSetupOrbExample(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(e.dir, "config.yml"), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e.server.SetImmutable(emulator.Account, emulator.Region, "app", true)
+	e.server.SetImmutableTags(emulator.Account, emulator.Region, "app", true)
 	for _, sha := range []string{commit, strings.Repeat("1", 40)} {
 		r, err := e.circleci("config.yml", e.server.Circle(job), func(r *exampleJob) { r.env["CIRCLE_SHA1"] = sha })
 		if err != nil {
@@ -247,7 +247,7 @@ func TestSetupGitHubTerraform(t *testing.T) {
 		"repo:acme/app:ref:refs/heads/v1":               {Ref: "refs/heads/v1"},
 		"repo:acme/app:ref:refs/tags/nightly":           {Ref: "refs/tags/nightly"},
 		"repo:acme/app:pull_request":                    {Event: "pull_request"},
-		"repo:acme@123456/app@456789:ref:refs/tags/v1":  {Ref: "refs/tags/v1", Immutable: true},
+		"repo:acme@123456/app@456789:ref:refs/tags/v1":  {Ref: "refs/tags/v1", ImmutableSubject: true},
 		"repo:acme/app-evil:ref:refs/heads/main":        {Repository: "acme/app-evil"},
 		"repo:acme/app:environment:refs/heads/main":     {Environment: "refs/heads/main"},
 		"repo:acme/app:ref:refs/heads/main-but-another": {Ref: "refs/heads/main-but-another"},
@@ -266,11 +266,11 @@ func (e *example) rerun(file string, job emulator.GitHubJob, tag string) {
 	}
 	_, err := e.github(file, job)
 	e.refusedFor(err, "TAG_INVALID", said[1]+tag+said[2])
-	e.server.SetImmutable(emulator.Account, emulator.Region, "app", false)
+	e.server.SetImmutableTags(emulator.Account, emulator.Region, "app", false)
 	if _, err := e.github(file, job); err != nil {
 		e.t.Errorf("with mutable tags: %v", err)
 	}
-	e.server.SetImmutable(emulator.Account, emulator.Region, "app", true)
+	e.server.SetImmutableTags(emulator.Account, emulator.Region, "app", true)
 }
 
 // examples/circleci-access-keys: a user's keys are the first link to the role; then the same role without them.
@@ -287,7 +287,7 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 	const tag, role = registry + "/app:" + commit, " arn:aws:iam::123456789012:role/app-push"
 	push := func(file string, env map[string]string, assumed string) {
 		t.Helper()
-		e.server.Reset()
+		e.server.ResetCalls()
 		r, err := e.circleci(file, env)
 		if err != nil {
 			t.Fatal(err)
@@ -344,7 +344,7 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 			t.Errorf("main.tf has no output %s", name)
 		}
 	}
-	r, err := e.github("build.yml", emulator.GitHubJob{Immutable: true})
+	r, err := e.github("build.yml", emulator.GitHubJob{ImmutableSubject: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,12 +356,12 @@ func TestSetupBootstrapMultiPlatform(t *testing.T) {
 	}
 	r.onlyHelpers(registry)
 	r.keyless()
-	e.rerun("build.yml", emulator.GitHubJob{Immutable: true}, "sha-"+commit)
+	e.rerun("build.yml", emulator.GitHubJob{ImmutableSubject: true}, "sha-"+commit)
 	for subject, job := range map[string]emulator.GitHubJob{
-		"repo:acme@123456/app@456789:ref:refs/heads/feature": {Ref: "refs/heads/feature", Immutable: true},
-		"repo:acme@123456/app@456789:pull_request":           {Event: "pull_request", Immutable: true},
+		"repo:acme@123456/app@456789:ref:refs/heads/feature": {Ref: "refs/heads/feature", ImmutableSubject: true},
+		"repo:acme@123456/app@456789:pull_request":           {Event: "pull_request", ImmutableSubject: true},
 		"repo:acme/app:ref:refs/heads/main":                  {}, // somebody else's, of the same name: that has no ids, or others
-		"repo:acme@123456/app@999:ref:refs/heads/main":       {Immutable: true, Claims: map[string]any{"repository_id": "999"}},
+		"repo:acme@123456/app@999:ref:refs/heads/main":       {ImmutableSubject: true, Claims: map[string]any{"repository_id": "999"}},
 	} {
 		_, err := e.github("build.yml", job)
 		e.refusedFor(err, "AWS refused role gha-app in 123456789012", `for "`+subject+`"`, "AccessDenied")
@@ -386,9 +386,9 @@ func TestSetupReusableWorkflow(t *testing.T) {
 	try := func(keys []string) {
 		t.Helper()
 		for _, job := range []emulator.GitHubJob{
-			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {Immutable: true}, {Environment: "production"},
+			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {ImmutableSubject: true}, {Environment: "production"},
 		} {
-			job.SubjectOf = keys
+			job.SubjectClaims = keys
 			r, err := e.github("caller.yml", job)
 			if err != nil {
 				t.Error(err)
@@ -402,16 +402,16 @@ func TestSetupReusableWorkflow(t *testing.T) {
 			job  emulator.GitHubJob
 			want string // in the subject
 		}{
-			{emulator.GitHubJob{CalledFrom: feature}, "repo:acme/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{CalledFrom: feature, Immutable: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
-			{emulator.GitHubJob{CalledFrom: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
+			{emulator.GitHubJob{ReusableWorkflow: feature}, "repo:acme/app:ref:refs/heads/main"},
+			{emulator.GitHubJob{ReusableWorkflow: feature, ImmutableSubject: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
+			{emulator.GitHubJob{ReusableWorkflow: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
 			{emulator.GitHubJob{Repository: "acme-evil/app"}, "repo:acme-evil/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{Immutable: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
+			{emulator.GitHubJob{ImmutableSubject: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
 		} {
-			tt.job.SubjectOf = keys
+			tt.job.SubjectClaims = keys
 			want := `for "` + tt.want
 			if keys != nil {
-				called := tt.job.CalledFrom
+				called := tt.job.ReusableWorkflow
 				if called == "" {
 					called = main
 				}
@@ -493,7 +493,7 @@ func TestSetupOtherCIs(t *testing.T) {
 		}
 		loadYAML(t, filepath.Join(e.dir, "pipeline.yml"), &pipeline)
 		push := func(j emulator.BuildkiteJob) (*exampleJob, error) {
-			r := e.job(e.server.BuildkiteReal(j))
+			r := e.job(e.server.BuildkiteRealHost(j))
 			maps.Copy(r.env, pipeline.Steps[0].Env)
 			if err := r.checkout(); err != nil {
 				t.Fatal(err)

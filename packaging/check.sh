@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What a release would ship, looked at with the tools of those who will install
-# it. Run where dist lies, after goreleaser and packaging/image. What cannot be
-# looked at here is said in lines that begin with "SKIPPED: ".
+# Checks the artifacts of a release with the tools that users install them with.
+# Run it in the directory that contains dist, after goreleaser and
+# packaging/image. A check that this machine cannot run prints a line that begins
+# with "SKIPPED: ".
 #
 #   packaging/check.sh CRANE
 set -euo pipefail
@@ -29,13 +30,13 @@ case $(uname -sm) in
 *) native= ;;
 esac
 
-# names_commit BINARY: does it run, and say what it was built from?
-names_commit() {
+# check_version BINARY fails unless the binary runs and prints its commit.
+check_version() {
 	"$1" version </dev/null | tee "$scratch/version"
-	grep -qF "$commit" "$scratch/version" || die "$1 does not name its commit"
+	grep -qF "$commit" "$scratch/version" || die "$1 does not print its commit"
 }
 
-# contents PACKAGER: what a package holds, and nothing else.
+# contents PACKAGER prints the expected list of files in a package.
 contents() {
 	local zsh=site-functions doc=licenses license=LICENSE file
 	if [ "$1" = deb ]; then zsh=vendor-completions doc=doc license=copyright; fi
@@ -46,10 +47,10 @@ contents() {
 		"$doc/$name/$license" "$doc/$name/THIRD_PARTY_LICENSES"
 }
 
-# same PACKAGER FILE compares that with the listing on stdin.
-same() {
-	diff <(contents "$1" | sort) <(sort) || die "$2 does not hold what it should"
-	echo "${2##*/}: as it should be"
+# check_contents PACKAGER FILE compares the list of files on stdin with the expected list.
+check_contents() {
+	diff <(contents "$1" | sort) <(sort) || die "$2 has other files than expected"
+	echo "${2##*/}: contents ok"
 }
 
 debs() {
@@ -59,21 +60,21 @@ debs() {
 		return
 	}
 	for deb in dist/*.deb; do
-		dpkg-deb -c "$deb" | awk '!/^d/ { print $1, $2, substr($6, 2) }' | same deb "$deb"
+		dpkg-deb -c "$deb" | awk '!/^d/ { print $1, $2, substr($6, 2) }' | check_contents deb "$deb"
 	done
 	[ -n "$native" ] || return 0
 	deb=$(echo dist/*_linux_"$native".deb)
 	if [ "$(id -u)" != 0 ]; then
-		skipped "deb: installing it takes root; it was unpacked"
+		skipped "deb: installation requires root; the package was unpacked instead"
 		dpkg-deb -x "$deb" "$root"
-		names_commit "$root/usr/bin/$name"
+		check_version "$root/usr/bin/$name"
 		return
 	fi
 	mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates"
 	touch "$root/var/lib/dpkg/status"
 	dpkg --root="$root" --log=/dev/null -i "$deb"
 	dpkg --root="$root" --verify "$name"
-	names_commit "$root/usr/bin/$name"
+	check_version "$root/usr/bin/$name"
 	# shellcheck disable=SC2016
 	bash -c 'source "$1"; complete -p "$2"' - "$root/usr/share/bash-completion/completions/$name" "$name"
 	dpkg --root="$root" --log=/dev/null -r "$name"
@@ -88,15 +89,15 @@ rpms() {
 	}
 	for rpm in dist/*.rpm; do
 		rpm -K --nosignature "$rpm"
-		rpm -qp --queryformat '[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILENAMES}\n]' "$rpm" | same rpm "$rpm"
+		rpm -qp --queryformat '[%{FILEMODES:perms} %{FILEUSERNAME}/%{FILEGROUPNAME} %{FILENAMES}\n]' "$rpm" | check_contents rpm "$rpm"
 	done
 }
 
-# An apk is a tar of what is installed, with apk's own files at its root.
+# An apk is a tar file of the installed files. The files at its root are apk's metadata.
 apks() {
 	local apk
 	for apk in dist/*.apk; do
-		tar -tvzf "$apk" 2>"$scratch/tar.log" | awk '!/^d/ && $6 ~ "/" { print $1, $2, "/" $6 }' | same apk "$apk"
+		tar -tvzf "$apk" 2>"$scratch/tar.log" | awk '!/^d/ && $6 ~ "/" { print $1, $2, "/" $6 }' | check_contents apk "$apk"
 	done
 }
 
@@ -109,7 +110,7 @@ pages() {
 	for page in packaging/share/man/*.gz; do
 		gzip -dc "$page" | groff -man -Tutf8 -ww -z 2>&1 | tee -a "$scratch/groff.log"
 	done
-	[ ! -s "$scratch/groff.log" ] || die "groff complains of a man page"
+	[ ! -s "$scratch/groff.log" ] || die "groff reports warnings in a man page"
 }
 
 archives() {
@@ -117,41 +118,41 @@ archives() {
 	[ -n "$native" ] || return 0
 	mkdir "$scratch/unpacked"
 	tar -xzf dist/*_linux_"$native".tar.gz -C "$scratch/unpacked"
-	names_commit "$scratch/unpacked/$name"
+	check_version "$scratch/unpacked/$name"
 	for file in LICENSE README.md THIRD_PARTY_LICENSES man completions; do
 		[ -s "$scratch/unpacked/$file" ] || die "the archive has no $file"
 	done
 }
 
-# The cask and the manifests are for these very archives.
+# The cask and the manifests contain the checksums of these archives.
 manifests() {
 	local sum file sums=0
 	file=dist/homebrew/Casks/$name.rb
 	if command -v ruby >/dev/null; then ruby -c "$file"; else skipped "cask: ruby is not installed"; fi
 	while read -r sum; do
-		grep -qi "^$sum " dist/checksums.txt || die "a manifest has a checksum that no archive has: $sum"
+		grep -qi "^$sum " dist/checksums.txt || die "a manifest has the checksum $sum, which is not in checksums.txt"
 		sums=$((sums + 1))
 	done < <(grep -hoE '\b[0-9a-fA-F]{64}\b' "$file" "dist/scoop/$name.json" dist/winget/manifests/e/ecr-oidc/"$name"/*/*.installer.yaml)
-	[ $sums = 8 ] || die "$sums checksums in the manifests; 4 for Homebrew, 2 for Scoop, 2 for winget were expected"
-	# Each file that the cask installs is one that the archives have.
+	[ $sums = 8 ] || die "the manifests have $sums checksums; expected 4 for Homebrew, 2 for Scoop and 2 for winget"
+	# The archives contain each file that the cask installs.
 	while read -r file; do
-		[ -e "packaging/share/$file" ] || die "the cask installs $file, which is not there"
+		[ -e "packaging/share/$file" ] || die "the cask installs $file, which does not exist"
 	done < <(sed -nE 's/^ *(manpage|[a-z]+_completion) "(.*)"$/\2/p' dist/homebrew/Casks/"$name".rb)
 }
 
-# The image goes to a registry, and from there into another image.
+# Pushes the image to a registry, and copies the binary from it into another image.
 image() {
 	local ref architecture tag=check store
 	"$crane" registry serve --address 127.0.0.1:0 >"$scratch/registry.log" 2>&1 &
 	registry=$!
 	until grep -q 'serving on port' "$scratch/registry.log"; do
-		kill -0 $registry 2>/dev/null || die "crane's registry does not start: $(cat "$scratch/registry.log")"
+		kill -0 $registry 2>/dev/null || die "crane registry serve failed: $(cat "$scratch/registry.log")"
 		sleep 0.1
 	done
 	ref=127.0.0.1:$(sed -n 's/.*serving on port //p' "$scratch/registry.log")/$name:$tag
 	"$crane" push dist/image "$ref" 2>"$scratch/push.log" || die "$(cat "$scratch/push.log")"
 	"$crane" validate --remote "$ref"
-	[ "$("$crane" digest "$ref")" = "$(cat dist/image.digest)" ] || die "the image's digest is not what packaging/image said"
+	[ "$("$crane" digest "$ref")" = "$(cat dist/image.digest)" ] || die "the image does not have the digest that packaging/image printed"
 	for architecture in amd64 arm64; do
 		mkdir "$scratch/$architecture"
 		"$crane" export --platform "linux/$architecture" "$ref" - | tar -x -C "$scratch/$architecture"
@@ -162,7 +163,7 @@ image() {
 		return
 	}
 	[ "$(id -u)" = 0 ] || {
-		skipped "image: buildah takes root"
+		skipped "image: buildah requires root"
 		return
 	}
 	store=(--root "$scratch/store" --runroot "$scratch/run" --storage-driver vfs)
@@ -174,7 +175,7 @@ image() {
 	for layer in "$scratch"/pushed/*; do
 		if gzip -t "$layer" 2>/dev/null; then tar -xzf "$layer" -C "$scratch/copied"; fi
 	done
-	names_commit "$scratch/copied/usr/local/bin/$name"
+	check_version "$scratch/copied/usr/local/bin/$name"
 }
 
 (cd dist && sha256sum --check --quiet checksums.txt)

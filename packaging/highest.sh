@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Prints whether a tag is the highest version of this repository's, "true" or
-# "false": only that one is what "latest" means. A release candidate never is,
-# and a fix of an older version is not either.
+# Prints "true" if a tag is the highest version of this repository, and "false"
+# otherwise. "latest" is the highest version. It is neither a release candidate
+# nor a fix of an older version.
 #
 #   packaging/highest.sh TAG
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Downloads a release, which may be a draft still, and checks it as SECURITY.md
-# tells anybody to. Run by release.yml, whose variables it reads.
+# Downloads a release, which may be a draft, and verifies it as described in
+# SECURITY.md. release.yml runs it and sets its variables.
 #
 #   packaging/verify.sh TAG FOLDER
 set -euo pipefail

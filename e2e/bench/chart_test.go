@@ -11,16 +11,19 @@ import (
 	"time"
 )
 
-var drawn = chart{60 * time.Millisecond, []group{
-	{"A cold login", []bar{{"ours & <yours>", 315 * time.Millisecond, calls{1, 1, 1}, true}, {"theirs", 377 * time.Millisecond, calls{0, 1, 1}, false}}},
-	{"Ten pulls", []bar{{"ours & <yours>", 375 * time.Millisecond, calls{1, 1, 1}, true}, {"theirs", 3750 * time.Millisecond, calls{0, 10, 10}, false}}},
+var testChart = chart{60 * time.Millisecond, []group{
+	{"A cold login", []bar{{"ours & <yours>", 315 * time.Millisecond, calls{1, 1, 1}, true},
+		{"theirs", 377 * time.Millisecond, calls{0, 1, 1}, false}}},
+	{"Ten pulls", []bar{{"ours & <yours>", 375 * time.Millisecond, calls{1, 1, 1}, true},
+		{"theirs", 3750 * time.Millisecond, calls{0, 10, 10}, false}}},
 }}
 
-// The chart is XML without any outside part, says each figure in words and in numbers, and has all bars on one scale.
+// TestChart checks that the chart is XML without external resources, that all figures are in the
+// text alternative, and that all bars have the same scale.
 func TestChart(t *testing.T) {
-	for name, colours := range themes {
-		svg := string(draw(drawn, colours))
-		var words, bars []string
+	for name, colors := range themes {
+		svg := string(draw(testChart, colors))
+		var texts, bars []string
 		for d := xml.NewDecoder(strings.NewReader(svg)); ; {
 			token, err := d.Token()
 			if err == io.EOF {
@@ -31,7 +34,7 @@ func TestChart(t *testing.T) {
 			}
 			switch e := token.(type) {
 			case xml.CharData:
-				words = append(words, string(e))
+				texts = append(texts, string(e))
 			case xml.StartElement:
 				for _, a := range e.Attr {
 					switch {
@@ -43,10 +46,12 @@ func TestChart(t *testing.T) {
 				}
 			}
 		}
-		text := strings.Join(words, "\n")
+		text := strings.Join(texts, "\n")
 		for _, want := range []string{
-			"a round trip of 60 ms", "\nours & <yours>\n", "\n315 ms, 3 calls\n", "\n377 ms, 2 calls\n", "\n375 ms, 3 calls\n", "\n3.8 s, 20 calls\n",
-			"Ten pulls: ours & <yours> 375 ms, 3 calls, theirs 3.8 s, 20 calls.", colours.text, colours.muted, colours.ours, colours.peer,
+			"a round-trip time of 60 ms", "\nours & <yours>\n", "\n315 ms, 3 calls\n",
+			"\n377 ms, 2 calls\n", "\n375 ms, 3 calls\n", "\n3.8 s, 20 calls\n",
+			"Ten pulls: ours & <yours> 375 ms, 3 calls, theirs 3.8 s, 20 calls.", colors.text,
+			colors.muted, colors.ours, colors.peer,
 		} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: the chart lacks %q:\n%s", name, want, svg)
@@ -61,14 +66,14 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// What is written can be read on GitHub's backgrounds, and bars can be told from them.
+// TestContrast checks the contrast of text and bars with GitHub's backgrounds.
 // https://www.w3.org/TR/WCAG22/#contrast-minimum, #non-text-contrast
 func TestContrast(t *testing.T) {
 	for name, background := range map[string]string{"light": "#ffffff", "dark": "#0d1117"} {
 		c := themes[name]
-		for colour, least := range map[string]float64{c.text: 4.5, c.muted: 4.5, c.ours: 3, c.peer: 3} {
-			if got := contrast(colour, background); got < least {
-				t.Errorf("%s: %s on %s: %.2f, want %g", name, colour, background, got, least)
+		for color, least := range map[string]float64{c.text: 4.5, c.muted: 4.5, c.ours: 3, c.peer: 3} {
+			if got := contrast(color, background); got < least {
+				t.Errorf("%s: %s on %s: %.2f, want %g", name, color, background, got, least)
 			}
 		}
 	}
@@ -79,9 +84,9 @@ func contrast(a, b string) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
-func luminance(colour string) (sum float64) {
+func luminance(color string) (sum float64) {
 	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
-		n, err := strconv.ParseUint(colour[1+2*i:][:2], 16, 8)
+		n, err := strconv.ParseUint(color[1+2*i:][:2], 16, 8)
 		if err != nil {
 			panic(err)
 		}

@@ -10,18 +10,19 @@ import (
 	"testing"
 )
 
-// TestMain lets this test's own binary be the meter, and the helper that answers what the variable ANSWER says.
+// TestMain runs the test binary as a meter, or as a helper that prints the variable OUTPUT, if its
+// arguments or variables request that.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 2 && os.Args[1] == metering {
+	if len(os.Args) > 2 && os.Args[1] == meterArg {
 		os.Exit(meter(os.Args[2], os.Args[3:]...))
 	}
-	answer, ok := os.LookupEnv("ANSWER")
+	output, ok := os.LookupEnv("OUTPUT")
 	if !ok {
 		os.Exit(m.Run())
 	}
 	host, _ := io.ReadAll(os.Stdin)
-	fmt.Print(strings.ReplaceAll(answer, "HOST", string(host)))
-	if answer == "refused" {
+	fmt.Print(strings.ReplaceAll(output, "HOST", string(host)))
+	if output == "refused" {
 		os.Exit(1)
 	}
 }
@@ -35,56 +36,57 @@ func helper(t *testing.T, env ...string) job {
 	return job{binary: self, env: append(env, "SystemRoot="+os.Getenv("SystemRoot"))}
 }
 
-// Only an answer with a password in it counts as one.
+// TestGet checks that output without a password is an error.
 func TestGet(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ answer, want string }{
+	for _, tt := range []struct{ output, want string }{
 		{`{"Username":"AWS","Secret":"of HOST"}`, ""},
-		{`{"Username":"AWS","Secret":""}`, "no login in its answer"},
-		{`{}`, "no login in its answer"},
-		{``, "no login in its answer"},
+		{`{"Username":"AWS","Secret":""}`, "no login in its output"},
+		{`{}`, "no login in its output"},
+		{``, "no login in its output"},
 		{"refused", "exit status 1: refused"},
 	} {
-		l, err := helper(t, "ANSWER="+tt.answer).get(t.Context(), "example.com")
+		l, err := helper(t, "OUTPUT="+tt.output).get(t.Context(), "example.com")
 		switch {
 		case tt.want == "" && (err != nil || l.Secret != "of example.com"):
-			t.Errorf("%s: %+v, %v", tt.answer, l, err)
+			t.Errorf("%s: %+v, %v", tt.output, l, err)
 		case tt.want != "" && (err == nil || !strings.HasSuffix(err.Error(), tt.want)):
-			t.Errorf("%s: %v, want %s", tt.answer, err, tt.want)
+			t.Errorf("%s: %v, want %s", tt.output, err, tt.want)
 		}
 	}
 }
 
-// The meter is between us and a helper without either noticing, and says what the helper's memory was.
+// TestMeter checks that the meter passes on stdin, stdout and the exit code, and reports the memory.
 func TestMeter(t *testing.T) {
 	t.Parallel()
-	j := helper(t, "ANSWER=answer to HOST")
-	stdout, stderr, err := j.run(t.Context(), "example.com", j.binary, metering, j.binary, "get")
-	if err != nil || stdout != "answer to example.com" {
+	j := helper(t, "OUTPUT=output for HOST")
+	stdout, stderr, err := j.run(t.Context(), "example.com", j.binary, meterArg, j.binary, "get")
+	if err != nil || stdout != "output for example.com" {
 		t.Fatalf("%q, %q, %v", stdout, stderr, err)
 	}
 	n, err := strconv.ParseInt(stderr, 10, 64)
 	if err != nil || runtime.GOOS != "windows" && (n < 1<<20 || n > 1<<30) {
 		t.Errorf("%q bytes, %v", stderr, err)
 	}
-	j.env[0] = "ANSWER=refused"
-	if _, _, err := j.run(t.Context(), "", j.binary, metering, j.binary, "get"); err == nil {
-		t.Error("the helper failed, and the meter did not")
+	j.env[0] = "OUTPUT=refused"
+	if _, _, err := j.run(t.Context(), "", j.binary, meterArg, j.binary, "get"); err == nil {
+		t.Error("the meter did not return the helper's error")
 	}
 }
 
-// A job's environment is all that its program sees, and no two jobs share a home.
-func TestJobsAreApart(t *testing.T) {
+// TestJobHomes checks that each job has its own home, and that jobs without the network use the proxy.
+func TestJobHomes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	w, err := startEmulator("", dir)
+	server, err := startEmulator("", dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close()
-	b := &bench{dir: dir, server: w}
+	defer server.Close()
+	b := &bench{dir: dir, server: server}
 	homes := map[string]bool{}
-	for _, j := range []job{b.github(), b.github(), b.githubRoles(), b.circleci(), b.keys(), b.peerOIDC(), b.peerKeys(peer)} {
+	for _, j := range []job{b.github(), b.github(), b.githubRoles(), b.circleci(), b.keys(), b.peerOIDC(),
+		b.peerKeys(peer)} {
 		proxied := false
 		for _, pair := range j.env {
 			name, value, _ := strings.Cut(pair, "=")
@@ -96,7 +98,7 @@ func TestJobsAreApart(t *testing.T) {
 			}
 		}
 		if !proxied {
-			t.Error("without a wire a job needs the emulator's proxy")
+			t.Error("a job without the network does not use the proxy")
 		}
 	}
 	if len(homes) != 7 {

@@ -1,16 +1,16 @@
-// Command bench measures how fast this program answers, beside amazon-ecr-credential-helper. It
-// builds both, and the peer a second time with the AWS SDK in the versions of our go.mod. It runs
-// them in turn against the emulated AWS and CIs at the far end of a wire with a stated round trip. It
-// prints a table with a bound beside each figure that has one, and draws the chart of the documents
-// from the same figures.
+// Command bench compares the speed of this program with amazon-ecr-credential-helper, the peer. It
+// builds both, and the peer a second time with the AWS SDK versions of this program's go.mod. It
+// runs them alternately against the emulated AWS and CIs, behind an emulated network with a given
+// round-trip time. It prints a table with an upper bound for some of the figures, and draws the
+// chart of the documentation from the same figures.
 //
 //	go run ./e2e/bench
 //
-// It needs Go and the module proxy. The wire needs Linux, and root or user namespaces, in which all of
-// it lies: nothing listens on an address of the machine, and nothing leaves it. Without them, only what
-// needs no wire is measured.
+// It needs Go and the Go module proxy. The emulated network needs Linux, and root or user
+// namespaces. It exists only in namespaces of its own: nothing listens on an address of the
+// machine, and no packet leaves it. Without it, bench measures only what needs no network.
 //
-// It fails when a bound is broken, and names the bound.
+// It fails if a figure exceeds its bound, and names the bound.
 package main
 
 import (
@@ -28,46 +28,48 @@ import (
 	"time"
 )
 
-// What is measured. The peer is built from its module, which is not in our go.mod.
+// The measured programs. The peer is built from its module, which is not in this program's go.mod.
 const (
-	program     = "docker-credential-ecr-oidc"
-	command     = "github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/" + program
-	peer        = "docker-credential-ecr-login"
-	peerName    = "amazon-ecr-credential-helper"
-	peerModule  = "github.com/awslabs/amazon-ecr-credential-helper/ecr-login"
-	peerVersion = "v0.12.0"
-	peerCommand = peerModule + "/cli/" + peer
-	peerOurSDK  = peer + "-our-sdk" // the same peer, built with the SDK versions of our go.mod
-	nothing     = "nothing"         // a Go program that does nothing: less than that nobody can take
+	program      = "docker-credential-ecr-oidc"
+	command      = "github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/" + program
+	peer         = "docker-credential-ecr-login"
+	peerName     = "amazon-ecr-credential-helper"
+	peerModule   = "github.com/awslabs/amazon-ecr-credential-helper/ecr-login"
+	peerVersion  = "v0.12.0"
+	peerCommand  = peerModule + "/cli/" + peer
+	peerSameSDK  = peer + "-same-sdk" // the peer, built with the SDK versions of this program's go.mod
+	emptyProgram = "empty"            // an empty Go program: the minimum for any process
 )
 
-// inside is the variable by which this program tells itself that it runs in namespaces of its own. It has the folder with
-// the programs that are measured.
-const inside = "BENCH_INSIDE"
+// namespaceEnv is set in the process that runs in namespaces of its own. Its value is the directory
+// with the programs.
+const namespaceEnv = "BENCH_INSIDE"
 
-const exitNoWire = 77 // by which the process inside says that it had no wire
+// exitNoNetwork is the exit code of the process in the namespaces if it cannot create the network.
+const exitNoNetwork = 77
 
 var (
-	errNoWire = errors.New("no wire")
-	errSaid   = errors.New("failed inside, where it was said why")
+	errNoNetwork = errors.New("no emulated network")
+	errReported  = errors.New("the process in the namespaces failed and has reported its error")
 )
 
-// plan says what is measured, and how often.
+// plan is the configuration of the benchmark.
 type plan struct {
 	rtt   time.Duration
 	runs  int
 	quick bool
-	out   string // folder for the chart; "" for none
+	out   string // directory for the chart; "" for no chart
 }
 
 func main() {
-	if len(os.Args) > 2 && os.Args[1] == metering {
+	if len(os.Args) > 2 && os.Args[1] == meterArg {
 		os.Exit(meter(os.Args[2], os.Args[3:]...))
 	}
 	p := plan{runs: 10}
-	flag.DurationVar(&p.rtt, "rtt", 60*time.Millisecond, "the wire's round `trip`")
-	flag.BoolVar(&p.quick, "quick", false, "for CI: fewer runs, no chart, and a time over its bound is not fatal")
-	flag.StringVar(&p.out, "out", "docs", "`folder` for the chart; empty for no chart")
+	flag.DurationVar(&p.rtt, "rtt", 60*time.Millisecond, "round-trip `time` of the emulated network")
+	flag.BoolVar(&p.quick, "quick", false,
+		"for CI: fewer runs, no chart, and no failure if a time exceeds its bound")
+	flag.StringVar(&p.out, "out", "docs", "`directory` for the chart; empty for no chart")
 	flag.Parse()
 	if flag.NArg() > 0 || p.rtt < time.Millisecond {
 		flag.Usage()
@@ -79,51 +81,52 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, p)
-	if err != nil && !errors.Is(err, errSaid) {
+	if err != nil && !errors.Is(err, errReported) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 	switch {
-	case errors.Is(err, errNoWire):
-		os.Exit(exitNoWire)
+	case errors.Is(err, errNoNetwork):
+		os.Exit(exitNoNetwork)
 	case err != nil:
 		os.Exit(1)
 	}
 }
 
-// run builds what is measured and goes on in namespaces of its own, or says why it cannot and goes on without a wire.
+// run builds the programs and runs the benchmark in namespaces of its own. If it cannot create the
+// network, it reports why and runs the benchmark without it.
 func run(ctx context.Context, p plan) (err error) {
-	if dir := os.Getenv(inside); dir != "" {
-		w, err := layWire(p.rtt, dir)
+	if dir := os.Getenv(namespaceEnv); dir != "" {
+		server, err := startNetwork(p.rtt, dir)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errNoWire, err)
+			return fmt.Errorf("%w: %w", errNoNetwork, err)
 		}
-		return report(ctx, &bench{table: table{plan: p}, dir: dir, server: w, wired: true})
+		return report(ctx, &bench{table: table{plan: p}, dir: dir, server: server, networked: true})
 	}
-	if _, err := os.Stat(p.out); p.out != "" && err != nil { // said now, and not when all is measured
-		return fmt.Errorf("looking for the chart's folder: %w", err)
+	if _, err := os.Stat(p.out); p.out != "" && err != nil { // report this before the measurements
+		return fmt.Errorf("checking the directory for the chart: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "ecr-oidc-bench-")
 	if err != nil {
-		return fmt.Errorf("making a folder: %w", err)
+		return fmt.Errorf("creating a temporary directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if err := build(ctx, dir); err != nil {
 		return err
 	}
-	if err := enter(ctx, dir); !errors.Is(err, errNoWire) {
+	if err := runInNamespaces(ctx, dir); !errors.Is(err, errNoNetwork) {
 		return err
 	} else {
-		fmt.Fprintf(os.Stderr, "bench: %v\nbench: measuring what needs no wire\n", err)
+		fmt.Fprintf(os.Stderr, "bench: %v\nbench: measuring only what needs no network\n", err)
 	}
-	w, err := startEmulator("", dir)
+	server, err := startEmulator("", dir)
 	if err != nil {
 		return err
 	}
-	defer w.Close()
-	return report(ctx, &bench{table: table{plan: p}, dir: dir, server: w})
+	defer server.Close()
+	return report(ctx, &bench{table: table{plan: p}, dir: dir, server: server})
 }
 
-// report measures, prints the table, draws the chart and judges.
+// report measures, prints the table, draws the chart and checks the bounds.
 func report(ctx context.Context, b *bench) error {
 	if err := b.measure(ctx); ctx.Err() != nil {
 		return errors.New("interrupted")
@@ -131,34 +134,36 @@ func report(ctx context.Context, b *bench) error {
 		return err
 	}
 	b.print(os.Stdout)
-	if b.wired && b.out != "" {
-		for name, colours := range themes {
-			if err := os.WriteFile(filepath.Join(b.out, "performance-"+name+".svg"), draw(b.chart, colours), 0o644); err != nil {
+	if b.networked && b.out != "" {
+		for name, colors := range themes {
+			if err := os.WriteFile(filepath.Join(b.out, "performance-"+name+".svg"),
+				draw(b.chart, colors), 0o644); err != nil {
 				return fmt.Errorf("writing the chart: %w", err)
 			}
 		}
 	}
-	return b.verdict()
+	return b.check()
 }
 
-// build builds all of them with the same Go and the flags with which this program is released.
+// build builds all programs with the same Go and with the flags of this program's releases.
 func build(ctx context.Context, dir string) error {
-	built, source := filepath.Join(dir, "built"), filepath.Join(dir, "nothing.go")
+	built, source := filepath.Join(dir, "built"), filepath.Join(dir, "empty.go")
 	if err := os.WriteFile(source, []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
-		return fmt.Errorf("writing a program that does nothing: %w", err)
+		return fmt.Errorf("writing the empty program: %w", err)
 	}
-	module, err := peerOnOurSDK(ctx, dir)
+	module, err := writePeerModule(ctx, dir)
 	if err != nil {
 		return err
 	}
 	for _, p := range []struct {
-		name, module string // "" is ours
+		name, module string // module directory; "" for this program's
 		args         []string
 	}{
 		{program, "", []string{"build", "-o", executable(built, program), command}},
 		{peer, "", []string{"install", peerCommand + "@" + peerVersion}},
-		{peerOurSDK, module, []string{"build", "-mod=mod", "-o", executable(built, peerOurSDK), peerCommand}},
-		{nothing, "", []string{"build", "-o", executable(built, nothing), source}},
+		{peerSameSDK, module, []string{"build", "-mod=mod", "-o", executable(built, peerSameSDK),
+			peerCommand}},
+		{emptyProgram, "", []string{"build", "-o", executable(built, emptyProgram), source}},
 	} {
 		fmt.Fprintln(os.Stderr, "building", p.name)
 		flags := []string{p.args[0], "-trimpath", "-ldflags=-s -w"}
@@ -168,7 +173,7 @@ func build(ctx context.Context, dir string) error {
 			return fmt.Errorf("building %s: %w\n%s", p.name, err, text)
 		}
 	}
-	if err := sameSDK(executable(built, program), executable(built, peerOurSDK)); err != nil {
+	if err := checkSameSDK(executable(built, program), executable(built, peerSameSDK)); err != nil {
 		return err
 	}
 	for n := range copies {
@@ -179,12 +184,12 @@ func build(ctx context.Context, dir string) error {
 	return nil
 }
 
-// copies of each program are run by turns, all written alike: how a file was written decides how the kernel keeps it in
-// memory, and that how fast a process of it starts. What a linker wrote and what was copied differ by half a millisecond,
-// and two copies still by 0.1 ms.
+// copies is the number of copies of each program, which the runs use in turn. How a file was
+// written affects how the kernel caches it, and so how fast its processes start. A linker's output
+// and a copy of it differ by half a millisecond, and two copies still by 0.1 ms.
 const copies = 8
 
-// binary is where the nth copy lies of a program that build made.
+// binary returns the path of the nth copy of a program.
 func binary(dir, name string, n int) string {
 	return executable(filepath.Join(dir, "bin", strconv.Itoa(n%copies)), name)
 }

@@ -16,9 +16,9 @@ import (
 // sdk is the prefix of the AWS SDK's modules.
 const sdk = "github.com/aws/"
 
-// peerOnOurSDK writes a module that requires the peer, and the SDK in the versions of our go.mod. It
-// returns the module's directory.
-func peerOnOurSDK(ctx context.Context, dir string) (string, error) {
+// writePeerModule writes a module that requires the peer and the SDK versions of this program's
+// go.mod. It returns the module's directory.
+func writePeerModule(ctx context.Context, dir string) (string, error) {
 	out, err := exec.CommandContext(ctx, "go", "mod", "edit", "-json").Output()
 	if err != nil {
 		return "", fmt.Errorf("reading go.mod: %w", err)
@@ -48,9 +48,9 @@ func peerOnOurSDK(ctx context.Context, dir string) (string, error) {
 	return module, nil
 }
 
-// sameSDK returns an error for two programs that have a module of the SDK in different versions, and
-// for a program without the SDK.
-func sameSDK(ours, peer string) error {
+// checkSameSDK returns an error if two programs contain different versions of an SDK module, or if
+// either contains none.
+func checkSameSDK(ours, peer string) error {
 	a, err := sdkVersions(ours)
 	if err != nil {
 		return err
@@ -72,11 +72,11 @@ func compareSDK(ours, peer map[string]string) error {
 	return errors.Join(errs...)
 }
 
-// sdkVersions returns the modules of the SDK that a program was built with, and their versions.
+// sdkVersions returns the versions of the SDK modules in a program.
 func sdkVersions(program string) (map[string]string, error) {
 	info, err := buildinfo.ReadFile(program)
 	if err != nil {
-		return nil, fmt.Errorf("reading what %s was built with: %w", filepath.Base(program), err)
+		return nil, fmt.Errorf("reading the build information of %s: %w", filepath.Base(program), err)
 	}
 	versions := map[string]string{}
 	for _, module := range info.Deps {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// The generated module requires the peer as released, and each module of the SDK in our version.
-func TestPeerOnOurSDK(t *testing.T) {
-	module, err := peerOnOurSDK(t.Context(), t.TempDir())
+// TestWritePeerModule checks that the module requires the released peer and the SDK versions of go.mod.
+func TestWritePeerModule(t *testing.T) {
+	module, err := writePeerModule(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,8 @@ func TestPeerOnOurSDK(t *testing.T) {
 
 func TestSameSDK(t *testing.T) {
 	ours := map[string]string{"github.com/aws/sts": "v2", "github.com/aws/signin": "v1"}
-	if err := compareSDK(ours, map[string]string{"github.com/aws/sts": "v2", "github.com/aws/s3": "v9"}); err != nil {
+	if err := compareSDK(ours, map[string]string{"github.com/aws/sts": "v2",
+		"github.com/aws/s3": "v9"}); err != nil {
 		t.Errorf("the same versions: %v", err)
 	}
 	err := compareSDK(ours, map[string]string{"github.com/aws/sts": "v1"})
@@ -47,7 +48,8 @@ func TestSameSDK(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sameSDK(self, self); err == nil || !strings.HasSuffix(err.Error(), "was built without the AWS SDK") {
+	if err := checkSameSDK(self, self); err == nil ||
+		!strings.HasSuffix(err.Error(), "was built without the AWS SDK") {
 		t.Errorf("a program without the SDK: %v", err)
 	}
 }

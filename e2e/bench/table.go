@@ -15,14 +15,14 @@ import (
 	"time"
 )
 
-// sample is what one run took.
+// sample is the measurement of one run.
 type sample struct {
-	took  time.Duration
-	calls calls
-	peak  int64 // bytes of memory, where that was measured
+	duration   time.Duration
+	calls      calls
+	peakMemory int64 // bytes; 0 if not measured
 }
 
-// calls are those that reached the emulator.
+// calls are the numbers of calls that the emulator received.
 type calls struct{ oidc, sts, ecr int }
 
 func (c calls) String() string {
@@ -38,52 +38,53 @@ func (c calls) String() string {
 	return strings.Join(list, ", ")
 }
 
-// series are the samples of one thing.
+// series contains the samples of one measurement.
 type series []sample
 
 func (s series) median() time.Duration { return quantile(s.times(), 0.5) }
 
 func (s series) times() []time.Duration {
 	var all []time.Duration
-	for _, one := range s {
-		all = append(all, one.took)
+	for _, sample := range s {
+		all = append(all, sample.duration)
 	}
 	return all
 }
 
-// memory is the median of the peaks.
+// memory returns the median of the peak memory, in bytes.
 func (s series) memory() int64 {
 	var all []int64
-	for _, one := range s {
-		all = append(all, one.peak)
+	for _, sample := range s {
+		all = append(all, sample.peakMemory)
 	}
 	return quantile(all, 0.5)
 }
 
-// odd returns the calls of a run that made others than it should, else those that it should make.
-func (s series) odd(want calls) calls {
-	for _, one := range s {
-		if one.calls != want {
-			return one.calls
+// unexpectedCalls returns the calls of the first run that did not make the wanted calls, or else
+// the wanted calls.
+func (s series) unexpectedCalls(want calls) calls {
+	for _, sample := range s {
+		if sample.calls != want {
+			return sample.calls
 		}
 	}
 	return want
 }
 
-// quantile returns a value of which a share q of the others is not above it; between two values, what is between them.
+// quantile returns the q-quantile of values, with linear interpolation, or 0 if there are no values.
 func quantile[T time.Duration | int64](values []T, q float64) T {
 	if len(values) == 0 {
 		return 0
 	}
 	values = slices.Sorted(slices.Values(values))
-	at := q * float64(len(values)-1)
-	low := int(at)
+	position := q * float64(len(values)-1)
+	low := int(position)
 	high := min(low+1, len(values)-1)
-	return values[low] + T(math.Round((at-float64(low))*float64(values[high]-values[low])))
+	return values[low] + T(math.Round((position-float64(low))*float64(values[high]-values[low])))
 }
 
-// short is a time as people say it.
-func short(d time.Duration) string {
+// formatDuration formats a duration for the table.
+func formatDuration(d time.Duration) string {
 	switch ms := milliseconds(d); {
 	case ms < 100:
 		return fmt.Sprintf("%.1f ms", ms)
@@ -96,37 +97,41 @@ func short(d time.Duration) string {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+func formatMiB(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-// trips is a time in round trips.
-func trips(d, rtt time.Duration) float64 { return float64(d) / float64(rtt) }
+// roundTrips returns a duration in round-trip times.
+func roundTrips(d, rtt time.Duration) float64 { return float64(d) / float64(rtt) }
 
-// table is what is printed, and drawn.
+// table is the result of the benchmark.
 type table struct {
 	plan
-	wire  []string // what the wire says of itself; none without one
-	rows  []row
-	chart chart
+	network []string // measurements of the emulated network; nil without it
+	rows    []row
+	chart   chart
 }
 
-// row is one figure of ours, and the peer's where it has one.
+// row is one line of the table: a figure of this program and, if there is one, of the peer.
 type row struct {
 	name       string
 	ours, peer string
-	ratio      float64 // ours by the peer's; 0 for none
+	ratio      float64 // ours divided by the peer's; 0 for none
 	bound      bound
 }
 
-// bound is what a figure must not be over; the zero bound is none.
+// bound is the result of comparing a figure with its upper bound or expected value. The zero value
+// is no bound.
 type bound struct {
 	text   string
-	got    string // what it was held against
+	got    string // the figure
 	broken bool
-	time   bool // it is one of time, which a machine with other work breaks as well
+	isTime bool // bounds a time, which other load on the machine can also exceed
 }
 
 func atMost(got, most float64, unit string) bound {
-	number := func(x float64) string { return strconv.FormatFloat(math.Round(x*1000)/1000, 'f', -1, 64) + unit }
+	number := func(x float64) string {
+		return strconv.FormatFloat(math.Round(x*1000)/1000, 'f', -1,
+			64) + unit
+	}
 	return bound{text: "≤ " + number(most), got: number(got), broken: got > most}
 }
 
@@ -146,9 +151,9 @@ func (b bound) String() string {
 
 func (t *table) add(r row) { t.rows = append(t.rows, r) }
 
-// times adds a row of medians, in round trips too where there were any.
-func (t *table) times(name string, ours, peer series, b bound) {
-	b.time = true
+// addTimes adds a row of median times, also in round-trip times if there were calls over the network.
+func (t *table) addTimes(name string, ours, peer series, b bound) {
+	b.isTime = true
 	t.add(row{name: name, ours: t.time(ours), peer: t.time(peer), ratio: ratio(ours, peer), bound: b})
 }
 
@@ -156,20 +161,23 @@ func (t *table) time(s series) string {
 	switch {
 	case len(s) == 0:
 		return ""
-	case s[0].calls == (calls{}) || len(t.wire) == 0:
-		return short(s.median())
+	case s[0].calls == (calls{}) || len(t.network) == 0:
+		return formatDuration(s.median())
 	}
-	return fmt.Sprintf("%s, %.2f rt", short(s.median()), trips(s.median(), t.rtt))
+	return fmt.Sprintf("%s, %.2f RTT", formatDuration(s.median()), roundTrips(s.median(), t.rtt))
 }
 
-// asked adds a row of calls, of which ours have to be just these; of the peer it has those of a run that differed, if any did.
-func (t *table) asked(name string, ours, peer series, want calls) {
-	t.add(row{name: name, ours: ours.odd(want).String(), peer: peer.odd(peer[0].calls).String(), bound: exactly(ours.odd(want), want)})
+// addCalls adds a row of calls. This program must make exactly the wanted calls in all runs. For
+// the peer, the row shows the calls of its first run, or those of a run that differs.
+func (t *table) addCalls(name string, ours, peer series, want calls) {
+	t.add(row{name: name, ours: ours.unexpectedCalls(want).String(),
+		peer: peer.unexpectedCalls(peer[0].calls).String(), bound: exactly(ours.unexpectedCalls(want), want)})
 }
 
-// bytes adds a row of memory.
-func (t *table) bytes(name string, ours, peer series, b bound) {
-	t.add(row{name, mebibytes(ours.memory()), mebibytes(peer.memory()), float64(ours.memory()) / float64(peer.memory()), b})
+// addMemory adds a row of memory.
+func (t *table) addMemory(name string, ours, peer series, b bound) {
+	t.add(row{name, formatMiB(ours.memory()), formatMiB(peer.memory()),
+		float64(ours.memory()) / float64(peer.memory()), b})
 }
 
 func ratio(ours, peer series) float64 {
@@ -180,18 +188,18 @@ func ratio(ours, peer series) float64 {
 }
 
 func (t *table) print(out io.Writer) {
-	say := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
-	say("\n%s and %s %s", program, peerName, peerVersion)
-	say("%s, %s/%s, %s", runtime.Version(), runtime.GOOS, runtime.GOARCH, processors())
-	runs := fmt.Sprintf("medians of %d runs, taken in turn, and of %d cached gets", t.runs, t.many())
-	if len(t.wire) > 0 {
-		say("round trip (rt) %v; the wire itself: %s", t.rtt, strings.Join(t.wire, ", "))
-		runs += fmt.Sprintf("; of %d for ten pulls and for 64 at once", t.few())
+	printf := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+	printf("\n%s and %s %s", program, peerName, peerVersion)
+	printf("%s, %s/%s, %s", runtime.Version(), runtime.GOOS, runtime.GOARCH, processors())
+	runs := fmt.Sprintf("medians of %d alternating runs, and of %d cached gets", t.runs, t.cachedRuns())
+	if len(t.network) > 0 {
+		printf("round-trip time (RTT) %v; measured: %s", t.rtt, strings.Join(t.network, ", "))
+		runs += fmt.Sprintf("; of %d for ten and for 64 pulls", t.slowRuns())
 	}
-	say("%s\n", runs)
+	printf("%s\n", runs)
 	var aligned bytes.Buffer
 	lines := tabwriter.NewWriter(&aligned, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(lines, "\tours\tpeer\tratio\tbound\t\t")
+	fmt.Fprintln(lines, "\tecr-oidc\tpeer\tratio\tbound\t\t")
 	for _, r := range t.rows {
 		share := ""
 		if r.ratio > 0 {
@@ -201,30 +209,32 @@ func (t *table) print(out io.Writer) {
 	}
 	lines.Flush()
 	for line := range strings.Lines(aligned.String()) {
-		say("%s", strings.TrimRight(line, " \n"))
+		printf("%s", strings.TrimRight(line, " \n"))
 	}
-	say("\nThe peer has its token in a file: fetching it is not in its times. In what is cached it has a user's keys: its cache")
-	say("is by access key, and a role session has a new one each time that the peer takes the role.")
-	say("Their order is random in each turn. All jobs have the same CA. AWS and the CIs are emulated, on the same processors.")
+	printf("\nThe peer reads its token from a file; its times do not include fetching the token. In the cached gets it uses the access")
+	printf("key of a user, because its cache key contains the access key, and each role session that the peer starts has a new one.")
+	printf("The order of the programs is random. All jobs trust the same CA. The emulated services run on the same processors.")
 	if t.quick {
-		say("This run was quick: a time over its bound does not count.")
+		printf("Quick run: times over their bounds are ignored.")
 	}
 }
 
-// verdict is nil when no bound is broken. Times of a quick run prove nothing.
-func (t *table) verdict() error {
+// check returns an error for each broken bound. In a quick run it ignores times, because there are
+// too few runs.
+func (t *table) check() error {
 	var broken []error
 	for _, r := range t.rows {
-		if r.bound.broken && !(t.quick && r.bound.time) {
-			broken = append(broken, fmt.Errorf("bound broken: %s: %s, not %s", r.name, r.bound.got, r.bound.text))
+		if r.bound.broken && !(t.quick && r.bound.isTime) {
+			broken = append(broken, fmt.Errorf("bound broken: %s: %s, not %s", r.name, r.bound.got,
+				r.bound.text))
 		}
 	}
 	return errors.Join(broken...)
 }
 
-// processors says how many there are and, where Linux tells, of what model.
+// processors returns the number of processors and, on Linux, their model.
 func processors() string {
-	info, _ := os.ReadFile("/proc/cpuinfo") // not there on other systems
+	info, _ := os.ReadFile("/proc/cpuinfo") // exists only on Linux
 	for line := range strings.Lines(string(info)) {
 		if name, model, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
 			return fmt.Sprintf("%d × %s", runtime.NumCPU(), strings.TrimSpace(model))

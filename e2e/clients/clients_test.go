@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// Every client of one job pushes and pulls through us, on one token, one role
-// and one password, and nothing secret is left behind.
+// TestClients pushes and pulls with every client in one job. They share one token, one role session
+// and one password, and leave no secret on disk.
 func TestClients(t *testing.T) {
-	j := newJob(t, trusted(), host)
-	aws.Reset()
+	j := newJob(t, trustedJob(), host)
+	aws.ResetCalls()
 
 	eachDocker(t, func(t *testing.T, d docker) { pushAndPullDocker(t, j, d) })
 
@@ -22,12 +22,12 @@ func TestClients(t *testing.T) {
 		skopeo := need(t, "skopeo")
 		src, dst, ref := j.scratch("skopeo"), j.scratch("skopeo-back"), "docker://"+host+"/app:skopeo"
 		want := image(t, src, "skopeo")
-		j.ok(t, skopeo, "--insecure-policy", "copy", "oci:"+src+":v1", ref)
-		j.ok(t, skopeo, "--insecure-policy", "copy", ref, "oci:"+dst+":v1")
+		j.run(t, skopeo, "--insecure-policy", "copy", "oci:"+src+":v1", ref)
+		j.run(t, skopeo, "--insecure-policy", "copy", ref, "oci:"+dst+":v1")
 		if got := imageDigest(t, dst); got != want {
 			t.Errorf("pulled %s, pushed %s", got, want)
 		}
-		if out := j.ok(t, skopeo, "list-tags", "docker://"+host+"/app"); !strings.Contains(out, `"skopeo"`) {
+		if out := j.run(t, skopeo, "list-tags", "docker://"+host+"/app"); !strings.Contains(out, `"skopeo"`) {
 			t.Error("list-tags does not show the tag")
 		}
 	})
@@ -47,55 +47,56 @@ func TestClients(t *testing.T) {
 		pushAndPullCrane(t, j, need(t, "crane"), host)
 	})
 
-	t.Run("one login", func(t *testing.T) {
+	t.Run("shared login", func(t *testing.T) {
 		a, err := j.get(host)
 		check(t, err)
-		asked(t, 1, 1, 1)
-		j.leftNothing(t, a.Secret)
+		wantCalls(t, 1, 1, 1)
+		j.checkNoSecrets(t, a.Secret)
 
 		b, err := os.ReadFile(j.dockerConfig())
 		check(t, err)
 		var got map[string]any
 		check(t, json.Unmarshal(b, &got))
-		if helpers, _ := got["credHelpers"].(map[string]any); len(got) != 1 || len(helpers) != 1 || helpers[host] != "ecr-oidc" {
+		if helpers, _ := got["credHelpers"].(map[string]any); len(got) != 1 || len(helpers) != 1 ||
+			helpers[host] != "ecr-oidc" {
 			t.Errorf("Docker's configuration is now %s", b)
 		}
 	})
 }
 
-// A job of CircleCI has its token in a variable.
+// TestCircleCI pushes and pulls in a job of CircleCI, whose token is in a variable.
 func TestCircleCI(t *testing.T) {
 	crane := need(t, "crane")
-	j := newJob(t, circle(), host)
-	aws.Reset()
+	j := newJob(t, circleCIJob(), host)
+	aws.ResetCalls()
 	pushAndPullCrane(t, j, crane, host)
-	asked(t, 0, 1, 1)
+	wantCalls(t, 0, 1, 1)
 	a, err := j.get(host)
 	check(t, err)
-	j.leftNothing(t, a.Secret)
+	j.checkNoSecrets(t, a.Secret)
 }
 
 func pushAndPullCrane(t *testing.T, j *job, crane, registry string) {
 	t.Helper()
-	src, dst, ref := filepath.Join(t.TempDir(), "src"), filepath.Join(t.TempDir(), "dst"), registry+"/app:crane"
+	src, dst, ref := filepath.Join(t.TempDir(), "src"), filepath.Join(t.TempDir(), "dst"),
+		registry+"/app:crane"
 	want := image(t, src, "crane in "+t.Name())
-	j.ok(t, crane, "push", src, ref)
-	j.ok(t, crane, "pull", "--format", "oci", ref, dst)
+	j.run(t, crane, "push", src, ref)
+	j.run(t, crane, "pull", "--format", "oci", ref, dst)
 	if got := imageDigest(t, dst); got != want {
 		t.Errorf("pulled %s, pushed %s", got, want)
 	}
-	if got := lastLine(j.ok(t, crane, "digest", ref)); got != want {
-		t.Errorf("crane digest says %s, pushed %s", got, want)
+	if got := lastLine(j.run(t, crane, "digest", ref)); got != want {
+		t.Errorf("crane digest returned %s, pushed %s", got, want)
 	}
 }
 
-// buildPushPull does with podman and buildah what pushAndPullDocker does with
-// Docker: an image, one built from it in the registry, and that one back.
+// buildPushPull builds, pushes and pulls with podman or buildah like pushAndPullDocker.
 func buildPushPull(t *testing.T, j *job, program []string, name, build string) {
 	t.Helper()
 	run := func(args ...string) string {
 		t.Helper()
-		return j.ok(t, program[0], append(program[1:len(program):len(program)], args...)...)
+		return j.run(t, program[0], append(program[1:len(program):len(program)], args...)...)
 	}
 	base, app, file := host+"/app:"+name+"-base", host+"/app:"+name, j.scratch(name+"-digest")
 	run(build, "--isolation", "chroot", "--tag", base, buildContext(t, j, name+"-base", "scratch"))
@@ -108,15 +109,17 @@ func buildPushPull(t *testing.T, j *job, program []string, name, build string) {
 	run("pull", app)
 	pushed, err := os.ReadFile(file)
 	check(t, err)
-	if got := lastLine(run("images", "--format", "{{.Digest}}", app)); got != strings.TrimSpace(string(pushed)) {
+	if got := lastLine(run("images", "--format", "{{.Digest}}",
+		app)); got != strings.TrimSpace(string(pushed)) {
 		t.Errorf("pulled %s, pushed %s", got, pushed)
 	}
 }
 
-// storage keeps images in a folder of their own, outside the job's, with the
-// one driver that works everywhere.
+// storage returns flags for a separate image store, with the storage driver that works on every
+// file system.
 func storage(t *testing.T) []string {
-	run, err := os.MkdirTemp("/run", "") // podman takes 50 characters at most, and /run is the namespace's own
+	// podman allows at most 50 characters for the path. This /run belongs to the namespace.
+	run, err := os.MkdirTemp("/run", "")
 	check(t, err)
 	return []string{"--root", filepath.Join(t.TempDir(), "root"), "--runroot", run, "--storage-driver", "vfs"}
 }

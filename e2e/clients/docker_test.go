@@ -18,15 +18,14 @@ import (
 	"time"
 )
 
-// docker is one version of Docker's command line, which is what calls us; the
-// engine is the same for all.
+// docker is a version of Docker's CLI, which calls the helper. All versions use the same engine.
 type docker struct{ path, version string }
 
 func (d docker) major() string { v, _, _ := strings.Cut(d.version, "."); return v }
 
-// clis finds Docker's command lines: those on PATH, whatever their version, and
-// the two that .ci/tools.sh builds.
-var clis = sync.OnceValue(func() []docker {
+// dockerCLIs returns the Docker CLIs on PATH: any version named docker, and the two that
+// .ci/tools.sh builds.
+var dockerCLIs = sync.OnceValue(func() []docker {
 	var found []docker
 	seen := map[string]bool{}
 	var paths []string
@@ -50,25 +49,25 @@ var clis = sync.OnceValue(func() []docker {
 	return found
 })
 
-// eachDocker runs a subtest with every command line. One older than 28 is a
-// bonus; the lack of 28 or 29 is reported.
+// eachDocker runs a subtest with every Docker CLI. It skips version 28 or 29 if it is missing, and
+// runs older versions only if they are installed.
 func eachDocker(t *testing.T, f func(t *testing.T, d docker)) {
 	majors := []string{"28", "29"}
-	for _, d := range clis() {
+	for _, d := range dockerCLIs() {
 		if d.major() < "28" {
 			majors = append([]string{d.major()}, majors...)
 		}
 	}
 	for _, major := range majors {
 		t.Run("docker"+major, func(t *testing.T) {
-			for _, d := range clis() {
+			for _, d := range dockerCLIs() {
 				if d.major() == major {
 					t.Log("docker CLI", d.version, "at", d.path)
 					f(t, d)
 					return
 				}
 			}
-			skip(t, "docker"+major, "no Docker CLI of that version here")
+			skip(t, "docker"+major, "no Docker CLI of this version")
 		})
 	}
 }
@@ -81,7 +80,7 @@ var (
 
 func engineDir() string { return filepath.Join(os.Getenv("CLIENTS_DIR"), "docker") }
 
-// engine starts a Docker engine of our own, once, and returns its address.
+// engine starts a Docker engine on the first call, and returns its address.
 func engine(t *testing.T) string {
 	t.Helper()
 	dockerd := need(t, "dockerd")
@@ -115,7 +114,7 @@ func startEngine(dockerd string) error {
 		return err
 	}
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if pinged(filepath.Join(dir, "sock")) {
+		if respondsToPing(filepath.Join(dir, "sock")) {
 			return nil
 		}
 	}
@@ -123,7 +122,8 @@ func startEngine(dockerd string) error {
 	return fmt.Errorf("dockerd did not start:\n%s", text)
 }
 
-func pinged(socket string) bool {
+// respondsToPing reports whether an engine listens on a socket.
+func respondsToPing(socket string) bool {
 	c, err := net.Dial("unix", socket)
 	if err != nil {
 		return false
@@ -151,7 +151,7 @@ func stopEngine() {
 	}
 }
 
-// dockerDigest finds the digest in what "docker push" or "docker pull" printed.
+// dockerDigest returns the digest in the output of "docker push" or "docker pull".
 func dockerDigest(t *testing.T, out string) string {
 	t.Helper()
 	m := regexp.MustCompile(`(?i)digest: (sha256:[0-9a-f]{64})`).FindStringSubmatch(out)
@@ -161,32 +161,33 @@ func dockerDigest(t *testing.T, out string) string {
 	return m[1]
 }
 
-// buildContext writes a folder to build from.
+// buildContext writes a directory with a Dockerfile.
 func buildContext(t *testing.T, j *job, name, from string) string {
 	t.Helper()
 	dir := j.scratch("build-" + name)
 	check(t, os.MkdirAll(dir, 0o755))
-	check(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM "+from+"\nCOPY content /"+name+"\n"), 0o644))
+	check(t, os.WriteFile(filepath.Join(dir, "Dockerfile"),
+		[]byte("FROM "+from+"\nCOPY content /"+name+"\n"), 0o644))
 	check(t, os.WriteFile(filepath.Join(dir, "content"), []byte(name), 0o644))
 	return dir
 }
 
-// pushAndPullDocker builds an image, pushes it, builds a second one from it,
-// pushes that, and pulls it back after forgetting both.
+// pushAndPullDocker builds and pushes an image, and a second one based on it. Then it removes both
+// and pulls the second one.
 func pushAndPullDocker(t *testing.T, j *job, d docker) {
-	j = j.with("DOCKER_HOST", engine(t)).with("DOCKER_BUILDKIT", "0")
+	j = j.withEnv("DOCKER_HOST", engine(t)).withEnv("DOCKER_BUILDKIT", "0")
 	base := host + "/app:base-" + d.major()
 	app := host + "/app:docker-" + d.major()
 
-	j.ok(t, d.path, "build", "--tag", base, buildContext(t, j, "base"+d.major(), "scratch"))
-	j.ok(t, d.path, "push", base)
-	j.ok(t, d.path, "image", "rm", base)
+	j.run(t, d.path, "build", "--tag", base, buildContext(t, j, "base"+d.major(), "scratch"))
+	j.run(t, d.path, "push", base)
+	j.run(t, d.path, "image", "rm", base)
 
-	// A classic build: the engine has to pull the private image itself.
-	j.ok(t, d.path, "build", "--pull", "--tag", app, buildContext(t, j, "app"+d.major(), base))
-	pushed := dockerDigest(t, j.ok(t, d.path, "push", app))
-	j.ok(t, d.path, "image", "rm", app, base)
-	if pulled := dockerDigest(t, j.ok(t, d.path, "pull", app)); pulled != pushed {
+	// With the classic builder, the engine pulls the private image.
+	j.run(t, d.path, "build", "--pull", "--tag", app, buildContext(t, j, "app"+d.major(), base))
+	pushed := dockerDigest(t, j.run(t, d.path, "push", app))
+	j.run(t, d.path, "image", "rm", app, base)
+	if pulled := dockerDigest(t, j.run(t, d.path, "pull", app)); pulled != pushed {
 		t.Errorf("pulled %s, pushed %s", pulled, pushed)
 	}
 }

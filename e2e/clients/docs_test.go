@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// docs/clients.md says which versions were tried: those that .ci/tools.sh builds. The tests that it names are there.
+// TestDocsClients checks that docs/clients.md names the versions in .ci/tools.sh, and only tests
+// that exist.
 func TestDocsClients(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)
@@ -26,7 +27,7 @@ func TestDocsClients(t *testing.T) {
 	for _, name := range strings.Fields(names[1]) {
 		row := regexp.MustCompile(`(?m)^\t*` + name + ` v(\d+\.\d+\.\d+)`).FindStringSubmatch(tools)
 		switch {
-		case name == "act" || name == "minio": // no clients
+		case name == "act" || name == "minio": // not clients
 		case row == nil:
 			t.Errorf("tools.sh has no version of %s", name)
 		case !strings.Contains(docs, row[1]):
@@ -46,7 +47,7 @@ func TestDocsClients(t *testing.T) {
 	}
 	for _, m := range regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(docs, -1) {
 		if !strings.Contains(tests.String(), "func "+m[1]+"(") {
-			t.Errorf("there is no %s", m[1])
+			t.Errorf("docs/clients.md names %s, which does not exist", m[1])
 		}
 	}
 }

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# enter.sh COMMAND... runs COMMAND as root in private mount, network and process
-# namespaces: loopback is the only network, every name of AWS and of the CIs
-# that the tests speak of is $CLIENTS_IP, and the system's file of CA certificates
-# is a copy, at $CLIENTS_CA, that the command may add to. Nothing of the machine is
-# changed, and whatever COMMAND leaves running ends with it.
+# enter.sh COMMAND... runs COMMAND as root in new mount, network and PID namespaces. Loopback is the
+# only network. The host names of AWS and the CIs resolve to $CLIENTS_IP. The system's CA
+# certificates are a copy, at $CLIENTS_CA, to which COMMAND can append. Nothing changes on the
+# machine itself, and all processes that COMMAND has started end with it.
 set -euo pipefail
 
 ca=/etc/ssl/certs/ca-certificates.crt
@@ -24,14 +23,14 @@ if [ "${CLIENTS_STAGE-}" != inside ]; then
 		exit 77
 	}
 	unshare -m -n -p -f true || {
-		echo "enter.sh: this machine does not let us unshare" >&2
+		echo "enter.sh: this machine does not allow unshare" >&2
 		exit 77
 	}
 	CLIENTS_DIR=$(mktemp -d "${TMPDIR:-/tmp}/ecr-oidc-clients.XXXXXX")
 	export CLIENTS_DIR CLIENTS_STAGE=inside
 	trap 'rm -rf "$CLIENTS_DIR"' EXIT
-	# Not exec: the trap has to run. The clean-up is safe, since the mounts
-	# below CLIENTS_DIR went with the namespace.
+	# No exec, because the trap has to run. The mounts in CLIENTS_DIR end with the namespace, so
+	# the trap deletes only files of this script.
 	unshare -m -n -p --fork --kill-child --mount-proc --propagation private "${BASH_SOURCE[0]}" "$@"
 	exit
 fi
@@ -60,15 +59,15 @@ HOSTS
 cp "$ca" "$CLIENTS_DIR/ca.pem"
 mount --bind "$CLIENTS_DIR/hosts" /etc/hosts
 mount --bind "$CLIENTS_DIR/ca.pem" "$ca"
-# Another engine's sockets, a system containerd among them, are not ours to use.
+# Hide the sockets of other engines, such as the system's containerd.
 mount -t tmpfs -o mode=755 tmpfs /run
 ip link set lo up
-# Not an address of 127.0.0.0/8: Docker takes those for insecure registries, and
-# after a refusal it would try port 80 and speak of that.
+# No address in 127.0.0.0/8: Docker treats those as insecure registries. After an error it would retry
+# on port 80 and report the error of that attempt.
 ip address add "$CLIENTS_IP/32" dev lo
 
 export CLIENTS_CA=$ca CLIENTS_IP TMPDIR=$CLIENTS_DIR
-# These would point programs at the same file, or past it.
+# These variables override the CA certificates and the network.
 unset SSL_CERT_FILE SSL_CERT_DIR AWS_CA_BUNDLE CURL_CA_BUNDLE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS
 unset HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
 exec "$@"

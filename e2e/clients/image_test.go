@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// image writes an OCI layout with one image, tagged "v1", whose only file says
-// content, and returns the digest of its manifest.
+// image writes an OCI layout with one image, tagged "v1", with one file, and returns the digest of
+// its manifest.
 // https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 func image(t *testing.T, dir, content string) string {
 	t.Helper()
@@ -41,7 +41,8 @@ func image(t *testing.T, dir, content string) string {
 	}
 	config := blob(kind+"config.v1+json", marshal(t, object{
 		"architecture": "amd64", "os": "linux", "config": object{},
-		"rootfs": object{"type": "layers", "diff_ids": []string{fmt.Sprintf("sha256:%x", sha256.Sum256(tarred.Bytes()))}},
+		"rootfs": object{"type": "layers",
+			"diff_ids": []string{fmt.Sprintf("sha256:%x", sha256.Sum256(tarred.Bytes()))}},
 	}))
 	manifest := blob(kind+"manifest.v1+json", marshal(t, object{
 		"schemaVersion": 2, "mediaType": kind + "manifest.v1+json", "config": config,
@@ -62,7 +63,7 @@ func imageDigest(t *testing.T, dir string) string {
 	var index struct{ Manifests []struct{ Digest string } }
 	check(t, json.Unmarshal(b, &index))
 	if len(index.Manifests) != 1 {
-		t.Fatalf("%s holds %d images, want 1", dir, len(index.Manifests))
+		t.Fatalf("%s contains %d images, want 1", dir, len(index.Manifests))
 	}
 	return index.Manifests[0].Digest
 }

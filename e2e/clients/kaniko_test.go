@@ -10,38 +10,39 @@ import (
 	"testing"
 )
 
-// kaniko in a root of its own, laid out as its image is, with our binary and Docker's file put in as an image made FROM
-// it would have them. https://github.com/GoogleContainerTools/kaniko/blob/v1.24.0/deploy/Dockerfile
+// TestKaniko runs kaniko in a chroot with the layout of its image. The helper and Docker's
+// configuration are where an image built FROM kaniko's would have them.
+// https://github.com/GoogleContainerTools/kaniko/blob/v1.24.0/deploy/Dockerfile
 func TestKaniko(t *testing.T) {
 	kaniko, crane := need(t, "kaniko"), need(t, "crane")
 	t.Run("build", func(t *testing.T) {
-		j := newJob(t, trusted(), host)
+		j := newJob(t, trustedJob(), host)
 		layout := j.scratch("layout")
 		image(t, layout, "kaniko's base")
-		j.ok(t, crane, "push", layout, host+"/app:kaniko-base")
+		j.run(t, crane, "push", layout, host+"/app:kaniko-base")
 		k, args := kanikoJob(t, j, kaniko, host+"/app:kaniko-base")
-		aws.Reset()
-		k.ok(t, "chroot", append(args, "--destination", host+"/app:kaniko")...)
-		asked(t, 1, 1, 1)
-		files, err := j.try("", crane, "export", host+"/app:kaniko", "-")
+		aws.ResetCalls()
+		k.run(t, "chroot", append(args, "--destination", host+"/app:kaniko")...)
+		wantCalls(t, 1, 1, 1)
+		files, err := j.exec("", crane, "export", host+"/app:kaniko", "-")
 		check(t, err)
 		if !strings.Contains(files, "kaniko's base") || !strings.Contains(files, "COPY Dockerfile") {
-			t.Error("the image is not what was built")
+			t.Error("the pushed image does not contain the built files")
 		}
 	})
-	t.Run("push refused", func(t *testing.T) {
-		k, args := kanikoJob(t, newJob(t, untrusted(), host), kaniko, "scratch")
-		aws.Reset()
-		saysUntrusted(t, k.refused(t, "chroot", append(args, "--destination", host+"/app:refused")...))
+	t.Run("push denied", func(t *testing.T) {
+		k, args := kanikoJob(t, newJob(t, untrustedJob(), host), kaniko, "scratch")
+		aws.ResetCalls()
+		wantDenied(t, k.runFails(t, "chroot", append(args, "--destination", host+"/app:refused")...))
 	})
-	t.Run("pull refused", func(t *testing.T) {
-		k, args := kanikoJob(t, newJob(t, untrusted(), host), kaniko, host+"/app:none")
-		aws.Reset()
-		saysUntrusted(t, k.refused(t, "chroot", append(args, "--no-push")...))
+	t.Run("pull denied", func(t *testing.T) {
+		k, args := kanikoJob(t, newJob(t, untrustedJob(), host), kaniko, host+"/app:none")
+		aws.ResetCalls()
+		wantDenied(t, k.runFails(t, "chroot", append(args, "--no-push")...))
 	})
 }
 
-// kanikoJob returns the job as it is inside the container, and the arguments of chroot that build there.
+// kanikoJob returns a job inside the chroot, and the arguments of chroot that run the build.
 func kanikoJob(t *testing.T, j *job, kaniko, from string) (*job, []string) {
 	t.Helper()
 	root := t.TempDir()
@@ -60,10 +61,12 @@ func kanikoJob(t *testing.T, j *job, kaniko, from string) (*job, []string) {
 	for _, dir := range []string{"proc", "tmp", "root", "workspace"} {
 		check(t, os.Mkdir(filepath.Join(root, dir), 0o755))
 	}
-	check(t, os.WriteFile(filepath.Join(root, "workspace", "Dockerfile"), []byte("FROM "+from+"\nCOPY Dockerfile /\n"), 0o644))
+	check(t, os.WriteFile(filepath.Join(root, "workspace", "Dockerfile"),
+		[]byte("FROM "+from+"\nCOPY Dockerfile /\n"), 0o644))
 	check(t, exec.Command("mount", "-t", "proc", "proc", filepath.Join(root, "proc")).Run())
 	t.Cleanup(func() { check(t, exec.Command("umount", filepath.Join(root, "proc")).Run()) })
-	inside := j.with("PATH", "/usr/local/bin:/kaniko").with("HOME", "/root").with("SSL_CERT_DIR", "/kaniko/ssl/certs").
-		with("DOCKER_CONFIG", "/kaniko/.docker/").with("RUNNER_TEMP", "/tmp").with("TMPDIR", "/tmp")
+	inside := j.withEnv("PATH", "/usr/local/bin:/kaniko").withEnv("HOME", "/root").withEnv("SSL_CERT_DIR",
+		"/kaniko/ssl/certs").
+		withEnv("DOCKER_CONFIG", "/kaniko/.docker/").withEnv("RUNNER_TEMP", "/tmp").withEnv("TMPDIR", "/tmp")
 	return inside, []string{root, "/kaniko/executor", "--force", "--context", "dir:///workspace"}
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The second tier: real clients against the emulated AWS, in a namespace of
-# their own. Needs root and Linux; clients that are absent are skipped, by name.
+# Runs the tests with real clients against the emulated AWS, in namespaces of their own. It needs
+# Linux and root. Tests of clients that are not installed are skipped.
 #
-#   e2e/clients/run.sh [flags of go test's binary, as -test.run Docker]
+#   e2e/clients/run.sh [flags of the test binary, such as -test.run Docker]
 #
-# CLIENTS_HELPER=FILE tests that binary instead of building one.
+# CLIENTS_HELPER=FILE tests an existing binary instead of building one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -28,5 +28,5 @@ path=$out/bin
 for tool in "${CLIENT_TOOLS[@]}" docker28; do
 	path=$path:$(dirname "$(tool_path "$tool")")
 done
-# sbin: a login without it has no dockerd.
+# dockerd is in sbin, which is not on PATH in every login shell.
 PATH=$path:$PATH:/usr/sbin:/sbin e2e/clients/enter.sh "$out/clients.test" -test.v -test.timeout 10m "$@"

@@ -18,13 +18,12 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// The examples that are Terraform's, applied with AWS's real provider to an AWS
-// that nobody here wrote: what comes of them is what lies beside them and what
-// e2e/setups_test.go runs, a second plan finds nothing to do, and destroy leaves
-// nothing.
+// TestTerraform applies the Terraform examples to moto with the AWS provider. The created policies
+// are the documents in the examples, which e2e/setups_test.go uses. A second plan has no changes,
+// and destroy removes all resources.
 //
-// The provider has to lie on this machine, as a filesystem mirror: in the folder
-// that ECR_OIDC_TERRAFORM_MIRROR names, or in /opt/tf-plugins.
+// The provider must be in a filesystem mirror in the directory ECR_OIDC_TERRAFORM_MIRROR or
+// /opt/tf-plugins.
 func TestTerraform(t *testing.T) {
 	terraform := need(t, "terraform")
 	moto := need(t, "moto_server")
@@ -36,16 +35,16 @@ func TestTerraform(t *testing.T) {
 		skip(t, "terraform-provider-aws", "not in "+mirror)
 	}
 	const address = "127.0.0.1:5001"
-	start(t, address, moto, []string{"-H", "127.0.0.1", "-p", "5001"})
+	startServer(t, address, moto, []string{"-H", "127.0.0.1", "-p", "5001"})
 
 	for _, tt := range []struct {
-		folder    string            // below examples/
-		config    string            // main.tf, where the folder has none
-		documents map[string]string // files below examples/ by what has them
+		directory string            // in examples/
+		config    string            // main.tf, if the directory does not exist
+		documents map[string]string // files in examples/ by the resources that have their content
 		providers []string
 	}{
 		{
-			folder: "github-terraform",
+			directory: "github-terraform",
 			documents: map[string]string{
 				"module.app.aws_iam_role.this":       "github-terraform/trust-policy.json",
 				"module.app.aws_iam_role_policy.ecr": "github-terraform/push-policy.json",
@@ -53,7 +52,7 @@ func TestTerraform(t *testing.T) {
 			providers: []string{"token.actions.githubusercontent.com"},
 		},
 		{
-			folder: "bootstrap-multi-platform",
+			directory: "bootstrap-multi-platform",
 			documents: map[string]string{
 				"module.app.aws_iam_role.this":       "bootstrap-multi-platform/trust-policy.json",
 				"module.app.aws_iam_role_policy.ecr": "bootstrap-multi-platform/push-policy.json",
@@ -61,8 +60,8 @@ func TestTerraform(t *testing.T) {
 			providers: []string{"token.actions.githubusercontent.com"},
 		},
 		{
-			folder: "several-roles",
-			config: severalRoles,
+			directory: "several-roles",
+			config:    severalRoles,
 			documents: map[string]string{
 				"module.staging.aws_iam_role.this":          "github-actions/trust-policy.json",
 				"module.staging.aws_iam_role_policy.ecr":    "github-actions/push-policy.staging.json",
@@ -71,25 +70,30 @@ func TestTerraform(t *testing.T) {
 				"module.circle.aws_iam_role.this":           "circleci/trust-policy.json",
 				"module.circle.aws_iam_role_policy.ecr":     "circleci/push-policy.json",
 			},
-			providers: []string{"oidc.circleci.com/org/" + emulator.CircleOrg, "token.actions.githubusercontent.com"},
+			providers: []string{"oidc.circleci.com/org/" + emulator.CircleOrg,
+				"token.actions.githubusercontent.com"},
 		},
 	} {
-		t.Run(tt.folder, func(t *testing.T) {
+		t.Run(tt.directory, func(t *testing.T) {
 			dir := t.TempDir()
 			check(t, os.CopyFS(dir, os.DirFS("examples")))
 			if tt.config != "" {
-				check(t, os.Mkdir(filepath.Join(dir, tt.folder), 0o755))
-				check(t, os.WriteFile(filepath.Join(dir, tt.folder, "main.tf"), []byte(tt.config), 0o600))
+				check(t, os.Mkdir(filepath.Join(dir, tt.directory), 0o755))
+				check(t, os.WriteFile(filepath.Join(dir, tt.directory, "main.tf"), []byte(tt.config), 0o600))
 			}
 			rc := filepath.Join(dir, "terraformrc")
-			check(t, os.WriteFile(rc, fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror), 0o600))
+			check(t, os.WriteFile(rc,
+				fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror), 0o600))
 			run := func(args ...string) (string, int) {
 				t.Helper()
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
-				cmd := exec.CommandContext(ctx, terraform, append([]string{"-chdir=" + filepath.Join(dir, tt.folder)}, args...)...)
-				cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TF_CLI_CONFIG_FILE=" + rc, "CHECKPOINT_DISABLE=1",
-					"AWS_ENDPOINT_URL=http://" + address, "AWS_ACCESS_KEY_ID=testing", "AWS_SECRET_ACCESS_KEY=testing", "AWS_EC2_METADATA_DISABLED=true"}
+				cmd := exec.CommandContext(ctx, terraform,
+					append([]string{"-chdir=" + filepath.Join(dir, tt.directory)}, args...)...)
+				cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TF_CLI_CONFIG_FILE=" + rc,
+					"CHECKPOINT_DISABLE=1",
+					"AWS_ENDPOINT_URL=http://" + address, "AWS_ACCESS_KEY_ID=testing",
+					"AWS_SECRET_ACCESS_KEY=testing", "AWS_EC2_METADATA_DISABLED=true"}
 				out, err := cmd.CombinedOutput()
 				t.Logf("$ terraform %s [%v]", strings.Join(args, " "), err)
 				if cmd.ProcessState == nil {
@@ -108,42 +112,44 @@ func TestTerraform(t *testing.T) {
 			must("init", "-input=false", "-no-color")
 			must("apply", "-auto-approve", "-input=false", "-no-color")
 			if out, code := run("plan", "-detailed-exitcode", "-input=false", "-no-color"); code != 0 {
-				t.Errorf("a second plan has something to do, exit %d:\n%s", code, out)
+				t.Errorf("a second plan has changes, exit %d:\n%s", code, out)
 			}
-			made := resources(t, must("show", "-json"))
+			created := resources(t, must("show", "-json"))
 			for address, file := range tt.documents {
-				document := made[address]["assume_role_policy"]
+				document := created[address]["assume_role_policy"]
 				if document == nil {
-					document = made[address]["policy"]
+					document = created[address]["policy"]
 				}
 				sameDocument(t, filepath.Join(dir, file), address, document)
 			}
 			var providers []string
-			for address, values := range made {
+			for address, values := range created {
 				switch {
 				case strings.Contains(address, ".aws_iam_openid_connect_provider."):
 					providers = append(providers, strings.TrimPrefix(values["url"].(string), "https://"))
 				case strings.Contains(address, ".aws_ecr_repository."):
 					scan, _ := json.Marshal(values["image_scanning_configuration"])
-					if values["image_tag_mutability"] != "IMMUTABLE" || string(scan) != `[{"scan_on_push":true}]` || values["repository_url"] != host+"/"+values["name"].(string) {
+					if values["image_tag_mutability"] != "IMMUTABLE" ||
+						string(scan) != `[{"scan_on_push":true}]` ||
+						values["repository_url"] != host+"/"+values["name"].(string) {
 						t.Errorf("%s is %v", address, values)
 					}
 				}
 			}
 			slices.Sort(providers)
 			if !slices.Equal(providers, tt.providers) {
-				t.Errorf("made the providers %q, want %q", providers, tt.providers)
+				t.Errorf("created the providers %q, want %q", providers, tt.providers)
 			}
 			must("destroy", "-auto-approve", "-input=false", "-no-color")
 			if left := must("state", "list"); left != "" {
-				t.Errorf("left:\n%s", left)
+				t.Errorf("remaining resources:\n%s", left)
 			}
 		})
 	}
 }
 
-// severalRoles is three roles in one account: the second takes the first one's
-// provider, and the third is CircleCI's, for a repository of the first.
+// severalRoles creates three roles in one account. The second one uses the provider of the first
+// one. The third one is for CircleCI and uses a repository of the first one.
 const severalRoles = `
 provider "aws" {
   region = "eu-west-2"
@@ -178,7 +184,7 @@ module "circle" {
 }
 `
 
-// resources reads the attributes of each resource out of a state.
+// resources returns the attributes of the resources in a state, by address.
 func resources(t *testing.T, state string) map[string]map[string]any {
 	t.Helper()
 	type module struct {
@@ -207,6 +213,7 @@ func resources(t *testing.T, state string) map[string]map[string]any {
 	return all
 }
 
+// sameDocument checks that a resource has the document of a file.
 func sameDocument(t *testing.T, file, address string, document any) {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -217,6 +224,6 @@ func sameDocument(t *testing.T, file, address string, document any) {
 	if err := json.Unmarshal([]byte(text), &want); err != nil {
 		t.Errorf("%s has no document: %v", address, err)
 	} else if !reflect.DeepEqual(have, want) {
-		t.Errorf("%s is not what %s got:\n%s", file, address, text)
+		t.Errorf("%s is not the document of %s:\n%s", file, address, text)
 	}
 }

@@ -15,16 +15,17 @@ import (
 	"testing"
 )
 
-// Windows' binary, under Wine: its paths, its locks, its files' names, its certificates. Wine is large, so that .ci/run
-// does not install it: apt-get install wine wine64 gcc-mingw-w64-x86-64-win32.
+// TestWindows runs the Windows binary under Wine, which covers its paths, locks, file names and
+// certificates. .ci/run does not install Wine because of its size: apt-get install wine wine64
+// gcc-mingw-w64-x86-64-win32.
 func TestWindows(t *testing.T) {
-	w := newWine(t, newJob(t, trusted(), host))
+	w := newWine(t, newJob(t, trustedJob(), host))
 
-	if out := w.ok(t, "version"); !strings.Contains(out, "windows/amd64") {
-		t.Error("it does not say what it is")
+	if out := w.runHelper(t, "version"); !strings.Contains(out, "windows/amd64") {
+		t.Error("version does not contain the platform")
 	}
 	t.Run("configure", func(t *testing.T) {
-		w.ok(t, "configure", host)
+		w.runHelper(t, "configure", host)
 		b, err := os.ReadFile(filepath.Join(w.drive, "users", "root", ".docker", "config.json"))
 		check(t, err)
 		if !strings.Contains(string(b), `"`+host+`": "ecr-oidc"`) {
@@ -32,8 +33,8 @@ func TestWindows(t *testing.T) {
 		}
 	})
 	t.Run("get twice", func(t *testing.T) {
-		aws.Reset()
-		var first answer
+		aws.ResetCalls()
+		var first credentials
 		for i := range 2 {
 			a, err := w.get()
 			check(t, err)
@@ -41,59 +42,60 @@ func TestWindows(t *testing.T) {
 				first = a
 			}
 			if a.Username != "AWS" || a.Secret == "" || a != first {
-				t.Errorf("get %d answers as %q with %d bytes of password", i+1, a.Username, len(a.Secret))
+				t.Errorf("get %d returned user %q and a password of %d bytes", i+1, a.Username, len(a.Secret))
 			}
 		}
-		asked(t, 1, 1, 1)
-		w.leftNothing(t, first.Secret)
+		wantCalls(t, 1, 1, 1)
+		w.checkNoSecrets(t, first.Secret)
 	})
-	t.Run("gets at once", func(t *testing.T) {
-		w := w.with("RUNNER_TEMP", w.folder(t, "second"))
-		aws.Reset()
-		var answers [4]answer
+	t.Run("concurrent gets", func(t *testing.T) {
+		w := w.withEnv("RUNNER_TEMP", w.mkdir(t, "second"))
+		aws.ResetCalls()
+		var results [4]credentials
 		var errs [4]error
-		var all sync.WaitGroup
-		for i := range answers {
-			all.Go(func() { answers[i], errs[i] = w.get() })
+		var running sync.WaitGroup
+		for i := range results {
+			running.Go(func() { results[i], errs[i] = w.get() })
 		}
-		all.Wait()
+		running.Wait()
 		for i, err := range errs {
 			check(t, err)
-			if answers[i] != answers[0] || answers[i].Secret == "" {
-				t.Errorf("get %d answers with another password than the first, of %d bytes", i+1, len(answers[i].Secret))
+			if results[i] != results[0] || results[i].Secret == "" {
+				t.Errorf("get %d returned another password than the first one, of %d bytes", i+1,
+					len(results[i].Secret))
 			}
 		}
-		asked(t, 1, 1, 1)
+		wantCalls(t, 1, 1, 1)
 	})
-	t.Run("refused", func(t *testing.T) {
-		w := w.with("RUNNER_TEMP", w.folder(t, "refused"))
-		for k, v := range untrusted() {
-			w = w.with(k, v)
+	t.Run("denied", func(t *testing.T) {
+		w := w.withEnv("RUNNER_TEMP", w.mkdir(t, "denied"))
+		for k, v := range untrustedJob() {
+			w = w.withEnv(k, v)
 		}
-		aws.Reset()
+		aws.ResetCalls()
 		_, err := w.get()
 		if err == nil {
-			t.Fatal("get succeeded, though the role does not trust this job")
+			t.Fatal("get succeeded, although the role does not trust the job")
 		}
 		t.Log(err)
-		saysUntrusted(t, err.Error())
+		wantDenied(t, err.Error())
 	})
-	t.Run("a host that is not ECR", func(t *testing.T) {
-		out, err := w.run("docker.io", "get")
+	t.Run("other host", func(t *testing.T) {
+		out, err := w.execHelper("docker.io", "get")
 		if err == nil || strings.TrimSpace(out) != "credentials not found in native keychain" {
-			t.Errorf("get says %q, %v", out, err)
+			t.Errorf("get returned %q, %v", out, err)
 		}
 	})
 }
 
-// wine is a job on Windows: C: is a folder here.
+// wine is a job under Wine. drive is the directory of drive C:.
 type wine struct {
 	*job
 	drive string
 }
 
-// newWine makes a Windows of its own for a job. Wine 8 lacks the one function that Go's runtime takes from
-// bcryptprimitives.dll, so that DLL is made here.
+// newWine creates a Wine prefix for a job. Wine 8 lacks the function that Go's runtime imports from
+// bcryptprimitives.dll, so the test builds that DLL.
 func newWine(t *testing.T, j *job) *wine {
 	t.Helper()
 	need(t, "wine")
@@ -101,74 +103,78 @@ func newWine(t *testing.T, j *job) *wine {
 	gcc := need(t, "x86_64-w64-mingw32-gcc")
 	prefix := filepath.Join(t.TempDir(), "wine")
 	w := &wine{
-		j.with("WINEPREFIX", prefix).with("WINEDEBUG", "-all").with("WINEDLLOVERRIDES", "mscoree,mshtml="),
+		j.withEnv("WINEPREFIX", prefix).withEnv("WINEDEBUG", "-all").withEnv("WINEDLLOVERRIDES",
+			"mscoree,mshtml="),
 		filepath.Join(prefix, "drive_c"),
 	}
-	t.Cleanup(func() { w.job.ok(t, "wineserver", "--kill") })
-	// It starts processes that stay, and that would hold on to a pipe.
-	w.job.ok(t, "sh", "-c", "wine wineboot --init >/dev/null 2>&1")
+	t.Cleanup(func() { w.job.run(t, "wineserver", "--kill") })
+	// Redirect the output, because wineboot starts background processes that would keep a pipe
+	// open.
+	w.job.run(t, "sh", "-c", "wine wineboot --init >/dev/null 2>&1")
 	source := j.scratch("prng.c")
 	check(t, os.WriteFile(source, []byte(`#include <windows.h>
 BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
 __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE to, SIZE_T n) { return SystemFunction036(to, n); }
 `), 0o600))
-	w.job.ok(t, gcc, "-shared", "-o", filepath.Join(w.drive, "windows", "system32", "bcryptprimitives.dll"), source, "-ladvapi32")
-	return w.with("RUNNER_TEMP", w.folder(t, "runner"))
+	w.job.run(t, gcc, "-shared", "-o",
+		filepath.Join(w.drive, "windows", "system32", "bcryptprimitives.dll"), source, "-ladvapi32")
+	return w.withEnv("RUNNER_TEMP", w.mkdir(t, "runner"))
 }
 
-func (w *wine) with(key, value string) *wine { return &wine{w.job.with(key, value), w.drive} }
+func (w *wine) withEnv(key, value string) *wine { return &wine{w.job.withEnv(key, value), w.drive} }
 
-// folder makes one on drive C:, and returns what Windows calls it.
-func (w *wine) folder(t *testing.T, name string) string {
+// mkdir creates a directory on drive C: and returns its Windows path.
+func (w *wine) mkdir(t *testing.T, name string) string {
 	t.Helper()
 	check(t, os.Mkdir(filepath.Join(w.drive, name), 0o755))
 	return `C:\` + name
 }
 
-func (w *wine) run(stdin string, args ...string) (string, error) {
+func (w *wine) execHelper(stdin string, args ...string) (string, error) {
 	exe, err := exec.LookPath("docker-credential-ecr-oidc.exe")
 	if err != nil {
 		return "", err
 	}
-	return w.try(stdin, "wine", append([]string{exe}, args...)...)
+	return w.exec(stdin, "wine", append([]string{exe}, args...)...)
 }
 
-func (w *wine) ok(t *testing.T, args ...string) string {
+func (w *wine) runHelper(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := w.run("", args...)
+	out, err := w.execHelper("", args...)
 	t.Logf("> docker-credential-ecr-oidc.exe %s\n%s", strings.Join(args, " "), out)
 	check(t, err)
 	return out
 }
 
-func (w *wine) get() (answer, error) {
-	out, err := w.run(host, "get")
+func (w *wine) get() (credentials, error) {
+	out, err := w.execHelper(host, "get")
 	if err != nil {
-		return answer{}, fmt.Errorf("%w: %s", err, out)
+		return credentials{}, fmt.Errorf("%w: %s", err, out)
 	}
-	var a answer
+	var a credentials
 	return a, json.Unmarshal([]byte(out), &a)
 }
 
-// leftNothing fails the test unless the cache holds an entry, and no file of it the password.
-func (w *wine) leftNothing(t *testing.T, password string) {
+// checkNoSecrets checks that the cache contains one entry and that no file contains the password.
+func (w *wine) checkNoSecrets(t *testing.T, password string) {
 	t.Helper()
-	sealed := 0
-	check(t, filepath.WalkDir(filepath.Join(w.drive, "runner"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	entries := 0
+	check(t, filepath.WalkDir(filepath.Join(w.drive, "runner"),
+		func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			b, err := os.ReadFile(path)
+			if bytes.Contains(b, []byte(password)) {
+				t.Errorf("%s contains the password", path)
+			}
+			if strings.HasSuffix(path, ".sealed") {
+				entries++
+			}
+			t.Logf("%s: %d bytes", path, len(b))
 			return err
-		}
-		b, err := os.ReadFile(path)
-		if bytes.Contains(b, []byte(password)) {
-			t.Errorf("%s holds the password", path)
-		}
-		if strings.HasSuffix(path, ".sealed") {
-			sealed++
-		}
-		t.Logf("%s: %d bytes", path, len(b))
-		return err
-	}))
-	if sealed != 1 { // the login
-		t.Errorf("%d sealed entries, want 1", sealed)
+		}))
+	if entries != 1 {
+		t.Errorf("%d cache entries, want 1", entries)
 	}
 }

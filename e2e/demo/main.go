@@ -1,6 +1,6 @@
-// Command demo shows the program's main job on any machine with Go: an emulated GitHub Actions and AWS on loopback, with
-// TLS, the real binary, and an image pushed and pulled through it. It needs no root and no network, and leaves nothing
-// behind.
+// Command demo runs the credential helper in a job of an emulated GitHub Actions and AWS, and
+// pushes and pulls an image with it. It needs only Go: no root and no network. It deletes all its
+// files.
 package main
 
 import (
@@ -24,78 +24,81 @@ const (
 )
 
 func main() {
-	if err := demo(os.Stdout); err != nil {
+	if err := run(os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func demo(out io.Writer) (err error) {
+func run(out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "ecr-oidc-demo-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s := stage{out: out, dir: dir}
-	s.say("The main job of %s, on an emulated GitHub Actions and AWS.", helper)
-	s.say("Everything is on 127.0.0.1; the binary, the protocols, the signatures and TLS are real.")
-	if err := s.build(); err != nil {
+	d := demo{out: out, dir: dir}
+	d.printf("%s in a job of an emulated GitHub Actions and AWS.", helper)
+	d.printf("All services are on 127.0.0.1. The binary, the protocols, the signatures and TLS are real.")
+	if err := d.build(); err != nil {
 		return err
 	}
-	if s.server, err = emulator.Start(emulator.Options{}); err != nil {
+	if d.server, err = emulator.Start(emulator.Options{}); err != nil {
 		return err
 	}
-	defer s.server.Close()
-	s.server.Default()
-	s.server.Mint(emulator.GitHubIssuer, nil) // makes the issuer's key now, so that it does not count as GitHub's time
-	for _, scene := range []func() error{s.configure, s.push, s.pull, s.stored, s.refusal} {
-		if err := scene(); err != nil {
+	defer d.server.Close()
+	d.server.AddDefaults()
+	d.server.Mint(emulator.GitHubIssuer, nil) // generates the issuer's key, so that the first call to GitHub does not include that time
+	for _, step := range []func() error{d.configure, d.push, d.pull, d.files, d.pullRequest} {
+		if err := step(); err != nil {
 			return err
 		}
 	}
-	s.say("\nThat is all. Nothing is left of it on this machine.")
+	d.printf("\nDone. All files of this demo are deleted.")
 	return nil
 }
 
-// stage is one run of the demo.
-type stage struct {
+// demo is one run of the program.
+type demo struct {
 	out    io.Writer
 	dir    string
 	server *emulator.Server
-	job    map[string]string // the environment of the job on stage
+	job    map[string]string // the environment of the current job
 }
 
-func (s *stage) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
+// printf writes one or more lines.
+func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.out, format+"\n", args...) }
 
-func (s *stage) build() error {
+func (d *demo) build() error {
 	start := time.Now()
-	bin := filepath.Join(s.dir, "bin", helper)
+	bin := filepath.Join(d.dir, "bin", helper)
 	if runtime.GOOS == "windows" {
 		bin += ".exe"
 	}
-	cmd := exec.Command("go", "build", "-o", bin, "github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/"+helper)
+	cmd := exec.Command("go", "build", "-o", bin,
+		"github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/"+helper)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", helper, err, text)
 	}
-	s.say("\n$ go build ./cmd/%s    # %v", helper, time.Since(start).Round(100*time.Millisecond))
+	d.printf("\n$ go build ./cmd/%s    # %v", helper, time.Since(start).Round(100*time.Millisecond))
 	return nil
 }
 
-// enter puts this process into a job's environment and nothing but it: go-containerregistry runs the helper with ours.
-func (s *stage) enter(job map[string]string) error {
-	ca := filepath.Join(s.dir, "ca.pem")
-	temp := filepath.Join(s.dir, "runner")
-	if err := errors.Join(os.WriteFile(ca, s.server.CAPEM(), 0o600), os.MkdirAll(temp, 0o755)); err != nil {
+// setJob replaces the environment of this process with a job's, because go-containerregistry runs the
+// helper with the environment of this process.
+func (d *demo) setJob(job map[string]string) error {
+	ca := filepath.Join(d.dir, "ca.pem")
+	temp := filepath.Join(d.dir, "runner")
+	if err := errors.Join(os.WriteFile(ca, d.server.CAPEM(), 0o600), os.MkdirAll(temp, 0o755)); err != nil {
 		return err
 	}
 	env := map[string]string{
-		"PATH":               filepath.Join(s.dir, "bin"),
-		"HOME":               s.dir,
-		"DOCKER_CONFIG":      filepath.Join(s.dir, "docker"),
+		"PATH":               filepath.Join(d.dir, "bin"),
+		"HOME":               d.dir,
+		"DOCKER_CONFIG":      filepath.Join(d.dir, "docker"),
 		"RUNNER_TEMP":        temp,
 		"ECR_ROLE_TO_ASSUME": emulator.CIRole,
-		"AWS_CA_BUNDLE":      ca,               // the emulated AWS's and GitHub's certificates
-		"HTTPS_PROXY":        s.server.Proxy(), // leads their real names to this process
+		"AWS_CA_BUNDLE":      ca,                  // the CA of the emulated services
+		"HTTPS_PROXY":        d.server.ProxyURL(), // connects their real names to the emulator
 		"SystemRoot":         os.Getenv("SystemRoot"),
 	}
 	maps.Copy(env, job)
@@ -105,28 +108,29 @@ func (s *stage) enter(job map[string]string) error {
 			return err
 		}
 	}
-	s.job = job
+	d.job = job
 	return nil
 }
 
-func (s *stage) configure() error {
-	s.say("\n1. A GitHub job of acme/app on main, with `permissions: {id-token: write}` and one variable.\n")
-	if err := s.enter(s.server.GitHubReal(emulator.GitHubJob{})); err != nil {
+func (d *demo) configure() error {
+	d.printf("\n1. Configure Docker in a GitHub job of acme/app on main, with `permissions: {id-token: write}` and one variable.\n")
+	if err := d.setJob(d.server.GitHubRealHost(emulator.GitHubJob{})); err != nil {
 		return err
 	}
-	s.say("$ export ECR_ROLE_TO_ASSUME=%s", emulator.CIRole)
-	s.say("$ %s configure %s", helper, host)
+	d.printf("$ export ECR_ROLE_TO_ASSUME=%s", emulator.CIRole)
+	d.printf("$ %s configure %s", helper, host)
 	text, err := exec.Command(helper, "configure", host).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("configure: %w\n%s", err, text)
 	}
-	s.say("%s", strings.TrimSpace(strings.ReplaceAll(string(text), filepath.Dir(s.configFile()), "$DOCKER_CONFIG")))
-	b, err := os.ReadFile(s.configFile())
+	d.printf("%s", strings.TrimSpace(strings.ReplaceAll(string(text), filepath.Dir(d.configFile()),
+		"$DOCKER_CONFIG")))
+	b, err := os.ReadFile(d.configFile())
 	if err != nil {
 		return err
 	}
-	s.say("$ cat $DOCKER_CONFIG/config.json\n%s", strings.TrimSpace(string(b)))
+	d.printf("$ cat $DOCKER_CONFIG/config.json\n%s", strings.TrimSpace(string(b)))
 	return nil
 }
 
-func (s *stage) configFile() string { return filepath.Join(s.dir, "docker", "config.json") }
+func (d *demo) configFile() string { return filepath.Join(d.dir, "docker", "config.json") }

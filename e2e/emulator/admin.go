@@ -11,36 +11,37 @@ import (
 	"time"
 )
 
-// admin lets a shell steer an emulator that runs as a process of its own, at
-// https://emulator.test/ or under /_emulator/ on loopback:
+// admin serves the API that controls an emulator from another process. It is at https://emulator.test/,
+// and on loopback at /_emulator/:
 //
-//	GET  calls, count?service=S, reset, heal, ca.pem, circleci-token?aud=A
-//	POST fail?service=S[&delay=2s] a Fault; role a Role; github a GitHubJob; circleci a CircleJob
+//	GET  calls, count?service=S, reset-calls, clear-faults, ca.pem, circleci-token?aud=A
+//	POST fail?service=S[&delay=2s] with a Fault, role with a Role,
+//	     github with a GitHubJob, circleci with a CircleJob
 //
-// The last two answer with the job's environment, with real host names.
-func (w *Server) admin(rw http.ResponseWriter, r *http.Request, path string) {
+// The last two respond with the job's environment. Its URLs have the services' real host names.
+func (s *Server) admin(rw http.ResponseWriter, r *http.Request, path string) {
 	var err error
 	query := r.URL.Query()
 	switch r.Method + " " + path {
 	case "GET /calls":
-		err = json.NewEncoder(rw).Encode(w.Calls())
+		err = json.NewEncoder(rw).Encode(s.Calls())
 	case "GET /count":
-		fmt.Fprintln(rw, w.Count(query.Get("service")))
-	case "GET /reset":
-		w.Reset()
-	case "GET /heal":
-		w.Heal()
+		fmt.Fprintln(rw, s.Count(query.Get("service")))
+	case "GET /reset-calls":
+		s.ResetCalls()
+	case "GET /clear-faults":
+		s.ClearFaults()
 	case "GET /ca.pem":
-		rw.Write(w.CAPEM())
+		rw.Write(s.CAPEM())
 	case "GET /circleci-token":
-		fmt.Fprintln(rw, w.CircleToken(CircleJob{Audience: query.Get("aud")}))
+		fmt.Fprintln(rw, s.CircleToken(CircleJob{Audience: query.Get("aud")}))
 	case "POST /fail":
 		var f Fault
 		if err = decode(r.Body, &f); err == nil && query.Has("delay") {
 			f.Delay, err = time.ParseDuration(query.Get("delay"))
 		}
 		if err == nil {
-			w.Fail(query.Get("service"), f)
+			s.Fail(query.Get("service"), f)
 		}
 	case "POST /role":
 		var role Role
@@ -51,32 +52,32 @@ func (w *Server) admin(rw http.ResponseWriter, r *http.Request, path string) {
 			}
 		}
 		if err == nil {
-			w.AddRole(role)
+			s.AddRole(role)
 		}
 	case "POST /github":
 		var j GitHubJob
 		if err = decode(r.Body, &j); err == nil {
-			rw.Write(EnvFile(w.GitHubReal(j)))
+			rw.Write(EnvFile(s.GitHubRealHost(j)))
 		}
 	case "POST /circleci":
 		var j CircleJob
 		if err = decode(r.Body, &j); err == nil {
-			rw.Write(EnvFile(w.Circle(j)))
+			rw.Write(EnvFile(s.Circle(j)))
 		}
 	default:
-		err = fmt.Errorf("no such thing: %s %s", r.Method, path)
+		err = fmt.Errorf("unknown operation: %s %s", r.Method, path)
 	}
 	if err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
 	}
 }
 
-// decode reads one JSON value; an empty body leaves it as it is.
+// decode reads one JSON value. It leaves value unchanged if the body is empty.
 func decode(r io.Reader, value any) error {
 	d := json.NewDecoder(io.LimitReader(r, 1<<20))
 	d.DisallowUnknownFields()
 	if err := d.Decode(value); err != nil && err != io.EOF {
-		return fmt.Errorf("reading request: %w", err)
+		return fmt.Errorf("reading the request: %w", err)
 	}
 	return nil
 }

@@ -10,11 +10,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// The token endpoint issues what its documentation says, and refuses what a careless client would
-// send.
+// TestAzureTokenEndpoint checks the tokens and the errors of the documented token endpoint.
 func TestAzureTokenEndpoint(t *testing.T) {
-	w := start(t, Options{})
-	job := w.Azure(AzureJob{Connection: "ecr-push"})
+	s := start(t, Options{})
+	job := s.Azure(AzureJob{Connection: "ecr-push"})
 	access, url := job["SYSTEM_ACCESSTOKEN"], job["SYSTEM_OIDCREQUESTURI"]
 	const version, connection = "?api-version=7.1", "?api-version=7.1&serviceConnectionId="
 	push, pull := job["AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"], azureID("acme", "shop", "ecr-pull")
@@ -31,11 +30,13 @@ func TestAzureTokenEndpoint(t *testing.T) {
 		{"a connection", url, connection + push, access, nil, 200, "sc://acme/shop/ecr-push"},
 		{"a connection's name", url, connection + "ecr-push", access, nil, 200, "p://acme/shop/app"},
 		{"a connection of another stage", url, connection + pull, access, nil, 404, ""},
-		{"a bad token", url, version, "x", nil, 401, ""},
+		{"an invalid token", url, version, "x", nil, 401, ""},
 		{"no token", url, version, "", nil, 401, ""},
-		{"a bad token, redirect not suppressed", url, version, "x", without("X-TFS-FedAuthRedirect"), 302, ""},
-		{"redirect not suppressed", url, version, access, without("X-TFS-FedAuthRedirect"), 200, "p://acme/shop/app"},
-		{"another job", w.Azure(AzureJob{})["SYSTEM_OIDCREQUESTURI"], version, access, nil, 404, ""},
+		{"an invalid token, redirect not suppressed", url, version, "x", without("X-TFS-FedAuthRedirect"),
+			302, ""},
+		{"redirect not suppressed", url, version, access, without("X-TFS-FedAuthRedirect"), 200,
+			"p://acme/shop/app"},
+		{"another job", s.Azure(AzureJob{})["SYSTEM_OIDCREQUESTURI"], version, access, nil, 404, ""},
 		{"no version", url, "", access, nil, 400, ""},
 		{"another method", url, version, access, func(r *http.Request) { r.Method = "GET" }, 405, ""},
 		{"no content type", url, version, access, without("Content-Type"), 415, ""},
@@ -47,9 +48,9 @@ func TestAzureTokenEndpoint(t *testing.T) {
 			if tt.change != nil {
 				tt.change(r)
 			}
-			tr := w.Transport()
+			tr := s.Transport()
 			defer tr.CloseIdleConnections()
-			resp, err := tr.RoundTrip(r) // which follows no redirect
+			resp, err := tr.RoundTrip(r) // RoundTrip does not follow redirects
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +65,8 @@ func TestAzureTokenEndpoint(t *testing.T) {
 				return
 			}
 			c := azureClaims(t, resp)
-			if c["iss"] != AzureIssuer("acme") || c["aud"] != "api://AzureADTokenExchange" || c["sub"] != tt.sub {
+			if c["iss"] != AzureIssuer("acme") || c["aud"] != "api://AzureADTokenExchange" ||
+				c["sub"] != tt.sub {
 				t.Errorf("claims %v", c)
 			}
 			if _, ok := c["rpo_ref"]; ok != strings.HasPrefix(tt.sub, "p:") {
@@ -74,18 +76,18 @@ func TestAzureTokenEndpoint(t *testing.T) {
 	}
 }
 
-// Entra's token has the example of Teleport's RFD 211, with other ids.
+// TestEntraToken checks Entra's token against the example in Teleport's RFD 211, which has other IDs.
 func TestEntraToken(t *testing.T) {
 	if got := azureBase64("499b84ac-1321-427f-aa17-267ca6975798"); got != "rISbSSETf0KqFyZ8ppdXmA" {
-		t.Errorf("the id of Azure DevOps is %q in a subject", got)
+		t.Errorf("the encoded ID of Azure DevOps is %q", got)
 	}
-	w := start(t, Options{})
-	job := w.Azure(AzureJob{Connection: "ecr-push", Entra: true})
+	s := start(t, Options{})
+	job := s.Azure(AzureJob{Connection: "ecr-push", Entra: true})
 	connection := job["AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"]
 	url := job["SYSTEM_OIDCREQUESTURI"] + "?api-version=7.1&serviceConnectionId=" + connection
 	r := post(url, "application/json", "")
 	r.Header.Set("Authorization", "Bearer "+job["SYSTEM_ACCESSTOKEN"])
-	tr := w.Transport()
+	tr := s.Transport()
 	defer tr.CloseIdleConnections()
 	resp, err := tr.RoundTrip(r)
 	if err != nil {
@@ -93,7 +95,7 @@ func TestEntraToken(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	c := azureClaims(t, resp)
-	if c["iss"] != EntraIssuer || c["aud"] != EntraAudience || c["azp"] != EntraAuthorized {
+	if c["iss"] != EntraIssuer || c["aud"] != EntraAudience || c["azp"] != EntraAuthorizedParty {
 		t.Errorf("claims %v", c)
 	}
 	end := "/a/rISbSSETf0KqFyZ8ppdXmA/sc/" + job["SYSTEM_COLLECTIONID"] + "/" + connection
@@ -104,7 +106,7 @@ func TestEntraToken(t *testing.T) {
 	iat, _ := c.GetIssuedAt()
 	exp, _ := c.GetExpirationTime()
 	if life := exp.Sub(iat.Time); life != 24*time.Hour+5*time.Minute {
-		t.Errorf("it lives %v", life)
+		t.Errorf("the token is valid for %v", life)
 	}
 }
 

@@ -6,40 +6,40 @@ import (
 	"time"
 )
 
-// Call is one request that reached the emulator.
+// Call is one request that the emulator received.
 type Call struct {
-	Service string // oidc, sts, ecr, ecr-public, sso, registry, connect
-	Host    string
-	Path    string // of the URL: what tells one GitHub job's token endpoint from another's
-	Op      string // the API's name for it; the HTTP method for a registry
-	Detail  string // the audience, the role, the path: what it was about
-	Caller  string // the ARN whose credentials let it in; empty before that
-	Login   string // what a registry was sent to log in with: empty for nothing, else "good" or "bad"
-	Status  int    // 0 while unanswered, and for ever if hung or reset
-	Took    time.Duration
-	At      time.Time   // by the real clock
-	Header  http.Header // User-Agent only
-	Form    url.Values  // STS parameters without the token
+	Service     string // oidc, sts, ecr, ecr-public, sso, signin, registry or connect
+	Host        string
+	Path        string // of the URL; distinguishes the token endpoints of GitHub jobs
+	Op          string // the name of the API operation; for registries, the HTTP method
+	Detail      string // depends on the service: the audience, the role or the path
+	Caller      string // ARN of the authenticated principal; empty if there is none
+	Credentials string // registry only: empty if none were sent, else "valid" or "invalid"
+	Status      int    // HTTP status; 0 if no response was sent
+	Duration    time.Duration
+	At          time.Time   // when the request arrived, by the machine's clock
+	Header      http.Header // User-Agent only
+	Form        url.Values  // parameters of an STS call, without the token
 
-	Throttled bool // there was no token left for it, see Throttle
+	Throttled bool // rejected because of the limit set by Throttle
 }
 
-// Calls returns what was asked so far, in order of arrival.
-func (w *Server) Calls() []Call {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	out := make([]Call, len(w.calls))
-	for i, c := range w.calls {
+// Calls returns the calls received so far, in order of arrival.
+func (s *Server) Calls() []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Call, len(s.calls))
+	for i, c := range s.calls {
 		out[i] = *c
 	}
 	return out
 }
 
-// Count returns the number of calls to a service. The service may be narrowed
-// to one operation: "sts.AssumeRole".
-func (w *Server) Count(service string) int {
+// Count returns the number of calls to a service ("sts") or to one of its operations
+// ("sts.AssumeRole").
+func (s *Server) Count(service string) int {
 	n := 0
-	for _, c := range w.Calls() {
+	for _, c := range s.Calls() {
 		if c.Service == service || c.Service+"."+c.Op == service {
 			n++
 		}
@@ -47,37 +47,38 @@ func (w *Server) Count(service string) int {
 	return n
 }
 
-// Reset forgets the calls; roles, sessions and images stay.
-func (w *Server) Reset() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.calls = nil
+// ResetCalls deletes the recorded calls. Roles, sessions and images remain.
+func (s *Server) ResetCalls() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = nil
 }
 
-func (w *Server) record(c *Call) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.calls = append(w.calls, c)
+func (s *Server) addCall(c *Call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, c)
 }
 
-// answered notes the status before the client can see it, so that a test that
-// has its answer also finds it in Calls.
-func (w *Server) answered(c *Call, status int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// setStatus records the status of a call. It is called before the response is sent, so that a test
+// that has the response also finds its status in Calls.
+func (s *Server) setStatus(c *Call, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if c.Status == 0 {
-		c.Status, c.Took = status, time.Since(c.At)
+		c.Status, c.Duration = status, time.Since(c.At)
 	}
 }
 
-func (w *Server) over(c *Call) {
-	w.mu.Lock()
-	if c.Took == 0 {
-		c.Took = time.Since(c.At)
+// finish records the end of a call and reports it to OnCall.
+func (s *Server) finish(c *Call) {
+	s.mu.Lock()
+	if c.Duration == 0 {
+		c.Duration = time.Since(c.At)
 	}
 	call := *c
-	w.mu.Unlock()
-	if w.opts.OnCall != nil {
-		w.opts.OnCall(call)
+	s.mu.Unlock()
+	if s.opts.OnCall != nil {
+		s.opts.OnCall(call)
 	}
 }

@@ -1,11 +1,9 @@
-// Package emulator is AWS and the CIs, GitHub Actions and CircleCI before all, as
-// far as one registry login needs them, on loopback, with TLS.
+// Package emulator emulates, on loopback and over TLS, the services of a registry login: STS, ECR
+// and its registries, IAM Identity Center, AWS Sign-In, and the token endpoints of the CIs.
 //
-// It is not a mock: tokens are signed and their signatures checked, trust
-// policies are evaluated, requests to AWS are verified with Signature Version 4,
-// and the registry takes only passwords that the emulator's ECR gave out. Each of
-// these is written here from the vendors' documents and shares no code with the
-// program under test.
+// It verifies what the services verify: it signs tokens and checks their signatures, evaluates trust
+// policies, verifies Signature Version 4, and accepts only the registry passwords that its own ECR
+// issued. It is written from the vendors' documentation and shares no code with the program under test.
 package emulator
 
 import (
@@ -18,50 +16,54 @@ import (
 	"time"
 )
 
-// Options say how an emulator is started. The zero value is good for a test.
+// Options configure an emulator. The zero value suits most tests.
 type Options struct {
-	Addr      string           // TLS listener; default 127.0.0.1:0
-	PlainAddr string           // HTTP listener, which is the proxy too; default 127.0.0.1:0
-	TokenLife time.Duration    // life of ECR passwords; default 12 hours
-	JobTokens time.Duration    // life of GitHub's tokens; default 5 minutes, which is GitHub's
-	Sessions  time.Duration    // the longest life of a role session, below what AWS gives; negative: STS reports that it is over already; default none
-	Clock     func() time.Time // what the servers believe and send as Date; default time.Now
-	OnCall    func(Call)       // told of each call when it is over; may be nil
+	Addr           string        // of the TLS listener; default 127.0.0.1:0
+	PlainAddr      string        // of the HTTP listener, which is also the proxy; default 127.0.0.1:0
+	PasswordTTL    time.Duration // of ECR passwords; default 12 hours
+	GitHubTokenTTL time.Duration // default 5 minutes, as on GitHub
+
+	// SessionTTL limits how long role sessions are valid. If it is negative, the sessions are
+	// valid as usual, but STS reports an expiry in the past. Default: no limit besides those of
+	// AWS.
+	SessionTTL time.Duration
+
+	Clock  func() time.Time // the time of all services; default time.Now
+	OnCall func(Call)       // if not nil, called after each call
 }
 
-// Server is one set of servers and all that they know.
+// Server is an emulator. Its methods may be called concurrently.
 type Server struct {
 	opts  Options
-	ca    *authority
+	ca    *certificateAuthority
 	tls   net.Listener
 	plain net.Listener
 	srv   *http.Server
-	done  chan struct{} // closed by Close; ends hanging answers and tunnels
+	done  chan struct{} // closed by Close; ends hanging responses and tunnels
 	once  sync.Once
 
-	mu          sync.Mutex
-	calls       []*Call
-	faults      map[string][]Fault
-	roles       map[string]Role                // by ARN
-	policies    map[string]*policy             // trust policies, by role ARN
-	permissions map[string]*policy             // identity policies, by role ARN
-	providers   map[string]map[string][]string // account, issuer without scheme, client ids
-	users       map[string]User                // by ARN
-	keys        map[string]principal           // by access key id: users and sessions
-	sso         map[ssoGrant]string            // role ARN
-	refresh     map[string]string              // SSO refresh token, good once, to access token
-	logins      map[string]consoleLogin        // by refresh token
-	proofs      map[string]bool                // ids of the proofs of possession that were used
-	jobs        map[string]githubRun           // by request token
-	builds      map[string][]buildkiteRun      // by access token
-	pipelines   map[string]azureRun            // by access token
-	passwords   map[string]grant               // ECR passwords given out
-	stores      map[string]*store              // registries, by account and region
-	buckets     map[string]*bucket             // what is left of each service's calls; none: as many as one likes
+	mu               sync.Mutex
+	calls            []*Call
+	faults           map[string][]Fault             // queues, by service or service.operation
+	roles            map[string]Role                // by ARN
+	trustPolicies    map[string]*policy             // by role ARN
+	identityPolicies map[string]*policy             // by role ARN
+	providers        map[string]map[string][]string // client IDs, by account and issuer without scheme
+	users            map[string]User                // by ARN
+	principals       map[string]principal           // by access key ID
+	ssoAssignments   map[ssoAssignment]string       // role ARNs
+	ssoRefreshTokens map[string]string              // access tokens, by refresh token
+	consoleLogins    map[string]consoleLogin        // by refresh token
+	usedProofs       map[string]bool                // IDs of DPoP proofs
+	githubRuns       map[string]githubRun           // by request token
+	buildkiteRuns    map[string][]buildkiteRun      // by agent access token
+	azureRuns        map[string]azureRun            // by System.AccessToken
+	passwordGrants   map[string]passwordGrant       // by ECR password
+	imageStores      map[string]*imageStore         // by account/region
+	buckets          map[string]*bucket             // by service; a service without one is not throttled
 }
 
-// Start begins to listen and returns an empty server: no roles, no providers, no
-// users. Default fills it with a usual company.
+// Start starts an emulator without roles, providers or users. AddDefaults adds some.
 func Start(o Options) (*Server, error) {
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
@@ -69,87 +71,98 @@ func Start(o Options) (*Server, error) {
 	if o.PlainAddr == "" {
 		o.PlainAddr = "127.0.0.1:0"
 	}
-	if o.TokenLife == 0 {
-		o.TokenLife = 12 * time.Hour
+	if o.PasswordTTL == 0 {
+		o.PasswordTTL = 12 * time.Hour
 	}
-	if o.JobTokens == 0 {
-		o.JobTokens = 5 * time.Minute
+	if o.GitHubTokenTTL == 0 {
+		o.GitHubTokenTTL = 5 * time.Minute
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	ca, err := newAuthority()
+	ca, err := newCertificateAuthority()
 	if err != nil {
-		return nil, fmt.Errorf("making the CA: %w", err)
+		return nil, fmt.Errorf("creating the CA: %w", err)
 	}
-	w := &Server{
+	s := &Server{
 		opts: o, ca: ca, done: make(chan struct{}),
-		faults: map[string][]Fault{}, roles: map[string]Role{}, policies: map[string]*policy{}, permissions: map[string]*policy{},
-		providers: map[string]map[string][]string{}, users: map[string]User{}, keys: map[string]principal{},
-		sso: map[ssoGrant]string{}, refresh: map[string]string{}, logins: map[string]consoleLogin{}, proofs: map[string]bool{},
-		jobs: map[string]githubRun{}, builds: map[string][]buildkiteRun{}, pipelines: map[string]azureRun{},
-		passwords: map[string]grant{}, stores: map[string]*store{}, buckets: map[string]*bucket{},
+		faults:           map[string][]Fault{},
+		roles:            map[string]Role{},
+		trustPolicies:    map[string]*policy{},
+		identityPolicies: map[string]*policy{},
+		providers:        map[string]map[string][]string{},
+		users:            map[string]User{},
+		principals:       map[string]principal{},
+		ssoAssignments:   map[ssoAssignment]string{},
+		ssoRefreshTokens: map[string]string{},
+		consoleLogins:    map[string]consoleLogin{},
+		usedProofs:       map[string]bool{},
+		githubRuns:       map[string]githubRun{},
+		buildkiteRuns:    map[string][]buildkiteRun{},
+		azureRuns:        map[string]azureRun{},
+		passwordGrants:   map[string]passwordGrant{},
+		imageStores:      map[string]*imageStore{},
+		buckets:          map[string]*bucket{},
 	}
-	if err := w.listen(); err != nil {
+	if err := s.listen(); err != nil {
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}
-	return w, nil
+	return s, nil
 }
 
-func (w *Server) listen() (err error) {
-	if w.tls, err = net.Listen("tcp", w.opts.Addr); err != nil {
+func (s *Server) listen() (err error) {
+	if s.tls, err = net.Listen("tcp", s.opts.Addr); err != nil {
 		return err
 	}
-	if w.plain, err = net.Listen("tcp", w.opts.PlainAddr); err != nil {
-		w.tls.Close()
+	if s.plain, err = net.Listen("tcp", s.opts.PlainAddr); err != nil {
+		s.tls.Close()
 		return err
 	}
-	w.srv = &http.Server{
-		Handler:   w,
-		TLSConfig: w.ca.config(),
-		// HTTP/1.1 only: a connection can be taken over and reset, and a
-		// test that counts requests need not think about streams.
+	s.srv = &http.Server{
+		Handler:   s,
+		TLSConfig: s.ca.config(),
+		// HTTP/1.1 only: a connection can be hijacked and reset, and each connection serves
+		// one request at a time.
 		Protocols: new(http.Protocols),
-		// A client that does not trust the CA is a case under test, not news.
+		// Some tests use clients that do not trust the CA. Their handshake errors are expected.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	w.srv.Protocols.SetHTTP1(true)
-	go w.srv.ServeTLS(w.tls, "", "")
-	go w.srv.Serve(w.plain)
+	s.srv.Protocols.SetHTTP1(true)
+	go s.srv.ServeTLS(s.tls, "", "")
+	go s.srv.Serve(s.plain)
 	return nil
 }
 
-// Close stops every listener, ends hanging answers and closes tunnels.
-func (w *Server) Close() {
-	w.once.Do(func() {
-		close(w.done)
-		w.srv.Close()
+// Close stops the listeners, and ends hanging responses and tunnels.
+func (s *Server) Close() {
+	s.once.Do(func() {
+		close(s.done)
+		s.srv.Close()
 	})
 }
 
-// CAPEM returns the certificate that clients have to trust.
-func (w *Server) CAPEM() []byte { return w.ca.pem }
+// CAPEM returns the CA certificate that clients have to trust, in PEM.
+func (s *Server) CAPEM() []byte { return s.ca.pem }
 
-// Addr returns host:port of the TLS listener.
-func (w *Server) Addr() string { return reachable(w.tls) }
+// Addr returns the address of the TLS listener, as host:port.
+func (s *Server) Addr() string { return dialAddr(s.tls) }
 
-// URL returns the base of a service for clients that take a custom endpoint:
-// sts, ecr, ecr-public, sso, sso-oidc, signin, aws (all of these), github-token, github,
-// circleci, buildkite, forgejo, azure.
-func (w *Server) URL(service string) string { return "https://" + w.Addr() + "/" + service }
+// URL returns the custom endpoint of a service: sts, ecr, ecr-public, sso, sso-oidc, signin, aws (all
+// of these), github-token, github, circleci, buildkite, forgejo or azure.
+func (s *Server) URL(service string) string { return "https://" + s.Addr() + "/" + service }
 
 // PlainURL is URL without TLS.
-func (w *Server) PlainURL(service string) string {
-	return "http://" + reachable(w.plain) + "/" + service
+func (s *Server) PlainURL(service string) string {
+	return "http://" + dialAddr(s.plain) + "/" + service
 }
 
-// Proxy returns the URL of a CONNECT proxy that leads every host to this server:
-// with HTTPS_PROXY set to it an unmodified program reaches "real" names.
-func (w *Server) Proxy() string { return "http://" + reachable(w.plain) }
+// ProxyURL returns the URL of a CONNECT proxy that connects every host to this emulator. With it as
+// HTTPS_PROXY, an unmodified program reaches the emulator under the services' real names.
+func (s *Server) ProxyURL() string { return "http://" + dialAddr(s.plain) }
 
-// reachable is a listener's address; for one on all addresses (a lab whose names
-// lie on 127.0.0.2 and so on) the first of loopback's.
-func reachable(l net.Listener) string {
+// dialAddr returns the address at which clients on this machine reach a listener. For a listener on all
+// addresses it is on 127.0.0.1.
+func dialAddr(l net.Listener) string {
 	addr := l.Addr().(*net.TCPAddr)
 	if addr.IP.IsUnspecified() {
 		return fmt.Sprintf("127.0.0.1:%d", addr.Port)
@@ -157,4 +170,4 @@ func reachable(l net.Listener) string {
 	return addr.String()
 }
 
-func (w *Server) now() time.Time { return w.opts.Clock() }
+func (s *Server) now() time.Time { return s.opts.Clock() }

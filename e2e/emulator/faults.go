@@ -9,56 +9,56 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong. One with no Status, Code, Body or Stream
-// (only a Delay, an Until, a Header, or a HangAfter, Drip or Truncate) changes
-// the true answer instead of replacing it.
+// Fault is an error that a service returns. With a Status, Code, Body or Stream it replaces the regular
+// response. Otherwise the regular response is sent, changed by the remaining fields.
 type Fault struct {
-	Status      int
-	Code        string // an AWS error, in that service's own shape
-	Message     string
-	Body        []byte    // instead of Code and Message
-	Stream      io.Reader // comes after Body, until it ends or the client goes
-	ContentType string
-	Header      map[string]string
-	Delay       time.Duration
-	Until       <-chan struct{} // the answer waits for it to be closed
-	Hang        bool            // never answer, until the client goes or the emulator closes
-	HangAfter   bool            // send the headers, and hang then
-	Drip        time.Duration   // the body comes byte by byte, with a pause after each
-	Truncate    int             // the connection ends after so many bytes of the body; 0 = never
-	Reset       bool            // reset the connection without an answer
-	Times       int             // how often; 0 = always
+	Status           int
+	Code             string // AWS error code, sent in the service's own format
+	Message          string
+	Body             []byte    // replaces Code and Message
+	Stream           io.Reader // sent after Body, until it ends or the client disconnects
+	ContentType      string
+	Header           map[string]string
+	Delay            time.Duration
+	Until            <-chan struct{} // delays the response until the channel is closed
+	Hang             bool            // send no response until the client disconnects or the emulator is closed
+	HangAfterHeaders bool            // send the headers, then hang
+	Drip             time.Duration   // send the body byte by byte, with this pause after each
+	Truncate         int             // close the connection after this number of bytes of the body; 0 for never
+	Reset            bool            // reset the connection instead of sending a response
+	Times            int             // number of calls that fail; 0 for all
 }
 
-// Fail queues a fault for a service as Call names them, or for one operation
-// of it ("sts.AssumeRole"): first queued, first used. The request counts as a call.
-func (w *Server) Fail(service string, f Fault) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.faults[service] = append(w.faults[service], f)
+// Fail adds a fault to the queue of a service ("sts") or of one of its operations
+// ("sts.AssumeRole"), as named in Call. Faults apply in the order in which they were added. The
+// calls are recorded.
+func (s *Server) Fail(service string, f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults[service] = append(s.faults[service], f)
 }
 
-// Heal forgets all faults.
-func (w *Server) Heal() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	clear(w.faults)
+// ClearFaults deletes all faults.
+func (s *Server) ClearFaults() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.faults)
 }
 
-// fault takes the next fault for a call; a queue for its operation goes first.
-func (w *Server) fault(c *Call) (Fault, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// takeFault returns the next fault for a call. The queue of the operation precedes that of the service.
+func (s *Server) takeFault(c *Call) (Fault, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, key := range []string{c.Service + "." + c.Op, c.Service} {
-		queue := w.faults[key]
+		queue := s.faults[key]
 		if len(queue) == 0 {
 			continue
 		}
 		f := queue[0]
 		switch f.Times {
-		case 0: // stays for ever
+		case 0: // applies to all calls
 		case 1:
-			w.faults[key] = queue[1:]
+			s.faults[key] = queue[1:]
 		default:
 			queue[0].Times--
 		}
@@ -67,104 +67,106 @@ func (w *Server) fault(c *Call) (Fault, bool) {
 	return Fault{}, false
 }
 
-// suffer plays a fault. It reports whether the request is thereby answered.
-func (v *visit) suffer(f Fault) bool {
+// applyFault applies a fault and reports whether it sent the response.
+func (r *request) applyFault(f Fault) bool {
 	if f.Delay > 0 {
-		v.wait(time.After(f.Delay))
+		r.wait(time.After(f.Delay))
 	}
 	if f.Until != nil {
 		select {
 		case <-f.Until:
-		case <-v.r.Context().Done():
-		case <-v.w.done:
+		case <-r.httpReq.Context().Done():
+		case <-r.server.done:
 		}
 	}
 	if f.Hang {
-		v.wait(nil)
+		r.wait(nil)
 	}
 	if f.Hang || f.Reset {
-		reset(v.ResponseWriter)
+		resetConnection(r.ResponseWriter)
 		return true
 	}
 	for k, s := range f.Header {
-		v.Header().Set(k, s)
+		r.Header().Set(k, s)
 	}
 	if f.ContentType != "" {
-		v.Header().Set("Content-Type", f.ContentType)
+		r.Header().Set("Content-Type", f.ContentType)
 	}
-	if f.HangAfter || f.Drip > 0 || f.Truncate > 0 {
-		v.spoil(f)
+	if f.HangAfterHeaders || f.Drip > 0 || f.Truncate > 0 {
+		r.writeDegraded(f)
 		return true
 	}
-	return v.replace(f)
+	return r.writeFault(f)
 }
 
-// replace answers in the fault's own words, if it has any.
-func (v *visit) replace(f Fault) bool {
+// writeFault sends the response that the fault contains, and reports whether it contains one.
+func (r *request) writeFault(f Fault) bool {
 	switch {
 	case f.Body != nil || f.Stream != nil:
-		v.WriteHeader(or(f.Status, http.StatusOK))
-		v.Write(f.Body)
+		r.WriteHeader(or(f.Status, http.StatusOK))
+		r.Write(f.Body)
 		if f.Stream != nil {
-			io.Copy(v, f.Stream)
+			io.Copy(r, f.Stream)
 		}
 	case f.Status != 0 || f.Code != "":
-		v.fail(apiError{or(f.Status, http.StatusBadRequest), f.Code, f.Message})
+		r.fail(apiError{or(f.Status, http.StatusBadRequest), f.Code, f.Message})
 	default:
 		return false
 	}
 	return true
 }
 
-// spoil answers, truly or in the fault's words, and lets the fault happen to
-// the answer on its way: its length is said, but not all of it comes in time.
-func (v *visit) spoil(f Fault) {
-	client := v.ResponseWriter
-	answer := &held{ResponseWriter: client, status: http.StatusOK}
-	v.ResponseWriter = answer
-	if !v.replace(f) {
-		v.serve()
+// writeDegraded sends the fault's response, or else the regular one. It announces the full length but
+// sends the body incompletely or slowly.
+func (r *request) writeDegraded(f Fault) {
+	client := r.ResponseWriter
+	response := &bufferedResponse{ResponseWriter: client, status: http.StatusOK}
+	r.ResponseWriter = response
+	if !r.writeFault(f) {
+		r.serve()
 	}
-	client.Header().Set("Content-Length", strconv.Itoa(answer.Len()))
-	client.WriteHeader(answer.status)
+	client.Header().Set("Content-Length", strconv.Itoa(response.Len()))
+	client.WriteHeader(response.status)
 	flush := http.NewResponseController(client).Flush
 	flush()
 	switch {
-	case f.HangAfter:
-		v.wait(nil)
-		reset(client)
-	case f.Truncate > 0: // the server closes a connection that it owes something
-		client.Write(answer.Next(f.Truncate))
+	case f.HangAfterHeaders:
+		r.wait(nil)
+		resetConnection(client)
+	case f.Truncate > 0: // net/http closes the connection because the body is incomplete
+		client.Write(response.Next(f.Truncate))
 	default:
-		for answer.Len() > 0 && v.r.Context().Err() == nil {
-			client.Write(answer.Next(1))
+		for response.Len() > 0 && r.httpReq.Context().Err() == nil {
+			client.Write(response.Next(1))
 			flush()
-			v.wait(time.After(f.Drip))
+			r.wait(time.After(f.Drip))
 		}
 	}
 }
 
-// held is an answer that is not sent yet, but for its headers' map.
-type held struct {
+// bufferedResponse collects the status and body of a response. Its headers are those of the real
+// response.
+type bufferedResponse struct {
 	http.ResponseWriter
 	bytes.Buffer
 	status int
 }
 
-func (h *held) WriteHeader(status int)      { h.status = status }
-func (h *held) Write(b []byte) (int, error) { return h.Buffer.Write(b) }
+func (b *bufferedResponse) WriteHeader(status int)      { b.status = status }
+func (b *bufferedResponse) Write(p []byte) (int, error) { return b.Buffer.Write(p) }
 
-func (v *visit) wait(c <-chan time.Time) {
+// wait waits for c, the client to disconnect or the emulator to be closed.
+func (r *request) wait(c <-chan time.Time) {
 	select {
 	case <-c:
-	case <-v.r.Context().Done():
-	case <-v.w.done:
+	case <-r.httpReq.Context().Done():
+	case <-r.server.done:
 	}
 }
 
-// reset closes a connection so that the other side sees "connection reset by
-// peer": with SO_LINGER 0 the kernel sends RST instead of FIN.
-func reset(rw http.ResponseWriter) {
+// resetConnection closes a connection so that the client's error is "connection reset by peer". With
+// SO_LINGER 0 the kernel sends RST instead of FIN.
+func resetConnection(rw http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(rw).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
@@ -179,10 +181,10 @@ func reset(rw http.ResponseWriter) {
 	raw.Close()
 }
 
-func or[T comparable](v, instead T) T {
+func or[T comparable](v, fallback T) T {
 	var zero T
 	if v == zero {
-		return instead
+		return fallback
 	}
 	return v
 }

@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// An answer that goes wrong on its way begins like the true one, or like the fault's own, and says how long it is.
-func TestSpoiltAnswers(t *testing.T) {
-	w := start(t, Options{})
-	tr := w.Transport()
+// TestDegradedResponses checks that incomplete and slow responses announce their full length and
+// begin like the regular response or the one of the fault.
+func TestDegradedResponses(t *testing.T) {
+	s := start(t, Options{})
+	tr := s.Transport()
 	defer tr.CloseIdleConnections()
-	ask := func(f Fault) (*http.Response, []byte, error) {
-		w.Heal()
-		w.Fail("sts", f)
+	call := func(f Fault) (*http.Response, []byte, error) {
+		s.ClearFaults()
+		s.Fail("sts", f)
 		c := &http.Client{Transport: tr, Timeout: 300 * time.Millisecond}
-		resp, err := c.Do(post(w.URL("sts"), "application/x-www-form-urlencoded", "Action=GetCallerIdentity"))
+		resp, err := c.Do(post(s.URL("sts"), "application/x-www-form-urlencoded", "Action=GetCallerIdentity"))
 		if err != nil {
 			t.Fatalf("%+v: %v", f, err)
 		}
@@ -28,49 +29,53 @@ func TestSpoiltAnswers(t *testing.T) {
 		return resp, body, err
 	}
 	const text = "<ErrorResponse xmlns="
-	whole, body, err := ask(Fault{Header: map[string]string{"X-Odd": "1"}})
+	complete, body, err := call(Fault{Header: map[string]string{"X-Odd": "1"}})
 	if err != nil || !bytes.HasPrefix(body, []byte(text)) {
 		t.Fatalf("%s, %v", body, err)
 	}
 	for name, f := range map[string]Fault{
-		"truncated": {Truncate: len(text)}, "dripping": {Drip: 25 * time.Millisecond}, "hanging after its headers": {HangAfter: true},
+		"truncated": {Truncate: len(text)}, "slow": {Drip: 25 * time.Millisecond},
+		"hanging after the headers": {HangAfterHeaders: true},
 	} {
-		resp, body, err := ask(f)
-		if resp.StatusCode != whole.StatusCode || resp.ContentLength < int64(len(text)) || !strings.HasPrefix(text, string(body)) {
+		resp, body, err := call(f)
+		if resp.StatusCode != complete.StatusCode || resp.ContentLength < int64(len(text)) ||
+			!strings.HasPrefix(text, string(body)) {
 			t.Errorf("%s: %s, %d bytes, %q", name, resp.Status, resp.ContentLength, body)
 		}
 		if name == "truncated" && (!errors.Is(err, io.ErrUnexpectedEOF) || string(body) != text) {
 			t.Errorf("%s: %q, %v", name, body, err)
 		}
-		if name == "dripping" && (err == nil || len(body) < 2 || errors.Is(err, io.ErrUnexpectedEOF)) {
-			t.Errorf("%s: %q, %v; want some bytes and no end", name, body, err)
+		if name == "slow" && (err == nil || len(body) < 2 || errors.Is(err, io.ErrUnexpectedEOF)) {
+			t.Errorf("%s: %q, %v; want some bytes and a timeout", name, body, err)
 		}
-		if name == "hanging after its headers" && (err == nil || len(body) != 0) {
-			t.Errorf("%s: %q, %v; want nothing and no end", name, body, err)
+		if name == "hanging after the headers" && (err == nil || len(body) != 0) {
+			t.Errorf("%s: %q, %v; want no bytes and a timeout", name, body, err)
 		}
 	}
-	resp, body, err := ask(Fault{Status: 502, Body: []byte("abc"), Truncate: 2, ContentType: "text/html"})
-	if resp.StatusCode != 502 || resp.ContentLength != 3 || string(body) != "ab" || err == nil || resp.Header.Get("Content-Type") != "text/html" {
+	resp, body, err := call(Fault{Status: 502, Body: []byte("abc"), Truncate: 2, ContentType: "text/html"})
+	if resp.StatusCode != 502 || resp.ContentLength != 3 || string(body) != "ab" || err == nil ||
+		resp.Header.Get("Content-Type") != "text/html" {
 		t.Errorf("%s, %d bytes, %q, %v", resp.Status, resp.ContentLength, body, err)
 	}
-	if resp, body, err := ask(Fault{Body: []byte("abc"), Drip: time.Millisecond}); string(body) != "abc" || err != nil || resp.StatusCode != 200 {
+	if resp, body, err := call(Fault{Body: []byte("abc"),
+		Drip: time.Millisecond}); string(body) != "abc" || err != nil || resp.StatusCode != 200 {
 		t.Errorf("%s, %q, %v", resp.Status, body, err)
 	}
 }
 
-// A stream comes after the body, to its end or until the client has had enough.
+// TestStream checks that a stream is sent after the body, until it ends or the client disconnects.
 func TestStream(t *testing.T) {
-	over := make(chan struct{}, 2)
-	w := start(t, Options{OnCall: func(Call) { over <- struct{}{} }})
-	w.Fail("ecr", Fault{Body: []byte("a"), Stream: strings.NewReader("bc"), Times: 1})
-	if status, body := do(t, w, post(w.URL("ecr"), "", "{}")); status != 200 || body != "abc" {
+	ended := make(chan struct{}, 2)
+	s := start(t, Options{OnCall: func(Call) { ended <- struct{}{} }})
+	s.Fail("ecr", Fault{Body: []byte("a"), Stream: strings.NewReader("bc"), Times: 1})
+	if status, body := send(t, s, post(s.URL("ecr"), "", "{}")); status != 200 || body != "abc" {
 		t.Errorf("%d %s", status, body)
 	}
-	<-over
-	w.Fail("ecr", Fault{Stream: forever{}})
-	tr := w.Transport()
+	<-ended
+	s.Fail("ecr", Fault{Stream: endless{}})
+	tr := s.Transport()
 	defer tr.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: tr}).Do(post(w.URL("ecr"), "", "{}"))
+	resp, err := (&http.Client{Transport: tr}).Do(post(s.URL("ecr"), "", "{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,9 +83,9 @@ func TestStream(t *testing.T) {
 		t.Error(err)
 	}
 	resp.Body.Close()
-	<-over
+	<-ended
 }
 
-type forever struct{}
+type endless struct{}
 
-func (forever) Read(p []byte) (int, error) { return len(p), nil }
+func (endless) Read(p []byte) (int, error) { return len(p), nil }

@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// partition is one AWS, with the endings of its names.
+// partition is an AWS partition with the suffixes of its host names.
 // https://github.com/boto/botocore/blob/develop/botocore/data/partitions.json
 type partition struct {
-	name     string
-	prefix   string // of its regions; empty for all that no other partition has
-	dns      string
-	dual     string // dual-stack APIs
-	registry string // dual-stack registries; empty where none is known
+	name              string
+	regionPrefix      string // empty for the commercial partition
+	suffix            string
+	dualStackSuffix   string // of the APIs
+	dualStackRegistry string // suffix of the registries; empty if none is documented
 }
 
 var partitions = []partition{
@@ -28,12 +28,12 @@ var partitions = []partition{
 	{"aws", "", "amazonaws.com", "api.aws", "on.aws"},
 }
 
-// endpoints are the names under which AWS's own SDK looks for each service.
-// ecr-fips.REGION.amazonaws.com is the older name of api.ecr-fips, still in the
-// documents: https://docs.aws.amazon.com/general/latest/gr/ecr.html
-var endpoints = []struct {
-	prefix, service string
-	dns, dual       bool // under which endings
+// serviceHosts are the prefixes under which the AWS SDKs find each service.
+// ecr-fips.REGION.amazonaws.com is an older name of api.ecr-fips that is still documented:
+// https://docs.aws.amazon.com/general/latest/gr/ecr.html
+var serviceHosts = []struct {
+	prefix, service     string
+	standard, dualStack bool // with which suffixes
 }{
 	{"sts.", "sts", true, true},
 	{"sts-fips.", "sts", true, true},
@@ -52,7 +52,7 @@ var (
 	registryName = regexp.MustCompile(`^(\d{12})\.dkr([.-])ecr(?:-fips)?\.([a-z0-9-]+)\.(.+)$`)
 )
 
-// Hosts of the CI services. The first number of GitHub's token hosts varies.
+// Hosts of the CIs. The first number in GitHub's token host varies.
 const (
 	githubIssuerHost = "token.actions.githubusercontent.com"
 	githubTokenHost  = "run-actions-1-azure-eastus.actions.githubusercontent.com"
@@ -60,27 +60,27 @@ const (
 	buildkiteHost    = "agent.buildkite.com"
 )
 
-// place is what a request is for.
-type place struct {
-	service string // as in Server.URL, or registry, or world
-	region  string // as the host name says it; empty on loopback
+// endpoint is the destination of a request.
+type endpoint struct {
+	service string // one of Server.URL, "registry", "connect" or "emulator" (the admin API)
+	region  string // from the host name; empty on loopback
 	account string // registries only; "public" for public.ecr.aws
-	path    string // what is left for the service
-	base    string // scheme, host and path before that
+	path    string // the path within the service
+	base    string // scheme, host and the path before path
 }
 
 func partitionOf(region string) partition {
 	for _, p := range partitions {
-		if strings.HasPrefix(region, p.prefix) {
+		if strings.HasPrefix(region, p.regionPrefix) {
 			return p
 		}
 	}
 	return partition{}
 }
 
-// locate decides from the Host header, and on loopback from the first element
-// of the path, which service a request is for.
-func locate(r *http.Request) (place, bool) {
+// endpointOf returns the endpoint of a request, by its Host header and, on loopback, by the first
+// element of its path. It reports false if there is no such endpoint.
+func endpointOf(r *http.Request) (endpoint, bool) {
 	host := strings.ToLower(r.Host)
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h
@@ -89,69 +89,74 @@ func locate(r *http.Request) (place, bool) {
 	if r.TLS != nil {
 		scheme = "https://"
 	}
-	p, ok := byName(host)
-	p.path, p.base = r.URL.Path, scheme+r.Host
+	e, ok := endpointOfHost(host)
+	e.path, e.base = r.URL.Path, scheme+r.Host
 	if !loopback(host) {
-		return p, ok
+		return e, ok
 	}
 	service, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	p.service, p.path, p.base = service, "/"+path, p.base+"/"+service
+	e.service, e.path, e.base = service, "/"+path, e.base+"/"+service
 	switch service {
 	case "sts", "ecr", "ecr-public", "sso", "sso-oidc", "signin",
 		"github-token", "github", "circleci", "buildkite", "forgejo", "azure":
-		return p, true
+		return e, true
 	case "_emulator":
-		p.service = "emulator"
-		return p, true
+		e.service = "emulator"
+		return e, true
 	case "aws":
-		p.service = byContent(r, p.path)
-		return p, true
+		e.service = serviceOfRequest(r, e.path)
+		return e, true
 	}
-	return p, false
+	return e, false
 }
 
-func byName(host string) (place, bool) {
+// endpointOfHost returns the endpoint of a host name. It reports false if the services have no such
+// name.
+func endpointOfHost(host string) (endpoint, bool) {
 	switch host {
 	case githubIssuerHost:
-		return place{service: "github"}, true
+		return endpoint{service: "github"}, true
 	case githubTokenHost:
-		return place{service: "github-token"}, true
+		return endpoint{service: "github-token"}, true
 	case circleHost:
-		return place{service: "circleci"}, true
+		return endpoint{service: "circleci"}, true
 	case buildkiteHost:
-		return place{service: "buildkite"}, true
+		return endpoint{service: "buildkite"}, true
 	case forgejoHost:
-		return place{service: "forgejo"}, true
+		return endpoint{service: "forgejo"}, true
 	case "emulator.test":
-		return place{service: "emulator"}, true
+		return endpoint{service: "emulator"}, true
 	case "public.ecr.aws", "ecr-public.aws.com":
-		return place{service: "registry", region: "us-east-1", account: "public"}, true
-	case "sts.amazonaws.com": // the global endpoint signs as us-east-1
-		return place{service: "sts", region: "us-east-1"}, true
+		return endpoint{service: "registry", region: "us-east-1", account: "public"}, true
+	case "sts.amazonaws.com": // requests to the global endpoint are signed for us-east-1
+		return endpoint{service: "sts", region: "us-east-1"}, true
 	}
 	if m := registryName.FindStringSubmatch(host); m != nil {
-		p := partitionOf(m[3])
-		ok := regionName.MatchString(m[3]) && (m[2] == "." && m[4] == p.dns || m[2] == "-" && m[4] == p.registry)
-		return place{service: "registry", account: m[1], region: m[3]}, ok
+		account, separator, region, suffix := m[1], m[2], m[3], m[4]
+		p := partitionOf(region)
+		ok := separator == "." && suffix == p.suffix || separator == "-" && suffix == p.dualStackRegistry
+		return endpoint{service: "registry", account: account, region: region}, ok &&
+			regionName.MatchString(region)
 	}
 	if region, ok := strings.CutSuffix(host, ".signin.aws.amazon.com"); ok {
-		return place{service: "signin", region: region}, regionName.MatchString(region)
+		return endpoint{service: "signin", region: region}, regionName.MatchString(region)
 	}
-	for _, e := range endpoints {
-		rest, found := strings.CutPrefix(host, e.prefix)
+	for _, h := range serviceHosts {
+		rest, found := strings.CutPrefix(host, h.prefix)
 		region, suffix, _ := strings.Cut(rest, ".")
 		if !found || !regionName.MatchString(region) {
 			continue
 		}
-		if p := partitionOf(region); e.dns && suffix == p.dns || e.dual && suffix == p.dual {
-			return place{service: e.service, region: region}, true
+		p := partitionOf(region)
+		if h.standard && suffix == p.suffix || h.dualStack && suffix == p.dualStackSuffix {
+			return endpoint{service: h.service, region: region}, true
 		}
 	}
-	return place{}, false
+	return endpoint{}, false
 }
 
-// byContent tells AWS's services apart where one endpoint serves them all.
-func byContent(r *http.Request, path string) string {
+// serviceOfRequest returns the AWS service of a request to an endpoint that serves all of them.
+func serviceOfRequest(r *http.Request, path string) string {
 	target := r.Header.Get("X-Amz-Target")
 	switch {
 	case strings.HasPrefix(target, ecrTarget):

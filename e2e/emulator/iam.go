@@ -8,31 +8,34 @@ import (
 	"time"
 )
 
-// Role is an IAM role. Push and Pull are globs of repository names in the
-// role's own account, "*" for all; "210987654321:team/*" means another
-// account's, whose repository policy would then allow it, and "*:*" everyone's.
+// Role is an IAM role.
+//
+// Push and Pull grant access to the repositories whose names match one of their patterns ("*" for
+// all). A pattern applies to the role's own account. With a prefix, as in "210987654321:team/*", it
+// applies to another account, as if that account had a repository policy that allows it; "*:*" applies
+// to all accounts. Repositories of public.ecr.aws have their alias in the name: "acme/app".
 type Role struct {
-	ARN        string
-	Trust      string        // the trust policy; empty trusts nobody
-	Policy     string        // its permissions as an identity policy, in place of all below but MaxSession
-	Push, Pull []string      // of public.ecr.aws too, with the alias: "acme/app"
-	NoLogin    bool          // lacks ecr:GetAuthorizationToken
-	MaxSession time.Duration // default 1 hour, as in IAM
-	Public     bool          // may use ecr-public
+	ARN         string
+	Trust       string        // trust policy; if empty, nothing can assume the role
+	Policy      string        // identity policy; if set, it replaces all fields below except MaxSession
+	Push, Pull  []string      // patterns of repository names
+	NoLogin     bool          // without ecr:GetAuthorizationToken
+	MaxSession  time.Duration // default 1 hour, as in IAM
+	PublicLogin bool          // with ecr-public:GetAuthorizationToken
 }
 
 // User is an IAM user with an access key. It may call sts:AssumeRole.
 type User struct {
 	ARN, AccessKeyID, SecretAccessKey string
-	Push, Pull                        []string
+	Push, Pull                        []string // as in Role
 	NoLogin                           bool
 }
 
-// principal is someone with AWS credentials.
+// principal is a user or a role session.
 type principal struct {
-	arn     string // as GetCallerIdentity says it
-	source  string // ARN of the role or user whose permissions it has
-	id      string // as GetCallerIdentity's UserId
+	arn     string // as in GetCallerIdentity
+	source  string // ARN of the role or user that has the permissions
+	id      string // UserId in GetCallerIdentity
 	keyID   string
 	secret  string
 	token   string    // session token; empty for a user
@@ -40,9 +43,9 @@ type principal struct {
 	session *policy   // session policy; nil for none
 }
 
-// AddRole adds a role, in place of one of the same ARN. It panics on a policy
-// that cannot be evaluated: that is a mistake in the test.
-func (w *Server) AddRole(r Role) {
+// AddRole adds a role or replaces the one with the same ARN. It panics if the emulator cannot
+// evaluate a policy, because that is a mistake in the test.
+func (s *Server) AddRole(r Role) {
 	parse := func(text string) *policy {
 		if text == "" {
 			return nil
@@ -53,116 +56,118 @@ func (w *Server) AddRole(r Role) {
 		}
 		return p
 	}
-	trust, permissions := parse(r.Trust), parse(r.Policy)
+	trust, identity := parse(r.Trust), parse(r.Policy)
 	r.MaxSession = or(r.MaxSession, time.Hour)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.roles[r.ARN], w.policies[r.ARN], w.permissions[r.ARN] = r, trust, permissions
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.roles[r.ARN], s.trustPolicies[r.ARN], s.identityPolicies[r.ARN] = r, trust, identity
 }
 
-// AddProvider adds an IAM OpenID Connect provider for an issuer (with or
-// without https://) to an account, in place of an older one.
-func (w *Server) AddProvider(account, issuer string, clientIDs ...string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.providers[account] == nil {
-		w.providers[account] = map[string][]string{}
+// AddProvider adds an IAM OpenID Connect provider to an account or replaces the one with the same
+// issuer. The issuer may omit https://.
+func (s *Server) AddProvider(account, issuer string, clientIDs ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.providers[account] == nil {
+		s.providers[account] = map[string][]string{}
 	}
-	w.providers[account][strings.TrimPrefix(issuer, "https://")] = clientIDs
+	s.providers[account][strings.TrimPrefix(issuer, "https://")] = clientIDs
 }
 
 // AddUser adds a user with its access key.
-func (w *Server) AddUser(u User) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.users[u.ARN] = u
-	w.keys[u.AccessKeyID] = principal{
-		arn: u.ARN, source: u.ARN, id: "AIDA" + randomKeyID(), keyID: u.AccessKeyID, secret: u.SecretAccessKey,
+func (s *Server) AddUser(u User) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users[u.ARN] = u
+	s.principals[u.AccessKeyID] = principal{
+		arn: u.ARN, source: u.ARN, id: "AIDA" + randomKeyID(), keyID: u.AccessKeyID,
+		secret: u.SecretAccessKey,
 	}
 }
 
-// open starts a session of a role. The caller has checked that it may.
-func (w *Server) open(role, name string, life time.Duration, session *policy) principal {
+// newSession starts a session of a role, without checking whether the caller may assume it.
+func (s *Server) newSession(role, name string, ttl time.Duration, session *policy) principal {
 	p := principal{
 		arn: sessionARN(role, name), source: role, id: "AROA" + randomKeyID() + ":" + name,
-		keyID: "ASIA" + randomKeyID(), secret: base64.StdEncoding.EncodeToString(random(30)),
-		token: "IQoJb3JpZ2luX2Vj" + randomBase64(600), expires: w.now().Add(life).Truncate(time.Second),
+		keyID: "ASIA" + randomKeyID(), secret: base64.StdEncoding.EncodeToString(randomBytes(30)),
+		token: "IQoJb3JpZ2luX2Vj" + randomBase64(600), expires: s.now().Add(ttl).Truncate(time.Second),
 		session: session,
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.keys[p.keyID] = p
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.principals[p.keyID] = p
 	return p
 }
 
-// mayLogin reports whether a principal has GetAuthorizationToken of ecr or ecr-public.
-func (w *Server) mayLogin(p principal, service string) bool {
-	q := question{action: service + ":GetAuthorizationToken", resource: "*"}
-	if p.session != nil && !p.session.allows(q) {
+// allowsLogin reports whether a principal may call GetAuthorizationToken of ecr or ecr-public.
+func (s *Server) allowsLogin(p principal, service string) bool {
+	request := policyRequest{action: service + ":GetAuthorizationToken", resource: "*"}
+	if p.session != nil && !p.session.allows(request) {
 		return false
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if u, ok := w.users[p.source]; ok {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u, ok := s.users[p.source]; ok {
 		return !u.NoLogin && service == "ecr"
 	}
-	if permissions := w.permissions[p.source]; permissions != nil {
-		return permissions.allows(q)
+	if identity := s.identityPolicies[p.source]; identity != nil {
+		return identity.allows(request)
 	}
-	r := w.roles[p.source]
+	r := s.roles[p.source]
 	if service == "ecr-public" {
-		return r.Public
+		return r.PublicLogin
 	}
 	return !r.NoLogin
 }
 
-// mayUse reports whether a principal may do one thing to a repository.
-func (w *Server) mayUse(p principal, what string, at place, repo string) bool {
-	q := question{action: repositoryAction(at, what), resource: repositoryARN(at, repo)}
-	if p.session != nil && !p.session.allows(q) {
+// allowsRepository reports whether a principal may perform an action on a repository.
+func (s *Server) allowsRepository(p principal, action string, e endpoint, repo string) bool {
+	request := policyRequest{action: repositoryAction(e, action), resource: repositoryARN(e, repo)}
+	if p.session != nil && !p.session.allows(request) {
 		return false
 	}
-	w.mu.Lock()
-	r, u, permissions := w.roles[p.source], w.users[p.source], w.permissions[p.source]
-	w.mu.Unlock()
-	if permissions != nil {
-		// Another account's repository would need a policy of its own, which nobody has written.
-		return (at.account == accountOf(p.source) || at.account == "public") && permissions.allows(q)
+	s.mu.Lock()
+	r, u, identity := s.roles[p.source], s.users[p.source], s.identityPolicies[p.source]
+	s.mu.Unlock()
+	if identity != nil {
+		// Access to another account also requires a repository policy, which the emulator
+		// does not have.
+		return (e.account == accountOf(p.source) || e.account == "public") && identity.allows(request)
 	}
-	globs := slices.Concat(r.Push, u.Push)
-	switch what {
+	patterns := slices.Concat(r.Push, u.Push)
+	switch action {
 	case "BatchGetImage", "GetDownloadUrlForLayer", "ListImages":
-		globs = slices.Concat(r.Pull, u.Pull)
-	case "BatchCheckLayerAvailability": // belongs to both
-		globs = slices.Concat(globs, r.Pull, u.Pull)
+		patterns = slices.Concat(r.Pull, u.Pull)
+	case "BatchCheckLayerAvailability": // part of both push and pull
+		patterns = slices.Concat(patterns, r.Pull, u.Pull)
 	}
-	return slices.ContainsFunc(globs, func(g string) bool {
-		account, name, other := strings.Cut(g, ":")
-		if !other {
-			account, name = accountOf(p.source), g
-			if at.account == "public" { // one registry for all accounts
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		account, name, hasAccount := strings.Cut(pattern, ":")
+		if !hasAccount {
+			account, name = accountOf(p.source), pattern
+			if e.account == "public" { // one registry for all accounts
 				account = "public"
 			}
 		}
-		return like(account, at.account) && like(name, repo)
+		return like(account, e.account) && like(name, repo)
 	})
 }
 
-func repositoryAction(at place, what string) string {
-	if at.account == "public" {
-		return "ecr-public:" + what
+func repositoryAction(e endpoint, action string) string {
+	if e.account == "public" {
+		return "ecr-public:" + action
 	}
-	return "ecr:" + what
+	return "ecr:" + action
 }
 
-func repositoryARN(at place, repo string) string {
-	if at.account == "public" {
+func repositoryARN(e endpoint, repo string) string {
+	if e.account == "public" {
 		return "arn:aws:ecr-public::" + repo
 	}
-	return "arn:" + partitionOf(at.region).name + ":ecr:" + at.region + ":" + at.account + ":repository/" + repo
+	return "arn:" + partitionOf(e.region).name + ":ecr:" + e.region + ":" + e.account + ":repository/" + repo
 }
 
-// accountOf returns the account in an ARN: arn:PARTITION:iam::ACCOUNT:role/NAME.
+// accountOf returns the account of an ARN: arn:PARTITION:iam::ACCOUNT:role/NAME.
 func accountOf(arn string) string { return arnPart(arn, 4) }
 
 func arnPart(arn string, i int) string {
@@ -173,9 +178,9 @@ func arnPart(arn string, i int) string {
 	return parts[i]
 }
 
-// sessionARN names a session; the role's path is not part of it.
+// sessionARN returns the ARN of a role session, which does not contain the role's path.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 func sessionARN(role, name string) string {
-	last := role[strings.LastIndex(role, "/")+1:]
-	return "arn:" + arnPart(role, 1) + ":sts::" + accountOf(role) + ":assumed-role/" + last + "/" + name
+	roleName := role[strings.LastIndex(role, "/")+1:]
+	return "arn:" + arnPart(role, 1) + ":sts::" + accountOf(role) + ":assumed-role/" + roleName + "/" + name
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// policy is an IAM policy document, as far as trust and session policies need it.
+// policy is an IAM policy document, reduced to the elements that the tests use.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 type policy struct {
 	Version   string
@@ -20,21 +20,21 @@ type statement struct {
 	Sid       string
 	Effect    string
 	Principal principals
-	Action    list
-	Resource  list
-	Condition map[string]map[string]list
+	Action    stringList
+	Resource  stringList
+	Condition map[string]map[string]stringList
 }
 
-// question is one request put to a policy.
-type question struct {
-	action   string
-	resource string
-	who      map[string][]string // names of the caller by kind (AWS, Federated); nil where policies name none
-	context  map[string][]string // condition keys, lower case
+// policyRequest is a request that a policy allows or denies.
+type policyRequest struct {
+	action     string
+	resource   string
+	principals map[string][]string // the caller's names by type (AWS, Federated); nil if not evaluated
+	context    map[string][]string // values by condition key, in lower case
 }
 
-// parsePolicy reads a document and refuses what the emulator would not evaluate
-// as AWS does, so that no test passes on a condition that nobody looked at.
+// parsePolicy parses a document. It rejects elements that the emulator does not evaluate, so that
+// no test passes because a condition was ignored.
 func parsePolicy(text string) (*policy, error) {
 	var p policy
 	d := json.NewDecoder(strings.NewReader(text))
@@ -44,7 +44,7 @@ func parsePolicy(text string) (*policy, error) {
 	}
 	for _, s := range p.Statement {
 		if s.Effect != "Allow" && s.Effect != "Deny" {
-			return nil, fmt.Errorf("reading policy: effect %q", s.Effect)
+			return nil, fmt.Errorf("reading policy: unknown effect %q", s.Effect)
 		}
 		for op := range s.Condition {
 			if _, ok := parseOperator(op); !ok {
@@ -55,14 +55,15 @@ func parsePolicy(text string) (*policy, error) {
 	return &p, nil
 }
 
-// allows evaluates the document: a Deny that applies wins over every Allow.
-func (p *policy) allows(q question) bool {
+// allows reports whether the policy allows a request. A matching Deny overrides every Allow. A nil
+// policy allows nothing.
+func (p *policy) allows(request policyRequest) bool {
 	if p == nil {
 		return false
 	}
 	allowed := false
 	for _, s := range p.Statement {
-		if !s.applies(q) {
+		if !s.applies(request) {
 			continue
 		}
 		if s.Effect == "Deny" {
@@ -73,22 +74,23 @@ func (p *policy) allows(q question) bool {
 	return allowed
 }
 
-func (s statement) applies(q question) bool {
+func (s statement) applies(request policyRequest) bool {
 	if !slices.ContainsFunc(s.Action, func(a string) bool {
-		return like(strings.ToLower(a), strings.ToLower(q.action)) // actions ignore case
+		return like(strings.ToLower(a), strings.ToLower(request.action)) // action names are case-insensitive
 	}) {
 		return false
 	}
-	if q.who != nil && !s.Principal.names(q.who) {
+	if request.principals != nil && !s.Principal.include(request.principals) {
 		return false
 	}
-	if s.Resource != nil && !slices.ContainsFunc(s.Resource, func(r string) bool { return like(r, q.resource) }) {
+	if s.Resource != nil && !slices.ContainsFunc(s.Resource,
+		func(r string) bool { return like(r, request.resource) }) {
 		return false
 	}
 	for op, keys := range s.Condition {
-		o, _ := parseOperator(op)
+		operator, _ := parseOperator(op)
 		for key, wanted := range keys {
-			if !o.holds(q.context[strings.ToLower(key)], wanted) {
+			if !operator.matches(request.context[strings.ToLower(key)], wanted) {
 				return false
 			}
 		}
@@ -96,7 +98,7 @@ func (s statement) applies(q question) bool {
 	return true
 }
 
-// operator is a condition operator taken apart.
+// operator is a parsed condition operator.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 type operator struct {
 	set      string // ForAnyValue, ForAllValues or empty
@@ -127,28 +129,29 @@ func parseOperator(name string) (o operator, ok bool) {
 	return o, true
 }
 
-// holds reports whether the request's values of one key satisfy the operator.
+// matches reports whether the request's values of a condition key satisfy the operator.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
-func (o operator) holds(values, wanted []string) bool {
+func (o operator) matches(values, wanted []string) bool {
 	if len(values) == 0 { // the key is not in the request
 		if o.set == "ForAnyValue" {
 			return false
 		}
 		return o.negated || o.ifExists || o.set == "ForAllValues"
 	}
-	one := func(v string) bool {
+	matchesValue := func(v string) bool {
 		found := slices.ContainsFunc(wanted, func(p string) bool { return o.match(p, v) })
 		return found != o.negated
 	}
-	// Without a prefix a negated operator must hold for every value, an
-	// affirmative one for some value; keys with one value see no difference.
+	// Without a set prefix, a negated operator must match all values, and any other operator at
+	// least one.
 	if o.set == "ForAllValues" || o.set == "" && o.negated {
-		return !slices.ContainsFunc(values, func(v string) bool { return !one(v) })
+		return !slices.ContainsFunc(values, func(v string) bool { return !matchesValue(v) })
 	}
-	return slices.ContainsFunc(values, one)
+	return slices.ContainsFunc(values, matchesValue)
 }
 
-// like matches IAM's wildcards: * for any run of characters, ? for one.
+// like reports whether a value matches a pattern with IAM's wildcards: * for any number of
+// characters, ? for exactly one.
 func like(pattern, value string) bool {
 	p := regexp.QuoteMeta(pattern)
 	p = strings.NewReplacer(`\*`, `(?s:.*)`, `\?`, `(?s:.)`).Replace(p)
@@ -156,19 +159,19 @@ func like(pattern, value string) bool {
 	return err == nil && ok
 }
 
-// list is a JSON string or array of strings; conditions may hold booleans and numbers too.
-type list []string
+// stringList is a JSON value or an array of values. Conditions can also contain booleans and numbers.
+type stringList []string
 
-// UnmarshalJSON accepts one value in place of a list, as IAM does.
-func (l *list) UnmarshalJSON(b []byte) error {
-	var many []any
+// UnmarshalJSON accepts a single value instead of a list, as IAM does.
+func (l *stringList) UnmarshalJSON(b []byte) error {
+	var values []any
 	if b[0] != '[' {
 		b = slices.Concat([]byte("["), b, []byte("]"))
 	}
-	if err := json.Unmarshal(b, &many); err != nil {
+	if err := json.Unmarshal(b, &values); err != nil {
 		return err
 	}
-	for _, v := range many {
+	for _, v := range values {
 		*l = append(*l, fmt.Sprint(v))
 	}
 	return nil
@@ -176,31 +179,32 @@ func (l *list) UnmarshalJSON(b []byte) error {
 
 type statements []statement
 
-// UnmarshalJSON accepts one statement in place of a list, as IAM does.
+// UnmarshalJSON accepts a single statement instead of a list, as IAM does.
 func (s *statements) UnmarshalJSON(b []byte) error {
 	if b[0] != '[' {
 		b = slices.Concat([]byte("["), b, []byte("]"))
 	}
 	d := json.NewDecoder(strings.NewReader(string(b)))
-	d.DisallowUnknownFields() // the outer decoder's wish does not reach in here
+	d.DisallowUnknownFields() // the setting of the outer decoder does not apply here
 	return d.Decode((*[]statement)(s))
 }
 
-// principals are the names in a statement by kind; "*" alone means anyone.
-type principals map[string]list
+// principals are the principals of a statement by type.
+type principals map[string]stringList
 
-// UnmarshalJSON accepts "*" in place of an object.
+// UnmarshalJSON accepts "*" instead of an object: any principal.
 func (p *principals) UnmarshalJSON(b []byte) error {
 	if string(b) == `"*"` {
 		*p = principals{"AWS": {"*"}, "Federated": {"*"}}
 		return nil
 	}
-	return json.Unmarshal(b, (*map[string]list)(p))
+	return json.Unmarshal(b, (*map[string]stringList)(p))
 }
 
-func (p principals) names(who map[string][]string) bool {
-	for kind, names := range who {
-		for _, n := range p[kind] {
+// include reports whether the principals include a caller with these names.
+func (p principals) include(caller map[string][]string) bool {
+	for principalType, names := range caller {
+		for _, n := range p[principalType] {
 			if n == "*" || slices.Contains(names, n) {
 				return true
 			}

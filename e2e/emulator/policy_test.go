@@ -39,8 +39,9 @@ func TestConditions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := p.allows(question{action: "sts:AssumeRoleWithWebIdentity", who: map[string][]string{"Federated": {"i"}},
-			context: map[string][]string{"i:sub": {main}, "i:aud": {"sts"}, "i:many": {"a", "b"}}})
+		got := p.allows(policyRequest{action: "sts:AssumeRoleWithWebIdentity",
+			principals: map[string][]string{"Federated": {"i"}},
+			context:    map[string][]string{"i:sub": {main}, "i:aud": {"sts"}, "i:many": {"a", "b"}}})
 		if got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.condition, got, tt.want)
 		}
@@ -54,7 +55,8 @@ func TestStatements(t *testing.T) {
 	}{
 		{`[]`, false},
 		{`{"Effect": "Allow", "Principal": {"AWS": "me"}, "Action": "sts:AssumeRole"}`, true},
-		{`{"Effect": "Allow", "Principal": {"AWS": ["you", "root"]}, "Action": ["x", "STS:assumerole"]}`, true},
+		{`{"Effect": "Allow", "Principal": {"AWS": ["you", "root"]}, "Action": ["x", "STS:assumerole"]}`,
+			true},
 		{`{"Effect": "Allow", "Principal": "*", "Action": "*"}`, true},
 		{`{"Effect": "Allow", "Principal": {"AWS": "you"}, "Action": "*"}`, false},
 		{`{"Effect": "Allow", "Principal": {"Federated": "me"}, "Action": "*"}`, false},
@@ -67,7 +69,8 @@ func TestStatements(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.allows(question{action: "sts:AssumeRole", who: map[string][]string{"AWS": {"me", "root"}}}); got != tt.want {
+		if got := p.allows(policyRequest{action: "sts:AssumeRole",
+			principals: map[string][]string{"AWS": {"me", "root"}}}); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.statements, got, tt.want)
 		}
 	}

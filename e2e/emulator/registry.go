@@ -17,110 +17,116 @@ import (
 
 var repositoryPath = regexp.MustCompile(`^/v2/(.+)/(?:blobs|manifests|tags|referrers)/`)
 
-// registry serves images to those whose password came from the emulator's ECR.
-func (v *visit) registry() {
-	if v.at.account == "public" && strings.HasPrefix(v.at.path, "/token") {
-		v.publicToken()
+// registry serves a registry's images to clients with a password of the emulator's ECR.
+func (r *request) registry() {
+	if r.endpoint.account == "public" && strings.HasPrefix(r.endpoint.path, "/token") {
+		r.publicToken()
 		return
 	}
-	g, known, sent := v.login()
+	g, known, sent := r.lookUpGrant()
 	if sent {
-		v.sent(known)
+		r.recordCredentials(known)
 	}
-	anonymous := v.at.account == "public" && !sent
+	anonymous := r.endpoint.account == "public" && !sent
 	repo := ""
-	if m := repositoryPath.FindStringSubmatch(v.at.path); m != nil {
+	if m := repositoryPath.FindStringSubmatch(r.endpoint.path); m != nil {
 		repo = m[1]
 	}
-	what := registryAction(v.r.Method, v.at.path)
+	action := registryAction(r.httpReq.Method, r.endpoint.path)
 	switch {
 	case !sent:
-		v.challenge()
-	// Refused with 403 and no challenge, so that clients do not ask again:
+		r.challenge()
+	// ECR responds with 403 and no challenge, so that clients do not retry:
 	// https://github.com/awslabs/soci-snapshotter/pull/1196
-	case !known, !anonymous && (g.region != v.at.region || g.public != (v.at.account == "public")):
-		v.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
-	case !v.w.now().Before(g.expires):
-		v.fail(apiError{http.StatusForbidden, "DENIED", "Your authorization token has expired. Reauthenticate and try again."})
-	case repo != "" && !v.w.permits(g, v.at, what, repo):
-		action := repositoryAction(v.at, what)
-		v.fail(apiError{http.StatusForbidden, "DENIED", fmt.Sprintf(
+	case !known, !anonymous && (g.region != r.endpoint.region ||
+		g.public != (r.endpoint.account == "public")):
+		r.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
+	case !r.server.now().Before(g.expires):
+		r.fail(apiError{http.StatusForbidden, "DENIED",
+			"Your authorization token has expired. Reauthenticate and try again."})
+	case repo != "" && !r.server.permits(g, r.endpoint, action, repo):
+		permission := repositoryAction(r.endpoint, action)
+		r.fail(apiError{http.StatusForbidden, "DENIED", fmt.Sprintf(
 			"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
-			g.who.arn, action, repositoryARN(v.at, repo), action)})
+			g.principal.arn, permission, repositoryARN(r.endpoint, repo), permission)})
 	default:
-		v.caller(g.who.arn)
-		v.images(repo)
+		r.setCaller(g.principal.arn)
+		r.serveImages(repo)
 	}
 }
 
-// challenge asks for a password. ECR wants it in every request; ECR Public
-// exchanges it for a bearer token, and has one for those without password too.
+// challenge requests authentication. ECR requires the password in every request. ECR Public exchanges
+// it for a bearer token, and also issues tokens to anonymous clients.
 // https://github.com/aws/containers-roadmap/issues/2835
-func (v *visit) challenge() {
-	kind := fmt.Sprintf(`Basic realm="https://%s/",service="ecr.amazonaws.com"`, v.r.Host)
-	if v.at.account == "public" {
-		kind = fmt.Sprintf(`Bearer realm="https://%s/token/",service="public.ecr.aws",scope="aws"`, v.r.Host)
+func (r *request) challenge() {
+	challenge := fmt.Sprintf(`Basic realm="https://%s/",service="ecr.amazonaws.com"`, r.httpReq.Host)
+	if r.endpoint.account == "public" {
+		challenge = fmt.Sprintf(`Bearer realm="https://%s/token/",service="public.ecr.aws",scope="aws"`,
+			r.httpReq.Host)
 	}
-	v.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
-	v.Header().Set("Www-Authenticate", kind)
-	v.WriteHeader(http.StatusUnauthorized)
-	io.WriteString(v, "Not Authorized\n")
+	r.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
+	r.Header().Set("Www-Authenticate", challenge)
+	r.WriteHeader(http.StatusUnauthorized)
+	io.WriteString(r, "Not Authorized\n")
 }
 
-// sent notes that credentials came with the request, and whether they are some
-// that the emulator gave out.
-func (v *visit) sent(known bool) {
-	v.w.mu.Lock()
-	defer v.w.mu.Unlock()
-	v.call.Login = "bad"
-	if known {
-		v.call.Login = "good"
+// recordCredentials records that the request has credentials, and whether they are valid.
+func (r *request) recordCredentials(valid bool) {
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	r.call.Credentials = "invalid"
+	if valid {
+		r.call.Credentials = "valid"
 	}
 }
 
-// login finds what stands behind the request's credentials.
-func (v *visit) login() (g grant, known, sent bool) {
+// lookUpGrant returns what the request's credentials grant. It reports whether they are known, and
+// whether the request has any.
+func (r *request) lookUpGrant() (g passwordGrant, known, sent bool) {
 	password := ""
-	if v.at.account == "public" {
-		password, sent = strings.CutPrefix(v.r.Header.Get("Authorization"), "Bearer ")
+	if r.endpoint.account == "public" {
+		password, sent = strings.CutPrefix(r.httpReq.Header.Get("Authorization"), "Bearer ")
 		if text, err := base64.StdEncoding.DecodeString(password); err == nil {
 			password = string(text)
 		}
 		if password == "anonymous" {
-			return grant{region: v.at.region, public: true, expires: v.w.now().Add(maxSkew)}, true, true
+			expires := r.server.now().Add(maxSkew)
+			return passwordGrant{region: r.endpoint.region, public: true, expires: expires}, true, true
 		}
 	} else {
 		user := ""
-		user, password, sent = v.r.BasicAuth()
+		user, password, sent = r.httpReq.BasicAuth()
 		if user != "AWS" {
 			return g, false, sent
 		}
 	}
-	v.w.mu.Lock()
-	defer v.w.mu.Unlock()
-	g, known = v.w.passwords[password]
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	g, known = r.server.passwordGrants[password]
 	return g, known, sent
 }
 
-func (v *visit) publicToken() {
-	user, password, sent := v.r.BasicAuth()
-	v.w.mu.Lock()
-	g, known := v.w.passwords[password]
-	v.w.mu.Unlock()
+// publicToken issues the bearer token of ECR Public.
+func (r *request) publicToken() {
+	user, password, sent := r.httpReq.BasicAuth()
+	r.server.mu.Lock()
+	g, known := r.server.passwordGrants[password]
+	r.server.mu.Unlock()
 	switch {
 	case !sent:
 		password = "anonymous"
-	case user != "AWS", !known, !g.public, !v.w.now().Before(g.expires):
-		v.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
+	case user != "AWS", !known, !g.public, !r.server.now().Before(g.expires):
+		r.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
 		return
 	}
-	v.caller(g.who.arn)
-	v.json(http.StatusOK, map[string]string{"token": base64.StdEncoding.EncodeToString([]byte(password))})
+	r.setCaller(g.principal.arn)
+	r.writeJSON(http.StatusOK, map[string]string{"token": base64.StdEncoding.EncodeToString([]byte(password))})
 }
 
-// registryAction is the permission that ECR wants for a request.
+// registryAction returns the permission that ECR requires for a request.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
-// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_InitiateLayerUpload.html and the others of that name
+// https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_InitiateLayerUpload.html and
+// similar pages
 func registryAction(method, path string) string {
 	read := method == http.MethodGet || method == http.MethodHead
 	switch {
@@ -146,66 +152,70 @@ func registryAction(method, path string) string {
 	return "BatchDeleteImage"
 }
 
-// permits reports whether whoever logged in may do this to a repository. Images
-// of ECR Public are everyone's to pull.
-func (w *Server) permits(g grant, at place, what, repo string) bool {
-	if at.account == "public" && slices.Contains([]string{"BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability", "ListImages"}, what) {
+// publicActions are the actions on ECR Public that everyone may perform.
+var publicActions = []string{"BatchGetImage", "GetDownloadUrlForLayer", "BatchCheckLayerAvailability",
+	"ListImages"}
+
+// permits reports whether a password allows an action on a repository.
+func (s *Server) permits(g passwordGrant, e endpoint, action, repo string) bool {
+	if e.account == "public" && slices.Contains(publicActions, action) {
 		return true
 	}
-	return g.who.source != "" && w.mayUse(g.who, what, at, repo)
+	return g.principal.source != "" && s.allowsRepository(g.principal, action, e, repo)
 }
 
-// images serves the images of the registry that was asked. A tag of an immutable
-// repository is pushed once: ECR refuses the next one, of the same digest too.
+// serveImages serves the images of a registry. In an immutable repository ECR rejects the second push
+// of a tag, even with the same digest.
 // https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
 // https://github.com/aws/containers-roadmap/issues/2179
-func (v *visit) images(repo string) {
-	s := v.w.store(v.at.account, v.at.region)
-	_, tag, _ := strings.Cut(v.at.path, "/manifests/")
-	if v.r.Method == http.MethodPut && tag != "" && !strings.Contains(tag, ":") {
-		s.tagging.Lock() // one at a time, so that of two pushes one is the second
-		defer s.tagging.Unlock()
-		if s.immutable[repo] && s.has(v.at.path) {
-			v.fail(apiError{http.StatusBadRequest, "TAG_INVALID", fmt.Sprintf(
-				"The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the repository is immutable.", tag, repo)})
+func (r *request) serveImages(repo string) {
+	images := r.server.imageStore(r.endpoint.account, r.endpoint.region)
+	_, tag, _ := strings.Cut(r.endpoint.path, "/manifests/")
+	if r.httpReq.Method == http.MethodPut && tag != "" && !strings.Contains(tag, ":") {
+		images.tagMu.Lock() // serializes pushes of a tag, so that concurrent ones cannot both be the first
+		defer images.tagMu.Unlock()
+		if images.immutable[repo] && images.hasManifest(r.endpoint.path) {
+			r.fail(apiError{http.StatusBadRequest, "TAG_INVALID", fmt.Sprintf(
+				"The image tag '%s' already exists in the '%s' repository "+
+					"and cannot be overwritten because the repository is immutable.", tag, repo)})
 			return
 		}
 	}
-	s.ServeHTTP(v, v.r)
+	images.ServeHTTP(r, r.httpReq)
 }
 
-// SetImmutable makes the tags of one repository immutable, or mutable again, as
-// they are by default.
-func (w *Server) SetImmutable(account, region, repository string, immutable bool) {
-	s := w.store(account, region)
-	s.tagging.Lock()
-	defer s.tagging.Unlock()
-	s.immutable[repository] = immutable
+// SetImmutableTags makes the tags of a repository immutable or mutable. By default they are mutable.
+func (s *Server) SetImmutableTags(account, region, repository string, immutable bool) {
+	images := s.imageStore(account, region)
+	images.tagMu.Lock()
+	defer images.tagMu.Unlock()
+	images.immutable[repository] = immutable
 }
 
-// store is the images of one account in one region.
-type store struct {
+// imageStore holds the images of one account in one region.
+type imageStore struct {
 	http.Handler
-	tagging   sync.Mutex
+	tagMu     sync.Mutex
 	immutable map[string]bool // by repository
 }
 
-// has reports whether there is a manifest at a path.
-func (s *store) has(path string) bool {
-	answer := httptest.NewRecorder()
-	s.ServeHTTP(answer, httptest.NewRequest(http.MethodHead, path, nil))
-	return answer.Code == http.StatusOK
+// hasManifest reports whether there is a manifest at a path.
+func (s *imageStore) hasManifest(path string) bool {
+	response := httptest.NewRecorder()
+	s.ServeHTTP(response, httptest.NewRequest(http.MethodHead, path, nil))
+	return response.Code == http.StatusOK
 }
 
-// store returns the images of one account in one region, by whichever of its
-// names they are asked for.
-func (w *Server) store(account, region string) *store {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// imageStore returns the images of one account in one region. All host names of that registry share
+// them.
+func (s *Server) imageStore(account, region string) *imageStore {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	key := account + "/" + region
-	if w.stores[key] == nil {
-		images := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
-		w.stores[key] = &store{Handler: images, immutable: map[string]bool{}}
+	if s.imageStores[key] == nil {
+		images := registry.New(registry.Logger(log.New(io.Discard, "", 0)),
+			registry.WithReferrersSupport(true))
+		s.imageStores[key] = &imageStore{Handler: images, immutable: map[string]bool{}}
 	}
-	return w.stores[key]
+	return s.imageStores[key]
 }

@@ -18,8 +18,8 @@ const (
 	publicAPI   = "https://api.ecr-public.us-east-1.amazonaws.com/"
 )
 
-// login asks ECR for a password; failed, it returns "Type: message".
-func login(t *testing.T, w *Server, c credentials, u, scope string) (password, bad string) {
+// getPassword gets a password from ECR. If that fails, it returns the error as "Type: message".
+func getPassword(t *testing.T, s *Server, c credentials, u, scope string) (password, bad string) {
 	t.Helper()
 	target := ecrTarget
 	if strings.HasSuffix(scope, "-public") {
@@ -27,8 +27,8 @@ func login(t *testing.T, w *Server, c credentials, u, scope string) (password, b
 	}
 	r := post(u, "application/x-amz-json-1.1", "{}")
 	r.Header.Set("X-Amz-Target", target+".GetAuthorizationToken")
-	sign(r, c, scope, "{}", w.now())
-	_, body := do(t, w, r)
+	sign(r, c, scope, "{}", s.now())
+	_, body := send(t, s, r)
 	type data struct {
 		AuthorizationToken, ProxyEndpoint string
 		ExpiresAt                         float64
@@ -49,7 +49,7 @@ func login(t *testing.T, w *Server, c credentials, u, scope string) (password, b
 	if err := json.Unmarshal([]byte(raw), &d); err != nil {
 		t.Fatal(err, body)
 	}
-	if left := time.Unix(int64(d.ExpiresAt), 0).Sub(w.now()); left < 11*time.Hour || left > 12*time.Hour {
+	if left := time.Unix(int64(d.ExpiresAt), 0).Sub(s.now()); left < 11*time.Hour || left > 12*time.Hour {
 		t.Errorf("the password lives %v", left)
 	}
 	b, err := base64.StdEncoding.DecodeString(d.AuthorizationToken)
@@ -59,10 +59,10 @@ func login(t *testing.T, w *Server, c credentials, u, scope string) (password, b
 	return strings.TrimPrefix(string(b), "AWS:"), ""
 }
 
-// session signs in as a role by way of a GitHub job.
-func session(t *testing.T, w *Server, role string, params ...string) credentials {
+// gitHubSession assumes a role with the token of a GitHub job.
+func gitHubSession(t *testing.T, s *Server, role string, params ...string) credentials {
 	t.Helper()
-	c, bad := web(t, w, role, gitHubToken(t, w, GitHubJob{}), params...)
+	c, bad := assumeWithToken(t, s, role, gitHubToken(t, s, GitHubJob{}), params...)
 	if bad != "" {
 		t.Fatal(bad)
 	}
@@ -71,10 +71,12 @@ func session(t *testing.T, w *Server, role string, params ...string) credentials
 
 func TestLogin(t *testing.T) {
 	var skew atomic.Int64
-	w := start(t, Options{Clock: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }})
-	w.AddRole(Role{ARN: CIRole + "-bare", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), NoLogin: true})
-	ci, bare := session(t, w, CIRole), session(t, w, CIRole+"-bare")
-	narrow := session(t, w, CIRole, "Policy", `{"Statement": {"Effect": "Allow", "Action": "ecr:BatchGetImage", "Resource": "*"}}`)
+	s := start(t, Options{Clock: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }})
+	s.AddRole(Role{ARN: CIRole + "-bare", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"),
+		NoLogin: true})
+	ci, bare := gitHubSession(t, s, CIRole), gitHubSession(t, s, CIRole+"-bare")
+	narrow := gitHubSession(t, s, CIRole, "Policy",
+		`{"Statement": {"Effect": "Allow", "Action": "ecr:BatchGetImage", "Resource": "*"}}`)
 	noToken, wrongToken := ci, ci
 	noToken.token, wrongToken.token = "", bare.token
 	for _, tt := range []struct {
@@ -84,10 +86,11 @@ func TestLogin(t *testing.T) {
 		want       string
 	}{
 		{"good", ci, privateAPI, "eu-west-2/ecr", ""},
-		{"custom endpoint", ci, w.URL("ecr"), "eu-west-1/ecr", ""},
-		{"one for all", ci, w.PlainURL("aws"), "eu-west-1/ecr", ""},
+		{"custom endpoint", ci, s.URL("ecr"), "eu-west-1/ecr", ""},
+		{"endpoint of all services", ci, s.PlainURL("aws"), "eu-west-1/ecr", ""},
 		{"public", ci, publicAPI, "us-east-1/ecr-public", ""},
-		{"public, elsewhere", ci, w.URL("ecr-public"), "eu-west-2/ecr-public", "InvalidSignatureException: "},
+		{"public, other region", ci, s.URL("ecr-public"), "eu-west-2/ecr-public",
+			"InvalidSignatureException: "},
 		{"other region", ci, privateAPI, "eu-west-1/ecr", "InvalidSignatureException: "},
 		{"other service", ci, privateAPI, "eu-west-2/sts", "InvalidSignatureException: "},
 		{"no session token", noToken, privateAPI, "eu-west-2/ecr", "UnrecognizedClientException: "},
@@ -97,77 +100,81 @@ func TestLogin(t *testing.T) {
 		{"session policy", narrow, privateAPI, "eu-west-2/ecr", "AccessDeniedException: "},
 		{"not public", bare, publicAPI, "us-east-1/ecr-public", "AccessDeniedException: "},
 	} {
-		if _, got := login(t, w, tt.c, tt.url, tt.scope); tt.want == "" && got != "" || !strings.HasPrefix(got, tt.want) {
+		if _, got := getPassword(t, s, tt.c, tt.url, tt.scope); tt.want == "" && got != "" ||
+			!strings.HasPrefix(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 	skew.Store(int64(61 * time.Minute))
-	if _, got := login(t, w, ci, privateAPI, "eu-west-2/ecr"); !strings.HasPrefix(got, "ExpiredTokenException: ") {
+	if _, got := getPassword(t, s, ci, privateAPI, "eu-west-2/ecr"); !strings.HasPrefix(got,
+		"ExpiredTokenException: ") {
 		t.Errorf("after the session: %q", got)
 	}
 }
 
-// docker is as much of a registry client as these tests need. (That of
-// go-containerregistry would bring all of docker/cli into go.mod.)
-type docker struct {
+// registryClient is a minimal registry client. The one of go-containerregistry would add all of
+// docker/cli to go.mod.
+type registryClient struct {
 	t        *testing.T
-	w        *Server
+	s        *Server
 	host     string
 	password string // empty: anonymous
 	bearer   string
 }
 
-// call makes one request, after an exchange of the password where the host wants a token.
-func (d *docker) call(method, path, body string) (int, string, http.Header) {
-	d.t.Helper()
-	r := post("https://"+d.host+path, "application/vnd.oci.image.manifest.v1+json", body)
+// call sends a request. It exchanges the password for a token first if the registry requires one.
+func (c *registryClient) call(method, path, body string) (int, string, http.Header) {
+	c.t.Helper()
+	r := post("https://"+c.host+path, "application/vnd.oci.image.manifest.v1+json", body)
 	r.Method = method
-	if d.bearer != "" {
-		r.Header.Set("Authorization", "Bearer "+d.bearer)
-	} else if d.password != "" {
-		r.SetBasicAuth("AWS", d.password)
+	if c.bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+c.bearer)
+	} else if c.password != "" {
+		r.SetBasicAuth("AWS", c.password)
 	}
-	tr := d.w.Transport()
+	tr := c.s.Transport()
 	defer tr.CloseIdleConnections()
 	resp, err := tr.RoundTrip(r)
 	if err != nil {
-		d.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		d.t.Fatal(err)
+		c.t.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(resp.Header.Get("Www-Authenticate"), `Bearer realm="`)
 	realm, _, bearer := strings.Cut(rest, `"`)
-	if resp.StatusCode != http.StatusUnauthorized || !bearer || d.bearer != "" {
+	if resp.StatusCode != http.StatusUnauthorized || !bearer || c.bearer != "" {
 		return resp.StatusCode, string(b), resp.Header
 	}
-	ask := get(realm)
-	if d.password != "" {
-		ask.SetBasicAuth("AWS", d.password)
+	tokenRequest := get(realm)
+	if c.password != "" {
+		tokenRequest.SetBasicAuth("AWS", c.password)
 	}
-	status, answer := do(d.t, d.w, ask)
+	status, answer := send(c.t, c.s, tokenRequest)
 	var out struct{ Token string }
 	if err := json.Unmarshal([]byte(answer), &out); err != nil || out.Token == "" {
 		return status, answer, nil
 	}
-	d.bearer = out.Token
-	return d.call(method, path, body)
+	c.bearer = out.Token
+	return c.call(method, path, body)
 }
 
-// push uploads an image of one layer and returns what went wrong.
-func (d *docker) push(repo string) string {
+// push uploads an image of one layer and returns the error response, if any.
+func (c *registryClient) push(repo string) string {
 	const layer = "{}"
-	sum := "sha256:" + hash([]byte(layer))
-	status, body, h := d.call("POST", "/v2/"+repo+"/blobs/uploads/", "")
+	sum := "sha256:" + sha256Hex([]byte(layer))
+	status, body, h := c.call("POST", "/v2/"+repo+"/blobs/uploads/", "")
 	if status != http.StatusAccepted {
 		return body
 	}
-	if status, body, _ := d.call("PUT", h.Get("Location")+"?digest="+sum, layer); status != http.StatusCreated {
+	if status, body, _ := c.call("PUT", h.Get("Location")+"?digest="+sum,
+		layer); status != http.StatusCreated {
 		return body
 	}
-	if status, body, _ := d.call("PUT", "/v2/"+repo+"/manifests/1", manifest(sum)); status != http.StatusCreated {
+	if status, body, _ := c.call("PUT", "/v2/"+repo+"/manifests/1",
+		manifest(sum)); status != http.StatusCreated {
 		return body
 	}
 	return ""
@@ -178,9 +185,9 @@ func manifest(sum string) string {
 		sum + `"},"layers":[]}`
 }
 
-// pull fetches the manifest back and returns what went wrong.
-func (d *docker) pull(repo string) string {
-	if status, body, _ := d.call("GET", "/v2/"+repo+"/manifests/1", ""); status != http.StatusOK {
+// pull gets the manifest and returns the error response, if any.
+func (c *registryClient) pull(repo string) string {
+	if status, body, _ := c.call("GET", "/v2/"+repo+"/manifests/1", ""); status != http.StatusOK {
 		return or(body, "?")
 	}
 	return ""
@@ -188,23 +195,24 @@ func (d *docker) pull(repo string) string {
 
 func TestRegistry(t *testing.T) {
 	var skew atomic.Int64
-	w := start(t, Options{Clock: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }})
-	w.AddRole(Role{ARN: CIRole + "-reader", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"),
+	s := start(t, Options{Clock: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }})
+	s.AddRole(Role{ARN: CIRole + "-reader", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"),
 		Pull: []string{"app", SpokeAccount + ":shared/*"}})
-	w.AddRole(Role{ARN: CIRole + "-public", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Public: true, Push: []string{"acme/*"}})
+	s.AddRole(Role{ARN: CIRole + "-public", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"),
+		PublicLogin: true, Push: []string{"acme/*"}})
 	must := func(c credentials, u, scope string) string {
-		p, bad := login(t, w, c, u, scope)
+		p, bad := getPassword(t, s, c, u, scope)
 		if bad != "" {
 			t.Fatal(bad)
 		}
 		return p
 	}
-	ci := session(t, w, CIRole)
+	ci := gitHubSession(t, s, CIRole)
 	password := must(ci, privateAPI, "eu-west-2/ecr")
-	irish := must(ci, w.URL("ecr"), "eu-west-1/ecr")
-	reader := must(session(t, w, CIRole+"-reader"), privateAPI, "eu-west-2/ecr")
-	public := must(session(t, w, CIRole+"-public"), publicAPI, "us-east-1/ecr-public")
-	spoke, bad := assume(t, w, ci, "Action", "AssumeRole", "RoleArn", SpokeRole)
+	otherRegion := must(ci, s.URL("ecr"), "eu-west-1/ecr")
+	reader := must(gitHubSession(t, s, CIRole+"-reader"), privateAPI, "eu-west-2/ecr")
+	public := must(gitHubSession(t, s, CIRole+"-public"), publicAPI, "us-east-1/ecr-public")
+	spoke, bad := assume(t, s, ci, "Action", "AssumeRole", "RoleArn", SpokeRole)
 	if bad != "" {
 		t.Fatal(bad)
 	}
@@ -212,42 +220,44 @@ func TestRegistry(t *testing.T) {
 	const spokeHost = SpokeAccount + ".dkr.ecr.eu-west-2.amazonaws.com"
 	for _, tt := range []struct{ name, host, repo, password, want string }{
 		{"good", privateHost, "app", password, ""},
-		{"foreign password", privateHost, "app", "c2VjcmV0", "DENIED"},
-		{"other region's password", privateHost, "app", irish, "DENIED"},
+		{"unknown password", privateHost, "app", "c2VjcmV0", "DENIED"},
+		{"other region's password", privateHost, "app", otherRegion, "DENIED"},
 		{"public password", privateHost, "app", public, "DENIED"},
 		{"other repository", privateHost, "web", password, "DENIED"},
-		{"reader", privateHost, "app", reader, "is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:eu-west-2:123456789012:repository/app"},
+		{"reader", privateHost, "app", reader,
+			"is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:eu-west-2:123456789012:repository/app"},
 		{"other account", spokeHost, "app", password, "DENIED"},
-		{"other account's own", spokeHost, "shared/x", spokePassword, ""},
+		{"other account's password", spokeHost, "shared/x", spokePassword, ""},
 		{"public", "public.ecr.aws", "acme/app", public, ""},
 		{"public, other alias", "public.ecr.aws", "evil/app", public, "DENIED"},
 		{"public, private password", "public.ecr.aws", "acme/app", password, "DENIED"},
 		{"public, anonymous", "public.ecr.aws", "acme/app", "", "DENIED"},
 	} {
-		d := &docker{t: t, w: w, host: tt.host, password: tt.password}
+		d := &registryClient{t: t, s: s, host: tt.host, password: tt.password}
 		if got := d.push(tt.repo); tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 			t.Errorf("pushing, %s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
 	pull := func(host, repo, password string) string {
 		t.Helper()
-		return (&docker{t: t, w: w, host: host, password: password}).pull(repo)
+		return (&registryClient{t: t, s: s, host: host, password: password}).pull(repo)
 	}
 	for _, tt := range []struct{ name, host, repo, password, want string }{
 		{"own", privateHost, "app", password, ""},
-		{"by the other name", Account + ".dkr-ecr.eu-west-2.on.aws", "app", password, ""},
+		{"dual-stack name", Account + ".dkr-ecr.eu-west-2.on.aws", "app", password, ""},
 		{"reader", privateHost, "app", reader, ""},
 		{"reader, other account", spokeHost, "shared/x", reader, ""},
-		{"regions are apart", Account + ".dkr.ecr.eu-west-1.amazonaws.com", "app", irish, "NAME_UNKNOWN"},
-		{"accounts are apart", spokeHost, "app", spokePassword, "NAME_UNKNOWN"},
+		{"other region", Account + ".dkr.ecr.eu-west-1.amazonaws.com", "app", otherRegion, "NAME_UNKNOWN"},
+		{"other account", spokeHost, "app", spokePassword, "NAME_UNKNOWN"},
 		{"anonymous", privateHost, "app", "", "Not Authorized"},
 		{"anonymous, public", "public.ecr.aws", "acme/app", "", ""},
 	} {
-		if got := pull(tt.host, tt.repo, tt.password); tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+		if got := pull(tt.host, tt.repo, tt.password); tt.want == "" && got != "" ||
+			!strings.Contains(got, tt.want) {
 			t.Errorf("pulling, %s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	skew.Store(int64(2 * time.Hour)) // the session is over: ECR's password outlives it, ECR Public's does not
+	skew.Store(int64(2 * time.Hour)) // the session has expired: ECR's password remains valid, ECR Public's does not
 	if got := pull(privateHost, "app", password); got != "" {
 		t.Error(got)
 	}
@@ -260,15 +270,17 @@ func TestRegistry(t *testing.T) {
 	}
 }
 
-// A tag of an immutable repository is pushed once, of whatever digest; other repositories, registries and names are free.
+// TestImmutableTags checks that a tag of an immutable repository can be pushed once, and that other
+// tags, repositories and registries are not affected.
 func TestImmutableTags(t *testing.T) {
-	w := start(t, Options{})
-	w.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Push: []string{"*:*"}, Pull: []string{"*:*"}})
-	password, bad := login(t, w, session(t, w, CIRole), privateAPI, "eu-west-2/ecr")
+	s := start(t, Options{})
+	s.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"),
+		Push: []string{"*:*"}, Pull: []string{"*:*"}})
+	password, bad := getPassword(t, s, gitHubSession(t, s, CIRole), privateAPI, "eu-west-2/ecr")
 	if bad != "" {
 		t.Fatal(bad)
 	}
-	d := &docker{t: t, w: w, host: privateHost, password: password}
+	d := &registryClient{t: t, s: s, host: privateHost, password: password}
 	const refusal = `{"code":"TAG_INVALID","message":"The image tag '1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable."}`
 	refused := func(what, got string) {
 		t.Helper()
@@ -276,7 +288,7 @@ func TestImmutableTags(t *testing.T) {
 			t.Errorf("%s: %q, want %s", what, got, refusal)
 		}
 	}
-	free := func(what, got string) {
+	accepted := func(what, got string) {
 		t.Helper()
 		if got != "" {
 			t.Errorf("%s: %q", what, got)
@@ -289,27 +301,29 @@ func TestImmutableTags(t *testing.T) {
 		}
 		return ""
 	}
-	empty := "sha256:" + hash([]byte("{}"))
-	other := strings.Replace(manifest(empty), `"schemaVersion":2`, `"schemaVersion":2,"annotations":{"a":"b"}`, 1)
+	empty := "sha256:" + sha256Hex([]byte("{}"))
+	other := strings.Replace(manifest(empty), `"schemaVersion":2`,
+		`"schemaVersion":2,"annotations":{"a":"b"}`, 1)
 
-	free("a mutable one", d.push("app")+d.push("app"))
-	w.SetImmutable(Account, "eu-west-2", "app", true)
+	accepted("mutable repository, twice", d.push("app")+d.push("app"))
+	s.SetImmutableTags(Account, "eu-west-2", "app", true)
 	refused("the same digest", d.push("app"))
 	refused("another digest", put("1", other))
-	free("another tag, once", put("2", other))
-	free("by digest, twice", put("sha256:"+hash([]byte(other)), other)+put("sha256:"+hash([]byte(other)), other))
-	free("another repository", d.push("web")+d.push("web"))
-	free("pulling", d.pull("app"))
+	accepted("another tag, once", put("2", other))
+	accepted("by digest, twice", put("sha256:"+sha256Hex([]byte(other)),
+		other)+put("sha256:"+sha256Hex([]byte(other)), other))
+	accepted("another repository", d.push("web")+d.push("web"))
+	accepted("pulling", d.pull("app"))
 	d.host = SpokeAccount + ".dkr.ecr.eu-west-2.amazonaws.com"
-	free("another account", d.push("app")+d.push("app"))
+	accepted("another account", d.push("app")+d.push("app"))
 	d.host = privateHost
-	w.SetImmutable(Account, "eu-west-2", "app", false)
-	free("mutable again", d.push("app"))
+	s.SetImmutableTags(Account, "eu-west-2", "app", false)
+	accepted("mutable again", d.push("app"))
 }
 
-// A role with an identity policy may do what that says, and nothing else.
+// TestIdentityPolicy checks that an identity policy replaces the role's other permissions.
 func TestIdentityPolicy(t *testing.T) {
-	w := start(t, Options{})
+	s := start(t, Options{})
 	policy := func(actions ...string) string {
 		b, err := json.Marshal(actions)
 		if err != nil {
@@ -318,22 +332,25 @@ func TestIdentityPolicy(t *testing.T) {
 		return `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
 			{"Effect": "Allow", "Action": ` + string(b) + `, "Resource": "arn:aws:ecr:eu-west-2:123456789012:repository/app"}]}`
 	}
-	push := []string{"ecr:InitiateLayerUpload", "ecr:CompleteLayerUpload", "ecr:PutImage", "ecr:BatchGetImage"}
-	as := func(text string) *docker {
+	push := []string{"ecr:InitiateLayerUpload", "ecr:CompleteLayerUpload", "ecr:PutImage",
+		"ecr:BatchGetImage"}
+	as := func(text string) *registryClient {
 		t.Helper()
-		// Push and Pull are there to be overruled.
-		w.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Policy: text, Push: []string{"*:*"}, Pull: []string{"*:*"}, Public: true})
-		password, bad := login(t, w, session(t, w, CIRole), privateAPI, "eu-west-2/ecr")
+		// The policy overrides the other fields.
+		s.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Policy: text,
+			Push: []string{"*:*"}, Pull: []string{"*:*"}, PublicLogin: true})
+		password, bad := getPassword(t, s, gitHubSession(t, s, CIRole), privateAPI, "eu-west-2/ecr")
 		if bad != "" {
 			t.Fatal(bad)
 		}
-		return &docker{t: t, w: w, host: privateHost, password: password}
+		return &registryClient{t: t, s: s, host: privateHost, password: password}
 	}
 	d := as(policy(push...))
 	if got := d.push("app") + d.pull("app"); got != "" {
 		t.Error(got)
 	}
-	if got := d.push("web"); !strings.Contains(got, "ecr:InitiateLayerUpload on resource: arn:aws:ecr:eu-west-2:123456789012:repository/web") {
+	if got := d.push("web"); !strings.Contains(got,
+		"ecr:InitiateLayerUpload on resource: arn:aws:ecr:eu-west-2:123456789012:repository/web") {
 		t.Errorf("another repository: %q", got)
 	}
 	d.host = SpokeAccount + ".dkr.ecr.eu-west-2.amazonaws.com"
@@ -342,12 +359,15 @@ func TestIdentityPolicy(t *testing.T) {
 	}
 	for i, missing := range push {
 		d := as(policy(slices.Delete(slices.Clone(push), i, i+1)...))
-		if got := d.push("app") + d.pull("app"); !strings.Contains(got, "not authorized to perform: "+missing+" on resource") {
+		if got := d.push("app") + d.pull("app"); !strings.Contains(got,
+			"not authorized to perform: "+missing+" on resource") {
 			t.Errorf("without %s: %q", missing, got)
 		}
 	}
-	w.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"), Policy: `{"Statement": {"Effect": "Allow", "Action": "ecr:PutImage", "Resource": "*"}}`})
-	if _, bad := login(t, w, session(t, w, CIRole), privateAPI, "eu-west-2/ecr"); !strings.HasPrefix(bad, "AccessDeniedException: ") {
+	s.AddRole(Role{ARN: CIRole, Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"),
+		Policy: `{"Statement": {"Effect": "Allow", "Action": "ecr:PutImage", "Resource": "*"}}`})
+	if _, bad := getPassword(t, s, gitHubSession(t, s, CIRole), privateAPI,
+		"eu-west-2/ecr"); !strings.HasPrefix(bad, "AccessDeniedException: ") {
 		t.Errorf("without GetAuthorizationToken: %q", bad)
 	}
 }
@@ -374,9 +394,10 @@ func TestRegistryAction(t *testing.T) {
 }
 
 func TestSSO(t *testing.T) {
-	w := start(t, Options{})
-	w.AddSSO("access", Account, "Developer", CIRole)
-	const u = "https://portal.sso.eu-west-2.amazonaws.com/federation/credentials?account_id=" + Account + "&role_name="
+	s := start(t, Options{})
+	s.AddSSOAssignment("access", Account, "Developer", CIRole)
+	const u = "https://portal.sso.eu-west-2.amazonaws.com/federation/credentials?account_id=" + Account +
+		"&role_name="
 	for _, tt := range []struct {
 		url, token string
 		want       int
@@ -385,7 +406,7 @@ func TestSSO(t *testing.T) {
 		{u + "Admin", "access", http.StatusForbidden},
 		{u + "Developer", "old", http.StatusUnauthorized},
 	} {
-		status, body := do(t, w, get(tt.url, "x-amz-sso_bearer_token", tt.token))
+		status, body := send(t, s, get(tt.url, "x-amz-sso_bearer_token", tt.token))
 		if status != tt.want {
 			t.Errorf("%s: %d %s", tt.url, status, body)
 		}
@@ -396,7 +417,8 @@ func TestSSO(t *testing.T) {
 			t.Fatal(err)
 		}
 		if c := out.RoleCredentials; status == 200 {
-			login(t, w, credentials{c.AccessKeyID, c.SecretAccessKey, c.SessionToken}, privateAPI, "eu-west-2/ecr")
+			getPassword(t, s, credentials{c.AccessKeyID, c.SecretAccessKey, c.SessionToken}, privateAPI,
+				"eu-west-2/ecr")
 		}
 	}
 }

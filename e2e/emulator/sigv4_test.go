@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The vectors of the published suite "aws-sig-v4-test-suite", by their names.
+// TestSignatureVectors runs test vectors of AWS's aws-sig-v4-test-suite, under their names there.
 func TestSignatureVectors(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	for _, tt := range []struct {
@@ -41,21 +41,24 @@ func TestSignatureVectors(t *testing.T) {
 				r.Header.Set(k, v)
 			}
 			headers := or(tt.headers, "host;x-amz-date")
-			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders="+
-				headers+", Signature="+tt.want)
+			r.Header.Set("Authorization",
+				"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders="+
+					headers+", Signature="+tt.want)
 			s, bad := parseSignature(r.Header)
 			if bad != nil {
 				t.Fatal(bad.message)
 			}
-			if got := s.sum("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", r, []byte(tt.body)); got != tt.want {
-				t.Errorf("signature %s, want %s, of\n%s", got, tt.want, canonical(r, s.headers, []byte(tt.body)))
+			if got := s.compute("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", r,
+				[]byte(tt.body)); got != tt.want {
+				t.Errorf("signature %s, want %s, of\n%s", got, tt.want,
+					canonicalRequest(r, s.headers, []byte(tt.body)))
 			}
 		})
 	}
 }
 
 func TestSignatureRefused(t *testing.T) {
-	w := start(t, Options{})
+	s := start(t, Options{})
 	const body = "Action=GetCallerIdentity&Version=2011-06-15"
 	user := credentials{AccessKeyID, SecretAccessKey, ""}
 	for _, tt := range []struct {
@@ -66,22 +69,36 @@ func TestSignatureRefused(t *testing.T) {
 		change func(*http.Request)
 		want   string
 	}{
-		{name: "good", creds: user},
-		{name: "no signature", creds: user, change: func(r *http.Request) { r.Header.Del("Authorization") }, want: "MissingAuthenticationToken"},
-		{name: "not a signature", creds: user, change: func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, want: "IncompleteSignature"},
-		{name: "unknown key", creds: credentials{"AKIAXXXXXXXXXXXXXXXX", "x", ""}, want: "InvalidClientTokenId"},
+		{name: "valid", creds: user},
+		{name: "no signature", creds: user,
+			change: func(r *http.Request) { r.Header.Del("Authorization") },
+			want:   "MissingAuthenticationToken"},
+		{name: "not a signature", creds: user,
+			change: func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") },
+			want:   "IncompleteSignature"},
+		{name: "unknown key", creds: credentials{"AKIAXXXXXXXXXXXXXXXX", "x", ""},
+			want: "InvalidClientTokenId"},
 		{name: "wrong secret", creds: credentials{AccessKeyID, "x", ""}, want: "SignatureDoesNotMatch"},
-		{name: "token of nobody", creds: credentials{AccessKeyID, SecretAccessKey, "x"}, want: "InvalidClientTokenId"},
+		{name: "unknown session token", creds: credentials{AccessKeyID, SecretAccessKey, "x"},
+			want: "InvalidClientTokenId"},
 		{name: "other service", creds: user, scope: "eu-west-2/ecr", want: "SignatureDoesNotMatch"},
 		{name: "other region", creds: user, scope: "eu-west-1/sts", want: "SignatureDoesNotMatch"},
 		{name: "14 minutes old", creds: user, age: 14 * time.Minute},
 		{name: "16 minutes old", creds: user, age: 16 * time.Minute, want: "SignatureDoesNotMatch"},
 		{name: "from the future", creds: user, age: -16 * time.Minute, want: "SignatureDoesNotMatch"},
-		{name: "changed query", creds: user, change: func(r *http.Request) { r.URL.RawQuery = "a=b" }, want: "SignatureDoesNotMatch"},
-		{name: "changed body", creds: user, change: func(r *http.Request) { setBody(r, body+"&x=y") }, want: "SignatureDoesNotMatch"},
-		{name: "changed header", creds: user, change: func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, want: "SignatureDoesNotMatch"},
-		{name: "unsigned header", creds: user, change: func(r *http.Request) { r.Header.Set("X-Amz-Target", "x") }, want: "SignatureDoesNotMatch"},
-		{name: "wrong payload hash", creds: user, change: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", hash(nil)) }, want: "SignatureDoesNotMatch"},
+		{name: "changed query", creds: user, change: func(r *http.Request) { r.URL.RawQuery = "a=b" },
+			want: "SignatureDoesNotMatch"},
+		{name: "changed body", creds: user, change: func(r *http.Request) { setBody(r, body+"&x=y") },
+			want: "SignatureDoesNotMatch"},
+		{name: "changed header", creds: user,
+			change: func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") },
+			want:   "SignatureDoesNotMatch"},
+		{name: "unsigned header", creds: user,
+			change: func(r *http.Request) { r.Header.Set("X-Amz-Target", "x") },
+			want:   "SignatureDoesNotMatch"},
+		{name: "wrong payload hash", creds: user,
+			change: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", sha256Hex(nil)) },
+			want:   "SignatureDoesNotMatch"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := post("https://sts.eu-west-2.amazonaws.com/", "application/x-www-form-urlencoded", body)
@@ -89,7 +106,7 @@ func TestSignatureRefused(t *testing.T) {
 			if tt.change != nil {
 				tt.change(r)
 			}
-			status, answer := do(t, w, r)
+			status, answer := send(t, s, r)
 			if tt.want == "" && (status != 200 || !strings.Contains(answer, CIUser)) ||
 				tt.want != "" && !strings.Contains(answer, "<Code>"+tt.want+"</Code>") {
 				t.Errorf("want %q, got %d %s", tt.want, status, answer)

@@ -6,87 +6,90 @@ import (
 	"time"
 )
 
-// ssoGrant is a person's right to a role in an account.
-type ssoGrant struct{ token, account, role string }
+// ssoAssignment is the assignment of a role to the user of an access token.
+type ssoAssignment struct{ token, account, role string }
 
-// AddSSO lets the bearer of an IAM Identity Center access token have a role's
-// credentials under the name that the account's portal shows. Add the role too.
-func (w *Server) AddSSO(accessToken, account, roleName, roleARN string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.sso[ssoGrant{accessToken, account, roleName}] = roleARN
+// AddSSOAssignment assigns a role in an account to the user of an IAM Identity Center access token.
+// roleName is its name in the access portal. The role must be added separately.
+func (s *Server) AddSSOAssignment(accessToken, account, roleName, roleARN string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ssoAssignments[ssoAssignment{accessToken, account, roleName}] = roleARN
 }
 
-// AddSSORefresh lets a refresh token be exchanged, once, for an access token and
-// the next refresh token.
-func (w *Server) AddSSORefresh(refreshToken, accessToken string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.refresh[refreshToken] = accessToken
+// AddSSORefreshToken adds a refresh token. It can be exchanged once for the access token and the next
+// refresh token.
+func (s *Server) AddSSORefreshToken(refreshToken, accessToken string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ssoRefreshTokens[refreshToken] = accessToken
 }
 
-// federation is the portal's GetRoleCredentials.
+// roleCredentials serves GetRoleCredentials of the access portal.
 // https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html
-func (v *visit) federation() {
-	if v.r.Method != http.MethodGet || v.at.path != "/federation/credentials" {
-		v.fail(apiError{http.StatusNotFound, "ResourceNotFoundException", "No such operation"})
+func (r *request) roleCredentials() {
+	if r.httpReq.Method != http.MethodGet || r.endpoint.path != "/federation/credentials" {
+		r.fail(apiError{http.StatusNotFound, "ResourceNotFoundException", "No such operation"})
 		return
 	}
-	query := v.r.URL.Query()
-	g := ssoGrant{v.r.Header.Get("X-Amz-Sso_bearer_token"), query.Get("account_id"), query.Get("role_name")}
-	v.w.mu.Lock()
-	role, ok := v.w.sso[g]
+	query := r.httpReq.URL.Query()
+	assignment := ssoAssignment{r.httpReq.Header.Get("X-Amz-Sso_bearer_token"), query.Get("account_id"),
+		query.Get("role_name")}
+	r.server.mu.Lock()
+	role, ok := r.server.ssoAssignments[assignment]
 	known := false
-	for other := range v.w.sso {
-		known = known || other.token == g.token
+	for other := range r.server.ssoAssignments {
+		known = known || other.token == assignment.token
 	}
-	v.w.mu.Unlock()
+	r.server.mu.Unlock()
 	switch {
 	case !known:
-		v.fail(apiError{http.StatusUnauthorized, "UnauthorizedException", "Session token not found or invalid"})
+		r.fail(apiError{http.StatusUnauthorized, "UnauthorizedException",
+			"Session token not found or invalid"})
 	case !ok:
-		v.fail(apiError{http.StatusForbidden, "ForbiddenException", "No access"})
+		r.fail(apiError{http.StatusForbidden, "ForbiddenException", "No access"})
 	default:
-		p := v.w.open(role, "jane@example.com", time.Hour, nil)
-		v.caller(p.arn)
-		v.json(http.StatusOK, map[string]any{"roleCredentials": map[string]any{
-			"accessKeyId": p.keyID, "secretAccessKey": p.secret, "sessionToken": p.token, "expiration": p.expires.UnixMilli(),
+		p := r.server.newSession(role, "jane@example.com", time.Hour, nil)
+		r.setCaller(p.arn)
+		r.writeJSON(http.StatusOK, map[string]any{"roleCredentials": map[string]any{
+			"accessKeyId": p.keyID, "secretAccessKey": p.secret, "sessionToken": p.token,
+			"expiration": p.expires.UnixMilli(),
 		}})
 	}
 }
 
-// refreshToken is CreateToken of the OIDC service, for refresh tokens only. That
-// one is good once is not in the document; RFC 9700, section 2.2.2, demands it of
-// tokens that are not bound to their client.
+// createToken serves CreateToken of IAM Identity Center's OIDC service, for refresh tokens only. The
+// documentation does not state that a refresh token can be used only once; RFC 9700, section 2.2.2,
+// requires it for tokens that are not bound to their client.
 // https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_CreateToken.html
-func (v *visit) refreshToken() {
+func (r *request) createToken() {
 	var in struct{ ClientID, ClientSecret, GrantType, RefreshToken string }
-	if err := json.Unmarshal(v.body, &in); err != nil || v.at.path != "/token" {
-		v.fail(apiError{http.StatusBadRequest, "InvalidRequestException", "Invalid request"})
+	if err := json.Unmarshal(r.body, &in); err != nil || r.endpoint.path != "/token" {
+		r.fail(apiError{http.StatusBadRequest, "InvalidRequestException", "Invalid request"})
 		return
 	}
 	if in.ClientID == "" || in.ClientSecret == "" {
-		v.fail(apiError{http.StatusUnauthorized, "InvalidClientException", "Invalid client provided"})
+		r.fail(apiError{http.StatusUnauthorized, "InvalidClientException", "Invalid client provided"})
 		return
 	}
-	access, next, ok := v.w.spend(in.RefreshToken)
+	access, next, ok := r.server.redeemRefreshToken(in.RefreshToken)
 	if in.GrantType != "refresh_token" || !ok {
-		v.fail(apiError{http.StatusBadRequest, "InvalidGrantException", "Invalid refresh token provided"})
+		r.fail(apiError{http.StatusBadRequest, "InvalidGrantException", "Invalid refresh token provided"})
 		return
 	}
-	v.json(http.StatusOK, map[string]any{
+	r.writeJSON(http.StatusOK, map[string]any{
 		"accessToken": access, "expiresIn": 28800, "tokenType": "Bearer", "refreshToken": next,
 	})
 }
 
-// spend takes a refresh token away and returns what it was good for.
-func (w *Server) spend(token string) (access, next string, ok bool) {
+// redeemRefreshToken deletes a refresh token, and returns its access token and the next refresh token.
+func (s *Server) redeemRefreshToken(token string) (access, next string, ok bool) {
 	next = randomBase64(60)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if access, ok = w.refresh[token]; ok {
-		delete(w.refresh, token)
-		w.refresh[next] = access
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if access, ok = s.ssoRefreshTokens[token]; ok {
+		delete(s.ssoRefreshTokens, token)
+		s.ssoRefreshTokens[next] = access
 	}
 	return access, next, ok
 }

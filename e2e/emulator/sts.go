@@ -9,31 +9,33 @@ import (
 	"time"
 )
 
-const stsSpace = "https://sts.amazonaws.com/doc/2011-06-15/"
+const stsNamespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 
-// sts serves three actions of the Security Token Service.
+// sts serves the Security Token Service: AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
-func (v *visit) sts() {
-	switch v.form.Get("Action") {
+func (r *request) sts() {
+	switch r.form.Get("Action") {
 	case "AssumeRoleWithWebIdentity":
-		v.webIdentity()
+		r.webIdentity()
 	case "AssumeRole":
-		v.assumeRole()
+		r.assumeRole()
 	case "GetCallerIdentity":
-		v.callerIdentity()
+		r.callerIdentity()
 	default:
-		v.fail(apiError{http.StatusBadRequest, "InvalidAction",
-			fmt.Sprintf("Could not find operation %s for version %s", v.form.Get("Action"), v.form.Get("Version"))})
+		r.fail(apiError{http.StatusBadRequest, "InvalidAction",
+			fmt.Sprintf("Could not find operation %s for version %s", r.form.Get("Action"),
+				r.form.Get("Version"))})
 	}
 }
 
-type assumed struct {
+// assumeRoleResponse is the response of both actions that assume a role.
+type assumeRoleResponse struct {
 	XMLName  xml.Name
-	Result   assumedResult
+	Result   assumeRoleResult
 	Metadata metadata `xml:"ResponseMetadata"`
 }
 
-type assumedResult struct {
+type assumeRoleResult struct {
 	XMLName     xml.Name
 	Subject     string                              `xml:"SubjectFromWebIdentityToken,omitempty"`
 	Audience    string                              `xml:",omitempty"`
@@ -44,78 +46,86 @@ type assumedResult struct {
 
 type metadata struct{ RequestId string }
 
-// session opens the session and answers with its credentials.
-func (v *visit) session(role Role, life time.Duration, r assumedResult) {
-	if v.w.opts.Sessions > 0 {
-		life = min(life, v.w.opts.Sessions)
+// startSession starts a session of a role and sends its credentials.
+func (r *request) startSession(role Role, ttl time.Duration, result assumeRoleResult) {
+	if r.server.opts.SessionTTL > 0 {
+		ttl = min(ttl, r.server.opts.SessionTTL)
 	}
 	var session *policy
-	if text := v.form.Get("Policy"); text != "" {
+	if text := r.form.Get("Policy"); text != "" {
 		var err error
 		if session, err = parsePolicy(text); err != nil {
-			v.fail(apiError{http.StatusBadRequest, "MalformedPolicyDocument", err.Error()})
+			r.fail(apiError{http.StatusBadRequest, "MalformedPolicyDocument", err.Error()})
 			return
 		}
 	}
-	p := v.w.open(role.ARN, v.form.Get("RoleSessionName"), life, session)
-	v.caller(p.arn)
-	action := v.form.Get("Action")
-	r.XMLName.Local = action + "Result"
-	r.Role.Arn, r.Role.AssumedRoleId = p.arn, p.id
-	r.Credentials.AccessKeyId, r.Credentials.SecretAccessKey, r.Credentials.SessionToken = p.keyID, p.secret, p.token
+	p := r.server.newSession(role.ARN, r.form.Get("RoleSessionName"), ttl, session)
+	r.setCaller(p.arn)
+	action := r.form.Get("Action")
+	result.XMLName.Local = action + "Result"
+	result.Role.Arn, result.Role.AssumedRoleId = p.arn, p.id
+	result.Credentials.AccessKeyId, result.Credentials.SecretAccessKey,
+		result.Credentials.SessionToken = p.keyID, p.secret, p.token
 	expires := p.expires
-	if v.w.opts.Sessions < 0 {
-		expires = v.w.now().Add(v.w.opts.Sessions)
+	if r.server.opts.SessionTTL < 0 {
+		expires = r.server.now().Add(r.server.opts.SessionTTL)
 	}
-	r.Credentials.Expiration = expires.UTC().Format(time.RFC3339)
-	v.xml(http.StatusOK, assumed{XMLName: xml.Name{Space: stsSpace, Local: action + "Response"}, Result: r, Metadata: metadata{guid()}})
+	result.Credentials.Expiration = expires.UTC().Format(time.RFC3339)
+	r.writeXML(http.StatusOK, assumeRoleResponse{
+		XMLName: xml.Name{Space: stsNamespace, Local: action + "Response"}, Result: result,
+		Metadata: metadata{newUUID()},
+	})
 }
 
-// assumeRole is the signed way into a role: a user's, or the next link of a chain.
-func (v *visit) assumeRole() {
-	caller, _, ok := v.authenticate()
+// assumeRole serves AssumeRole, whose caller is a user or a role session.
+func (r *request) assumeRole() {
+	caller, _, ok := r.authenticate()
 	if !ok {
 		return
 	}
-	role, trust, life, ok := v.asked()
+	role, trust, ttl, ok := r.roleParameters()
 	if !ok {
 		return
 	}
 	chained := !caller.expires.IsZero()
 	context := map[string][]string{"aws:principalarn": {caller.source}}
-	if id := v.form.Get("ExternalId"); id != "" {
+	if id := r.form.Get("ExternalId"); id != "" {
 		context["sts:externalid"] = []string{id}
 	}
 	account := accountOf(caller.source)
-	names := []string{caller.arn, caller.source, account, "arn:" + arnPart(caller.source, 1) + ":iam::" + account + ":root"}
+	principals := []string{caller.arn, caller.source, account,
+		"arn:" + arnPart(caller.source, 1) + ":iam::" + account + ":root"}
 	switch {
-	case !trust.allows(question{action: "sts:AssumeRole", who: map[string][]string{"AWS": names}, context: context}),
-		caller.session != nil && !caller.session.allows(question{action: "sts:AssumeRole", resource: v.form.Get("RoleArn")}):
-		v.fail(apiError{http.StatusForbidden, "AccessDenied", fmt.Sprintf(
-			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.arn, v.form.Get("RoleArn"))})
-	case chained && life > time.Hour:
-		v.invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
-	case life > role.MaxSession:
-		v.invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+	case !trust.allows(policyRequest{action: "sts:AssumeRole",
+		principals: map[string][]string{"AWS": principals}, context: context}),
+		caller.session != nil && !caller.session.allows(policyRequest{action: "sts:AssumeRole",
+			resource: r.form.Get("RoleArn")}):
+		r.fail(apiError{http.StatusForbidden, "AccessDenied", fmt.Sprintf(
+			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.arn,
+			r.form.Get("RoleArn"))})
+	case chained && ttl > time.Hour:
+		r.failValidation("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+	case ttl > role.MaxSession:
+		r.failValidation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	default:
-		v.session(role, life, assumedResult{})
+		r.startSession(role, ttl, assumeRoleResult{})
 	}
 }
 
-type identity struct {
+type callerIdentityResponse struct {
 	XMLName  xml.Name                              `xml:"https://sts.amazonaws.com/doc/2011-06-15/ GetCallerIdentityResponse"`
 	Result   struct{ Arn, UserId, Account string } `xml:"GetCallerIdentityResult"`
 	Metadata metadata                              `xml:"ResponseMetadata"`
 }
 
-func (v *visit) callerIdentity() {
-	p, _, ok := v.authenticate()
+func (r *request) callerIdentity() {
+	p, _, ok := r.authenticate()
 	if !ok {
 		return
 	}
-	answer := identity{Metadata: metadata{guid()}}
-	answer.Result.Arn, answer.Result.UserId, answer.Result.Account = p.arn, p.id, accountOf(p.source)
-	v.xml(http.StatusOK, answer)
+	response := callerIdentityResponse{Metadata: metadata{newUUID()}}
+	response.Result.Arn, response.Result.UserId, response.Result.Account = p.arn, p.id, accountOf(p.source)
+	r.writeXML(http.StatusOK, response)
 }
 
 var (
@@ -123,26 +133,28 @@ var (
 	sessionName = regexp.MustCompile(`^[\w+=,.@-]*$`)
 )
 
-// asked checks the parameters that both ways into a role have in common, before
-// anything is looked up. A role that does not exist comes back empty: STS does
-// not tell it from one that refuses. On failure asked has answered.
-func (v *visit) asked() (role Role, trust *policy, life time.Duration, ok bool) {
-	arn, name, seconds := v.form.Get("RoleArn"), v.form.Get("RoleSessionName"), 3600
-	if s := v.form.Get("DurationSeconds"); s != "" {
+// roleParameters returns the parameters that both actions share: the role, its trust policy and the
+// duration. An unknown role is the zero Role with a nil trust policy, which denies everything, because
+// STS does not distinguish unknown roles from denied ones. If a parameter is invalid, roleParameters
+// sends the error and reports false.
+func (r *request) roleParameters() (role Role, trust *policy, ttl time.Duration, ok bool) {
+	arn, name, seconds := r.form.Get("RoleArn"), r.form.Get("RoleSessionName"), 3600
+	if s := r.form.Get("DurationSeconds"); s != "" {
 		var err error
 		if seconds, err = strconv.Atoi(s); err != nil {
-			v.fail(apiError{http.StatusBadRequest, "MalformedInput", "DurationSeconds is not a number"})
+			r.fail(apiError{http.StatusBadRequest, "MalformedInput", "DurationSeconds is not a number"})
 			return
 		}
 	}
 	constraint := func(field, value, rule string) {
-		v.invalid(fmt.Sprintf("1 validation error detected: Value '%s' at '%s' failed to satisfy constraint: Member must %s", value, field, rule))
+		r.failValidation(fmt.Sprintf("1 validation error detected: "+
+			"Value '%s' at '%s' failed to satisfy constraint: Member must %s", value, field, rule))
 	}
 	switch {
 	case len(arn) < 20 || len(arn) > 2048:
 		constraint("roleArn", arn, "have length between 20 and 2048")
 	case !roleARN.MatchString(arn):
-		v.invalid("Request ARN is invalid")
+		r.failValidation("Request ARN is invalid")
 	case len(name) < 2:
 		constraint("roleSessionName", name, "have length greater than or equal to 2")
 	case len(name) > 64:
@@ -154,13 +166,13 @@ func (v *visit) asked() (role Role, trust *policy, life time.Duration, ok bool) 
 	case seconds > 43200:
 		constraint("durationSeconds", strconv.Itoa(seconds), "have value less than or equal to 43200")
 	default:
-		v.w.mu.Lock()
-		defer v.w.mu.Unlock()
-		return v.w.roles[arn], v.w.policies[arn], time.Duration(seconds) * time.Second, true
+		r.server.mu.Lock()
+		defer r.server.mu.Unlock()
+		return r.server.roles[arn], r.server.trustPolicies[arn], time.Duration(seconds) * time.Second, true
 	}
 	return
 }
 
-func (v *visit) invalid(message string) {
-	v.fail(apiError{http.StatusBadRequest, "ValidationError", message})
+func (r *request) failValidation(message string) {
+	r.fail(apiError{http.StatusBadRequest, "ValidationError", message})
 }

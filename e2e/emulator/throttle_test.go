@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// A service answers its burst, then what its rate has earned since, and never more than a burst of that; what is too
-// much gets the service's own error, and the other services go on.
+// TestThrottle checks that a service accepts its burst, then as many calls as its rate allows, and
+// never more than a burst at once. Other calls fail with the service's own error. Other services
+// are not throttled.
 func TestThrottle(t *testing.T) {
 	for service, refusal := range map[string]string{
 		"sts":        "<Type>Sender</Type><Code>Throttling</Code><Message>Rate exceeded</Message>",
@@ -17,46 +18,52 @@ func TestThrottle(t *testing.T) {
 	} {
 		t.Run(service, func(t *testing.T) {
 			now := time.Now()
-			w := start(t, Options{Clock: func() time.Time { return now }})
-			job := w.GitHub(GitHubJob{})
-			ask := func() (status int, body string) {
+			s := start(t, Options{Clock: func() time.Time { return now }})
+			job := s.GitHub(GitHubJob{})
+			call := func() (status int, body string) {
 				if service == "oidc" {
-					return do(t, w, get(job["ACTIONS_ID_TOKEN_REQUEST_URL"], "Authorization", "Bearer "+job["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]))
+					return send(t, s,
+						get(job["ACTIONS_ID_TOKEN_REQUEST_URL"], "Authorization",
+							"Bearer "+job["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]))
 				}
-				return do(t, w, post(w.URL(service), "application/x-www-form-urlencoded", "Action=GetCallerIdentity"))
+				return send(t, s, post(s.URL(service), "application/x-www-form-urlencoded",
+					"Action=GetCallerIdentity"))
 			}
-			// asked asks n times; good is how many are answered, in whatever way, before the service has had enough.
-			asked := func(n, good int) {
+			// calls makes n calls and expects that only the first ones, accepted of
+			// them, are not throttled.
+			calls := func(n, accepted int) {
 				t.Helper()
 				for i := range n {
-					status, body := ask()
+					status, body := call()
 					throttled := strings.Contains(body, refusal)
-					if want := map[bool]int{true: 429, false: 400}[service == "oidc"]; throttled && status != want {
+					if want := map[bool]int{true: 429, false: 400}[service == "oidc"]; throttled &&
+						status != want {
 						t.Errorf("throttled with HTTP %d, want %d", status, want)
 					}
-					if throttled != (i >= good) {
-						t.Fatalf("call %d of %d: %d %s; %d should be answered", i+1, n, status, body, good)
+					if throttled != (i >= accepted) {
+						t.Fatalf("call %d of %d: %d %s; want %d accepted", i+1, n, status, body, accepted)
 					}
 				}
 			}
-			w.Throttle(service, 2, 3)
-			asked(5, 3)
+			s.Throttle(service, 2, 3)
+			calls(5, 3)
 			now = now.Add(time.Second)
-			asked(4, 2)
-			now = now.Add(-time.Minute) // a clock that is set back earns nothing, and takes nothing away
-			asked(1, 0)
+			calls(4, 2)
+			now = now.Add(-time.Minute) // a clock that is set back adds and removes no tokens
+			calls(1, 0)
 			now = now.Add(time.Minute + 400*time.Millisecond)
-			asked(1, 0)
-			now = now.Add(100 * time.Millisecond) // half a second since: one
-			asked(2, 1)
+			calls(1, 0)
+			now = now.Add(100 * time.Millisecond) // half a second in total: one token
+			calls(2, 1)
 			now = now.Add(time.Hour)
-			asked(9, 3)
+			calls(9, 3)
 			other := map[bool]string{true: "ecr", false: "sts"}[service == "sts"]
-			if _, body := do(t, w, post(w.URL(other), "application/x-www-form-urlencoded", "Action=GetCallerIdentity")); strings.Contains(body, "Rate exceeded") {
+			if _, body := send(t, s, post(s.URL(other), "application/x-www-form-urlencoded",
+				"Action=GetCallerIdentity")); strings.Contains(body, "Rate exceeded") {
 				t.Errorf("%s is throttled too: %s", other, body)
 			}
-			calls, throttled := w.Calls(), 0
-			for _, c := range calls {
+			all, throttled := s.Calls(), 0
+			for _, c := range all {
 				if c.Throttled {
 					throttled++
 				}
@@ -64,20 +71,20 @@ func TestThrottle(t *testing.T) {
 					t.Errorf("%+v", c)
 				}
 			}
-			if good := 3 + 2 + 1 + 3; len(calls)-1-throttled != good {
-				t.Errorf("%d calls, %d of them throttled; %d should be answered", len(calls)-1, throttled, good)
+			if accepted := 3 + 2 + 1 + 3; len(all)-1-throttled != accepted {
+				t.Errorf("%d calls, %d of them throttled; want %d accepted", len(all)-1, throttled, accepted)
 			}
-			w.Throttle(service, 1, 50)
-			asked(20, 20)
+			s.Throttle(service, 1, 50)
+			calls(20, 20)
 		})
 	}
 }
 
-// A limit for something that has none is a mistake in the test.
+// TestThrottleUnknown checks that Throttle panics for a service without a documented throttling error.
 func TestThrottleUnknown(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Error("a registry with a rate limit that nobody has written down")
+			t.Error("Throttle accepted a registry")
 		}
 	}()
 	start(t, Options{}).Throttle("registry", 1, 1)

@@ -17,23 +17,23 @@ import (
 	"time"
 )
 
-// authority makes a certificate for whichever name a client asks for.
-type authority struct {
+// certificateAuthority issues certificates for any host name.
+type certificateAuthority struct {
 	cert *x509.Certificate
-	key  *ecdsa.PrivateKey // of the CA and, for want of a reason against it, of every leaf
+	key  *ecdsa.PrivateKey // of the CA and of all leaf certificates
 	pem  []byte
 
 	mu     sync.Mutex
 	leaves map[string]*tls.Certificate
 }
 
-func newAuthority() (*authority, error) {
+func newCertificateAuthority() (*certificateAuthority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	// Certificates follow the real clock, not the emulator's: a client judges
-	// them by its own, also when the test says that AWS's is wrong.
+	// Certificates follow the machine's clock, not Options.Clock, because clients check them by
+	// their own.
 	t := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
 		Subject:               pkix.Name{CommonName: "emulator test CA"},
@@ -52,12 +52,12 @@ func newAuthority() (*authority, error) {
 		return nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	return &authority{cert: cert, key: key, pem: text, leaves: map[string]*tls.Certificate{}}, nil
+	return &certificateAuthority{cert: cert, key: key, pem: text, leaves: map[string]*tls.Certificate{}}, nil
 }
 
-func (a *authority) config() *tls.Config {
+func (a *certificateAuthority) config() *tls.Config {
 	return &tls.Config{GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-		name := h.ServerName // empty for an address: TLS has no SNI for those
+		name := h.ServerName // empty for an IP address, which has no SNI
 		if name == "" {
 			name = "localhost"
 		}
@@ -65,7 +65,7 @@ func (a *authority) config() *tls.Config {
 	}}
 }
 
-func (a *authority) leaf(name string) (*tls.Certificate, error) {
+func (a *certificateAuthority) leaf(name string) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if c := a.leaves[name]; c != nil {
@@ -73,7 +73,7 @@ func (a *authority) leaf(name string) (*tls.Certificate, error) {
 	}
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(int64(len(a.leaves) + 2)),
-		Subject:      pkix.Name{CommonName: "emulator"}, // a CN may have 64 characters, a host name more
+		Subject:      pkix.Name{CommonName: "emulator"}, // a host name can be too long for a CN
 		DNSNames:     []string{name},
 		NotBefore:    a.cert.NotBefore,
 		NotAfter:     a.cert.NotAfter,
@@ -85,19 +85,18 @@ func (a *authority) leaf(name string) (*tls.Certificate, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, a.key.Public(), a.key)
 	if err != nil {
-		return nil, fmt.Errorf("making a certificate for %q: %w", name, err)
+		return nil, fmt.Errorf("creating a certificate for %q: %w", name, err)
 	}
 	c := &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: a.key}
 	a.leaves[name] = c
 	return c, nil
 }
 
-// Transport returns a client's transport that trusts the CA and leads
-// every host name to this server: port 80 to its plain listener, all others to
-// its TLS listener.
-func (w *Server) Transport() *http.Transport {
+// Transport returns a client transport that trusts the CA and connects every host name to this
+// emulator: port 80 to the plain listener, all other ports to the TLS listener.
+func (s *Server) Transport() *http.Transport {
 	pool := x509.NewCertPool()
-	pool.AddCert(w.ca.cert)
+	pool.AddCert(s.ca.cert)
 	return &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool},
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -106,11 +105,11 @@ func (w *Server) Transport() *http.Transport {
 				return nil, err
 			}
 			switch {
-			case loopback(host): // our own URLs, with their own ports
+			case loopback(host): // the emulator's own URLs have ports
 			case port == "80":
-				addr = reachable(w.plain)
+				addr = dialAddr(s.plain)
 			default:
-				addr = w.Addr()
+				addr = s.Addr()
 			}
 			return new(net.Dialer).DialContext(ctx, network, addr)
 		},

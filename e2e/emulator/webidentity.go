@@ -9,95 +9,103 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// webIdentity is the unsigned way into a role: with a token of somebody whom
-// the role's account knows as an OpenID Connect provider.
+// webIdentity serves AssumeRoleWithWebIdentity. The request is not signed; the token must be from an
+// OpenID Connect provider of the role's account.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
-func (v *visit) webIdentity() {
-	role, trust, life, ok := v.asked()
+func (r *request) webIdentity() {
+	role, trust, ttl, ok := r.roleParameters()
 	if !ok {
 		return
 	}
-	raw := v.form.Get("WebIdentityToken")
+	raw := r.form.Get("WebIdentityToken")
 	if len(raw) < 4 || len(raw) > 20000 {
-		v.invalid("1 validation error detected: Value at 'webIdentityToken' failed to satisfy constraint: Member must have length between 4 and 20000")
+		r.failValidation("1 validation error detected: Value at 'webIdentityToken' failed to satisfy constraint: " +
+			"Member must have length between 4 and 20000")
 		return
 	}
 	claims := jwt.MapClaims{}
 	parser := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"RS256"}))
 	if _, _, err := parser.ParseUnverified(raw, claims); err != nil {
-		v.badToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+		r.failToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
 		return
 	}
-	account := accountOf(v.form.Get("RoleArn"))
+	account := accountOf(r.form.Get("RoleArn"))
 	issuer, _ := claims["iss"].(string)
-	clients, ok := v.w.provider(account, issuer)
+	clients, ok := r.server.provider(account, issuer)
 	if role.ARN != "" && !ok {
-		v.badToken("No OpenIDConnect provider found in your account for " + issuer)
+		r.failToken("No OpenIDConnect provider found in your account for " + issuer)
 		return
 	}
-	if role.ARN != "" && !v.checkToken(parser, raw, claims, clients) {
+	if role.ARN != "" && !r.checkToken(parser, raw, claims, clients) {
 		return
 	}
 	provider := providerARN(role.ARN, issuer)
 	switch {
-	case !trust.allows(question{
-		action: "sts:AssumeRoleWithWebIdentity", who: map[string][]string{"Federated": {provider}}, context: conditionKeys(issuer, claims),
+	case !trust.allows(policyRequest{
+		action:     "sts:AssumeRoleWithWebIdentity",
+		principals: map[string][]string{"Federated": {provider}},
+		context:    conditionKeys(issuer, claims),
 	}):
-		v.fail(apiError{http.StatusForbidden, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"})
-	case life > role.MaxSession:
-		v.invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		r.fail(apiError{http.StatusForbidden, "AccessDenied",
+			"Not authorized to perform sts:AssumeRoleWithWebIdentity"})
+	case ttl > role.MaxSession:
+		r.failValidation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	default:
 		subject, _ := claims.GetSubject()
 		audience := audienceOf(claims)
-		v.session(role, life, assumedResult{Subject: subject, Audience: strings.Join(audience, ","), Provider: provider})
+		r.startSession(role, ttl, assumeRoleResult{Subject: subject,
+			Audience: strings.Join(audience, ","), Provider: provider})
 	}
 }
 
-// provider returns the client ids of an account's provider for an issuer.
-func (w *Server) provider(account, issuer string) ([]string, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// provider returns the client IDs of an account's OpenID Connect provider, and whether there is one.
+func (s *Server) provider(account, issuer string) ([]string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	host, secure := strings.CutPrefix(issuer, "https://")
-	clients, ok := w.providers[account][host]
+	clients, ok := s.providers[account][host]
 	return clients, ok && secure
 }
 
-// checkToken verifies signature, times and audience. On failure it has answered.
-func (v *visit) checkToken(parser *jwt.Parser, raw string, claims jwt.MapClaims, clients []string) bool {
+// checkToken verifies a token's signature, times and audience. If one is invalid, it sends the
+// error and reports false.
+func (r *request) checkToken(parser *jwt.Parser, raw string, claims jwt.MapClaims, clients []string) bool {
 	issuer, _ := claims["iss"].(string)
-	key := keyOf(issuer)
+	key := issuerKey(issuer)
 	known := false
 	_, err := parser.Parse(raw, func(t *jwt.Token) (any, error) {
 		known = t.Header["kid"] == kid(key)
 		return key.Public(), nil
 	})
-	now := v.w.now()
+	now := r.server.now()
 	expires, _ := claims.GetExpirationTime()
-	before, _ := claims.GetNotBefore()
+	notBefore, _ := claims.GetNotBefore()
 	audience := audienceOf(claims)
 	switch {
 	case !known:
-		v.badToken("Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity documentation for requirements")
-	case err != nil: // AWS's words for this are not published
-		v.badToken("The web identity token that was passed could not be validated: invalid signature")
+		r.failToken("Couldn't retrieve verification key from your identity provider,  " +
+			"please reference AssumeRoleWithWebIdentity documentation for requirements")
+	case err != nil: // AWS does not document its message for this error
+		r.failToken("The web identity token that was passed could not be validated: invalid signature")
 	case expires == nil:
-		v.badToken("Missing a required claim: exp")
+		r.failToken("Missing a required claim: exp")
 	case !now.Before(expires.Time):
-		v.fail(apiError{http.StatusBadRequest, "ExpiredTokenException", fmt.Sprintf(
-			"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(), expires.Unix())})
-	case before != nil && now.Before(before.Time):
-		v.badToken("The web identity token that was passed is not valid yet")
+		r.fail(apiError{http.StatusBadRequest, "ExpiredTokenException", fmt.Sprintf(
+			"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(),
+			expires.Unix())})
+	case notBefore != nil && now.Before(notBefore.Time):
+		r.failToken("The web identity token that was passed is not valid yet")
 	case !slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(clients, a) }):
-		v.badToken("Incorrect token audience")
+		r.failToken("Incorrect token audience")
 	default:
 		return true
 	}
 	return false
 }
 
-// audienceOf returns what AWS takes for a token's audience: azp, if the token has that claim,
-// otherwise aud. AWS documents this for Google, and
-// https://github.com/aws/aws-sdk-net/issues/3071 reports it for tokens of Entra's version 2.0.
+// audienceOf returns the audience that AWS evaluates: azp if the token has that claim, otherwise
+// aud. AWS documents this for Google. https://github.com/aws/aws-sdk-net/issues/3071 reports it for
+// version 2.0 tokens of Entra.
 func audienceOf(claims jwt.MapClaims) []string {
 	if azp, ok := claims["azp"].(string); ok {
 		return []string{azp}
@@ -106,31 +114,34 @@ func audienceOf(claims jwt.MapClaims) []string {
 	return audience
 }
 
-func (v *visit) badToken(message string) {
-	v.fail(apiError{http.StatusBadRequest, "InvalidIdentityToken", message})
+func (r *request) failToken(message string) {
+	r.fail(apiError{http.StatusBadRequest, "InvalidIdentityToken", message})
 }
 
-// Admits reports whether a role's trust policy admits a token with these claims, as the emulator's STS evaluates it, apart
-// from all else that STS checks. It is for tests that compare another evaluation of policies with this one.
+// Admits reports whether a role's trust policy admits a token with these claims. It evaluates only the
+// policy, as the emulator's STS does, and serves tests that compare another evaluation with this one.
+// It returns an error if the emulator cannot evaluate the policy.
 func Admits(trust, role string, claims map[string]any) (bool, error) {
 	p, err := parsePolicy(trust)
 	if err != nil {
 		return false, err
 	}
 	issuer, _ := claims["iss"].(string)
-	return p.allows(question{
-		action: "sts:AssumeRoleWithWebIdentity", who: map[string][]string{"Federated": {providerARN(role, issuer)}}, context: conditionKeys(issuer, claims),
+	return p.allows(policyRequest{
+		action:     "sts:AssumeRoleWithWebIdentity",
+		principals: map[string][]string{"Federated": {providerARN(role, issuer)}},
+		context:    conditionKeys(issuer, claims),
 	}), nil
 }
 
-// providerARN names an issuer's provider in a role's account.
+// providerARN returns the ARN of an issuer's provider in a role's account.
 func providerARN(role, issuer string) string {
-	return fmt.Sprintf("arn:%s:iam::%s:oidc-provider/%s", arnPart(role, 1), accountOf(role), strings.TrimPrefix(issuer, "https://"))
+	return "arn:" + arnPart(role, 1) + ":iam::" + accountOf(role) + ":oidc-provider/" +
+		strings.TrimPrefix(issuer, "https://")
 }
 
-// conditionKeys are the claims that a trust policy can see: of every issuer the
-// subject and the audience, of GitHub and CircleCI some more since January 2026.
-// All other claims are not there for AWS, whatever the token holds.
+// conditionKeys returns the condition keys that AWS derives from a token: the same few claims for every
+// issuer, and since January 2026 more for GitHub and CircleCI. Trust policies cannot use other claims.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html#condition-keys-wif
 func conditionKeys(issuer string, claims jwt.MapClaims) map[string][]string {
 	names := []string{"sub", "aud", "amr", "email"}
@@ -148,8 +159,8 @@ func conditionKeys(issuer string, claims jwt.MapClaims) map[string][]string {
 		case string:
 			keys[key] = []string{c}
 		case []any:
-			for _, one := range c {
-				keys[key] = append(keys[key], fmt.Sprint(one))
+			for _, value := range c {
+				keys[key] = append(keys[key], fmt.Sprint(value))
 			}
 		}
 	}

@@ -1,9 +1,10 @@
-// Command fleet runs many CI jobs at once against an emulated GitHub Actions and AWS that answer so many calls a second
-// and throttle the others. It shows what a fleet costs AWS with this program, and that throttled calls are ridden out.
-// It needs only Go, takes two minutes for its thousand jobs, and leaves nothing behind.
+// Command fleet runs many CI jobs at the same time against an emulated GitHub Actions and AWS with
+// rate limits. It counts the calls that the jobs make, and shows that the helper retries throttled
+// calls. By default it runs a thousand jobs, in two minutes. It needs only Go and deletes all its
+// files.
 //
-// It fails when a pull fails, when a registry refuses a password or takes it for another job's, or when a job is given a
-// token, a role or a password more often than it needs.
+// It fails if a pull fails, if a registry rejects a password or receives the password of another
+// job, or if a job makes more successful calls for tokens, roles or passwords than it needs.
 package main
 
 import (
@@ -27,37 +28,41 @@ import (
 
 const program = "docker-credential-ecr-oidc"
 
-// services are those that a pull may ask, as emulator.Call names them, and as people do.
+// services are the services that a login calls, by their name in emulator.Call and in the output.
 var services = []struct{ name, label string }{{"oidc", "GitHub"}, {"sts", "STS"}, {"ecr", "ECR"}}
 
-// plan says how large the fleet is, and how patient AWS.
+// plan is the size of the fleet and the rate limits of the services.
 type plan struct {
-	jobs    int
-	pulls   int                // of each job
-	regions []string           // whose registries a job pulls from, in turn
-	atOnce  int                // pulls that a job starts together
-	wave    int                // jobs that start together, as those of a matrix do
-	over    time.Duration      // from the first wave to the last
-	rate    map[string]float64 // calls a second that each service answers; 0: all
-	setting []string           // NAME=value: more of each job's environment
+	jobs        int
+	pulls       int                // per job
+	regions     []string           // a job pulls from the registries of these regions in turn
+	concurrency int                // concurrent pulls per job
+	wave        int                // jobs that start at the same time, as in a matrix
+	duration    time.Duration      // from the first wave of jobs to the last
+	rate        map[string]float64 // calls per second that each service accepts; 0 for no limit
+	extraEnv    []string           // NAME=value; added to the environment of each job
 }
 
 func main() {
 	var p plan
 	var regions string
 	var aws, github float64
-	flag.IntVar(&p.jobs, "jobs", 1000, "how many `jobs`")
-	flag.IntVar(&p.pulls, "pulls", 20, "`pulls` of each job")
-	flag.StringVar(&regions, "regions", "eu-west-2,us-east-1,ap-southeast-2", "`regions` that each job pulls from, in turn")
-	flag.IntVar(&p.atOnce, "at-once", 6, "`pulls` that a job starts together, as docker compose does")
-	flag.IntVar(&p.wave, "wave", 25, "`jobs` that start together, as those of a matrix do")
-	flag.DurationVar(&p.over, "over", 2*time.Minute, "the `time` from the first wave of jobs to the last")
-	flag.Float64Var(&aws, "rate", 30, "`calls` a second that STS and ECR each answer, and throttle the others; 0 for no limit")
-	flag.Float64Var(&github, "github-rate", 0, "`calls` a second that GitHub answers; it publishes no limit")
+	flag.IntVar(&p.jobs, "jobs", 1000, "number of `jobs`")
+	flag.IntVar(&p.pulls, "pulls", 20, "number of `pulls` per job")
+	flag.StringVar(&regions, "regions", "eu-west-2,us-east-1,ap-southeast-2",
+		"`regions` whose registries each job pulls from in turn")
+	flag.IntVar(&p.concurrency, "at-once", 6,
+		"`pulls` that a job runs at the same time, as docker compose does")
+	flag.IntVar(&p.wave, "wave", 25, "`jobs` that start at the same time, as in a matrix")
+	flag.DurationVar(&p.duration, "over", 2*time.Minute, "`time` from the first wave of jobs to the last")
+	flag.Float64Var(&aws, "rate", 30, "`calls` per second that STS and ECR each accept; 0 for no limit")
+	flag.Float64Var(&github, "github-rate", 0,
+		"`calls` per second that GitHub accepts; 0 for no limit (GitHub documents none)")
 	flag.Parse()
 	p.regions = strings.Split(regions, ",")
 	p.rate = map[string]float64{"oidc": github, "sts": aws, "ecr": aws}
-	if flag.NArg() > 0 || p.jobs < 1 || p.pulls < 1 || p.atOnce < 1 || p.wave < 1 || aws < 0 || github < 0 || p.over < 0 {
+	if flag.NArg() > 0 || p.jobs < 1 || p.pulls < 1 || p.concurrency < 1 || p.wave < 1 || aws < 0 ||
+		github < 0 || p.duration < 0 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -69,67 +74,69 @@ func main() {
 	}
 }
 
-// run runs the fleet and writes its table to out, and how far it has got to progress.
+// run runs the fleet. It writes the result to out and progress messages to progress.
 func run(ctx context.Context, p plan, out, progress io.Writer) (t tally, err error) {
 	dir, err := os.MkdirTemp("", "ecr-oidc-fleet-")
 	if err != nil {
 		return t, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	w, err := emulator.Start(emulator.Options{})
+	server, err := emulator.Start(emulator.Options{})
 	if err != nil {
 		return t, err
 	}
-	defer w.Close()
-	w.Default()
-	w.Mint(emulator.GitHubIssuer, nil) // makes the issuer's key now, so that the first job need not wait for it
-	transport := w.Transport()
-	transport.MaxIdleConnsPerHost = most
+	defer server.Close()
+	server.AddDefaults()
+	server.Mint(emulator.GitHubIssuer, nil) // generates the issuer's key, so that the first job does not wait for it
+	transport := server.Transport()
+	transport.MaxIdleConnsPerHost = maxHelpers
 	defer transport.CloseIdleConnections()
 	f := &fleet{
-		plan: p, server: w, dir: dir, binary: filepath.Join(dir, program), ca: filepath.Join(dir, "ca.pem"),
-		registry: &http.Client{Transport: transport},
-		asking:   make(chan struct{}, most), reading: make(chan struct{}, runtime.NumCPU()),
+		plan: p, server: server, dir: dir, binary: filepath.Join(dir, program),
+		ca:         filepath.Join(dir, "ca.pem"),
+		registry:   &http.Client{Transport: transport},
+		fetchSlots: make(chan struct{}, maxHelpers), cacheSlots: make(chan struct{}, runtime.NumCPU()),
 		jobOf: map[string]int{},
 	}
 	if runtime.GOOS == "windows" {
 		f.binary += ".exe"
 	}
-	if err := os.WriteFile(f.ca, w.CAPEM(), 0o600); err != nil {
+	if err := os.WriteFile(f.ca, server.CAPEM(), 0o600); err != nil {
 		return t, err
 	}
 	fmt.Fprintln(progress, "building", program)
-	build := exec.CommandContext(ctx, "go", "build", "-o", f.binary, "github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/"+program)
+	build := exec.CommandContext(ctx, "go", "build", "-o", f.binary,
+		"github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/"+program)
 	if text, err := build.CombinedOutput(); err != nil {
 		return t, fmt.Errorf("building %s: %w\n%s", program, err, text)
 	}
 	for _, s := range services {
 		if rate := p.rate[s.name]; rate > 0 {
-			w.Throttle(s.name, rate, max(1, int(rate)))
+			server.Throttle(s.name, rate, max(1, int(rate)))
 		}
 	}
 	start := time.Now()
-	stop := f.tell(progress, start)
-	pulls := f.work(ctx)
+	stop := f.reportProgress(progress, start)
+	pulls := f.runJobs(ctx)
 	stop()
 	if ctx.Err() != nil {
 		return t, errors.New("interrupted")
 	}
-	t = f.tally(pulls, w.Calls())
+	t = f.tally(pulls, server.Calls())
 	t.print(out, time.Since(start))
-	return t, t.verdict()
+	return t, t.check()
 }
 
-// tell says every few seconds how far the fleet has got, until stop is called.
-func (f *fleet) tell(progress io.Writer, start time.Time) (stop func()) {
-	done, ended := make(chan struct{}), make(chan struct{})
+// reportProgress writes the progress every five seconds until stop is called.
+func (f *fleet) reportProgress(progress io.Writer, start time.Time) (stop func()) {
+	stopped, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		tick := time.NewTicker(5 * time.Second)
 		defer tick.Stop()
 		for {
 			select {
-			case <-done:
+			case <-stopped:
 				return
 			case <-tick.C:
 			}
@@ -137,10 +144,10 @@ func (f *fleet) tell(progress io.Writer, start time.Time) (stop func()) {
 				time.Since(start).Seconds(), f.done.Load(), f.jobs*f.pulls, f.failed.Load(), f.running.Load())
 		}
 	}()
-	return func() { close(done); <-ended }
+	return func() { close(stopped); <-ended }
 }
 
-// counters are for those who watch.
+// counters are the figures of the progress messages.
 type counters struct {
 	done, failed, running, peak atomic.Int64
 }

@@ -14,46 +14,47 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// asked is whose call it was, and where to. A token is for no region.
-type asked struct {
+// callKey identifies calls of one job to one service. Calls for tokens have no region.
+type callKey struct {
 	job     int
 	service string
 	region  string
 }
 
-// count is what one service saw.
+// count is the number of calls to a service.
 type count struct{ calls, throttled int }
 
-// tally is what came of a fleet.
+// tally is the result of a fleet.
 type tally struct {
 	plan
-	peak     int64
-	took     []time.Duration // of each pull, sorted
-	failures []string
-	right    map[string]int // passwords that a region's registry took from their own job
-	foreign  int            // those that it took from another
-	counts   map[string]count
-	answered map[asked]int // calls that were not throttled
+	peak      int64
+	durations []time.Duration // of all pulls, sorted
+	failures  []string
+	correct   map[string]int // logins with the job's own password, by region
+	wrongJob  int            // logins with a password of another job
+	counts    map[string]count
+	accepted  map[callKey]int // calls that were not throttled
 }
 
 func (f *fleet) tally(pulls []pull, calls []emulator.Call) tally {
-	t := tally{plan: f.plan, peak: f.peak.Load(), right: map[string]int{}, counts: map[string]count{}, answered: map[asked]int{}}
+	t := tally{plan: f.plan, peak: f.peak.Load(), correct: map[string]int{}, counts: map[string]count{},
+		accepted: map[callKey]int{}}
 	for _, p := range pulls {
-		t.took = append(t.took, p.took)
-		if p.failed != "" {
-			t.failures = append(t.failures, p.failed)
+		t.durations = append(t.durations, p.duration)
+		if p.failure != "" {
+			t.failures = append(t.failures, p.failure)
 		}
 	}
-	slices.Sort(t.took)
+	slices.Sort(t.durations)
 	for _, c := range calls {
 		switch c.Service {
 		case "registry":
-			switch by, err := strconv.Atoi(c.Header.Get("User-Agent")); {
+			switch sender, err := strconv.Atoi(c.Header.Get("User-Agent")); {
 			case c.Status != 200:
-			case err != nil || by != sessionOf(c.Caller):
-				t.foreign++
+			case err != nil || sender != jobOfSession(c.Caller):
+				t.wrongJob++
 			default:
-				t.right[f.regionOf(c.Host)]++
+				t.correct[f.regionOf(c.Host)]++
 			}
 		case "oidc", "sts", "ecr":
 			n := t.counts[c.Service]
@@ -61,7 +62,7 @@ func (f *fleet) tally(pulls []pull, calls []emulator.Call) tally {
 			if c.Throttled {
 				n.throttled++
 			} else {
-				t.answered[f.askedBy(c)]++
+				t.accepted[f.keyOf(c)]++
 			}
 			t.counts[c.Service] = n
 		}
@@ -69,31 +70,31 @@ func (f *fleet) tally(pulls []pull, calls []emulator.Call) tally {
 	return t
 }
 
-// askedBy says whose call it was; the job is -1 for nobody's.
-func (f *fleet) askedBy(c emulator.Call) asked {
+// keyOf returns the key of a call. The job is -1 if the call belongs to no job.
+func (f *fleet) keyOf(c emulator.Call) callKey {
 	switch c.Service {
 	case "oidc":
 		job, ok := f.jobOf[c.Path]
 		if !ok {
 			job = -1
 		}
-		return asked{job, c.Service, ""}
+		return callKey{job, c.Service, ""}
 	case "sts":
-		return asked{sessionOf(c.Form.Get("RoleSessionName")), c.Service, f.regionOf(c.Host)}
+		return callKey{jobOfSession(c.Form.Get("RoleSessionName")), c.Service, f.regionOf(c.Host)}
 	}
-	return asked{sessionOf(c.Caller), c.Service, f.regionOf(c.Host)}
+	return callKey{jobOfSession(c.Caller), c.Service, f.regionOf(c.Host)}
 }
 
-// sessionOf returns the job of a role session: its name ends with the job's run id.
-func sessionOf(name string) int {
+// jobOfSession returns the job number of a role session, whose name ends with the run ID, or -1.
+func jobOfSession(name string) int {
 	run, err := strconv.Atoi(name[strings.LastIndex(name, "-")+1:])
 	if err != nil {
 		return -1
 	}
-	return run - firstRun
+	return run - firstRunID
 }
 
-// regionOf returns the region in a host's name; "" where none of ours is in it.
+// regionOf returns the region of the plan that a host name contains, or "".
 func (p plan) regionOf(host string) string {
 	for _, region := range p.regions {
 		if strings.Contains(host, "."+region+".") {
@@ -103,57 +104,60 @@ func (p plan) regionOf(host string) string {
 	return ""
 }
 
-// asks is how many of its regions a job comes to pull from.
-func (p plan) asks() int { return min(p.pulls, len(p.regions)) }
+// regionsPerJob returns the number of regions that a job pulls from.
+func (p plan) regionsPerJob() int { return min(p.pulls, len(p.regions)) }
 
-// allowed is how often a job may be answered by a service: once by STS and once by ECR for each region, and by GitHub
-// once for each region too, whose requests do not name it.
-func (p plan) allowed(a asked) int {
+// neededCalls returns the number of calls that a job needs: one call to STS and one to ECR per
+// region. A key for GitHub has no region, so its calls for all regions are counted together.
+func (p plan) neededCalls(k callKey) int {
 	switch {
-	case a.job < 0:
+	case k.job < 0:
 		return 0
-	case a.service == "oidc":
-		return p.asks()
+	case k.service == "oidc":
+		return p.regionsPerJob()
 	}
 	return 1
 }
 
 func (t tally) print(out io.Writer, wall time.Duration) {
 	all := t.jobs * t.pulls
-	say := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
-	say("%d jobs of %d pulls from %d regions, %d pulls at once; %d of the jobs share a cache directory",
-		t.jobs, t.pulls, len(t.regions), t.atOnce, t.jobs/sharing)
-	say("they start %d at a time, over %v", min(t.wave, t.jobs), t.over)
+	printf := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+	printf("%d jobs with %d pulls from %d regions, %d pulls concurrently; %d jobs share a cache directory",
+		t.jobs, t.pulls, len(t.regions), t.concurrency, t.jobs/sharedCacheEvery)
+	printf("jobs start in waves of %d, over %v", min(t.wave, t.jobs), t.duration)
 	var limits []string
 	for _, s := range services {
 		if rate := t.rate[s.name]; rate > 0 {
 			limits = append(limits, fmt.Sprintf("%s %g", s.label, rate))
 		}
 	}
-	say("calls that are answered each second, and not throttled: %s\n", cmp.Or(strings.Join(limits, ", "), "all"))
-	say("pulls      %d answered, %d failed", all-len(t.failures), len(t.failures))
-	var right []string
+	printf("accepted calls per second: %s\n", cmp.Or(strings.Join(limits, ", "), "unlimited"))
+	printf("pulls      %d succeeded, %d failed", all-len(t.failures), len(t.failures))
+	var correct []string
 	for _, region := range t.regions {
-		right = append(right, fmt.Sprintf("%s %d", region, t.right[region]))
+		correct = append(correct, fmt.Sprintf("%s %d", region, t.correct[region]))
 	}
-	say("passwords  taken by the registries of %s; of another job %d", strings.Join(right, ", "), t.foreign)
-	say("time       %v; a pull %v in the middle, %v for one in a hundred, %v at most; up to %d helpers at once\n",
-		wall.Round(100*time.Millisecond), short(t.took[all/2]), short(t.took[all*99/100]), short(t.took[all-1]), t.peak)
+	printf("logins     %s; %d with the password of another job", strings.Join(correct, ", "), t.wrongJob)
+	printf("time       %v; per pull: median %v, 99th percentile %v, maximum %v; up to %d concurrent helpers\n",
+		wall.Round(100*time.Millisecond), short(t.durations[all/2]), short(t.durations[all*99/100]),
+		short(t.durations[all-1]), t.peak)
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\tcalls\tthrottled, tried again\tanswered\tneeded\ta call per pull\t")
+	fmt.Fprintln(table, "\tcalls\tthrottled and retried\taccepted\tneeded\tone per pull\t")
 	for _, s := range services {
 		c := t.counts[s.name]
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t\n", s.label, c.calls, c.throttled, c.calls-c.throttled, t.jobs*t.asks(), all)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t\n", s.label, c.calls, c.throttled,
+			c.calls-c.throttled, t.jobs*t.regionsPerJob(), all)
 	}
 	table.Flush()
 	least := ""
 	if rate := t.rate["ecr"]; rate > 0 {
-		least = fmt.Sprintf(", of which ECR's take %v at that rate", time.Duration(float64(all)/rate*float64(time.Second)).Round(time.Second))
+		least = fmt.Sprintf("; the calls to ECR alone would take %v",
+			time.Duration(float64(all)/rate*float64(time.Second)).Round(time.Second))
 	}
-	say("\nA call per pull would have been %d calls%s.", all*len(services), least)
+	printf("\nWith one call per pull and service, the fleet would make %d calls%s.", all*len(services), least)
 }
 
-// short is a time as people say it.
+// short rounds a duration for the output.
 func short(d time.Duration) time.Duration {
 	if d < time.Second {
 		return d.Round(time.Millisecond)
@@ -161,30 +165,34 @@ func short(d time.Duration) time.Duration {
 	return d.Round(100 * time.Millisecond)
 }
 
-// verdict is nil when everything was as it must be.
-func (t tally) verdict() error {
-	var wrong []error
+// check returns an error for each condition that makes the program fail.
+func (t tally) check() error {
+	var errs []error
 	if n := len(t.failures); n > 0 {
-		different := slices.Compact(slices.Sorted(slices.Values(t.failures)))
-		wrong = append(wrong, fmt.Errorf("%d pulls failed:\n%s", n, strings.Join(different[:min(5, len(different))], "\n")))
+		distinct := slices.Compact(slices.Sorted(slices.Values(t.failures)))
+		errs = append(errs, fmt.Errorf("%d pulls failed:\n%s", n,
+			strings.Join(distinct[:min(5, len(distinct))], "\n")))
 	}
-	right := 0
-	for _, n := range t.right {
-		right += n
+	correct := 0
+	for _, n := range t.correct {
+		correct += n
 	}
-	if n := t.jobs*t.pulls - len(t.failures); right != n {
-		wrong = append(wrong, fmt.Errorf("%d pulls were answered, with %d right passwords and %d of another job", n, right, t.foreign))
+	if n := t.jobs*t.pulls - len(t.failures); correct != n {
+		errs = append(errs, fmt.Errorf("%d pulls succeeded, with %d correct passwords and %d of another job",
+			n, correct, t.wrongJob))
 	}
-	over := 0
-	for a, n := range t.answered {
-		if n > t.allowed(a) {
-			if over++; over == 1 {
-				wrong = append(wrong, fmt.Errorf("job %d was answered by %s %d times, of which it needs %d", a.job, strings.TrimSpace(a.service+" "+a.region), n, t.allowed(a)))
+	excess := 0
+	for key, n := range t.accepted {
+		if needed := t.neededCalls(key); n > needed {
+			if excess++; excess == 1 {
+				service := strings.TrimSpace(key.service + " " + key.region)
+				errs = append(errs, fmt.Errorf("job %d made %d calls to %s, but needs %d", key.job, n,
+					service, needed))
 			}
 		}
 	}
-	if over > 1 {
-		wrong = append(wrong, fmt.Errorf("%d more like this", over-1))
+	if excess > 1 {
+		errs = append(errs, fmt.Errorf("%d more errors of this kind", excess-1))
 	}
-	return errors.Join(wrong...)
+	return errors.Join(errs...)
 }

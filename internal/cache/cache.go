@@ -188,8 +188,7 @@ func (c *Cache) writeEncrypted(file *atomicfile.TempFile, key string, value any)
 	}
 	path := c.path(key, entrySuffix)
 	if fi, err := os.Lstat(path); err == nil && fi.IsDir() {
-		// A rename cannot replace a directory. A directory that is not empty stays: it is
-		// not ours.
+		// A rename cannot replace a directory. Remove deletes only an empty one.
 		os.Remove(path)
 	}
 	return file.Commit(path, encrypted, 0o600)

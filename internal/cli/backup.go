@@ -11,33 +11,32 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 )
 
-// backup is what --backup keeps and --restore puts back.
+// backup is the content of the file that --backup writes and --restore reads.
 type backup struct {
 	dockerconfig.Backup
-	New bool `json:"new,omitempty"` // there was no file
+	New bool `json:"new,omitempty"` // Docker's file did not exist
 }
 
-// writeBackup writes what is about to be replaced. It comes before the change: if this process ends
-// between the two, a restore finds nothing to put back.
+// writeBackup writes the entries that configure is about to replace. It runs before the change: if
+// the process ends between the two, a restore finds nothing to restore.
 func (c *configuration) writeBackup(file *dockerconfig.File) error {
 	var hosts []string
 	for _, reg := range c.registries {
 		hosts = append(hosts, reg.Host)
 	}
-	b := backup{Backup: file.Backup(name, hosts...)}
+	b := backup{Backup: file.Backup(helperName, hosts...)}
 	if _, err := os.Stat(c.path); errors.Is(err, fs.ErrNotExist) {
 		b.New = true
 	}
-	// The first backup is the one that counts: a second one in its place would hold our own
-	// entries.
+	// An existing backup is not overwritten: a second one would contain this helper's own entries.
 	if _, err := os.Lstat(c.backup); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
-			err = errors.New("it is there already; name a new file")
+			err = errors.New("the file already exists; name a new file")
 		}
 		return fmt.Errorf("writing the backup %s: %w", c.backup, err)
 	}
 	text, err := json.MarshalIndent(b, "", "\t")
-	if err == nil && len(text) >= dockerconfig.MaxSize { // it could not be read again
+	if err == nil && len(text) >= dockerconfig.MaxSize { // restoreBackup would not read it
 		err = fmt.Errorf("it would be larger than %d MiB", dockerconfig.MaxSize>>20)
 	}
 	if err == nil && !c.dryRun {
@@ -46,14 +45,14 @@ func (c *configuration) writeBackup(file *dockerconfig.File) error {
 	if err != nil {
 		return fmt.Errorf("writing the backup %s: %w", c.backup, err)
 	}
-	c.report("%s: keeps what was there", c.backup)
+	c.report("%s: saved the previous entries", c.backup)
 	return nil
 }
 
-// restoreBackup restores what the backup has, except for what has changed since.
+// restoreBackup restores the entries of the backup, except those that have changed since.
 func (c *configuration) restoreBackup(file *dockerconfig.File) error {
 	text, _, err := atomicfile.Read(c.restore, dockerconfig.MaxSize)
-	if errors.As(err, new(*fs.PathError)) { // it names the file
+	if errors.As(err, new(*fs.PathError)) { // the error contains the path
 		return fmt.Errorf("reading the backup: %w", err)
 	}
 	if err != nil {
@@ -64,19 +63,19 @@ func (c *configuration) restoreBackup(file *dockerconfig.File) error {
 		return fmt.Errorf("reading the backup %s: it was not written by configure --backup",
 			c.restore)
 	}
-	hosts, logins := file.Restore(b.Backup, name)
+	hosts, logins := file.Restore(b.Backup, helperName)
 	for _, host := range hosts {
-		if old := b.Helpers[host]; old != "" {
-			c.report("%s: %s asks %s for %s again", c.path, c.client, old, host)
+		if previous := b.Helpers[host]; previous != "" {
+			c.report("%s: %s uses %s for %s again", c.path, c.client, previous, host)
 		} else {
-			c.report("%s: %s no longer asks %s for %s", c.path, c.client, name, host)
+			c.report("%s: %s no longer uses %s for %s", c.path, c.client, helperName, host)
 		}
 	}
 	for _, key := range logins {
-		c.report("%s: put back the login for %q in auths", c.path, key)
+		c.report("%s: restored the login for %q in auths", c.path, key)
 	}
 	if len(hosts)+len(logins) == 0 {
-		c.report("%s: there is nothing to put back", c.path)
+		c.report("%s: there is nothing to restore", c.path)
 	}
 	if b.New && file.Empty() {
 		file.AfterWrite(func() error {

@@ -8,7 +8,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// change makes every change, to Docker's file in memory and to ecr-oidc.yaml.
+// change makes all changes: to Docker's file in memory, and to ecr-oidc.yaml on disk.
 func (c *configuration) change(file *dockerconfig.File) error {
 	if c.restore != "" {
 		return c.restoreBackup(file)
@@ -23,76 +23,76 @@ func (c *configuration) change(file *dockerconfig.File) error {
 			c.removeHelper(file, reg.Host)
 		} else {
 			c.setHelper(file, reg.Host)
-			c.removeAuth(file, reg.Host)
+			c.removeLogins(file, reg.Host)
 		}
 	}
 	if n := len(file.Helpers()); !c.remove && n > manyHelpers {
-		instead := ""
-		if c.authfile == "" { // podman's file has no credsStore
-			instead = "; --creds-store needs none of them"
+		alternative := ""
+		if c.authfile == "" { // Podman's file has no credsStore
+			alternative = "; --creds-store needs no entry"
 		}
-		c.warn("%s now has %d registries in credHelpers: docker-py, podman's remote client and "+
-			"Docker's classic builder ask for every one of them, and a single refusal stops the "+
-			"first two%s", c.path, n, instead)
+		c.warn("%s now has %d registries in credHelpers: docker-py, Podman's remote client and "+
+			"Docker's classic builder get the logins of all of them, and the first two stop at "+
+			"the first that fails%s", c.path, n, alternative)
 	}
-	if c.store.set {
-		if err := c.credsStore(file); err != nil {
+	if c.credsStore.set {
+		if err := c.changeCredsStore(file); err != nil {
 			return err
 		}
 	}
 	return c.writeSettings()
 }
 
-// manyHelpers is the number of entries in credHelpers above which there is a warning.
+// manyHelpers is the number of entries in credHelpers above which configure prints a warning.
 const manyHelpers = 5
 
 func (c *configuration) setHelper(file *dockerconfig.File, host string) {
-	switch old := file.SetHelper(host, name); old {
+	switch previous := file.SetHelper(host, helperName); previous {
 	case "":
-		c.report("%s: %s asks %s for %s", c.path, c.client, name, host)
-	case name:
-		c.report("%s: %s asks %s for %s already", c.path, c.client, name, host)
+		c.report("%s: %s uses %s for %s", c.path, c.client, helperName, host)
+	case helperName:
+		c.report("%s: %s already uses %s for %s", c.path, c.client, helperName, host)
 	default:
-		c.report("%s: %s asks %s for %s, instead of %s", c.path, c.client, name, host, old)
+		c.report("%s: %s uses %s for %s, instead of %s", c.path, c.client, helperName, host, previous)
 	}
 }
 
 func (c *configuration) removeHelper(file *dockerconfig.File, host string) {
-	switch old := file.Helper(host); old {
-	case name:
+	switch current := file.Helper(host); current {
+	case helperName:
 		file.RemoveHelper(host)
-		c.report("%s: %s no longer asks %s for %s", c.path, c.client, name, host)
+		c.report("%s: %s no longer uses %s for %s", c.path, c.client, helperName, host)
 	case "":
-		c.report("%s: %s does not ask %s for %s", c.path, c.client, name, host)
+		c.report("%s: %s does not use %s for %s", c.path, c.client, helperName, host)
 	default:
-		c.report("%s: %s asks %s for %s, which stays so", c.path, c.client, old, host)
+		c.report("%s: unchanged: %s uses %s for %s", c.path, c.client, current, host)
 	}
 }
 
-// removeAuth removes what "docker login" left for a host.
-func (c *configuration) removeAuth(file *dockerconfig.File, host string) {
+// removeLogins removes the logins for a host that "docker login" wrote to auths.
+func (c *configuration) removeLogins(file *dockerconfig.File, host string) {
 	for _, key := range file.RemoveLogins(host) {
-		c.report("%s: removed the old login for %q in auths, which Docker before 29 would use "+
-			"after a refusal", c.path, key)
+		c.report("%s: removed the old login for %q from auths; Docker before 29 uses such a login "+
+			"when the helper fails", c.path, key)
 	}
 }
 
-// report adds a line that is printed when all is done. It begins with a path.
+// report adds a line that is printed when all changes are made. The line begins with a path.
 func (c *configuration) report(format string, args ...any) {
-	line := c.clean(format, args)
-	if strings.HasPrefix(line, "::") { // GitHub's runner takes such a line for a command
+	line := c.sanitize(format, args)
+	if strings.HasPrefix(line, "::") { // GitHub's runner would run it as a workflow command
 		line = "./" + line
 	}
-	c.done = append(c.done, line)
+	c.lines = append(c.lines, line)
 }
 
 func (c *configuration) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, c.clean(format, args))
+	c.warnings = append(c.warnings, c.sanitize(format, args))
 }
 
-// clean returns a message as one line. Each text in it may come from a file or an argument, and is
-// shortened by itself.
-func (c *configuration) clean(format string, args []any) string {
+// sanitize formats a message as one line without secrets. Strings among the arguments can come from
+// a file or the command line, so each of them is sanitized and shortened.
+func (c *configuration) sanitize(format string, args []any) string {
 	for i, arg := range args {
 		if text, ok := arg.(string); ok {
 			args[i] = safetext.Sanitize(text)

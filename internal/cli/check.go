@@ -82,7 +82,7 @@ func (c *checkCommand) run(args []string) error {
 		return err
 	}
 	for _, warning := range config.UnknownVariables(os.Environ()) {
-		fmt.Fprintln(c.Stderr, c.line(errors.New(warning)))
+		fmt.Fprintln(c.Stderr, c.errorLine(errors.New(warning)))
 	}
 	results := make([]checkResult, len(targets))
 	h := helper.Helper{
@@ -148,7 +148,7 @@ func (c *checkCommand) configured() (targets []target, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, reg := range file.Registries(name) {
+	for _, reg := range file.Registries(helperName) {
 		targets = append(targets, target{registry: reg})
 	}
 	if len(targets) == 0 {
@@ -162,7 +162,7 @@ func (c *checkCommand) configured() (targets []target, err error) {
 func parseTarget(arg string) (target, error) {
 	reg, ok := registry.Parse(arg)
 	if !ok {
-		return target{}, usageErrorf("%s", notECR(arg))
+		return target{}, usageErrorf("%s", describeNotECR(arg))
 	}
 	path := arg
 	if _, rest, ok := strings.Cut(arg, "://"); ok {
@@ -183,7 +183,7 @@ func parseTarget(arg string) (target, error) {
 // check logs in, and asks the registry about the repository.
 func (c *checkCommand) check(h helper.Helper, t target) checkResult {
 	result := checkResult{Registry: t.registry.Host, Repository: t.repository}
-	login, err := explain.Within("logging in", explain.GetTimeout,
+	login, err := explain.RunWithTimeout("logging in", explain.GetTimeout,
 		func(ctx context.Context) (helper.Login, error) { return h.Login(ctx, t.registry) })
 	if err != nil {
 		return c.fail(result, t, err)
@@ -196,7 +196,7 @@ func (c *checkCommand) check(h helper.Helper, t target) checkResult {
 	}
 	result.text = describeLogin(result)
 	if t.repository != "" {
-		granted, err := explain.Within("checking the repository", explain.GetTimeout,
+		granted, err := explain.RunWithTimeout("checking the repository", explain.GetTimeout,
 			func(ctx context.Context) (string, error) { return c.checkRepository(ctx, t, login) })
 		if err != nil {
 			return c.fail(result, t, err)

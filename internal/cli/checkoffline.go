@@ -19,7 +19,7 @@ import (
 // identity, and what is cached.
 func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	result := checkResult{Registry: t.registry.Host, Repository: t.repository}
-	x, err := explain.Within("reading the settings", explain.GetTimeout,
+	x, err := explain.RunWithTimeout("reading the settings", explain.GetTimeout,
 		func(ctx context.Context) (helper.Examination, error) { return h.Examine(ctx, t.registry), nil })
 	switch {
 	case err != nil:

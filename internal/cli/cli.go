@@ -1,5 +1,5 @@
-// Package cli implements the commands for people: configure, doctor, password, version, help and
-// completion.
+// Package cli implements the commands that users run: configure, doctor, password, version, help
+// and completion.
 package cli
 
 import (
@@ -14,48 +14,48 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Program is a process as a command sees it.
+// Program is the process environment of a command.
 type Program struct {
 	Stdin           io.Reader
 	Stdout, Stderr  io.Writer
 	Env             token.Env
-	Version, Commit string // of a release; "" takes them from the build information
+	Version, Commit string // of a release; "" selects those of the build information
 }
 
 // Exit codes.
 const (
-	succeeded  = 0
-	failed     = 1
-	wrongUsage = 2
+	exitSuccess = 0
+	exitFailure = 1
+	exitUsage   = 2
 )
 
-// Run runs a command and returns its exit code. Results go to stdout, errors to stderr.
+// Run runs a command and returns its exit code. It writes results to stdout and errors to stderr.
 func (p Program) Run(args []string) int {
 	out := &output{Writer: p.Stdout}
 	p.Stdout = out
-	root := p.commands()
-	root.SetArgs(append([]string{}, args...)) // nil would mean os.Args
+	root := p.rootCommand()
+	root.SetArgs(append([]string{}, args...)) // cobra replaces nil by os.Args
 	command, err := root.ExecuteC()
 	if err == nil && out.err != nil {
-		err = fmt.Errorf("writing the answer: %w", out.err)
+		err = fmt.Errorf("writing to stdout: %w", out.err)
 	}
 	if err == nil {
-		return succeeded
+		return exitSuccess
 	}
 	if errors.Is(err, errUnhealthy) {
-		return failed
+		return exitFailure
 	}
-	fmt.Fprintln(p.Stderr, p.line(err))
+	fmt.Fprintln(p.Stderr, p.errorLine(err))
 	var usage usageError
 	if !errors.As(err, &usage) {
-		return failed
+		return exitFailure
 	}
 	fmt.Fprintf(p.Stderr, "\n%s", shortUsage(command))
-	return wrongUsage
+	return exitUsage
 }
 
-// line returns an error and its advice as one line without secrets.
-func (p Program) line(err error) string {
+// errorLine returns an error and its advice as one line without secrets.
+func (p Program) errorLine(err error) string {
 	var (
 		get  *getError
 		host string
@@ -66,7 +66,7 @@ func (p Program) line(err error) string {
 	return explain.Line(err, host, p.Env.Secrets())
 }
 
-// output remembers the first error of a write.
+// output stores the first error of a write.
 type output struct {
 	io.Writer
 	err error
@@ -80,7 +80,7 @@ func (o *output) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// usageError reports that the program was called wrongly.
+// usageError reports wrong arguments or flags. The exit code is exitUsage.
 type usageError struct{ text string }
 
 func (e usageError) Error() string { return e.text }
@@ -89,7 +89,7 @@ func usageErrorf(format string, args ...any) error {
 	return usageError{fmt.Sprintf(format, args...)}
 }
 
-// shortUsage returns the usage of a command, its first example, and how to get more help.
+// shortUsage returns the usage of a command, its first example, and the command that prints all help.
 func shortUsage(command *cobra.Command) string {
 	if !command.HasParent() {
 		return command.UsageString()
@@ -99,17 +99,17 @@ func shortUsage(command *cobra.Command) string {
 		command.UseLine(), example, command.CommandPath())
 }
 
-// commands returns the tree of commands.
-func (p Program) commands() *cobra.Command {
+// rootCommand returns the tree of commands.
+func (p Program) rootCommand() *cobra.Command {
 	var showVersion bool
 	root := &cobra.Command{
-		Use:   "docker-credential-" + name,
+		Use:   "docker-credential-" + helperName,
 		Short: "Log in to Amazon ECR with your CI's own OIDC token",
 		Long: `A Docker credential helper for Amazon ECR that logs in with your CI's OIDC
 token.
 
-The role to assume is in ECR_OIDC_ROLE, ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN, or
-in ecr-oidc.yaml beside Docker's config.json. ECR_OIDC_DEBUG=1 prints each step
+Set the role to assume in ECR_OIDC_ROLE, ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN, or
+in ecr-oidc.yaml next to Docker's config.json. ECR_OIDC_DEBUG=1 prints each step
 to stderr.`,
 		Example: examples(
 			"docker-credential-ecr-oidc configure "+exampleHost,
@@ -124,9 +124,9 @@ to stderr.`,
 				fmt.Fprintln(p.Stdout, p.version())
 				return nil
 			case len(args) == 0 || args[0] == "":
-				return usageErrorf("a command is missing")
+				return usageErrorf("missing command")
 			}
-			return unknown(root, args[0])
+			return unknownCommand(root, args[0])
 		},
 	}
 	root.SetOut(p.Stdout)
@@ -139,32 +139,33 @@ to stderr.`,
 	})
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddGroup(&cobra.Group{ID: "people", Title: "For people:"},
-		&cobra.Group{ID: "docker", Title: "For Docker, which writes to their stdin:"})
+	const users, docker = "users", "docker"
+	root.AddGroup(&cobra.Group{ID: users, Title: "Commands:"},
+		&cobra.Group{ID: docker, Title: "Commands that Docker runs:"})
 	help := p.helpCommand()
 	root.SetHelpCommand(help)
 	for _, command := range []*cobra.Command{p.configureCommand(), p.checkCommand(), p.doctorCommand(),
 		p.passwordCommand(), p.versionCommand(), p.completionCommand(), help} {
-		command.GroupID = "people"
+		command.GroupID = users
 		command.DisableFlagsInUseLine = !command.HasAvailableLocalFlags()
 		root.AddCommand(command)
 	}
 	for _, command := range dockerCommands() {
-		command.GroupID = "docker"
+		command.GroupID = docker
 		command.DisableFlagsInUseLine = true
 		root.AddCommand(command)
 	}
 	return root
 }
 
-func unknown(root *cobra.Command, command string) error {
+func unknownCommand(root *cobra.Command, name string) error {
 	root.SuggestionsMinimumDistance = 2
-	if near := root.SuggestionsFor(command); len(near) > 0 {
-		return usageErrorf("unknown command %q; did you mean %s?", command,
-			strings.Join(near, " or "))
+	if suggestions := root.SuggestionsFor(name); len(suggestions) > 0 {
+		return usageErrorf("unknown command %q; did you mean %s?", name,
+			strings.Join(suggestions, " or "))
 	}
-	return usageErrorf("unknown command %q", command)
+	return usageErrorf("unknown command %q", name)
 }
 
-// examples indents each line, as cobra shows examples.
-func examples(all ...string) string { return "  " + strings.Join(all, "\n  ") }
+// examples returns lines as the value of a command's Example, which cobra prints unchanged.
+func examples(lines ...string) string { return "  " + strings.Join(lines, "\n  ") }

@@ -17,19 +17,18 @@ import (
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// called is what a run of the program left behind.
-type called struct {
+// A result is the outcome of one run of the program.
+type result struct {
 	code           int
 	stdout, stderr string
 }
 
-// call runs the program in an environment that holds these variables, each "NAME=value", and
-// nothing else.
-func call(stdin string, args []string, pairs ...string) called {
+// run runs the program with only these environment variables, each "NAME=value".
+func run(stdin string, args []string, pairs ...string) result {
 	var stdout, stderr bytes.Buffer
 	code := Program{Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr,
 		Env: environ(pairs...)}.Run(args)
-	return called{code, stdout.String(), stderr.String()}
+	return result{code, stdout.String(), stderr.String()}
 }
 
 func environ(pairs ...string) func(string) (string, bool) {
@@ -46,19 +45,19 @@ func environ(pairs ...string) func(string) (string, bool) {
 
 func args(a ...string) []string { return a }
 
-// Wrong usage is 2, with the complaint and how to do it on stderr, and nothing on stdout.
+// Wrong usage exits with 2, writes the error and the usage to stderr, and changes nothing.
 func TestWrongUsage(t *testing.T) {
 	configure := func(a ...string) []string { return append([]string{"configure"}, a...) }
 	for _, tt := range []struct {
 		args []string
 		want string
 	}{
-		{nil, "a command is missing\n"},
+		{nil, "missing command\n"},
 		{args("gett"), "unknown command \"gett\"; did you mean get?\n"},
 		{args("login"), "unknown command \"login\"\n"},
 		{args("frobnicate"), "unknown command \"frobnicate\"\n"},
 		{args("Get"), `unknown command "Get"`},
-		{args(""), "a command is missing\n"},
+		{args(""), "missing command\n"},
 		{args("--frobnicate"), "unknown flag: --frobnicate\n"},
 		{args("help", "frobnicate"), "unknown command \"frobnicate\"\n"},
 		{args("get", host), "get takes no arguments; it reads from stdin\n"},
@@ -69,75 +68,77 @@ func TestWrongUsage(t *testing.T) {
 		{args("password"), "password takes one registry, for example " + exampleHost},
 		{args("password", host, host), "password takes one registry"},
 		{args("password", "docker.io"),
-			`"docker.io" is not an ECR registry; one looks like ` + exampleHost},
-		{configure(), "configure takes one registry or more, for example " + exampleHost},
+			`"docker.io" is not an ECR registry; a registry looks like ` + exampleHost},
+		{configure(), "configure requires at least one registry, for example " + exampleHost},
 		{configure("docker.io"), `"docker.io" is not an ECR registry`},
 		{configure("--no-such-flag", host), "configure: unknown flag: --no-such-flag\n"},
 		{configure("--role"), "configure: flag needs an argument: --role\n"},
 		{configure("--role", "ci"),
-			"configure: --role, --source, --profile and the other settings are for the accounts " +
-				"of registries"},
-		{configure("--account", "123456789012"), "configure: --account and --region go together\n"},
+			"configure: --role, --source, --profile and the other settings require at least " +
+				"one registry"},
+		{configure("--account", "123456789012"),
+			"configure: --account and --region must be used together\n"},
 		{configure("--region", "eu-west-2", host),
-			"configure: --account and --region go together\n"},
+			"configure: --account and --region must be used together\n"},
 		{configure("--account", "12345678901", "--region", "eu-west-2"),
-			`configure: account "12345678901" in region "eu-west-2" has no registry`},
+			`configure: there is no registry of account "12345678901" in region "eu-west-2"`},
 		{configure("--account", "123456789012", "--region", "eu-west-2,London"),
-			`configure: account "123456789012" in region "London" has no registry`},
-		{configure("--remove"), "configure takes one registry or more"},
+			`configure: there is no registry of account "123456789012" in region "London"`},
+		{configure("--remove"), "configure requires at least one registry"},
 		{configure("--remove", "--role", "ci", host),
-			"configure: --remove goes with none of --role"},
+			"configure: --remove cannot be used with --role"},
 		{configure("--remove", "--creds-store=desktop"),
-			"configure: --remove --creds-store brings back what was there; it takes no name\n"},
+			"configure: --remove --creds-store restores the previous credsStore; it takes no " +
+				"name\n"},
 		{configure("--authfile", "f", "--creds-store", host),
-			"configure: --creds-store is for Docker: podman's file has no such field\n"},
+			"configure: --creds-store is for Docker; Podman's file has no credsStore\n"},
 		{configure("--authfile", "f", "--docker-config", "d", host),
-			"configure: --authfile is podman's file"},
+			"configure: --authfile and --docker-config cannot be used together"},
 		{configure("--creds-store=../desktop"),
-			`configure: --creds-store="../desktop" is no helper's name`},
+			`configure: --creds-store="../desktop" is not the name of a helper`},
 		{configure("--creds-store=ecr-oidc"),
-			"configure: --creds-store=ecr-oidc is this program itself"},
+			"configure: --creds-store=ecr-oidc is this program;"},
 		{configure("--creds-store", "desktop"),
-			`"desktop" is not an ECR registry; one looks like ` + exampleHost +
+			`"desktop" is not an ECR registry; a registry looks like ` + exampleHost +
 				"; to name the helper for other hosts: --creds-store=desktop\n"},
 	} {
 		dir := t.TempDir()
-		got := call("", tt.args, "DOCKER_CONFIG="+dir)
-		if got.code != wrongUsage || got.stdout != "" ||
+		got := run("", tt.args, "DOCKER_CONFIG="+dir)
+		if got.code != exitUsage || got.stdout != "" ||
 			!strings.HasPrefix(got.stderr, "ecr-oidc: "+tt.want) ||
 			!strings.Contains(got.stderr, "\n\nUsage:\n  docker-credential-ecr-oidc") ||
 			!strings.Contains(got.stderr, "--help") {
 			t.Errorf("%q: %+v, want %s", tt.args, got, tt.want)
 		}
 		if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
-			t.Errorf("%q: it wrote %v, %v", tt.args, files, err)
+			t.Errorf("%q wrote %v, %v", tt.args, files, err)
 		}
 	}
 }
 
-// Each command is in the help, has help of its own with an example, and says the same in every way
-// of asking.
+// The help lists every command. The help of each command has an example, and is the same for help,
+// --help and -h.
 func TestHelp(t *testing.T) {
-	whole := call("", args("help"))
+	all := run("", args("help"))
 	for _, a := range [][]string{args("help"), args("--help"), args("-h")} {
-		if got := call("", a); got != whole || got.code != succeeded || got.stderr != "" ||
-			!strings.Contains(got.stdout, "\nFor people:\n") {
+		if got := run("", a); got != all || got.code != exitSuccess || got.stderr != "" ||
+			!strings.Contains(got.stdout, "\nCommands:\n") {
 			t.Errorf("%s: %+v", a, got)
 		}
 	}
 	for _, command := range []string{"configure", "password", "version", "help", "completion",
 		"get", "store", "erase", "list"} {
-		if !strings.Contains(whole.stdout, "\n  "+command+" ") {
-			t.Errorf("help does not name %s", command)
+		if !strings.Contains(all.stdout, "\n  "+command+" ") {
+			t.Errorf("help does not list %s", command)
 		}
-		got := call("", args("help", command))
-		if got.code != succeeded || got.stderr != "" ||
+		got := run("", args("help", command))
+		if got.code != exitSuccess || got.stderr != "" ||
 			!strings.Contains(got.stdout, "\nExamples:\n  ") ||
 			!strings.Contains(got.stdout, "\nUsage:\n  docker-credential-ecr-oidc "+command) {
 			t.Errorf("help %s: %+v", command, got)
 		}
 		for _, flag := range []string{"--help", "-h"} {
-			if again := call("", args(command, flag)); again != got {
+			if again := run("", args(command, flag)); again != got {
 				t.Errorf("%s %s: %+v, want %+v", command, flag, again, got)
 			}
 		}
@@ -147,17 +148,17 @@ func TestHelp(t *testing.T) {
 func TestVersion(t *testing.T) {
 	line := regexp.MustCompile(`^docker-credential-ecr-oidc \S+, commit \S+, go1\.\d+\S* \w+/\w+\n$`)
 	for _, command := range []string{"version", "--version", "-v"} {
-		if got := call("", args(command)); got.code != succeeded || !line.MatchString(got.stdout) ||
+		if got := run("", args(command)); got.code != exitSuccess || !line.MatchString(got.stdout) ||
 			got.stderr != "" {
 			t.Errorf("%s: %+v", command, got)
 		}
 	}
 }
 
-// Completion knows the commands, the registries that are configured, and the sources.
+// Completion offers the commands, the configured registries, the sources and the shells.
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if got := call("", args("completion", shell)); got.code != succeeded ||
+		if got := run("", args("completion", shell)); got.code != exitSuccess ||
 			len(got.stdout) < 1000 || got.stderr != "" {
 			t.Errorf("%s: exit %d, %d bytes, %s", shell, got.code, len(got.stdout), got.stderr)
 		}
@@ -180,27 +181,27 @@ func TestCompletion(t *testing.T) {
 		{args("help", "help", ""), ":4\n"},
 		{args("version", ""), ":4\n"},
 	} {
-		got := call("", append([]string{"__complete"}, tt.args...), "DOCKER_CONFIG="+dir)
-		if got.code != succeeded || got.stdout != tt.want {
+		got := run("", append([]string{"__complete"}, tt.args...), "DOCKER_CONFIG="+dir)
+		if got.code != exitSuccess || got.stdout != tt.want {
 			t.Errorf("%q: %+v, want %q", tt.args, got, tt.want)
 		}
 	}
 }
 
-// A release build's version and commit are printed.
-func TestVersionOfARelease(t *testing.T) {
+// A release build prints its version and commit.
+func TestReleaseVersion(t *testing.T) {
 	got := Program{Version: "v1.2.3", Commit: "0123abc"}.version()
 	if !strings.HasPrefix(got, "docker-credential-ecr-oidc v1.2.3, commit 0123abc, go1.") {
 		t.Error(got)
 	}
 }
 
-// The error of a registry's password names doctor with that registry.
-func TestPasswordNamesDoctor(t *testing.T) {
-	err := &getError{&explain.TimeoutError{Action: "answering password", Limit: explain.GetTimeout},
+// The error of password ends with the doctor command for the registry.
+func TestPasswordDoctorHint(t *testing.T) {
+	err := &getError{&explain.TimeoutError{Action: "running password", Limit: explain.GetTimeout},
 		host}
-	got := Program{Env: environ()}.line(err)
-	want := "ecr-oidc: answering password: not done within 28s; to see why: " +
+	got := Program{Env: environ()}.errorLine(err)
+	want := "ecr-oidc: running password: timed out after 28s; to see why: " +
 		"docker-credential-ecr-oidc doctor " + host
 	if got != want {
 		t.Errorf("%q, want %q", got, want)
@@ -211,14 +212,14 @@ type brokenPipe struct{}
 
 func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-// An answer that could not be written is no success.
+// A failed write to stdout is a failure.
 func TestBrokenStdout(t *testing.T) {
 	var stderr bytes.Buffer
 	for _, command := range []string{"version", "help"} {
 		stderr.Reset()
 		code := Program{Stdin: strings.NewReader(""), Stdout: brokenPipe{}, Stderr: &stderr,
 			Env: environ()}.Run(args(command))
-		if want := "ecr-oidc: writing the answer: broken pipe\n"; code != failed ||
+		if want := "ecr-oidc: writing to stdout: broken pipe\n"; code != exitFailure ||
 			stderr.String() != want {
 			t.Errorf("%s: exit %d, %q, want %q", command, code, stderr.String(), want)
 		}
@@ -236,11 +237,11 @@ func TestConfigure(t *testing.T) {
 	} {
 		env := "DOCKER_CONFIG=" + dir
 		if len(arguments) > 2 {
-			env = "DOCKER_CONFIG=" + t.TempDir() // the flag beats it
+			env = "DOCKER_CONFIG=" + t.TempDir() // --docker-config takes precedence
 		}
-		got := call("", arguments, env)
-		if want := fmt.Sprintf("%s: Docker asks ecr-oidc for %s%s\n", path, host,
-			already); got.code != succeeded || got.stdout != want {
+		got := run("", arguments, env)
+		if want := fmt.Sprintf("%s: Docker %suses ecr-oidc for %s\n", path, already,
+			host); got.code != exitSuccess || got.stdout != want {
 			t.Errorf("%q: %+v, want %q", arguments, got, want)
 		}
 		if want := "ecr-oidc: docker-credential-ecr-oidc is not on PATH, where Docker looks for " +
@@ -255,15 +256,15 @@ func TestConfigure(t *testing.T) {
 		if err != nil || len(file.CredHelpers) != 1 || file.CredHelpers[host] != "ecr-oidc" {
 			t.Errorf("%q: %s, %v", arguments, b, err)
 		}
-		already = " already"
+		already = "already "
 	}
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got := call("", args("configure", host), "DOCKER_CONFIG="+dir)
-	if got.code != failed || got.stdout != "" ||
+	got := run("", args("configure", host), "DOCKER_CONFIG="+dir)
+	if got.code != exitFailure || got.stdout != "" ||
 		!strings.HasPrefix(got.stderr, "ecr-oidc: editing "+path+": it is not JSON") ||
 		strings.Count(got.stderr, "\n") != 1 {
-		t.Errorf("a broken file: %+v", got)
+		t.Errorf("file with a syntax error: %+v", got)
 	}
 }

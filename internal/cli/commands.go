@@ -14,7 +14,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// noArgs is cobra.NoArgs with this program's text, which hint continues.
+// noArgs is cobra.NoArgs with an error of this program. It appends hint to the error.
 func noArgs(hint string) cobra.PositionalArgs {
 	return func(command *cobra.Command, args []string) error {
 		if len(args) > 0 {
@@ -39,7 +39,7 @@ func (p Program) versionCommand() *cobra.Command {
 	}
 }
 
-// version returns one line: name, version, commit, Go version.
+// version returns one line with the name, the version, the commit and the Go version.
 func (p Program) version() string {
 	v, c := p.Version, p.Commit
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -57,14 +57,15 @@ func (p Program) version() string {
 func (p Program) helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
-		Short:   "Help about a command",
+		Short:   "Print help for a command",
 		Example: examples("docker-credential-ecr-oidc help configure"),
 		Args:    cobra.ArbitraryArgs,
 		ValidArgsFunction: func(help *cobra.Command, args []string, _ string) ([]string, directive) {
 			var names []string
 			for _, command := range help.Root().Commands() {
 				if len(args) == 0 && command.IsAvailableCommand() {
-					names = append(names, cobra.CompletionWithDesc(command.Name(), command.Short))
+					names = append(names,
+						cobra.CompletionWithDesc(command.Name(), command.Short))
 				}
 			}
 			return names, cobra.ShellCompDirectiveNoFileComp
@@ -72,9 +73,9 @@ func (p Program) helpCommand() *cobra.Command {
 		RunE: func(help *cobra.Command, args []string) error {
 			command, rest, err := help.Root().Find(args)
 			if err != nil || len(rest) > 0 {
-				return unknown(help.Root(), args[0])
+				return unknownCommand(help.Root(), args[0])
 			}
-			command.InitDefaultHelpFlag() // so that it is shown
+			command.InitDefaultHelpFlag() // cobra adds --help only when it runs a command
 			return command.Help()
 		},
 	}
@@ -96,7 +97,8 @@ func (p Program) completionCommand() *cobra.Command {
 		ValidArgsFunction: cobra.FixedCompletions(shells, cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(command *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageErrorf("completion takes one shell: %s", strings.Join(shells, ", "))
+				return usageErrorf("completion takes one shell: %s",
+					strings.Join(shells, ", "))
 			}
 			switch args[0] {
 			case "bash":
@@ -114,46 +116,52 @@ func (p Program) completionCommand() *cobra.Command {
 	}
 }
 
-// dockerCommands returns Docker's commands, for their help and for a person who types one. Calls by
-// Docker do not reach this package.
+// dockerCommands returns the commands that Docker runs. They print help and usage errors for users:
+// main runs the commands themselves when Docker calls them.
 func dockerCommands() []*cobra.Command {
 	var all []*cobra.Command
-	for _, v := range []struct{ name, short, example string }{
-		{"get", "Read a host or URL, and print its username and password as JSON",
+	for _, c := range []struct{ name, short, example string }{
+		{"get", "Read a host or URL from stdin and print its username and password as JSON",
 			"echo " + exampleHost + " | docker-credential-ecr-oidc get"},
-		{"store", "Read a login as JSON, and cache it until it expires", "docker login " + exampleHost},
-		{"erase", "Read a host or URL, and delete its cached password", "docker logout " + exampleHost},
+		{"store", "Read a login as JSON from stdin and cache it until it expires",
+			"docker login " + exampleHost},
+		{"erase", "Read a host or URL from stdin and delete its cached password",
+			"docker logout " + exampleHost},
 		{"list", "Print the hosts that have a login, as JSON",
 			"docker-credential-ecr-oidc list"},
 	} {
 		all = append(all, &cobra.Command{
-			Use:               v.name,
-			Short:             v.short,
-			Example:           examples(v.example),
+			Use:               c.name,
+			Short:             c.short,
+			Example:           examples(c.example),
 			Args:              noArgs("; it reads from stdin"),
 			ValidArgsFunction: cobra.NoFileCompletions,
 			RunE: func(*cobra.Command, []string) error {
-				return usageErrorf("%s reads from stdin what Docker writes there; to see a "+
-					"password: docker-credential-ecr-oidc password HOST", v.name)
+				return usageErrorf("%s reads from stdin, where Docker writes its input; "+
+					"to print a password: docker-credential-ecr-oidc password HOST",
+					c.name)
 			},
 		})
 	}
 	return all
 }
 
-// directive shortens a signature.
 type directive = cobra.ShellCompDirective
 
-// completeHosts completes the registries that Docker asks this helper for.
-func (p Program) completeHosts(command *cobra.Command, args []string, _ string) ([]string, directive) {
+// completeHosts returns the registries that credHelpers assigns to this helper, without those that
+// are arguments already.
+func (p Program) completeHosts(
+	command *cobra.Command, args []string, _ string,
+) ([]string, directive) {
 	var hosts []string
-	dir, _ := command.Flags().GetString("docker-config") // configure's; "" for other commands
+	dir, _ := command.Flags().GetString("docker-config") // "" for commands without this flag
 	if path, err := dockerconfig.Path(cmp.Or(dir, p.Env.Get("DOCKER_CONFIG"))); err == nil {
 		if file, err := dockerconfig.Read(path); err == nil {
 			for host, helper := range file.Helpers() {
-				// Only registries: other keys of the file may contain control characters.
+				// Other keys of the file may contain control characters.
 				reg, ok := registry.Parse(host)
-				if ok && reg.Host == host && helper == name && !slices.Contains(args, host) {
+				if ok && reg.Host == host && helper == helperName &&
+					!slices.Contains(args, host) {
 					hosts = append(hosts, host)
 				}
 			}

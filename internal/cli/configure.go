@@ -14,40 +14,42 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-const name = config.HelperName
+const helperName = config.HelperName
 
-// exampleHost is what a registry looks like.
+// exampleHost is the registry in examples and usage errors.
 const exampleHost = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// configuration is a call of configure.
+// configuration is one call of configure: its flags, and the result so far.
 type configuration struct {
 	accounts, regions []string
 	settings          config.AccountSettings
 	remove, dryRun    bool
-	dir, authfile     string
-	store             storeFlag
-	backup, restore   string // files
+	dockerConfig      string // --docker-config
+	authfile          string
+	credsStore        credsStoreFlag
+	backup, restore   string // paths
 
 	Program
 	registries []registry.Registry
-	path       string   // of Docker's or podman's file
-	client     string   // whose that is
-	done       []string // lines to print when all is done
+	path       string   // of Docker's or Podman's file
+	client     string   // "Docker" or "Podman"
+	lines      []string // to print when all changes are made
 	warnings   []string
 }
 
-// run makes all changes, and prints them when all are made.
+// run makes all changes, and then prints them.
 func (c *configuration) run(args []string) (err error) {
-	if c.registries, err = c.named(args); err == nil {
+	if c.registries, err = c.parseRegistries(args); err == nil {
 		err = c.checkFlags()
 	}
 	if err != nil {
 		return err
 	}
-	c.path, c.client = c.authfile, "podman"
+	c.path, c.client = c.authfile, "Podman"
 	if c.authfile == "" {
 		c.client = "Docker"
-		if c.path, err = dockerconfig.Path(cmp.Or(c.dir, c.Env.Get("DOCKER_CONFIG"))); err != nil {
+		dir := cmp.Or(c.dockerConfig, c.Env.Get("DOCKER_CONFIG"))
+		if c.path, err = dockerconfig.Path(dir); err != nil {
 			return err
 		}
 	}
@@ -59,23 +61,24 @@ func (c *configuration) run(args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, line := range c.done {
+	for _, line := range c.lines {
 		if c.dryRun {
 			line += " (dry run)"
 		}
 		fmt.Fprintln(c.Stdout, line)
 	}
 	for _, warning := range append(c.warnings, c.environmentWarnings()...) {
-		fmt.Fprintln(c.Stderr, c.line(errors.New(warning)))
+		fmt.Fprintln(c.Stderr, c.errorLine(errors.New(warning)))
 	}
 	return nil
 }
 
-// lockTimeout is how long configure waits for another process to release the lock of a file. An
-// edit takes milliseconds.
+// lockTimeout limits how long configure waits for the lock of a file. A process holds it for
+// milliseconds.
 const lockTimeout = 10 * time.Second
 
-// preview makes every change in memory, and fails where Update would before it writes.
+// preview makes all changes in memory. It returns the errors that dockerconfig.Update returns before
+// it writes.
 func (c *configuration) preview() error {
 	if _, err := atomicfile.ResolveSymlinks(c.path); err != nil {
 		return fmt.Errorf("editing %s: %w", c.path, err)
@@ -87,20 +90,19 @@ func (c *configuration) preview() error {
 	return c.change(file)
 }
 
-// environmentWarnings warns about what keeps Docker from using this helper, whatever is in its
-// file.
+// environmentWarnings returns warnings about the environment that prevents Docker from using this
+// helper although its file is correct.
 func (c *configuration) environmentWarnings() (warnings []string) {
 	if c.remove || c.restore != "" {
 		return nil
 	}
-	if _, err := exec.LookPath("docker-credential-" + name); err != nil {
-		warnings = append(warnings,
-			fmt.Sprintf("docker-credential-%s is not on PATH, where %s looks for it", name,
-				c.client))
+	if _, err := exec.LookPath("docker-credential-" + helperName); err != nil {
+		warnings = append(warnings, fmt.Sprintf("docker-credential-%s is not on PATH, where %s "+
+			"looks for it", helperName, c.client))
 	}
 	if c.authfile == "" && c.Env.Get("DOCKER_AUTH_CONFIG") != "" {
 		warnings = append(warnings,
-			"DOCKER_AUTH_CONFIG is set: Docker uses the logins in it before it asks any helper")
+			"DOCKER_AUTH_CONFIG is set: Docker uses its logins instead of any helper")
 	}
 	settings, err := config.Read(c.Env, os.Environ())
 	if err != nil {
@@ -111,11 +113,10 @@ func (c *configuration) environmentWarnings() (warnings []string) {
 		switch {
 		case errors.Is(err, config.ErrNotAllowed):
 			warnings = append(warnings,
-				fmt.Sprintf("%s: %v, so it is answered as if it were not ECR", reg.Host, err))
+				fmt.Sprintf("%s: %v, so the helper returns no login for it", reg.Host, err))
 		case reg.Public && len(c.settings.Role) == 0 && (err != nil || len(plan.Role.ARNs) == 0):
-			warnings = append(warnings,
-				reg.Host+" stays anonymous until it has a role of its own: set "+
-					"ECR_OIDC_ROLE_PUBLIC, or configure it with --role")
+			warnings = append(warnings, "access to "+reg.Host+" is anonymous because no role is "+
+				"set for it: set ECR_OIDC_ROLE_PUBLIC, or configure it with --role")
 		}
 	}
 	return warnings

@@ -17,17 +17,17 @@ func (p Program) configureCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "configure REGISTRY...",
 		Short: "Register this helper with Docker",
-		Long: `Register this helper with Docker for registries, by entries in credHelpers of
-Docker's config.json.
+		Long: `Register this helper with Docker: add the registries to credHelpers in Docker's
+config.json.
 
-It prints which other helper's entry it replaced, and which login of the same
+It reports which other helper's entry it replaced, and which login of the same
 host it removed from auths. With --role, --source, --profile, --audience,
---session-name or --session-duration it also writes ecr-oidc.yaml beside
-config.json (or the file that ECR_OIDC_CONFIG names), for the accounts of these
+--session-name or --session-duration it also writes ecr-oidc.yaml next to
+config.json (or the file in ECR_OIDC_CONFIG), for the accounts of these
 registries.
 
-With --creds-store Docker asks this helper for the registries of every account.
-A role that is set by its name without an account then requires
+With --creds-store, Docker uses this helper for the registries of every account.
+A role that is set by name, without an account, then requires
 --allowed-account-ids.`,
 		Example: examples(
 			"docker-credential-ecr-oidc configure "+exampleHost,
@@ -49,41 +49,42 @@ A role that is set by its name without an account then requires
 	return command
 }
 
-// addFlags adds the flags, and the completion of their values.
+// addFlags adds the flags and the completion of their values.
 func (c *configuration) addFlags(command *cobra.Command) {
 	f := command.Flags()
 	f.SortFlags = false
 	f.StringSliceVar(&c.accounts, "account", nil,
-		"with --region: the registries of these `ACCOUNTS` ...")
+		"add the registries of these `ACCOUNTS`, separated by commas; requires --region")
 	f.StringSliceVar(&c.regions, "region", nil,
-		"... in each of these `REGIONS`, both separated by commas")
+		"the `REGIONS` of each account, separated by commas")
 	f.StringSliceVar(&c.settings.Role, "role", nil,
-		"the `ROLE` to assume: an ARN, or a name in the registry's own account; several are a chain")
+		"the `ROLE` to assume: an ARN, or a name in the registry's own account; several roles, "+
+			"separated by commas, are a chain")
 	f.StringVar(&c.settings.Source, "source", "",
-		"the `SOURCE` of the identity: one of "+strings.Join(token.Sources(), ", "))
+		"the `SOURCE` of the identity: "+strings.Join(token.Sources(), ", "))
 	f.StringVar(&c.settings.Profile, "profile", "", "the AWS `PROFILE` to use on a machine")
-	f.StringVar(&c.settings.Audience, "audience", "", "the `AUDIENCE` to request the CI's token for")
-	f.StringVar(&c.settings.SessionName, "session-name", "", "the role session's `NAME`")
+	f.StringVar(&c.settings.Audience, "audience", "", "the `AUDIENCE` of the OIDC token")
+	f.StringVar(&c.settings.SessionName, "session-name", "", "the `NAME` of the role session")
 	f.StringVar(&c.settings.SessionDuration, "session-duration", "",
-		"the role session's `LENGTH`: 900 to 43200 seconds, or 15m to 12h")
+		"the `DURATION` of the role session: 900 to 43200 seconds, or 15m to 12h")
 	f.StringSliceVar(&c.settings.AllowedAccountIDs, "allowed-account-ids", nil,
-		"serve only registries of these `ACCOUNTS` and of those that the file already allows")
-	f.Var(&c.store, "creds-store",
-		"become credsStore, for every host; forward hosts that are not ECR to the previous one, "+
-			"or to the one in `[=NAME]`")
+		"return logins only for registries of these `ACCOUNTS` and of those that the file allows")
+	f.Var(&c.credsStore, "creds-store",
+		"become credsStore, for all hosts; hosts that are not ECR go to the previous credsStore, "+
+			"or to `[=NAME]`")
 	f.Lookup("creds-store").NoOptDefVal = noName
 	f.BoolVar(&c.remove, "remove", false,
-		"remove the entries of these registries; with --creds-store, undo that")
+		"remove the entries of these registries; with --creds-store, restore the previous credsStore")
 	f.StringVar(&c.backup, "backup", "",
-		"save what this replaces in Docker's file, including logins, to a new `FILE`")
+		"save the entries of Docker's file that this replaces, including logins, to a new `FILE`")
 	f.StringVar(&c.restore, "restore", "",
-		"restore the backup in `FILE`, except for what has changed since")
+		"restore the backup in `FILE`, except entries that have changed since")
 	f.BoolVar(&c.dryRun, "dry-run", false, "print what would change, and write nothing")
-	f.StringVar(&c.dir, "docker-config", "",
-		"Docker's configuration is in `DIR` (default: DOCKER_CONFIG, or ~/.docker)")
+	f.StringVar(&c.dockerConfig, "docker-config", "",
+		"the `DIR` of Docker's configuration (default: DOCKER_CONFIG, or ~/.docker)")
 	f.StringVar(&c.authfile, "authfile", "",
-		"write podman's `FILE` instead, such as ~/.config/containers/auth.json")
-	// The errors are those of a flag that does not exist.
+		"write Podman's `FILE` instead of Docker's, such as ~/.config/containers/auth.json")
+	// These functions fail only for a flag that does not exist.
 	_ = command.RegisterFlagCompletionFunc("source",
 		cobra.FixedCompletions(token.Sources(), cobra.ShellCompDirectiveNoFileComp))
 	_ = command.MarkFlagDirname("docker-config")
@@ -96,29 +97,31 @@ func (c *configuration) addFlags(command *cobra.Command) {
 	}
 }
 
-// storeFlag is --creds-store[=NAME]. Its type is bool, so that the help shows no default value.
-type storeFlag struct {
+// credsStoreFlag is the value of --creds-store[=NAME]. Its type is "bool", so that cobra prints no
+// default value.
+type credsStoreFlag struct {
 	set  bool
 	name string
 }
 
-// noName is the value that pflag sets for a flag without one.
+// noName is the value that pflag sets for --creds-store without a name.
 const noName = "true"
 
-func (s *storeFlag) String() string { return s.name }
-func (s *storeFlag) Type() string   { return "bool" }
-func (s *storeFlag) Set(v string) error {
-	s.set = true
+func (f *credsStoreFlag) String() string { return f.name }
+func (f *credsStoreFlag) Type() string   { return "bool" }
+func (f *credsStoreFlag) Set(v string) error {
+	f.set = true
 	if v != noName {
-		s.name = v
+		f.name = v
 	}
 	return nil
 }
 
-// named returns the registries that the arguments and --account with --region name, each once.
-func (c *configuration) named(args []string) ([]registry.Registry, error) {
+// parseRegistries returns the registries in the arguments and those of --account with --region,
+// each once.
+func (c *configuration) parseRegistries(args []string) ([]registry.Registry, error) {
 	if (len(c.accounts) == 0) != (len(c.regions) == 0) {
-		return nil, usageErrorf("configure: --account and --region go together")
+		return nil, usageErrorf("configure: --account and --region must be used together")
 	}
 	hosts := slices.Clone(args)
 	for _, account := range c.accounts {
@@ -126,60 +129,60 @@ func (c *configuration) named(args []string) ([]registry.Registry, error) {
 			account, region := strings.TrimSpace(account), strings.TrimSpace(region)
 			host, ok := registry.Host(account, region)
 			if !ok {
-				return nil, usageErrorf("configure: account %q in region %q has no registry; an "+
-					"account is twelve digits, and a region is like eu-west-2", account, region)
+				return nil, usageErrorf("configure: there is no registry of account %q in "+
+					"region %q; an account has twelve digits, and a region looks like "+
+					"eu-west-2", account, region)
 			}
 			hosts = append(hosts, host)
 		}
 	}
 	for _, host := range hosts {
-		if _, ok := registry.Parse(host); !ok && c.store.set && c.store.name == "" &&
+		if _, ok := registry.Parse(host); !ok && c.credsStore.set && c.credsStore.name == "" &&
 			config.IsHelperName(host) {
 			return nil, usageErrorf("%s; to name the helper for other hosts: --creds-store=%s",
-				notECR(host), host)
+				describeNotECR(host), host)
 		}
 	}
 	return registries(hosts)
 }
 
-// checkFlags returns an error for flags that do not go together. table: the first row that applies counts.
+// checkFlags returns an error for flags that cannot be used together. table: the first rule that is
+// broken determines the error.
 func (c *configuration) checkFlags() error {
-	none := len(c.registries) == 0
-	forAccounts := len(c.settings.NonEmpty()) > 0
-	settings := forAccounts || len(c.settings.AllowedAccountIDs) > 0
-	restore, store := c.restore != "", c.store.name
+	noRegistry := len(c.registries) == 0
+	accountSettings := len(c.settings.NonEmpty()) > 0
+	settings := accountSettings || len(c.settings.AllowedAccountIDs) > 0
+	restore, storeName := c.restore != "", c.credsStore.name
 	for _, rule := range []struct {
 		broken bool
 		text   string
 	}{
-		{c.authfile != "" && c.dir != "",
-			"configure: --authfile is podman's file and --docker-config is Docker's folder; name " +
-				"one of them"},
-		{restore && (settings || !none || c.remove || c.store.set || c.backup != ""),
-			"configure: --restore puts back what its file has; it goes with no registry, and " +
-				"with no other flag but " +
-				"--docker-config, --authfile and --dry-run"},
-		{c.backup != "" && (c.remove || c.store.set),
-			"configure: --backup goes with neither --remove nor --creds-store"},
-		{none && (forAccounts || settings && !c.store.set),
-			"configure: --role, --source, --profile and the other settings are for the accounts " +
-				"of registries; " +
-				"name one or more"},
-		{none && !c.store.set && !restore,
-			"configure takes one registry or more, for example " + exampleHost},
+		{c.authfile != "" && c.dockerConfig != "",
+			"configure: --authfile and --docker-config cannot be used together"},
+		{restore && (settings || !noRegistry || c.remove || c.credsStore.set || c.backup != ""),
+			"configure: --restore takes no registry; it can be used only with --docker-config, " +
+				"--authfile and --dry-run"},
+		{c.backup != "" && (c.remove || c.credsStore.set),
+			"configure: --backup cannot be used with --remove or --creds-store"},
+		{noRegistry && (accountSettings || settings && !c.credsStore.set),
+			"configure: --role, --source, --profile and the other settings require at least " +
+				"one registry, for example " + exampleHost},
+		{noRegistry && !c.credsStore.set && !restore,
+			"configure requires at least one registry, for example " + exampleHost},
 		{c.remove && settings,
-			"configure: --remove goes with none of --role, --source, --profile and the other " +
+			"configure: --remove cannot be used with --role, --source, --profile or the other " +
 				"settings"},
-		{c.remove && store != "",
-			"configure: --remove --creds-store brings back what was there; it takes no name"},
-		{c.authfile != "" && c.store.set,
-			"configure: --creds-store is for Docker: podman's file has no such field"},
-		{store != "" && !config.IsHelperName(store),
-			fmt.Sprintf("configure: --creds-store=%q is no helper's name; one is like desktop, "+
-				"for docker-credential-desktop", store)},
-		{config.IsHelperName(store) && isSelf(store),
-			"configure: --creds-store=" + store + " is this program itself; " +
-				"name the helper for hosts that are not ECR"},
+		{c.remove && storeName != "",
+			"configure: --remove --creds-store restores the previous credsStore; it takes no " +
+				"name"},
+		{c.authfile != "" && c.credsStore.set,
+			"configure: --creds-store is for Docker; Podman's file has no credsStore"},
+		{storeName != "" && !config.IsHelperName(storeName),
+			fmt.Sprintf("configure: --creds-store=%q is not the name of a helper; a name looks "+
+				"like desktop, which is docker-credential-desktop", storeName)},
+		{config.IsHelperName(storeName) && isSelf(storeName),
+			"configure: --creds-store=" + storeName + " is this program; name the helper for " +
+				"hosts that are not ECR"},
 	} {
 		if rule.broken {
 			return usageErrorf("%s", rule.text)

@@ -17,146 +17,148 @@ import (
 
 // isSelf reports whether docker-credential-STORE is this program, by name or by executable.
 func isSelf(store string) bool {
-	if store == name {
+	if store == helperName {
 		return true
 	}
 	path, err := exec.LookPath("docker-credential-" + store)
 	return err == nil && helper.IsSelf(path)
 }
 
-// credsStore makes this helper Docker's credsStore, and the previous one the creds_store that other
-// hosts are forwarded to. With --remove it undoes that.
-func (c *configuration) credsStore(file *dockerconfig.File) error {
-	ours, err := config.FilePath(c.Env, c.dir)
+// changeCredsStore makes this helper Docker's credsStore. It writes the previous credsStore, or the
+// name in the flag, to creds_store in ecr-oidc.yaml. With --remove it reverts both.
+func (c *configuration) changeCredsStore(file *dockerconfig.File) error {
+	settingsPath, err := config.FilePath(c.Env, c.dockerConfig)
 	if err != nil {
 		return err
 	}
-	kept, err := config.CredsStore(ours)
+	delegate, err := config.CredsStore(settingsPath)
 	if err != nil {
 		return err
 	}
-	was := file.CredsStore()
+	current := file.CredsStore()
 	if c.remove {
-		return c.undoCredsStore(file, was, kept)
+		return c.revertCredsStore(file, current, delegate)
 	}
-	if err := c.requireAccounts(ours); err != nil {
+	if err := c.requireAllowedAccounts(settingsPath); err != nil {
 		return err
 	}
-	next := c.store.name
-	switch already := was != "" && isSelf(was); {
-	case already:
-		c.report("%s: Docker asks %s for all hosts already (credsStore)", c.path, was)
-		if next == "" && kept == "" {
-			c.warn("%s has no creds_store: logins for hosts that are not ECR cannot be kept; "+
-				"name a helper for them: --creds-store=NAME", ours)
+	newDelegate := c.credsStore.name
+	switch done := current != "" && isSelf(current); {
+	case done:
+		c.report("%s: Docker already uses %s for all hosts (credsStore)", c.path, current)
+		if newDelegate == "" && delegate == "" {
+			c.warn("%s has no creds_store, so logins for hosts that are not ECR cannot be "+
+				"stored; name a helper for them: --creds-store=NAME", settingsPath)
 		}
-		if next == "" || next == kept {
+		if newDelegate == "" || newDelegate == delegate {
 			return nil
 		}
-	case next == "" && was == "":
-		return errors.New("becoming credsStore: there was none before, and Docker would no " +
-			"longer use the logins in auths for other hosts; name a helper for them: " +
+	case newDelegate == "" && current == "":
+		return errors.New("becoming credsStore: there is no credsStore yet, and Docker would stop " +
+			"using the logins in auths for other hosts; name a helper for them: " +
 			"--creds-store=NAME")
-	case next == "" && !config.IsHelperName(was):
-		return fmt.Errorf("becoming credsStore: the one there is %q, which is no helper's name",
-			safetext.Sanitize(was))
+	case newDelegate == "" && !config.IsHelperName(current):
+		return fmt.Errorf("becoming credsStore: the current credsStore %q is not the name of a "+
+			"helper", safetext.Sanitize(current))
 	default:
-		c.becomeCredsStore(file, was)
-		if next == "" {
-			next = was
+		c.setCredsStore(file, current)
+		if newDelegate == "" {
+			newDelegate = current
 		}
 	}
-	if _, err := exec.LookPath("docker-credential-" + next); err != nil {
-		c.warn("docker-credential-%s is not on PATH: Docker gets an error for hosts that are not "+
-			"ECR until it is", next)
+	if _, err := exec.LookPath("docker-credential-" + newDelegate); err != nil {
+		c.warn("docker-credential-%s is not on PATH; logins for hosts that are not ECR fail without "+
+			"it", newDelegate)
 	}
-	return c.keepCredsStore(next, kept)
+	return c.setDelegate(newDelegate, delegate)
 }
 
-// requireAccounts returns an error if a role is given by name, without an account, and
-// allowed_account_ids is not set. Docker calls its credsStore for every host. A FROM line with a
-// registry of another account would otherwise make the helper assume the role in that account.
-func (c *configuration) requireAccounts(ours string) error {
-	role, from, limited, err := config.DefaultBareRole(c.Env, ours)
+// requireAllowedAccounts returns an error if a role is set by name, without an account, and
+// allowed_account_ids is not set. Docker calls its credsStore for every host. Without a limit, a
+// FROM line with a registry of another account would make the helper assume the role in that
+// account.
+func (c *configuration) requireAllowedAccounts(settingsPath string) error {
+	role, from, limited, err := config.DefaultBareRole(c.Env, settingsPath)
 	if flag := config.FirstBareRole(c.settings.Role); flag != "" {
 		role, from = flag, "--role"
 	}
 	if err != nil || role == "" || limited || len(c.settings.AllowedAccountIDs) > 0 {
 		return err
 	}
-	accounts := slices.DeleteFunc(c.namedAccounts(), func(a string) bool { return a == "" })
+	accounts := slices.DeleteFunc(c.registryAccounts(), func(a string) bool { return a == "" })
 	if len(accounts) == 0 {
 		accounts = []string{"ACCOUNTS"}
 	}
-	return usageErrorf("configure: with --creds-store this helper is asked for the registries of "+
-		"every account, "+
-		"and the role %q from %s is a name without an account, which can exist in any of them; "+
-		"limit the accounts: --allowed-account-ids %s", safetext.Sanitize(role), from,
+	return usageErrorf("configure: with --creds-store, Docker uses this helper for the "+
+		"registries of every account, and the role %q (from %s) has no account, so it can exist in "+
+		"any of them; limit the accounts: --allowed-account-ids %s", safetext.Sanitize(role), from,
 		strings.Join(accounts, ","))
 }
 
-// becomeCredsStore changes Docker's file. It warns about logins that Docker no longer uses, and
-// about entries of other helpers, which Docker still prefers.
-func (c *configuration) becomeCredsStore(file *dockerconfig.File, was string) {
-	file.SetCredsStore(name)
+// setCredsStore changes Docker's file. It warns about logins that Docker no longer uses, and about
+// credHelpers entries of other helpers, which take precedence over credsStore.
+func (c *configuration) setCredsStore(file *dockerconfig.File, previous string) {
+	file.SetCredsStore(helperName)
 	instead := ""
-	if was != "" {
-		instead = ", instead of " + was
+	if previous != "" {
+		instead = ", instead of " + previous
 	}
-	c.report("%s: Docker asks %s for all hosts%s (credsStore)", c.path, name, instead)
+	c.report("%s: Docker uses %s for all hosts%s (credsStore)", c.path, helperName, instead)
 	for _, key := range file.Logins() {
 		if reg, ok := registry.Parse(key); ok {
-			c.removeAuth(file, reg.Host)
+			c.removeLogins(file, reg.Host)
 		}
 	}
-	if logins := file.Logins(); was == "" && len(logins) > 0 {
-		c.warn("Docker no longer uses the logins in auths, which stay there: log in again to %s",
+	if logins := file.Logins(); previous == "" && len(logins) > 0 {
+		c.warn("Docker no longer uses the logins that remain in auths: log in again to %s",
 			strings.Join(logins, ", "))
 	}
 	for _, host := range slices.Sorted(maps.Keys(file.Helpers())) {
-		if _, ok := registry.Parse(host); ok && file.Helper(host) != name {
-			c.warn("Docker goes on asking %s for %s, by its entry in credHelpers; configure %s "+
-				"changes that", file.Helper(host), host, host)
+		if _, ok := registry.Parse(host); ok && file.Helper(host) != helperName {
+			c.warn("Docker still uses %s for %s because of its entry in credHelpers; to replace "+
+				"the entry, configure %s", file.Helper(host), host, host)
 		}
 	}
 }
 
-// keepCredsStore writes which helper is asked for hosts that are not ECR. It comes before Docker's
-// file is written: if this process ends between the two, Docker still asks the helper that it asked
-// before.
-func (c *configuration) keepCredsStore(next, kept string) error {
-	return c.editSettings(func(path, shown string) error {
-		switch kept {
-		case next:
-			c.report("%s: hosts that are not ECR go to %s already (creds_store)", shown, next)
+// setDelegate writes creds_store, the helper for hosts that are not ECR, to ecr-oidc.yaml. It runs
+// before Docker's file is written: if the process ends between the two, Docker still uses the
+// previous helper.
+func (c *configuration) setDelegate(delegate, previous string) error {
+	return c.editSettings(func(path, displayPath string) error {
+		switch previous {
+		case delegate:
+			c.report("%s: hosts that are not ECR already go to %s (creds_store)", displayPath,
+				delegate)
 			return nil
 		case "":
-			c.report("%s: hosts that are not ECR go to %s (creds_store)", shown, next)
+			c.report("%s: hosts that are not ECR go to %s (creds_store)", displayPath, delegate)
 		default:
-			c.report("%s: hosts that are not ECR go to %s, instead of %s (creds_store)", shown,
-				next, kept)
+			c.report("%s: hosts that are not ECR go to %s, instead of %s (creds_store)",
+				displayPath, delegate, previous)
 		}
-		return config.SetCredsStore(path, next)
+		return config.SetCredsStore(path, delegate)
 	})
 }
 
-// undoCredsStore restores the previous credsStore. It removes creds_store from ecr-oidc.yaml last,
-// because Docker asks this helper until its own file is written.
-func (c *configuration) undoCredsStore(file *dockerconfig.File, was, kept string) error {
+// revertCredsStore restores the previous credsStore. It removes creds_store from ecr-oidc.yaml last,
+// because Docker uses this helper until Docker's file is written.
+func (c *configuration) revertCredsStore(file *dockerconfig.File, current, delegate string) error {
 	switch {
-	case was == "":
+	case current == "":
 		c.report("%s: there is no credsStore", c.path)
 		return nil
-	case !isSelf(was):
-		c.report("%s: credsStore is %s, which stays so", c.path, was)
+	case !isSelf(current):
+		c.report("%s: unchanged: credsStore is %s", c.path, current)
 		return nil
-	case kept == "":
+	case delegate == "":
 		file.SetCredsStore("")
-		c.report("%s: Docker no longer asks %s for all hosts (credsStore)", c.path, was)
+		c.report("%s: Docker no longer uses %s for all hosts (credsStore)", c.path, current)
 		return nil
 	}
-	file.SetCredsStore(kept)
-	c.report("%s: Docker asks %s for all hosts, instead of %s (credsStore)", c.path, kept, was)
+	file.SetCredsStore(delegate)
+	c.report("%s: Docker uses %s for all hosts, instead of %s (credsStore)", c.path, delegate,
+		current)
 	file.AfterWrite(func() error {
 		return c.editSettings(func(path, _ string) error { return config.SetCredsStore(path, "") })
 	})

@@ -19,38 +19,37 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// doctorCommand is a call of doctor.
+// doctorCommand is one call of doctor.
 type doctorCommand struct {
 	Program
 	policyFile, claimsFile string
-	role                   string // that bare claims are to assume
-	session                string // the role session's name, for claims
+	role, sessionName      string // of the saved claims
 	json                   bool
 
 	policy *trust.Policy // nil without policyFile
 }
 
-// errUnhealthy ends doctor with exit code 1. The report has the details.
-var errUnhealthy = errors.New("a get would not succeed")
+// errUnhealthy makes doctor exit with code 1. Run does not print it: the report has the details.
+var errUnhealthy = errors.New("a get would fail")
 
 func (p Program) doctorCommand() *cobra.Command {
 	d := &doctorCommand{Program: p}
 	command := &cobra.Command{
 		Use:   "doctor [REGISTRY...]",
 		Short: "Diagnose a login, step by step",
-		Long: `Diagnose a login, step by step. It ignores the cache, and changes nothing but an
-AWS login that has to be renewed. Without a registry it diagnoses every registry
-that Docker's config.json assigns to this helper.
+		Long: `Diagnose a login, step by step. It ignores the cached password, and changes
+nothing, except that it renews an AWS login that has expired. Without a registry
+it diagnoses every registry that Docker's config.json assigns to this helper.
 
 With --trust-policy it also evaluates the role's trust policy against the job's
-token, condition by condition. AWS prints the policy with:
+token, condition by condition. To print the policy:
 aws iam get-role --role-name NAME
 
-With --claims it makes no network call. It reads a job's claims, or the output
-of "doctor --json" from the job, so that you can run it outside the job.
+With --claims you can run it outside the job, on the claims of the job's token
+or on the output of "doctor --json" from the job. It makes no network call.
 
-The exit code is 0 only if a get would succeed now; with --claims, if the policy
-admits the claims or no policy was given.`,
+The exit code is 0 only if a get would succeed. With --claims it is 0 if the
+policy admits the claims or no policy is given.`,
 		Example: examples(
 			"docker-credential-ecr-oidc doctor "+exampleHost,
 			"docker-credential-ecr-oidc doctor --json "+exampleHost+" >job.json",
@@ -64,18 +63,17 @@ admits the claims or no policy was given.`,
 	f := command.Flags()
 	f.SortFlags = false
 	f.StringVar(&d.policyFile, "trust-policy", "",
-		"read the role's trust policy, or the output of \"aws iam get-role\", from `FILE`; "+
-			"- is stdin")
+		"evaluate the trust policy, or the output of \"aws iam get-role\", in `FILE`; - is stdin")
 	f.StringVar(&d.role, "role", "",
-		"with --claims: the `ARN` of the role, if the file does not have it")
-	f.StringVar(&d.session, "session-name", "",
-		"with --claims: the `NAME` of the role session, if the file does not have it")
+		"with --claims: the `ARN` of the role (default: the role in the file)")
+	f.StringVar(&d.sessionName, "session-name", "",
+		"with --claims: the `NAME` of the role session (default: the name in the file)")
 	f.StringVar(&d.claimsFile, "claims", "",
-		"make no network call: read the token's claims, or the output of doctor --json, from "+
-			"`FILE`; - is stdin")
+		"read the token's claims, or the output of \"doctor --json\", from `FILE`; - is stdin; "+
+			"makes no network call")
 	f.BoolVar(&d.json, "json", false,
-		"print the report as JSON, which docs/doctor.md describes")
-	// The errors are those of a flag that does not exist.
+		"print the report as JSON; docs/doctor.md describes it")
+	// These functions fail only for a flag that does not exist.
 	_ = command.MarkFlagFilename("trust-policy", "json")
 	_ = command.MarkFlagFilename("claims", "json")
 	return command
@@ -98,29 +96,30 @@ func (d *doctorCommand) run(args []string) error {
 	docker := doctor.InspectDocker(d.Env)
 	if len(regs) == 0 {
 		if regs, err = docker.Registries(); err != nil {
-			return fmt.Errorf("finding what to look at: %w; "+
-				"name a registry: docker-credential-ecr-oidc doctor %s", err, exampleHost)
+			return fmt.Errorf("finding the registries to diagnose: %w; name a registry: "+
+				"docker-credential-ecr-oidc doctor %s", err, exampleHost)
 		}
 	}
-	examiner := doctor.Doctor{
+	diagnoser := doctor.Doctor{
 		Helper: helper.Helper{Env: d.Env, Environ: os.Environ(),
 			Debug: debuglog.ToStderr(d.Env, d.Stderr)},
 		Docker: docker,
 		Policy: d.policy,
 	}
-	var found []doctor.Diagnosis
+	var diagnoses []doctor.Diagnosis
 	for _, reg := range regs {
-		found = append(found, examiner.Examine(reg))
+		diagnoses = append(diagnoses, diagnoser.Diagnose(reg))
 	}
-	return d.print(doctor.NewReport(d.version(), found...))
+	return d.print(doctor.NewReport(d.version(), diagnoses...))
 }
 
-// registries returns the registries that arguments name, each once.
+// registries returns the registries in the arguments, each once. An argument that is not an ECR
+// registry is a usage error.
 func registries(args []string) (regs []registry.Registry, err error) {
 	for _, arg := range args {
 		reg, ok := registry.Parse(arg)
 		if !ok {
-			return nil, usageErrorf("%s", notECR(arg))
+			return nil, usageErrorf("%s", describeNotECR(arg))
 		}
 		if !slices.Contains(regs, reg) {
 			regs = append(regs, reg)
@@ -129,21 +128,21 @@ func registries(args []string) (regs []registry.Registry, err error) {
 	return regs, nil
 }
 
-// checkFlags returns an error for flags that do not go together.
+// checkFlags returns an error for flags that cannot be used together.
 func (d *doctorCommand) checkFlags() error {
 	switch {
 	case d.policyFile == "-" && d.claimsFile == "-":
 		return usageErrorf("doctor: --trust-policy and --claims cannot both be read from stdin")
 	case d.role != "" && d.claimsFile == "":
-		return usageErrorf("doctor: --role goes with --claims; for a get the role is in " +
+		return usageErrorf("doctor: --role requires --claims; without it, set the role in " +
 			"ECR_OIDC_ROLE or ecr-oidc.yaml")
-	case d.session == "":
+	case d.sessionName == "":
 		return nil
 	case d.claimsFile == "":
-		return usageErrorf("doctor: --session-name goes with --claims; " +
-			"for a get the name is in ECR_OIDC_SESSION_NAME or ecr-oidc.yaml")
+		return usageErrorf("doctor: --session-name requires --claims; without it, set the name in " +
+			"ECR_OIDC_SESSION_NAME or ecr-oidc.yaml")
 	}
-	if err := config.CheckSessionName(d.session); err != nil {
+	if err := config.CheckSessionName(d.sessionName); err != nil {
 		return usageErrorf("doctor: --session-name %v", err)
 	}
 	return nil
@@ -166,47 +165,49 @@ func (d *doctorCommand) readPolicy() error {
 	return nil
 }
 
-// evaluateClaims evaluates the policy against saved claims. Without a policy it always succeeds.
+// evaluateClaims prints the result of the policy on saved claims. Without a policy it prints a
+// minimal policy and returns nil.
 func (d *doctorCommand) evaluateClaims(regs []registry.Registry) error {
 	text, err := d.read(d.claimsFile)
 	if err != nil {
 		return fmt.Errorf("reading the claims: %w", err)
 	}
-	claims, err := doctor.ReadClaims(text, regs)
+	claims, err := doctor.ParseClaims(text, regs)
 	if err != nil {
 		return fmt.Errorf("reading the claims: %w", err)
 	}
-	claims.Role, claims.Session = cmp.Or(d.role, claims.Role), cmp.Or(d.session, claims.Session)
-	found := doctor.Doctor{Policy: d.policy}.Evaluate(claims)
-	err = d.print(doctor.NewReport(d.version(), found))
-	if d.policy == nil && errors.Is(err, errUnhealthy) { // nothing was asked
+	claims.Role = cmp.Or(d.role, claims.Role)
+	claims.SessionName = cmp.Or(d.sessionName, claims.SessionName)
+	diagnosis := doctor.Doctor{Policy: d.policy}.Evaluate(claims)
+	err = d.print(doctor.NewReport(d.version(), diagnosis))
+	if d.policy == nil && errors.Is(err, errUnhealthy) { // there is no verdict
 		return nil
 	}
 	return err
 }
 
-// maxInput is the greatest length of --trust-policy and --claims, in bytes.
+// maxInput is the maximum size of the files of --trust-policy and --claims, in bytes.
 const maxInput = 1 << 20
 
 // read returns the content of a file, or of stdin for "-".
 func (d *doctorCommand) read(path string) ([]byte, error) {
-	name, from := "stdin", d.Stdin
+	name, reader := "stdin", d.Stdin
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
-		name, from = path, f
+		name, reader = path, f
 	}
-	text, err := io.ReadAll(io.LimitReader(from, maxInput+1))
+	text, err := io.ReadAll(io.LimitReader(reader, maxInput+1))
 	if err == nil && len(text) > maxInput {
 		err = fmt.Errorf("%s is longer than 1 MiB", safetext.Sanitize(name))
 	}
 	return text, err
 }
 
-// print prints the report. It returns errUnhealthy unless a get would succeed.
+// print prints the report. It returns errUnhealthy unless the report is ready.
 func (d *doctorCommand) print(r doctor.Report) error {
 	text := d.text(r)
 	if d.json {
@@ -215,8 +216,8 @@ func (d *doctorCommand) print(r doctor.Report) error {
 			return err
 		}
 	}
-	io.WriteString(d.Stdout,
-		safetext.Redact(text, d.Env.Secrets()...)) // d.Stdout remembers a failure
+	// Run reports an error of this write.
+	io.WriteString(d.Stdout, safetext.Redact(text, d.Env.Secrets()...))
 	if !r.Ready {
 		return errUnhealthy
 	}

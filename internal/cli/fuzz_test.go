@@ -10,7 +10,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// Any claims are read or refused, and no line of the output is one that they wrote.
+// Any input is either parsed or an error, and no line of the output comes from the input.
 func FuzzClaims(f *testing.F) {
 	for _, s := range []string{
 		`{"iss": "https://token.actions.githubusercontent.com",
@@ -33,22 +33,22 @@ func FuzzClaims(f *testing.F) {
 	}
 	path := filepath.Join(f.TempDir(), "claims")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		claims, err := doctor.ReadClaims(text, nil)
+		claims, err := doctor.ParseClaims(text, nil)
 		if err != nil && (claims.Claims != nil || strings.ContainsAny(err.Error(), "\r\n")) {
 			t.Errorf("%q: %v, %v", text, claims, err)
 		}
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		var out, complaints strings.Builder
-		d := doctorCommand{Program: Program{Stdout: &out, Stderr: &complaints, Env: environ()},
+		var stdout, stderr strings.Builder
+		d := doctorCommand{Program: Program{Stdout: &stdout, Stderr: &stderr, Env: environ()},
 			claimsFile: path, policy: &policy}
 		if err := d.evaluateClaims(nil); err != nil && strings.ContainsAny(err.Error(), "\r\n") {
 			t.Errorf("%q: %v", text, err)
 		}
-		for line := range strings.Lines(out.String()) {
+		for line := range strings.Lines(stdout.String()) {
 			if strings.HasPrefix(line, "::") || strings.ContainsAny(line, "\a\b\r\x1b") {
-				t.Errorf("%q: it says %q", text, line)
+				t.Errorf("%q: the output contains %q", text, line)
 			}
 		}
 	})

@@ -16,15 +16,15 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// This file makes what a release installs beside the binary, man pages and completions:
-// .goreleaser.yaml runs it with -share. It is a test because it has to see the program's commands,
-// which no other package can, and because the binary that ships has no use for it.
+// This file generates the man pages and completions of a release: .goreleaser.yaml runs it with
+// -share. It is a test because it needs the commands, which this package does not export, and because
+// the binary does not need it.
 
 var share = flag.String("share", "",
-	"write man pages and completions below `DIR`; the pages are of the day in SOURCE_DATE_EPOCH")
+	"write man pages and completions to `DIR`; SOURCE_DATE_EPOCH is the date of the pages")
 
-// shared is the folder for one kind of file, empty.
-func shared(t *testing.T, kind string) string {
+// outputDir returns an empty folder for one kind of file: below -share, or temporary without it.
+func outputDir(t *testing.T, kind string) string {
 	t.Helper()
 	if *share == "" {
 		return t.TempDir()
@@ -39,10 +39,10 @@ func shared(t *testing.T, kind string) string {
 	return dir
 }
 
-// Each command has a page, and the release's list of pages, which goreleaser cannot make itself,
-// has each of them.
+// Each command has a man page with its flags, and .goreleaser.yaml lists every page, because
+// goreleaser cannot derive the list.
 func TestManPages(t *testing.T) {
-	dir := shared(t, "man")
+	dir := outputDir(t, "man")
 	b, err := os.ReadFile("../../.goreleaser.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func TestManPages(t *testing.T) {
 		}
 		day = time.Unix(seconds, 0)
 	}
-	root := Program{Env: environ()}.commands()
+	root := Program{Env: environ()}.rootCommand()
 	pages := append(root.Commands(), root)
 	for _, command := range pages {
 		name := pageName(command) + ".1.gz"
@@ -76,7 +76,7 @@ func TestManPages(t *testing.T) {
 			t.Errorf(".goreleaser.yaml: homebrew_casks: manpages: man/%s is missing", name)
 		}
 		var page bytes.Buffer
-		w := gzip.NewWriter(&page) // whose header has neither time nor name
+		w := gzip.NewWriter(&page) // reproducible: the header contains no time and no name
 		if _, err := w.Write([]byte(text)); err != nil {
 			t.Fatal(err)
 		}
@@ -87,8 +87,8 @@ func TestManPages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if named := strings.Count(release, "- man/"); named != len(pages) || named < 10 {
-		t.Errorf(".goreleaser.yaml names %d man pages; there are %d", named, len(pages))
+	if listed := strings.Count(release, "- man/"); listed != len(pages) || listed < 10 {
+		t.Errorf(".goreleaser.yaml lists %d man pages; there are %d", listed, len(pages))
 	}
 }
 
@@ -96,8 +96,8 @@ func pageName(command *cobra.Command) string {
 	return strings.ReplaceAll(command.CommandPath(), " ", "-")
 }
 
-// manPage is a command's help in man(7). cobra has a generator too, but brings a Markdown parser
-// for it, and shows a flag by its default instead of by what it takes.
+// manPage returns the help of a command as a man(7) page. cobra's own generator depends on a Markdown
+// parser, and prints the default of a flag instead of the name of its value.
 func manPage(command *cobra.Command, day time.Time) string {
 	var b strings.Builder
 	section := func(name, text string) { fmt.Fprintf(&b, ".SH %s\n%s\n", name, text) }
@@ -105,23 +105,23 @@ func manPage(command *cobra.Command, day time.Time) string {
 		day.UTC().Format(time.DateOnly))
 	section("NAME", roff(pageName(command)+" - "+command.Short))
 	section("SYNOPSIS", `\fB`+roff(command.UseLine())+`\fR`)
-	about := command.Long
-	if about == "" {
-		about = command.Short + "."
+	description := command.Long
+	if description == "" {
+		description = command.Short + "."
 	}
-	section("DESCRIPTION", strings.ReplaceAll(roff(about), "\n\n", "\n.PP\n"))
+	section("DESCRIPTION", strings.ReplaceAll(roff(description), "\n\n", "\n.PP\n"))
 	command.InitDefaultHelpFlag()
 	section("OPTIONS", options(command.Flags()))
 	section("EXAMPLES", ".EX\n"+roff(command.Example)+"\n.EE")
-	others := command.Commands()
+	related := command.Commands()
 	if command.HasParent() {
-		others = append(others, command.Parent())
+		related = append(related, command.Parent())
 	}
-	var also []string
-	for _, other := range others {
-		also = append(also, `\fB`+roff(pageName(other))+`\fR(1)`)
+	var links []string
+	for _, c := range related {
+		links = append(links, `\fB`+roff(pageName(c))+`\fR(1)`)
 	}
-	section("SEE ALSO", strings.Join(also, ",\n"))
+	section("SEE ALSO", strings.Join(links, ",\n"))
 	return b.String()
 }
 
@@ -132,36 +132,36 @@ func options(flags *pflag.FlagSet) string {
 		if f.Shorthand != "" {
 			name = "-" + f.Shorthand + ", " + name
 		}
-		takes, usage := pflag.UnquoteUsage(f)
-		if takes != "" && !strings.HasPrefix(takes, "[") {
-			takes = " " + takes
+		value, usage := pflag.UnquoteUsage(f)
+		if value != "" && !strings.HasPrefix(value, "[") {
+			value = " " + value
 		}
-		all = append(all, fmt.Sprintf(".TP\n\\fB%s\\fR\\fI%s\\fR\n%s", roff(name), roff(takes),
+		all = append(all, fmt.Sprintf(".TP\n\\fB%s\\fR\\fI%s\\fR\n%s", roff(name), roff(value),
 			roff(usage)))
 	})
 	return strings.Join(all, "\n")
 }
 
-// roff quotes a text, so that what is copied from a page is what was written here.
+// roff escapes text for roff, so that a command copied from a page is the original command.
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "`", `\(ga`, "^", `\(ha`, "~",
 		`\(ti`).Replace(text)
 	text = strings.ReplaceAll("\n"+text, "\n.",
-		"\n\\&.") // at the start of a line it would be a request
+		"\n\\&.") // a period at the start of a line begins a request
 	return text[1:]
 }
 
-// Each shell has its completion, under the name by which it is looked for.
+// Each shell has a completion file with the name that the shell searches for.
 func TestCompletions(t *testing.T) {
-	dir := shared(t, "completions")
+	dir := outputDir(t, "completions")
 	for shell, file := range map[string]string{
 		"bash":       "docker-credential-ecr-oidc.bash",
 		"zsh":        "_docker-credential-ecr-oidc",
 		"fish":       "docker-credential-ecr-oidc.fish",
 		"powershell": "docker-credential-ecr-oidc.ps1",
 	} {
-		got := call("", args("completion", shell))
-		if got.code != succeeded || got.stderr != "" ||
+		got := run("", args("completion", shell))
+		if got.code != exitSuccess || got.stderr != "" ||
 			!strings.Contains(got.stdout, "docker-credential-ecr-oidc") {
 			t.Errorf("%s: %+v", shell, got)
 		}

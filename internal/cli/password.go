@@ -21,10 +21,10 @@ func (p Program) passwordCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "password HOST",
 		Short: "Print the password for a registry",
-		Long: `Print the password for a registry, and nothing else, for tools that do not use
-credential helpers. The username is AWS.
+		Long: `Print only the password for a registry, for tools that do not call credential
+helpers. The username is AWS.
 
-In GitHub Actions the password is first masked in the job's log.`,
+In GitHub Actions it masks the password in the job's log before it prints it.`,
 		Example: examples("docker-credential-ecr-oidc password " + exampleHost +
 			" | helm registry login --username AWS --password-stdin " + exampleHost),
 		Args:              cobra.ArbitraryArgs,
@@ -46,14 +46,14 @@ type getError struct {
 
 func (e *getError) Unwrap() error { return e.error }
 
-// password prints the password that get returns.
+// password prints the password that a get returns.
 func (p Program) password(arg string) error {
 	reg, ok := registry.Parse(arg)
 	if !ok {
-		return usageErrorf("%s", notECR(arg))
+		return usageErrorf("%s", describeNotECR(arg))
 	}
 	h := helper.Helper{Env: p.Env, Environ: os.Environ(), Debug: debuglog.ForLogin(p.Env, p.Stderr)}
-	secret, err := explain.Within("answering password", explain.GetTimeout,
+	secret, err := explain.RunWithTimeout("running password", explain.GetTimeout,
 		func(ctx context.Context) (string, error) {
 			_, secret, err := h.Get(ctx, reg.Host)
 			return secret, err
@@ -72,26 +72,26 @@ func (p Program) password(arg string) error {
 // notFound explains why a get for a registry returns "credentials not found".
 func notFound(reg registry.Registry) error {
 	if reg.Public {
-		return fmt.Errorf("finding a password for %s: no role is set for it, so Docker uses it "+
-			"without a login; set ECR_OIDC_ROLE_PUBLIC", reg.Host)
+		return fmt.Errorf("finding a password for %s: access is anonymous because no role is set; "+
+			"set ECR_OIDC_ROLE_PUBLIC", reg.Host)
 	}
 	return fmt.Errorf("finding a password for %s: %w", reg.Host, config.ErrNotAllowed)
 }
 
-// mask makes the GitHub runner mask the password in the job's log. The line goes to stderr,
-// where the runner looks for commands as it does on stdout (actions/runner ScriptHandler: an
-// OutputManager on each), because stdout belongs to the tool that the password is piped to. It
-// comes first, so that no line of the log can be ahead of it.
+// mask makes GitHub's runner mask the password in the job's log. It writes the workflow command to
+// stderr, because stdout is piped to another tool. The runner reads commands from both
+// (actions/runner ScriptHandler has an OutputManager for each). mask runs before the password is
+// printed, so that no line of the log can contain the password unmasked.
 func (p Program) mask(secret string) {
 	if strings.EqualFold(p.Env.Get("GITHUB_ACTIONS"), "true") {
-		// As actions/toolkit's core.setSecret escapes it.
+		// The same escaping as core.setSecret of actions/toolkit.
 		fmt.Fprintf(p.Stderr, "::add-mask::%s\n",
 			strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(secret))
 	}
 }
 
-// notECR reports that an argument is not a registry, and shows one.
-func notECR(arg string) string {
-	return fmt.Sprintf("%q is not an ECR registry; one looks like %s", safetext.Sanitize(arg),
-		exampleHost)
+// describeNotECR returns the message for an argument that is not an ECR registry.
+func describeNotECR(arg string) string {
+	return fmt.Sprintf("%q is not an ECR registry; a registry looks like %s",
+		safetext.Sanitize(arg), exampleHost)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// encodeReport returns the report as JSON that is safe to print in a job's log.
+// encodeReport returns the report as JSON that is safe to print in the log of a job.
 func encodeReport(r doctor.Report) (string, error) {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
@@ -26,26 +26,27 @@ func encodeReport(r doctor.Report) (string, error) {
 	if err := encoder.Encode(r); err != nil {
 		return "", err
 	}
-	return harmless(b.String()), nil
+	return escapeJSON(b.String()), nil
 }
 
-// harmless escapes the characters of JSON that would move the cursor of a terminal, and commands
-// that GitHub's runner obeys anywhere in a line.
-func harmless(text string) string {
-	var plain strings.Builder
+// escapeJSON escapes the characters in JSON that can control a terminal, and "##[", which starts a
+// command of GitHub's runner anywhere in a line.
+func escapeJSON(text string) string {
+	var escaped strings.Builder
 	for _, c := range strings.ReplaceAll(text, "##[", `#\u0023[`) {
 		if c == '\n' || unicode.IsGraphic(c) && !unicode.Is(unicode.Cf, c) {
-			plain.WriteRune(c)
+			escaped.WriteRune(c)
 			continue
 		}
 		for _, unit := range utf16.Encode([]rune{c}) {
-			fmt.Fprintf(&plain, `\u%04x`, unit)
+			fmt.Fprintf(&escaped, `\u%04x`, unit)
 		}
 	}
-	return plain.String()
+	return escaped.String()
 }
 
-// text returns the report for people.
+// text returns the report as text. Checks that are common to all registries appear only in the
+// first.
 func (p Program) text(r doctor.Report) string {
 	t := &reportText{color: p.hasColor()}
 	for i, d := range r.Registries {
@@ -59,8 +60,8 @@ func (p Program) text(r doctor.Report) string {
 	return t.String()
 }
 
-// hasColor reports whether stdout is a terminal with colors. NO_COLOR (https://no-color.org) and
-// TERM=dumb turn them off.
+// hasColor reports whether to print colors: only on a terminal, and not if NO_COLOR
+// (https://no-color.org) is set or TERM is dumb.
 func (p Program) hasColor() bool {
 	w := p.Stdout
 	if out, ok := w.(*output); ok {
@@ -97,38 +98,38 @@ func (t *reportText) diagnosis(d doctor.Diagnosis) {
 		t.policy(*d.Policy)
 	}
 	if d.Get != "" {
-		fmt.Fprintf(t, "\n%s\n%s\n", t.bold("get would say:"), d.Get)
+		fmt.Fprintf(t, "\n%s\n%s\n", t.bold("get would return:"), d.Get)
 	}
 }
 
 func (t *reportText) policy(p doctor.Policy) {
 	switch {
 	case p.Verdict != nil:
-		answer := map[trust.Result]string{
+		title := map[trust.Result]string{
 			trust.Yes:     "The trust policy admits this token.",
 			trust.No:      "The trust policy does not admit this token:",
-			trust.Unknown: "Whether the trust policy admits this token cannot be told from here:",
+			trust.Unknown: "Whether the trust policy admits this token cannot be determined:",
 		}[p.Verdict.Admits]
-		fmt.Fprintf(t, "\n%s\n", t.bold(answer))
-		for _, f := range p.Verdict.Findings { // the causes are first
+		fmt.Fprintf(t, "\n%s\n", t.bold(title))
+		for _, f := range p.Verdict.Findings { // causes come first
 			fmt.Fprintf(t, "%s %s\n", t.mark(findingState(f)), f.Text)
 		}
 		fmt.Fprintf(t, "\n%s", p.Verdict.Tree())
-	case p.Smallest != nil:
-		title := t.bold("The smallest trust policy that would admit this token:")
-		fmt.Fprintf(t, "\n%s\n%s\n", title, harmless(p.Smallest.Policy))
-		if p.Smallest.Caveat != "" {
-			fmt.Fprintf(t, "  %s\n", safetext.Sanitize(p.Smallest.Caveat))
+	case p.Minimal != nil:
+		title := t.bold("A minimal trust policy that admits this token:")
+		fmt.Fprintf(t, "\n%s\n%s\n", title, escapeJSON(p.Minimal.Policy))
+		if p.Minimal.Caveat != "" {
+			fmt.Fprintf(t, "  %s\n", safetext.Sanitize(p.Minimal.Caveat))
 		}
-		for _, w := range p.Smallest.Wider {
-			fmt.Fprintf(t, "  with StringLike on sub, %s admits %s\n", safetext.Sanitize(w.Subject),
-				safetext.Sanitize(w.Scope))
+		for _, w := range p.Minimal.Wider {
+			fmt.Fprintf(t, "  with StringLike on sub, %s admits %s\n",
+				safetext.Sanitize(w.Subject), safetext.Sanitize(w.Scope))
 		}
 	}
 }
 
-// notEvaluated marks a finding about a condition that is not evaluated. No check has this state.
-const notEvaluated doctor.State = "unsure"
+// notEvaluated is the state of a finding about a condition that is not evaluated. No check has it.
+const notEvaluated doctor.State = "not evaluated"
 
 func findingState(f trust.Finding) doctor.State {
 	switch {
@@ -145,21 +146,21 @@ func findingState(f trust.Finding) doctor.State {
 func (t *reportText) mark(s doctor.State) string {
 	switch s {
 	case doctor.OK:
-		return t.paint("✓", "32")
+		return t.style("✓", "32")
 	case doctor.Wrong:
-		return t.paint("✗", "31")
+		return t.style("✗", "31")
 	case doctor.Note:
-		return t.paint("!", "33")
+		return t.style("!", "33")
 	case notEvaluated:
-		return t.paint("?", "33")
+		return t.style("?", "33")
 	}
-	return t.paint("·", "2")
+	return t.style("·", "2")
 }
 
-func (t *reportText) bold(s string) string { return t.paint(s, "1") }
+func (t *reportText) bold(s string) string { return t.style(s, "1") }
 
-// paint adds the code of a color or style, as in ECMA-48.
-func (t *reportText) paint(s, code string) string {
+// style adds a color or style (SGR in ECMA-48), if colors are on.
+func (t *reportText) style(s, code string) string {
 	if !t.color {
 		return s
 	}

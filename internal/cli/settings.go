@@ -14,41 +14,42 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
 )
 
-// writeSettings writes --role, --audience and the like to ecr-oidc.yaml, for the accounts of the
-// registries.
+// writeSettings writes --role, --source and the other settings to ecr-oidc.yaml, for the accounts
+// of the registries.
 func (c *configuration) writeSettings() error {
 	var texts []string
-	for _, set := range c.settings.NonEmpty() {
-		texts = append(texts, strings.ReplaceAll(set.Key, "_", " ")+" "+
-			strings.Join(set.Texts, ", then "))
+	for _, setting := range c.settings.NonEmpty() {
+		texts = append(texts, strings.ReplaceAll(setting.Key, "_", " ")+" "+
+			strings.Join(setting.Texts, ", then "))
 	}
 	if len(texts) == 0 && len(c.settings.AllowedAccountIDs) == 0 {
 		return nil
 	}
-	accounts := c.namedAccounts()
-	return c.editSettings(func(path, shown string) error {
+	accounts := c.registryAccounts()
+	return c.editSettings(func(path, displayPath string) error {
 		for _, account := range accounts {
-			who := "account " + account
+			owner := "account " + account
 			if account == "" {
-				who = "the public registry"
+				owner = "the public registry"
 			}
 			if len(texts) > 0 {
-				c.report("%s: %s has %s", shown, who, strings.Join(texts, "; "))
+				c.report("%s: %s has %s", displayPath, owner, strings.Join(texts, "; "))
 			}
 		}
 		if allowed := c.settings.AllowedAccountIDs; len(allowed) > 0 {
-			c.report("%s: accounts allowed: %s", shown, strings.Join(allowed, ", "))
+			c.report("%s: allowed accounts: %s", displayPath, strings.Join(allowed, ", "))
 		}
 		err := config.SetAccounts(path, accounts, c.settings)
-		if err != nil && strings.HasPrefix(err.Error(), "--") { // the value of a flag
+		if err != nil && strings.HasPrefix(err.Error(), "--") { // an invalid value of a flag
 			return usageErrorf("configure: %v", err)
 		}
 		return err
 	})
 }
 
-// namedAccounts returns the accounts of the registries, each once; "" is the public registry's.
-func (c *configuration) namedAccounts() (accounts []string) {
+// registryAccounts returns the accounts of the registries, each once. The account of the public
+// registry is "".
+func (c *configuration) registryAccounts() (accounts []string) {
 	for _, reg := range c.registries {
 		if !slices.Contains(accounts, reg.Account) {
 			accounts = append(accounts, reg.Account)
@@ -57,19 +58,20 @@ func (c *configuration) namedAccounts() (accounts []string) {
 	return accounts
 }
 
-// editSettings changes ecr-oidc.yaml under a lock. A dry run changes a copy, so that it fails where
-// the edit would.
-func (c *configuration) editSettings(change func(path, shown string) error) error {
-	path, err := config.FilePath(c.Env, c.dir)
+// editSettings calls change with the path of ecr-oidc.yaml while it holds the file's lock. In a dry
+// run the path is that of a copy, so that change returns the same errors. displayPath is always the
+// path of ecr-oidc.yaml.
+func (c *configuration) editSettings(change func(path, displayPath string) error) error {
+	path, err := config.FilePath(c.Env, c.dockerConfig)
 	if err != nil {
 		return err
 	}
-	if seen, err := config.FilePath(c.Env, ""); err == nil && seen != path && !c.remove {
-		c.warn("%s is read only where DOCKER_CONFIG names its folder; \"docker --config\" does "+
-			"not tell its helpers", path)
+	if read, err := config.FilePath(c.Env, ""); err == nil && read != path && !c.remove {
+		c.warn("%s is read only if DOCKER_CONFIG is its folder; \"docker --config\" does not pass "+
+			"its folder to credential helpers", path)
 	}
 	if c.dryRun {
-		return rehearse(path, change)
+		return changeCopy(path, change)
 	}
 	unlock, err := dockerconfig.Lock(path, lockTimeout)
 	if err != nil {
@@ -79,8 +81,9 @@ func (c *configuration) editSettings(change func(path, shown string) error) erro
 	return change(path, path)
 }
 
-// rehearse runs change on a copy of the file at path.
-func rehearse(path string, change func(path, shown string) error) error {
+// changeCopy calls change with the path of a temporary copy of the file. Errors contain the path of
+// the file itself.
+func changeCopy(path string, change func(path, displayPath string) error) error {
 	target, err := atomicfile.ResolveSymlinks(path)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -90,17 +93,17 @@ func rehearse(path string, change func(path, shown string) error) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, filepath.Base(path))
+	tempPath := filepath.Join(dir, filepath.Base(path))
 	b, _, err := atomicfile.Read(target, config.MaxSize)
 	if err == nil {
-		err = os.WriteFile(file, b, 0o600)
+		err = os.WriteFile(tempPath, b, 0o600)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading %s: %w", path, err)
 	}
-	err = change(file, path)
-	if err != nil && strings.Contains(err.Error(), file) {
-		err = errors.New(strings.ReplaceAll(err.Error(), file, path))
+	err = change(tempPath, path)
+	if err != nil && strings.Contains(err.Error(), tempPath) {
+		err = errors.New(strings.ReplaceAll(err.Error(), tempPath, path))
 	}
 	return err
 }

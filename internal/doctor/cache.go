@@ -7,28 +7,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-func (d *Diagnosis) cache(x helper.Examination) {
-	var missing *fs.PathError
-	switch {
-	case errors.Is(x.CacheErr, fs.ErrNotExist) && errors.As(x.CacheErr, &missing):
-		d.add("cache", OK, "%s is not there yet", missing.Path)
-	case x.CacheErr != nil:
-		why := strings.ReplaceAll(strings.TrimPrefix(x.CacheErr.Error(), "opening the cache: "),
-			"\n", "; ")
-		d.add("cache", Note, "none: %s", safetext.Sanitize(why))
-	case x.Cached == nil:
-		d.add("cache", OK, "%s: nothing for this registry", x.CacheDir)
-	default:
-		d.cached(x, time.Since(x.Cached.CreatedAt))
-	}
-}
-
-// storedLogin reports a login that another tool stored, which get returns before all else.
-func (d *Diagnosis) storedLogin(x helper.Examination) {
+// addStoredLogin adds a login that another tool stored. A get returns it without using the role and
+// the source.
+func (d *Diagnosis) addStoredLogin(x helper.Examination) {
 	const (
 		returned = "get returns the login that another tool stored %s ago; the role and the " +
 			"source are not used"
@@ -38,30 +25,61 @@ func (d *Diagnosis) storedLogin(x helper.Examination) {
 	remove := "to delete it: docker logout " + x.Registry.Host
 	switch {
 	case x.StoredLogin != nil:
-		c := d.add("login", Note, returned, span(time.Since(x.StoredLogin.CreatedAt)))
+		c := d.add("login", Note, returned, formatDuration(time.Since(x.StoredLogin.CreatedAt)))
 		c.Next = remove + "; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off"
 	case x.IgnoredLogin != nil:
-		d.add("login", Note, ignored, span(time.Since(x.IgnoredLogin.CreatedAt))).Next = remove
+		c := d.add("login", Note, ignored, formatDuration(time.Since(x.IgnoredLogin.CreatedAt)))
+		c.Next = remove
 	}
 }
 
-// cached reports how long get will return the entry. When it is no longer fresh, AWS is asked
-// again, and a refusal deletes it.
-func (d *Diagnosis) cached(x helper.Examination, age time.Duration) {
+// addCache adds the directory of the cache and the entry for this registry.
+func (d *Diagnosis) addCache(x helper.Examination) {
+	var missing *fs.PathError
+	switch {
+	case errors.Is(x.CacheErr, fs.ErrNotExist) && errors.As(x.CacheErr, &missing):
+		d.add("cache", OK, "%s does not exist yet", missing.Path)
+	case x.CacheErr != nil:
+		reason := strings.ReplaceAll(strings.TrimPrefix(x.CacheErr.Error(), "opening the cache: "),
+			"\n", "; ")
+		d.add("cache", Note, "not used: %s", safetext.Sanitize(reason))
+	case x.Cached == nil:
+		d.add("cache", OK, "%s: no entry for this registry", x.CacheDir)
+	default:
+		d.addCacheEntry(x, time.Since(x.Cached.CreatedAt))
+	}
+}
+
+// addCacheEntry adds how long get will return the entry. get returns a fresh entry without a
+// request. It returns a usable entry that is no longer fresh only if AWS does not respond.
+func (d *Diagnosis) addCacheEntry(x helper.Examination, age time.Duration) {
 	e := x.Cached
 	left := min(e.Remaining(time.Now()), e.FreshFor-age)
-	text := fmt.Sprintf("%s: a password made %s ago that lives %s", x.CacheDir, span(age),
-		span(e.TTL))
+	text := fmt.Sprintf("%s: a password, created %s ago, valid for %s", x.CacheDir,
+		formatDuration(age), formatDuration(e.TTL))
 	switch {
 	case !e.IsUsable(time.Now()):
-		d.add("cache", OK, "%s and serves no longer", text)
+		d.add("cache", OK, "%s; get no longer returns it", text)
 	case d.Ready:
 		d.add("cache", OK, "%s", text)
 	case left <= 0:
-		d.add("cache", Note, "%s; get answers with it while AWS cannot be asked", text)
+		d.add("cache", Note, "%s; get returns it only if AWS does not respond", text)
 	default:
-		d.add("cache", Note, "%s; get answers with it for up to %s yet, "+
-			"and says only then what it would say now", text, span(left)).
-			Next = "to forget it: docker logout " + x.Registry.Host
+		d.add("cache", Note, "%s; get returns it for up to %s, and fails after that", text,
+			formatDuration(left)).Next = "to delete it: docker logout " + x.Registry.Host
 	}
+}
+
+// addCachedFailure adds the cached failure that get returns, unless a new request failed with the
+// same error.
+func (d *Diagnosis) addCachedFailure(x helper.Examination, env token.Env) {
+	host := x.Registry.Host
+	line := func(err error) string { return explain.Line(err, host, env.Secrets()) }
+	if x.CachedErr == nil || x.StoredLogin != nil || x.Err != nil && line(x.Err) == line(x.CachedErr) {
+		return
+	}
+	d.Ready = false
+	left := max(time.Second, time.Until(x.CachedErrUntil))
+	d.add("cache", Wrong, "get returns a cached failure for another %s", formatDuration(left)).
+		Next = "to delete it: docker logout " + host
 }

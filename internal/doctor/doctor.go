@@ -22,125 +22,117 @@ type Doctor struct {
 	Policy *trust.Policy // the role's trust policy; nil when it is not known
 }
 
-// Examine does what a get for a registry does, whatever is in the cache, and changes nothing but an
-// AWS login that has to be renewed. It blocks for twice explain.GetTimeout at most.
-func (d Doctor) Examine(reg registry.Registry) Diagnosis {
-	x := within(explain.GetTimeout, helper.Examination{Registry: reg},
+// Diagnose makes the requests of a get for the registry, ignores the cached password, and stores
+// nothing. Its only side effect is that it renews an expired AWS login. It blocks for at most twice
+// explain.GetTimeout.
+func (d Doctor) Diagnose(reg registry.Registry) Diagnosis {
+	x := runStep(explain.GetTimeout, helper.Examination{Registry: reg},
 		func(ctx context.Context, x helper.Examination) helper.Examination {
 			return d.Helper.Examine(ctx, x.Registry)
 		})
 	if !x.Done() {
-		x = within(explain.GetTimeout, x, d.Helper.Request)
+		x = runStep(explain.GetTimeout, x, d.Helper.Request)
 	}
-	return d.diagnose(x)
+	return d.describe(x)
 }
 
-// within returns the examination after a step of a get. A step that is not done within the limit
-// changes nothing but the error: a get would fail there too.
-func within(
+// runStep returns the examination after a step of a get. If the step exceeds the limit, runStep
+// returns x with the timeout as its error, because a get would fail there too.
+func runStep(
 	limit time.Duration, x helper.Examination,
 	step func(context.Context, helper.Examination) helper.Examination,
 ) helper.Examination {
-	before := x // the step may still read it after the limit
-	after, err := explain.Within("running get", limit,
-		func(ctx context.Context) (helper.Examination, error) { return step(ctx, before), nil })
+	input := x // a copy: the step can still read it after the limit
+	output, err := explain.RunWithTimeout("running get", limit,
+		func(ctx context.Context) (helper.Examination, error) { return step(ctx, input), nil })
 	if err != nil {
 		x.Err = err
 		return x
 	}
-	return after
+	return output
 }
 
-// diagnose describes the result of an examination, in the order of a get.
-func (d Doctor) diagnose(x helper.Examination) Diagnosis {
-	found := Diagnosis{Registry: x.Registry.Host, Ready: x.Err == nil && !x.Anonymous}
+// describe returns the diagnosis for an examination. The checks are in the order of a get.
+func (d Doctor) describe(x helper.Examination) Diagnosis {
+	diagnosis := Diagnosis{Registry: x.Registry.Host, Ready: x.Err == nil && !x.Anonymous}
 	env := d.Helper.Env
 	if time.Until(x.CachedErrUntil) <= 0 {
-		x.CachedErr = nil // over by now
+		x.CachedErr = nil // it expired during the examination
 	}
-	found.registry(x)
-	found.storedLogin(x)
+	diagnosis.addRegistry(x)
+	diagnosis.addStoredLogin(x)
 	if x.Resolved {
-		found.roles(x)
-		found.source(x, env)
-		found.token(x)
-		found.exchange(x, d.Policy)
+		diagnosis.addRoles(x)
+		diagnosis.addSource(x, env)
+		diagnosis.addToken(x)
+		diagnosis.addExchange(x, d.Policy)
 	} else {
-		found.wrong("settings", x.Err)
+		diagnosis.addError("settings", x.Err)
 	}
-	found.hints(x, env)
+	diagnosis.addHints(x, env)
 	if x.Resolved {
-		found.cache(x)
-		found.repeated(x, env)
+		diagnosis.addCache(x)
+		diagnosis.addCachedFailure(x, env)
 	}
-	found.docker(x, d.Docker)
-	found.get(x, env)
+	diagnosis.addDocker(x, d.Docker)
+	diagnosis.setGet(x, env)
 	switch {
-	case found.Token != nil && (d.Policy != nil || refusedRole(x.Err)):
-		d.evaluate(&found)
-		if found.Policy != nil && found.Policy.Verdict != nil {
-			found.compare(x)
+	case diagnosis.Token != nil && (d.Policy != nil || isRoleRefused(x.Err)):
+		d.evaluate(&diagnosis)
+		if diagnosis.Policy != nil && diagnosis.Policy.Verdict != nil {
+			diagnosis.compareWithAWS(x)
 		}
 	case d.Policy != nil:
-		found.add("policy", Skipped, "not looked at: there is no token to put to it")
+		diagnosis.add("policy", Skipped, "not evaluated: there is no token")
 	}
-	found.redactURLs()
-	return found
+	diagnosis.redactURLs()
+	return diagnosis
 }
 
-// wrong adds a step that failed.
-func (d *Diagnosis) wrong(name string, err error) {
-	d.add(name, Wrong, "%s", safetext.Sanitize(err.Error())).Next = next(err)
+// addError adds a step that failed.
+func (d *Diagnosis) addError(step string, err error) {
+	d.add(step, Wrong, "%s", safetext.Sanitize(err.Error())).Next = advice(err)
 }
 
-// next returns what to do about an error. For errors without advice it returns possible causes, for
-// which the one line of a get has no room.
-func next(err error) string {
+// advice returns what the user can do about an error. For errors without advice in package explain
+// it returns possible causes, which would be too long for the one line of a get.
+func advice(err error) string {
 	var (
 		request *token.RequestError
 		aws     *exchange.Error
 		timeout *explain.TimeoutError
 	)
-	const reach = "it may pass. If it does not: can this machine reach that address? Behind a " +
-		"proxy, set HTTPS_PROXY, and NO_PROXY for what lies before it"
+	const (
+		unreachable = "this can be temporary: try again. If it persists, check that this " +
+			"machine can reach that address. Behind a proxy, set HTTPS_PROXY, and set NO_PROXY " +
+			"for hosts that do not need the proxy"
+		timedOut = "a file may block: check that the token file, the AWS configuration files " +
+			"and ecr-oidc.yaml are not pipes, and not on a mount that does not respond. " +
+			"ECR_OIDC_DEBUG=1 prints the last step"
+		refused = "a CI issues tokens only to its own running jobs: check that the variables " +
+			"that the CI set for this job are unchanged"
+	)
 	switch text := explain.Advice(err); {
 	case text != "":
 		return text
 	case errors.As(err, &timeout):
-		return "something that it opens does not answer: is the token's file, the AWS profile's " +
-			"or ecr-oidc.yaml a pipe, or on a mount that is gone? ECR_OIDC_DEBUG=1 shows how far " +
-			"it comes"
+		return timedOut
 	case errors.As(err, &request) && request.Retryable, errors.As(err, &aws) && aws.Code == "":
-		return reach
+		return unreachable
 	case errors.As(err, &request):
-		return "a CI answers its own jobs, and only while they run: are the variables that it " +
-			"set for this job still as it set them?"
+		return refused
 	case errors.As(err, &aws) && aws.Retryable:
-		return "it may pass: try again"
+		return "this can be temporary: try again"
 	}
 	return ""
 }
 
-// repeated adds the cached failure that get returns although it would succeed or fail otherwise
-// now.
-func (d *Diagnosis) repeated(x helper.Examination, env token.Env) {
-	host := x.Registry.Host
-	line := func(err error) string { return explain.Line(err, host, env.Secrets()) }
-	if x.CachedErr == nil || x.StoredLogin != nil || x.Err != nil && line(x.Err) == line(x.CachedErr) {
-		return
-	}
-	d.Ready = false
-	left := max(time.Second, time.Until(x.CachedErrUntil))
-	d.add("cache", Wrong, "get repeats a failure of a moment ago for %s yet", span(left)).
-		Next = "to forget it: docker logout " + host
-}
-
-// get sets the line that a get would print.
-func (d *Diagnosis) get(x helper.Examination, env token.Env) {
+// setGet sets the line that a get would return.
+func (d *Diagnosis) setGet(x helper.Examination, env token.Env) {
 	switch {
 	case x.StoredLogin != nil:
 		d.Ready = true
-		d.Get = "a username and a password: the login that another tool stored"
+		d.Get = "a username and a password (the login that another tool stored)"
 	case x.Anonymous:
 		d.Ready = false
 		d.Get = "credentials not found in native keychain"
@@ -153,15 +145,15 @@ func (d *Diagnosis) get(x helper.Examination, env token.Env) {
 	}
 }
 
-// compare adds a note if AWS's response does not agree with the policy.
-func (d *Diagnosis) compare(x helper.Examination) {
+// compareWithAWS adds a note if AWS's response contradicts the verdict on the policy.
+func (d *Diagnosis) compareWithAWS(x helper.Examination) {
 	switch admits := d.Policy.Verdict.Admits; {
-	case admits == trust.Yes && refusedRole(x.Err):
-		d.add("policy", Note, "it would admit this token, and AWS did not: it is not the policy "+
-			"that this role has now, or there is no such role, or no such provider in its "+
-			"account, or a policy of the organisation denies")
+	case admits == trust.Yes && isRoleRefused(x.Err):
+		d.add("policy", Note, "the policy admits this token, but AWS refused the role. Possible "+
+			"causes: the role now has another trust policy; the role or its OIDC provider does "+
+			"not exist; a policy of the organization denies the request")
 	case admits == trust.No && x.Err == nil:
-		d.add("policy", Note, "it would not admit this token, and AWS did: it is not the policy "+
-			"that this role has now")
+		d.add("policy", Note, "the policy does not admit this token, but AWS accepted it: the "+
+			"role now has another trust policy")
 	}
 }

@@ -24,8 +24,8 @@ func environ(pairs ...string) token.Env {
 	}
 }
 
-// examined returns what an examination in this environment finds before its first request.
-func examined(t *testing.T, role bool, pairs ...string) (helper.Examination, token.Env) {
+// examine returns the examination of an environment before the first request.
+func examine(t *testing.T, role bool, pairs ...string) (helper.Examination, token.Env) {
 	t.Helper()
 	env := environ(pairs...)
 	var x helper.Examination
@@ -36,7 +36,7 @@ func examined(t *testing.T, role bool, pairs ...string) (helper.Examination, tok
 	return x, env
 }
 
-// Each hint is given for its state, and for no other.
+// Each hint appears for its condition, and for no other.
 func TestHints(t *testing.T) {
 	event := func(text string) string {
 		path := filepath.Join(t.TempDir(), "event.json")
@@ -58,7 +58,7 @@ func TestHints(t *testing.T) {
 			"AWS_ACCESS_KEY_ID=ASIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=x"
 		irsa, pod = "AWS_WEB_IDENTITY_TOKEN_FILE=/t",
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials"
-		chosen = "ECR_OIDC_SOURCE=aws"
+		explicit = "ECR_OIDC_SOURCE=aws"
 	)
 	none := &exchange.NoCredentialsError{Profile: "default", Ambient: "instance"}
 	untrusted := errors.New("tls: failed to verify certificate: x509: certificate signed by " +
@@ -67,118 +67,121 @@ func TestHints(t *testing.T) {
 		name   string
 		env    []string
 		noRole bool
-		err    error // of what comes after the identity
+		err    error // of the steps after the identity
 		skew   time.Duration
 		want   string // names of the hints
-		says   string
+		text   string // substring of the last hint's text
 	}{
-		{name: "GitHub, all well", env: []string{gitHub, url, bearer}},
-		{name: "a machine, all well"},
+		{name: "GitHub with a token", env: []string{gitHub, url, bearer}},
+		{name: "machine"},
 
-		{name: "a long-lived key beside a token", env: []string{gitHub, url, bearer, long},
-			want: "long-lived key", says: "beside a token"},
-		{name: "a session's key beside a token", env: []string{gitHub, url, bearer, short}},
-		{name: "a long-lived key alone", env: []string{gitHub, long, secret}, noRole: true,
-			want: "long-lived key", says: "(AKIA...)"},
-		{name: "a long-lived key on a machine", env: []string{long, secret}},
+		{name: "long-lived key and a token", env: []string{gitHub, url, bearer, long},
+			want: "long-lived key", text: "has an OIDC token"},
+		{name: "session key and a token", env: []string{gitHub, url, bearer, short}},
+		{name: "long-lived key, no role", env: []string{gitHub, long, secret}, noRole: true,
+			want: "long-lived key", text: "(AKIA...)"},
+		{name: "long-lived key on a machine", env: []string{long, secret}},
 
-		{name: "a fork", env: []string{gitHub, fork}, want: "fork", says: "the fork mallory/app"},
-		{name: "a fork, without a role", env: []string{gitHub, fork}, noRole: true, want: "fork"},
-		{name: "a fork that was deleted", env: []string{gitHub, pull("null")}, want: "fork",
-			says: "the fork that was deleted"},
-		{name: "a fork with a token", env: []string{gitHub, fork, url, bearer}},
-		{name: "a fork with a token, without a role", env: []string{gitHub, fork, url, bearer},
+		{name: "fork", env: []string{gitHub, fork}, want: "fork", text: "the fork mallory/app"},
+		{name: "fork without a role", env: []string{gitHub, fork}, noRole: true, want: "fork"},
+		{name: "deleted fork", env: []string{gitHub, pull("null")}, want: "fork",
+			text: "the fork that was deleted"},
+		{name: "fork with a token", env: []string{gitHub, fork, url, bearer}},
+		{name: "fork with a token, no role", env: []string{gitHub, fork, url, bearer},
 			noRole: true},
 		{name: "pull_request_target",
 			env:  []string{gitHub, fork, "GITHUB_EVENT_NAME=pull_request_target"},
 			want: "permission"},
-		{name: "a branch of the same repository",
+		{name: "branch of the same repository",
 			env: []string{gitHub, pull(`{"full_name": "acme/app"}`)}, want: "permission"},
-		{name: "a push", env: []string{gitHub, event(`{"ref": "refs/heads/main"}`)},
+		{name: "push", env: []string{gitHub, event(`{"ref": "refs/heads/main"}`)},
 			want: "permission"},
-		{name: "an event that cannot be read", env: []string{gitHub, event(`{"pull_request": `)},
+		{name: "event with a syntax error", env: []string{gitHub, event(`{"pull_request": `)},
 			want: "permission"},
-		{name: "an event that is no object", env: []string{gitHub, event(`[]`)},
+		{name: "event that is not an object", env: []string{gitHub, event(`[]`)},
 			want: "permission"},
-		{name: "an event that is not there",
+		{name: "missing event file",
 			env: []string{gitHub, "GITHUB_EVENT_PATH=/no/such/file"}, want: "permission"},
-		{name: "an odd name", env: []string{gitHub,
+		{name: "fork name with control characters", env: []string{gitHub,
 			pull(`{"full_name": "x\u001b[2J\n::error::y"}`)}, want: "fork",
-			says: "the fork x [2J ::error::y:"},
+			text: "the fork x [2J ::error::y:"},
 
-		{name: "no permission", env: []string{gitHub}, want: "permission", says: "id-token: write"},
-		{name: "no permission, without a role", env: []string{gitHub}, noRole: true,
+		{name: "no permission", env: []string{gitHub}, want: "permission", text: "id-token: write"},
+		{name: "no permission, no role", env: []string{gitHub}, noRole: true,
 			want: "permission"},
-		{name: "GitHub on a machine", env: []string{"ECR_OIDC_SOURCE=github"}},
+		{name: "explicit github on a machine", env: []string{"ECR_OIDC_SOURCE=github"}},
 		{name: "Forgejo", env: []string{gitHub, "FORGEJO_ACTIONS=true"}},
-		{name: "no role alone", env: []string{gitHub, url, bearer}, noRole: true},
+		{name: "token, no role", env: []string{gitHub, url, bearer}, noRole: true},
 
-		{name: "a fork on CircleCI", env: []string{circle, "CIRCLE_PR_REPONAME=app"}, want: "fork",
-			says: "CircleCI"},
-		{name: "a fork on CircleCI, by its owner",
+		{name: "fork on CircleCI", env: []string{circle, "CIRCLE_PR_REPONAME=app"}, want: "fork",
+			text: "CircleCI"},
+		{name: "fork on CircleCI by owner, no role",
 			env: []string{circle, "CIRCLE_PR_USERNAME=mallory"}, noRole: true, want: "fork"},
-		{name: "a fork on CircleCI with secrets",
+		{name: "fork on CircleCI with a token",
 			env: []string{circle, "CIRCLE_PR_REPONAME=app", "CIRCLE_OIDC_TOKEN_V2=x"}},
 		{name: "no token on CircleCI", env: []string{circle}},
 
 		{name: "sudo", env: []string{"SUDO_UID=1000"}, want: "sudo"},
-		{name: "sudo that kept the variables", env: []string{"SUDO_UID=1000", gitHub, url, bearer}},
-		{name: "sudo, and a source that was chosen", env: []string{"SUDO_UID=1000", chosen}},
+		{name: "sudo with the job's variables", env: []string{"SUDO_UID=1000", gitHub, url, bearer}},
+		{name: "sudo with an explicit source", env: []string{"SUDO_UID=1000", explicit}},
 
-		{name: "a container", env: []string{"container=podman"}, err: none, want: "container",
-			says: "no CI's variables"},
-		{name: "a container with credentials", env: []string{"container=podman"}},
-		{name: "a container, refused", env: []string{"container=podman"},
+		{name: "container without credentials", env: []string{"container=podman"}, err: none,
+			want: "container", text: "does not have the variables of a CI"},
+		{name: "container with credentials", env: []string{"container=podman"}},
+		{name: "container, role refused", env: []string{"container=podman"},
 			err: &exchange.Error{Code: "AccessDenied"}},
-		{name: "a container, and a source that was chosen",
-			env: []string{"container=podman", chosen}, err: none},
-		{name: "a CI's container", env: []string{"container=podman", gitHub, url, bearer},
+		{name: "container with an explicit source",
+			env: []string{"container=podman", explicit}, err: none},
+		{name: "container of a CI job", env: []string{"container=podman", gitHub, url, bearer},
 			err: none},
 
-		{name: "a runner in EKS", env: []string{gitHub, url, bearer, irsa},
-			want: "runner's identity", says: "AWS_WEB_IDENTITY_TOKEN_FILE"},
-		{name: "a runner with Pod Identity", env: []string{gitHub, url, bearer, pod},
-			want: "runner's identity", says: "AWS_CONTAINER_CREDENTIALS_FULL_URI"},
-		{name: "a runner with both", env: []string{gitHub, url, bearer, pod, irsa},
-			want: "runner's identity", says: "AWS_WEB_IDENTITY_TOKEN_FILE"},
-		{name: "a pod that is no runner", env: []string{irsa, "AWS_ROLE_ARN=x"}},
-		{name: "a runner's identity that was chosen",
+		{name: "runner in EKS", env: []string{gitHub, url, bearer, irsa},
+			want: "runner's identity", text: "AWS_WEB_IDENTITY_TOKEN_FILE"},
+		{name: "runner with Pod Identity", env: []string{gitHub, url, bearer, pod},
+			want: "runner's identity", text: "AWS_CONTAINER_CREDENTIALS_FULL_URI"},
+		{name: "runner with both", env: []string{gitHub, url, bearer, pod, irsa},
+			want: "runner's identity", text: "AWS_WEB_IDENTITY_TOKEN_FILE"},
+		{name: "pod without a CI", env: []string{irsa, "AWS_ROLE_ARN=x"}},
+		{name: "explicit runner's identity",
 			env: []string{gitHub, irsa, "ECR_OIDC_SOURCE=file"}},
 
-		{name: "a clock a minute off", env: []string{gitHub, url, bearer}, skew: 119 * time.Second},
-		{name: "a clock that is ahead", env: []string{gitHub, url, bearer}, skew: 121 * time.Second,
-			want: "clock", says: "2m ahead of"},
-		{name: "a clock that is behind", env: []string{gitHub, url, bearer}, skew: -26 * time.Hour,
-			want: "clock", says: "26h behind"},
+		{name: "clock skew under two minutes", env: []string{gitHub, url, bearer},
+			skew: 119 * time.Second},
+		{name: "clock ahead", env: []string{gitHub, url, bearer}, skew: 121 * time.Second,
+			want: "clock", text: "2m ahead of"},
+		{name: "clock behind", env: []string{gitHub, url, bearer}, skew: -26 * time.Hour,
+			want: "clock", text: "26h behind"},
 
-		{name: "TLS", env: []string{gitHub, url, bearer}, err: untrusted, want: "TLS"},
-		{name: "TLS, macOS's words", env: []string{gitHub, url, bearer},
+		{name: "untrusted certificate", env: []string{gitHub, url, bearer}, err: untrusted,
+			want: "TLS"},
+		{name: "untrusted certificate on macOS", env: []string{gitHub, url, bearer},
 			err: errors.New("x509: “emulator” certificate is not trusted"), want: "TLS"},
-		{name: "TLS behind a proxy",
+		{name: "untrusted certificate, proxy",
 			env: []string{gitHub, url, bearer, "https_proxy=http://user:password@proxy"},
-			err: untrusted, want: "TLS", says: "(https_proxy is set)"},
-		{name: "TLS and a bundle", env: []string{gitHub, url, bearer, "AWS_CA_BUNDLE=/x.pem"},
-			err: untrusted, want: "TLS", says: "AWS_CA_BUNDLE is /x.pem"},
-		{name: "TLS, another fault", env: []string{gitHub, url, bearer},
+			err: untrusted, want: "TLS", text: "(https_proxy is set)"},
+		{name: "untrusted certificate, CA bundle",
+			env: []string{gitHub, url, bearer, "AWS_CA_BUNDLE=/x.pem"}, err: untrusted,
+			want: "TLS", text: "AWS_CA_BUNDLE is /x.pem"},
+		{name: "expired certificate", env: []string{gitHub, url, bearer},
 			err: errors.New("x509: certificate has expired or is not yet valid")},
 	} {
-		x, env := examined(t, !tt.noRole, tt.env...)
+		x, env := examine(t, !tt.noRole, tt.env...)
 		if x.Err == nil {
 			x.Err = tt.err
 		}
 		x.ClockSkew = tt.skew
-		var found Diagnosis
-		found.hints(x, env)
+		var d Diagnosis
+		d.addHints(x, env)
 		var names []string
-		for _, c := range found.Checks {
+		for _, c := range d.Checks {
 			names = append(names, c.Name)
 			if c.State != Note || c.Text == "" || c.Next == "" ||
 				strings.ContainsAny(c.Text+c.Next, "\n\x1b") ||
 				strings.Contains(c.Text, "password") {
 				t.Errorf("%s: %+v", tt.name, c)
 			}
-			if !strings.Contains(c.Text, tt.says) {
-				t.Errorf("%s: %q; want %q in it", tt.name, c.Text, tt.says)
+			if !strings.Contains(c.Text, tt.text) {
+				t.Errorf("%s: text %q does not contain %q", tt.name, c.Text, tt.text)
 			}
 		}
 		if got := strings.Join(names, " "); got != tt.want {
@@ -187,11 +190,11 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// A hint replaces the advice of its checks, and of no others.
+// A hint replaces the advice of its own checks, and of no others.
 func TestHintsReplaceAdvice(t *testing.T) {
 	for name, tt := range map[string]struct {
-		hint  string
-		leave string // the checks that still say what to do
+		hint string
+		want string // the failed checks that keep their advice
 	}{
 		"TLS": {"TLS", "role"}, "container": {"container", "role token STS"},
 		"sudo": {"sudo", "role token STS credentials"},
@@ -201,22 +204,22 @@ func TestHintsReplaceAdvice(t *testing.T) {
 			d.add(check, Wrong, "x").Next = "y"
 			d.add(check, Note, "x").Next = "y"
 		}
-		for _, s := range detectors() {
-			if s.name == tt.hint {
-				d.replaceAdvice(s.instead...)
+		for _, detector := range detectors() {
+			if detector.name == tt.hint {
+				d.removeAdvice(detector.replaces...)
 			}
 		}
 		var left []string
 		for _, c := range d.Checks {
 			switch {
 			case c.State == Note && c.Next == "":
-				t.Errorf("%s: %s lost its note", name, c.Name)
+				t.Errorf("%s removed the advice of the note %s", name, c.Name)
 			case c.State == Wrong && c.Next != "":
 				left = append(left, c.Name)
 			}
 		}
-		if got := strings.Join(left, " "); got != tt.leave {
-			t.Errorf("%s leaves %q, want %q", name, got, tt.leave)
+		if got := strings.Join(left, " "); got != tt.want {
+			t.Errorf("%s keeps the advice of %q, want %q", name, got, tt.want)
 		}
 	}
 }

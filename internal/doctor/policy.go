@@ -8,40 +8,41 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// evaluate evaluates the policy against the token. Without a policy it finds the one that would
-// admit it.
-func (d Doctor) evaluate(found *Diagnosis) {
+// evaluate adds the verdict of the policy on the token. If no policy is known, it adds a minimal
+// policy that admits the token.
+func (d Doctor) evaluate(diagnosis *Diagnosis) {
 	request := trust.Request{
-		Role: found.Role, Claims: found.Token.Claims, Now: time.Now(), SessionName: found.Session,
+		Role: diagnosis.Role, Claims: diagnosis.Token.Claims, Now: time.Now(),
+		SessionName: diagnosis.SessionName,
 	}
 	if d.Policy == nil {
-		found.suggest(request)
+		diagnosis.addMinimalPolicy(request)
 		return
 	}
 	switch {
 	case request.Role == "":
 		request.Role = d.Policy.Role
-		found.Role = request.Role
+		diagnosis.Role = request.Role
 	case d.Policy.Role != "" && d.Policy.Role != request.Role:
-		found.add("policy", Note, "it is that of %s, and the job assumes %s",
-			shown(d.Policy.Role), shown(request.Role))
+		diagnosis.add("policy", Note, "the policy belongs to %s, but the job assumes %s",
+			display(d.Policy.Role), display(request.Role))
 	}
 	verdict, err := trust.Evaluate(*d.Policy, request)
 	if err != nil {
-		found.add("policy", Wrong, "%v", err)
+		diagnosis.add("policy", Wrong, "%v", err)
 		return
 	}
-	if verdict.Findings == nil { // a list in JSON
-		verdict.Findings = []trust.Finding{}
+	if verdict.Findings == nil {
+		verdict.Findings = []trust.Finding{} // an empty list in JSON, not null
 	}
-	found.Policy = &Policy{Verdict: &verdict}
+	diagnosis.Policy = &Policy{Verdict: &verdict}
 }
 
-// suggest adds the policy that would admit the request.
-func (d *Diagnosis) suggest(request trust.Request) {
+// addMinimalPolicy adds a minimal policy that admits the request.
+func (d *Diagnosis) addMinimalPolicy(request trust.Request) {
 	if request.Role == "" {
-		d.add("policy", Skipped, "none can be suggested: these claims do not say for which role").
-			Next = "name it with --role, or take what doctor --json prints in the job"
+		d.add("policy", Skipped, "no policy is suggested: the role is not known").
+			Next = "set it with --role, or use the output of doctor --json from the job"
 		return
 	}
 	suggestion, err := trust.MinimalPolicy(request)
@@ -49,18 +50,18 @@ func (d *Diagnosis) suggest(request trust.Request) {
 		d.add("policy", Note, "%v", err)
 		return
 	}
-	d.Policy = &Policy{Smallest: &suggestion}
+	d.Policy = &Policy{Minimal: &suggestion}
 }
 
-// undecidedSession reports whether the answer is open and the policy refers to the role session's
+// needsSessionName reports whether the verdict is unknown and the policy refers to the role session
 // name.
-func undecidedSession(p trust.Policy, found *Policy) bool {
+func needsSessionName(p trust.Policy, result *Policy) bool {
 	const key = "sts:rolesessionname"
-	return found != nil && found.Verdict != nil && found.Verdict.Admits == trust.Unknown &&
+	return result != nil && result.Verdict != nil && result.Verdict.Admits == trust.Unknown &&
 		slices.ContainsFunc(p.Statements, func(s trust.Statement) bool {
 			return slices.ContainsFunc(s.Conditions, func(c trust.Condition) bool {
-				return strings.EqualFold(c.Key, key) ||
-					strings.Contains(strings.ToLower(strings.Join(c.Values, " ")), "${"+key)
+				values := strings.ToLower(strings.Join(c.Values, " "))
+				return strings.EqualFold(c.Key, key) || strings.Contains(values, "${"+key)
 			})
 		})
 }

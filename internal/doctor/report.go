@@ -7,37 +7,38 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// shape is the version of the report's JSON. A key that is added does not change it.
+// shape is the version of the report's JSON format. It changes when a key is renamed, is removed or
+// changes its meaning, but not when a key is added.
 const shape = 1
 
-// Report is the result of doctor. docs/doctor.md describes its JSON. It contains no secret; of a
-// token it contains the claims.
+// Report is the result of doctor. docs/doctor.md describes its JSON. It contains the claims of
+// tokens, but no secret.
 type Report struct {
 	Shape      int         `json:"shape"`
 	Version    string      `json:"version"`
-	Ready      bool        `json:"ready"` // a get would succeed for every registry
+	Ready      bool        `json:"ready"` // every Diagnosis is Ready
 	Registries []Diagnosis `json:"registries"`
 }
 
-// NewReport returns the report of this version of the program.
-func NewReport(version string, found ...Diagnosis) Report {
-	r := Report{Shape: shape, Version: version, Ready: true, Registries: found}
-	for _, d := range found {
+// NewReport returns a report of these diagnoses. version is the program's version line.
+func NewReport(version string, diagnoses ...Diagnosis) Report {
+	r := Report{Shape: shape, Version: version, Ready: true, Registries: diagnoses}
+	for _, d := range diagnoses {
 		r.Ready = r.Ready && d.Ready
 	}
 	return r
 }
 
-// Diagnosis is the result for one registry, or for claims that were saved.
+// Diagnosis is the result for one registry or for saved claims.
 type Diagnosis struct {
-	Registry string  `json:"registry,omitempty"`
-	Ready    bool    `json:"ready"` // a get would succeed now; with --claims, the policy admits them
-	Checks   []Check `json:"checks"`
-	Role     string  `json:"role,omitempty"`         // the one that the token is to assume
-	Session  string  `json:"session_name,omitempty"` // of that role's session
-	Token    *Token  `json:"token,omitempty"`
-	Policy   *Policy `json:"policy,omitempty"`
-	Get      string  `json:"get,omitempty"` // the line that get would print
+	Registry    string  `json:"registry,omitempty"`
+	Ready       bool    `json:"ready"` // a get would succeed; with --claims, the policy admits them
+	Checks      []Check `json:"checks"`
+	Role        string  `json:"role,omitempty"`         // the role that the token assumes
+	SessionName string  `json:"session_name,omitempty"` // of the role session
+	Token       *Token  `json:"token,omitempty"`
+	Policy      *Policy `json:"policy,omitempty"`
+	Get         string  `json:"get,omitempty"` // the line that get would return
 }
 
 // Check is one step of a get, or a hint.
@@ -47,7 +48,7 @@ type Check struct {
 	Text  string `json:"text"`           // may have several lines
 	Next  string `json:"next,omitempty"` // what to type or to change
 
-	Common bool `json:"-"` // it is the same for every registry
+	Common bool `json:"-"` // the check is the same for every registry
 }
 
 // State is the result of a check.
@@ -56,8 +57,8 @@ type State string
 // The states of a check.
 const (
 	OK      State = "ok"
-	Wrong   State = "wrong"
-	Note    State = "note"    // does not keep a get from succeeding, but is worth knowing
+	Wrong   State = "wrong"   // the reason why a get fails
+	Note    State = "note"    // does not make a get fail
 	Skipped State = "skipped" // not reached
 )
 
@@ -69,20 +70,22 @@ type Token struct {
 	Claims   map[string]any `json:"claims"`
 }
 
-// Policy is the result of a trust policy, or the policy that would admit the token.
+// Policy is the verdict of a trust policy on the token, or a minimal policy that admits the token.
+// One of its fields is not nil.
 type Policy struct {
-	Verdict  *trust.Verdict    `json:"verdict,omitempty"`
-	Smallest *trust.Suggestion `json:"smallest,omitempty"`
+	Verdict *trust.Verdict    `json:"verdict,omitempty"`
+	Minimal *trust.Suggestion `json:"smallest,omitempty"`
 }
 
+// add appends a check and returns a pointer to it, which is valid until the next add.
 func (d *Diagnosis) add(name string, s State, format string, args ...any) *Check {
 	d.Checks = append(d.Checks, Check{Name: name, State: s, Text: fmt.Sprintf(format, args...)})
 	return &d.Checks[len(d.Checks)-1]
 }
 
-// redactURLs removes user and password from every URL in the text, such as an endpoint's or a
-// proxy's. It also removes them from a URL that cannot be parsed, which errors quote unchanged, and
-// from one that was cut before the "@".
+// redactURLs removes the user and the password from every URL in the diagnosis, such as the URL of
+// an endpoint or a proxy. It also removes them from a URL that cannot be parsed, which errors quote
+// unchanged, and from a URL that was truncated before the "@".
 func (d *Diagnosis) redactURLs() {
 	userinfo := regexp.MustCompile(`://\S*(@|\.\.\.)`)
 	redact := func(text *string) { *text = userinfo.ReplaceAllString(*text, "://***$1") }

@@ -14,25 +14,25 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// address shortens an endpoint's URL.
-func address(endpoint string) string {
+// shortURL returns the URL of an endpoint without "https://" and the final slash.
+func shortURL(endpoint string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(endpoint, "https://"), "/")
 }
 
-// refusedRole reports whether STS refused the role. Its response is the same for a role that does
-// not exist and for one whose policy refuses.
-func refusedRole(err error) bool {
+// isRoleRefused reports whether STS refused the role. Its response is the same for a role that does
+// not exist and for a role whose policy refuses.
+func isRoleRefused(err error) bool {
 	var aws *exchange.Error
 	return errors.As(err, &aws) && aws.Step == exchange.StepWebIdentity && aws.Code == "AccessDenied"
 }
 
-func (d *Diagnosis) registry(x helper.Examination) {
+func (d *Diagnosis) addRegistry(x helper.Examination) {
 	reg := x.Registry
-	what := "account " + reg.Account
+	owner := "account " + reg.Account
 	if reg.Public {
-		what = "the public registry"
+		owner = "the public registry"
 	}
-	text := fmt.Sprintf("%s, region %s, partition %s", what, reg.Region, reg.Partition)
+	text := fmt.Sprintf("%s, region %s, partition %s", owner, reg.Region, reg.Partition)
 	if reg.FIPS {
 		text += ", FIPS"
 	}
@@ -42,26 +42,26 @@ func (d *Diagnosis) registry(x helper.Examination) {
 	d.add("registry", OK, "%s", text)
 }
 
-func (d *Diagnosis) roles(x helper.Examination) {
+func (d *Diagnosis) addRoles(x helper.Examination) {
 	if len(x.Roles.ARNs) > 0 {
-		d.Role, d.Session = x.Roles.ARNs[0], x.Settings.SessionName
+		d.Role, d.SessionName = x.Roles.ARNs[0], x.Settings.SessionName
 	}
-	var none *token.NoRoleError
+	var noRole *token.NoRoleError
 	switch {
 	case len(x.Roles.ARNs) > 0:
 		d.add("role", OK, "%s, from %s", strings.Join(x.Roles.ARNs, ", then "), x.Roles.From)
 	case x.Registry.Public:
-		d.add("role", Note, "none, so this registry is left anonymous").
-			Next = "for a login: set ECR_OIDC_ROLE_PUBLIC"
-	case errors.As(x.Err, &none):
-		d.wrong("role", x.Err)
+		d.add("role", Note, "none: access to this registry is anonymous").
+			Next = "to log in, set ECR_OIDC_ROLE_PUBLIC"
+	case errors.As(x.Err, &noRole):
+		d.addError("role", x.Err)
 	default:
-		d.add("role", OK, "none: the credentials ask for the password themselves")
+		d.add("role", OK, "none: the AWS credentials request the password directly")
 	}
 }
 
-// source adds the CI and the identity.
-func (d *Diagnosis) source(x helper.Examination, env token.Env) {
+// addSource adds the source of the identity and how it was selected.
+func (d *Diagnosis) addSource(x helper.Examination, env token.Env) {
 	id := x.Identity
 	text := id.Name
 	if id.KeysOnly {
@@ -69,64 +69,64 @@ func (d *Diagnosis) source(x helper.Examination, env token.Env) {
 	}
 	switch {
 	case id.Explicit:
-		text += ", chosen by " + id.DetectedBy
+		text += ", selected by " + id.DetectedBy
 	case id.DetectedBy != "":
-		text += ", by " + id.DetectedBy
+		text += ", detected by " + id.DetectedBy
 	default:
-		text += ": no CI's variables are here, so this is a machine"
+		text += ": no CI's variables are set, so this is a machine"
 	}
-	if x.Identity.KeysOnly {
-		text += "; no role is set, so the AWS keys in the environment are used alone"
+	if id.KeysOnly {
+		text += "; no role is set, so only the AWS keys in the environment are used"
 	}
 	if id.Name == "aws" && !id.KeysOnly {
-		text += chain(x, env)
+		text += "; " + describeCredentials(x, env)
 	}
-	if passed := id.Ignored(); len(passed) > 0 && !x.Identity.KeysOnly {
-		text += "; passed over: " + strings.Join(passed, ", ")
+	if ignored := id.Ignored(); len(ignored) > 0 && !id.KeysOnly {
+		text += "; ignored: " + strings.Join(ignored, ", ")
 	}
 	d.add("source", OK, "%s", text)
 }
 
-// chain describes where the SDK's chain begins.
-func chain(x helper.Examination, env token.Env) string {
+// describeCredentials returns the first credentials that the SDK's default chain tries.
+func describeCredentials(x helper.Examination, env token.Env) string {
 	if profile := x.Settings.Identity.Profile; profile != "" {
-		return "; profile " + shown(profile) + " from " + x.Settings.Identity.ProfileFrom
+		return "profile " + display(profile) + " from " + x.Settings.Identity.ProfileFrom
 	}
 	if id, secret := env.AccessKey(); id != "" && secret != "" {
-		return "; the keys in the environment"
+		return "the keys in the environment"
 	}
 	if name := firstSet(env, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"); name != "" {
-		return "; profile " + shown(env.Get(name)) + " from " + name
+		return "profile " + display(env.Get(name)) + " from " + name
 	}
-	return "; profile default"
+	return "profile default"
 }
 
-func (d *Diagnosis) token(x helper.Examination) {
+func (d *Diagnosis) addToken(x helper.Examination) {
 	if x.Token.Raw == "" {
 		return
 	}
-	d.Token = tokenOf(x.Token.Payload())
+	d.Token = newToken(x.Token.Payload())
 	c := x.Token.Claims
-	text := fmt.Sprintf("issuer   %s\nsubject  %s\naudience %s", shown(c.Issuer), shown(c.Subject),
-		shown(strings.Join(c.Audience, ", ")))
+	text := fmt.Sprintf("issuer   %s\nsubject  %s\naudience %s", display(c.Issuer),
+		display(c.Subject), display(strings.Join(c.Audience, ", ")))
 	if !c.Issued.IsZero() && !c.Expires.IsZero() {
-		text += fmt.Sprintf("\nlives    %s", span(c.Expires.Sub(c.Issued)))
+		text += fmt.Sprintf("\nlifetime %s", formatDuration(c.Expires.Sub(c.Issued)))
 		if left := time.Until(c.Expires); !x.Identity.Source.OnDemand {
 			if left > 0 {
-				text += ", " + span(left) + " of it left"
+				text += ", " + formatDuration(left) + " left"
 			} else {
-				text += ", and expired " + span(-left) + " ago"
+				text += ", expired " + formatDuration(-left) + " ago"
 			}
 		}
 	}
 	d.add("token", OK, "%s", text)
-	if rest := list(d.Token.Claims); rest != "" {
-		d.add("claims", OK, "%s", rest)
+	if claims := otherClaims(d.Token.Claims); claims != "" {
+		d.add("claims", OK, "%s", claims)
 	}
 }
 
-// step names the step of an error that is not AWS's response.
-func step(x helper.Examination) string {
+// failedStep returns the step of an error that is not AWS's response.
+func failedStep(x helper.Examination) string {
 	var (
 		missing  *token.MissingError
 		request  *token.RequestError
@@ -144,9 +144,9 @@ func step(x helper.Examination) string {
 	return "credentials"
 }
 
-// exchange adds AWS's responses, or what prevented the request. For a role that refuses, it asks
-// for the policy if that is not known.
-func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
+// addExchange adds AWS's responses, or the error that prevented the requests. If STS refused the
+// role and its policy is not known, the advice contains the command that evaluates the policy.
+func (d *Diagnosis) addExchange(x helper.Examination, policy *trust.Policy) {
 	var (
 		failed *exchange.Error
 		noRole *token.NoRoleError
@@ -154,36 +154,36 @@ func (d *Diagnosis) exchange(x helper.Examination, policy *trust.Policy) {
 	for _, o := range x.Steps {
 		switch o.Step {
 		case exchange.StepPassword:
-			d.add("ECR", OK, "a password that lives %s; %s, %d ms", span(o.TTL), address(x.ECR),
-				o.Duration.Milliseconds())
+			d.add("ECR", OK, "received a password, valid for %s (%s, %d ms)",
+				formatDuration(o.TTL), shortURL(x.ECR), o.Duration.Milliseconds())
 		default:
-			d.add("STS", OK, "%s assumed, for %s; %s, %d ms", exchange.DescribeRole(o.Role), span(o.TTL),
-				address(x.STS), o.Duration.Milliseconds())
+			d.add("STS", OK, "assumed %s for %s (%s, %d ms)", exchange.DescribeRole(o.Role),
+				formatDuration(o.TTL), shortURL(x.STS), o.Duration.Milliseconds())
 		}
 	}
 	switch {
-	case x.Err == nil || errors.As(x.Err, &noRole): // reported with the role
+	case x.Err == nil || errors.As(x.Err, &noRole): // addRoles reports a NoRoleError
 		return
-	case !errors.As(x.Err, &failed): // before the request to AWS
-		d.wrong(step(x), x.Err)
+	case !errors.As(x.Err, &failed): // before the first request to AWS
+		d.addError(failedStep(x), x.Err)
 		if x.ECR == "" {
 			return
 		}
 		if len(x.Roles.ARNs) > 0 {
-			d.add("STS", Skipped, "not asked (%s)", address(x.STS))
+			d.add("STS", Skipped, "no request was made (%s)", shortURL(x.STS))
 		}
 	case failed.Step == exchange.StepPassword:
-		d.add("ECR", Wrong, "%s (%s)", safetext.Sanitize(failed.Error()), address(x.ECR)).
-			Next = next(x.Err)
+		d.add("ECR", Wrong, "%s (%s)", safetext.Sanitize(failed.Error()), shortURL(x.ECR)).
+			Next = advice(x.Err)
 		return
 	default:
-		c := d.add("STS", Wrong, "%s (%s)", safetext.Sanitize(failed.Error()), address(x.STS))
-		c.Next = next(x.Err)
-		if refusedRole(x.Err) && policy == nil {
-			c.Next += ". To ask the policy: aws iam get-role --role-name " +
-				explain.ShellWord(failed.Role[strings.LastIndex(failed.Role, "/")+1:]) +
+		c := d.add("STS", Wrong, "%s (%s)", safetext.Sanitize(failed.Error()), shortURL(x.STS))
+		c.Next = advice(x.Err)
+		if isRoleRefused(x.Err) && policy == nil {
+			c.Next += ". To evaluate the trust policy: aws iam get-role --role-name " +
+				explain.ShellQuote(failed.Role[strings.LastIndex(failed.Role, "/")+1:]) +
 				" | docker-credential-ecr-oidc doctor --trust-policy - " + x.Registry.Host
 		}
 	}
-	d.add("ECR", Skipped, "not asked (%s)", address(x.ECR))
+	d.add("ECR", Skipped, "no request was made (%s)", shortURL(x.ECR))
 }

@@ -13,100 +13,103 @@ import (
 	"time"
 )
 
-// systemChecks checks that Docker finds this helper on PATH, and Docker's version.
+// systemChecks checks whether Docker finds this helper on PATH, and Docker's version.
 func systemChecks() (checks []Check) {
-	looks := []func() Check{onPath}
+	searches := []func() Check{checkPath}
 	if runtime.GOOS == "darwin" {
-		looks = append(looks, onApplicationsPath)
+		searches = append(searches, checkApplicationsPath)
 	}
-	for _, look := range looks {
-		c, err := probe("looking along it", func() (Check, error) { return look(), nil })
+	for _, search := range searches {
+		c, err := probe("searching PATH", func() (Check, error) { return search(), nil })
 		if err != nil {
 			c = Check{Name: "PATH", State: Note, Text: err.Error(),
-				Next: "take the folder that does not answer off it"}
+				Next: "remove the folder that does not respond from PATH"}
 		}
 		checks = append(checks, c)
 	}
-	version, _ := probe("asking Docker",
-		func() (string, error) { return run("docker", "--version"), nil })
-	if c, ok := dockerVersion(version); ok {
+	version, _ := probe("running docker --version",
+		func() (string, error) { return commandOutput("docker", "--version"), nil })
+	if c, ok := checkDockerVersion(version); ok {
 		checks = append(checks, c)
 	}
 	return checks
 }
 
-// onPath checks that Docker, started from here, finds this program.
-func onPath() Check {
-	path, err := exec.LookPath("docker-credential-" + name)
+// checkPath checks whether Docker finds this program when it is started from this process.
+func checkPath() Check {
+	path, err := exec.LookPath("docker-credential-" + helperName)
 	if err != nil {
 		return Check{Name: "PATH", State: Note,
-			Text: "docker-credential-" + name +
-				" is not on it, so Docker started from here does not find it",
-			Next: "put its folder on PATH: " + folder()}
+			Text: "docker-credential-" + helperName + " is not on PATH; Docker does not find " +
+				"it when it is started from here",
+			Next: "add its folder to PATH: " + programDir()}
 	}
-	return Check{Name: "PATH", State: OK, Text: "Docker started from here finds " + path}
+	return Check{Name: "PATH", State: OK,
+		Text: "Docker finds " + path + " when it is started from here"}
 }
 
-// onApplicationsPath is onPath for what is started from Finder or the Dock, such as Docker Desktop:
-// those have launchd's PATH and not the shell's.
-func onApplicationsPath() Check {
-	dirs := run("launchctl", "getenv", "PATH")
+// checkApplicationsPath is checkPath for applications that are started from Finder or the Dock,
+// such as Docker Desktop. They have the PATH of launchd, not of the shell.
+func checkApplicationsPath() Check {
+	dirs := commandOutput("launchctl", "getenv", "PATH")
 	if dirs == "" {
 		dirs = "/usr/bin:/bin:/usr/sbin:/sbin"
 	}
 	for _, dir := range strings.Split(dirs, ":") {
-		if fi, err := os.Stat(dir + "/docker-credential-" + name); err == nil &&
+		if fi, err := os.Stat(dir + "/docker-credential-" + helperName); err == nil &&
 			fi.Mode().IsRegular() {
 			return Check{Name: "PATH", State: OK,
-				Text: "applications find " + dir + "/docker-credential-" + name}
+				Text: "applications find " + dir + "/docker-credential-" + helperName}
 		}
 	}
 	return Check{
 		Name: "PATH", State: Note,
-		Text: "applications (Docker Desktop, an IDE) do not find docker-credential-" + name +
-			" on theirs: " + shown(dirs),
-		Next: "put it, or a link to it, into /usr/local/bin, and let launchd know of that " +
-			"folder: sudo launchctl config user path /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+		Text: "applications (Docker Desktop, an IDE) do not find docker-credential-" + helperName +
+			" on their PATH: " + display(dirs),
+		Next: "put it, or a link to it, into /usr/local/bin, and add that folder to their PATH: " +
+			"sudo launchctl config user path /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
 	}
 }
 
-// folder returns the folder of this program.
-func folder() string {
+// programDir returns the folder of this program.
+func programDir() string {
 	path, err := os.Executable()
 	if err != nil {
-		return "where it lies"
+		return "the folder that contains it"
 	}
 	return filepath.Dir(path)
 }
 
-// dockerVersion describes what this Docker does with the line of a refusal: since 28.5 (push) and
-// 29.0 (pull) its error contains it. Podman's "docker" prints another name.
-func dockerVersion(output string) (Check, bool) {
+// checkDockerVersion describes what this version of Docker does with the error of a helper. Since
+// 28.5 (push) and 29.0 (pull) Docker's own error contains it. It returns false for the output of
+// another program, such as podman's "docker".
+func checkDockerVersion(output string) (Check, bool) {
 	m := regexp.MustCompile(`^Docker version (\d+)\.(\d+)(\.\d+)?`).FindStringSubmatch(output)
 	if m == nil {
 		return Check{}, false
 	}
 	major, _ := strconv.Atoi(m[1])
 	minor, _ := strconv.Atoi(m[2])
-	number := m[1] + "." + m[2] + m[3]
-	refusal := `hides a refusal in its own error; look above "no basic auth credentials"`
+	text := "version " + m[1] + "." + m[2] + m[3]
+	const above = `the helper's error is above "no basic auth credentials"`
 	switch {
 	case major >= 29:
-		refusal = "shows a refusal in its own error"
+		text += ": Docker's error contains the helper's error"
 	case major == 28 && minor >= 5:
-		refusal = "shows a refusal in its own error of a push; of a pull, " +
-			`look above "no basic auth credentials"`
+		text += ": for a push, Docker's error contains the helper's error; for a pull, " + above
+	default:
+		text += ": Docker's error does not contain the helper's error; " + above
 	}
-	return Check{Name: "docker", State: OK, Text: "version " + number + ", which " + refusal}, true
+	return Check{Name: "docker", State: OK, Text: text}, true
 }
 
-// run returns what a command prints on stdout, without the space around it. It returns "" when the
-// command is not there, fails, prints more than a few lines or is not done within 3 seconds. The
-// command's environment has no secret.
-func run(command string, args ...string) string {
+// commandOutput returns what a command prints on stdout, without surrounding white space. It
+// returns "" if the command does not exist, fails, prints more than limitedBuffer accepts, or runs
+// longer than 3 seconds. The command's environment contains no secret.
+func commandOutput(command string, args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	var stdout fewLines
+	var stdout limitedBuffer
 	cmd := exec.CommandContext(ctx, command, args...)
 	cmd.Stdout, cmd.Env, cmd.WaitDelay = &stdout, minimalEnv(), time.Second
 	if err := cmd.Run(); err != nil {
@@ -116,14 +119,14 @@ func run(command string, args ...string) string {
 }
 
 // minimalEnv returns the variables that docker and launchctl need: the search path, the home folder
-// and, on Windows, the system folder and the extensions of programs. The job's tokens and keys are
-// not among them.
+// and, on Windows, the system folder and the extensions of programs. It does not contain the job's
+// tokens and keys.
 func minimalEnv() []string {
 	names := []string{"PATH", "HOME"}
 	if runtime.GOOS == "windows" {
 		names = []string{"PATH", "USERPROFILE", "SystemRoot", "PATHEXT"}
 	}
-	env := []string{} // nil would be the whole environment
+	env := []string{} // not nil, which would pass the whole environment
 	for _, name := range names {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
@@ -132,10 +135,10 @@ func minimalEnv() []string {
 	return env
 }
 
-// fewLines keeps what is written to it, up to 16 KiB, and fails beyond that.
-type fewLines []byte
+// limitedBuffer stores what is written to it. A write beyond 16 KiB fails.
+type limitedBuffer []byte
 
-func (b *fewLines) Write(p []byte) (int, error) {
+func (b *limitedBuffer) Write(p []byte) (int, error) {
 	if len(*b)+len(p) > 16<<10 {
 		return 0, errors.New("too much output")
 	}

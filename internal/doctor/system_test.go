@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-func TestDockerVersion(t *testing.T) {
-	const shows, push, hides = ", which shows a refusal in its own error", "of a push",
-		"hides a refusal"
+func TestCheckDockerVersion(t *testing.T) {
+	const contains, push, hides = ": Docker's error contains the helper's error",
+		": for a push, Docker's error contains", ": Docker's error does not contain"
 	for output, want := range map[string]string{
-		"Docker version 29.0.0, build 3d4129b":                   "version 29.0.0" + shows,
-		"Docker version 30.1, build x":                           "version 30.1" + shows,
+		"Docker version 29.0.0, build 3d4129b":                   "version 29.0.0" + contains,
+		"Docker version 30.1, build x":                           "version 30.1" + contains,
 		"Docker version 28.5.0, build x":                         push,
 		"Docker version 28.5.2-rc.1, build x":                    push,
 		"Docker version 28.4.0, build d8eb465":                   hides,
 		"Docker version 28.10.0, build x":                        push,
 		"Docker version 27.5.1, build x":                         hides,
-		"Docker version 20.10.25+dfsg1, build b82b9f3":           "version 20.10.25, which hides",
+		"Docker version 20.10.25+dfsg1, build b82b9f3":           "version 20.10.25" + hides,
 		"Docker version 2.9.0":                                   hides,
 		"podman version 5.4.2":                                   "",
 		"Emulate Docker CLI using podman.\npodman version 4.9.3": "",
@@ -29,7 +29,7 @@ func TestDockerVersion(t *testing.T) {
 		"":                                                       "",
 		"Docker version unknown-version, build unknown-commit":   "",
 	} {
-		c, ok := dockerVersion(output)
+		c, ok := checkDockerVersion(output)
 		if ok != (want != "") || !strings.Contains(c.Text, want) ||
 			ok && (c.Name != "docker" || c.State != OK) {
 			t.Errorf("%q: %v %+v, want %q", output, ok, c, want)
@@ -37,7 +37,7 @@ func TestDockerVersion(t *testing.T) {
 	}
 }
 
-func TestAuthConfig(t *testing.T) {
+func TestParseAuthConfig(t *testing.T) {
 	for value, want := range map[string][]string{
 		`{"auths": {"` + host + `": {"auth": "eA=="}, "ghcr.io": {}}}`: {host, "ghcr.io"},
 		`{"auths": {}}`:               nil,
@@ -46,7 +46,7 @@ func TestAuthConfig(t *testing.T) {
 		`not JSON`:                    nil,
 		`{"auths": ["` + host + `"]}`: nil,
 	} {
-		got := authConfig(value)
+		got := parseAuthConfig(value)
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", value, got, want)
@@ -59,14 +59,14 @@ func TestAuthConfig(t *testing.T) {
 		strings.Replace(host, "1", "2", 1): false,
 	} {
 		if isHost(key, host) != want {
-			t.Errorf("%q is %s: %v", key, host, !want)
+			t.Errorf("isHost(%q, %q) = %v", key, host, !want)
 		}
 	}
 }
 
-// A command that hangs is not waited for. One that fails, prints too much or is not there has no
-// output. Its environment has no more than what it needs.
-func TestRun(t *testing.T) {
+// commandOutput returns "" for a command that hangs, fails, prints too much or does not exist. It
+// passes no secret in the environment.
+func TestCommandOutput(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("the commands are shell scripts")
 	}
@@ -78,10 +78,10 @@ func TestRun(t *testing.T) {
 	t.Setenv("HOME", "/home/user")
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	for name, script := range map[string]string{
-		"says": "echo; echo yes $1", "fails": "echo yes; exit 1",
-		"hangs":  "sleep 300 & echo yes; wait",
-		"floods": "head -c 200000 /dev/zero | tr '\\0' x",
-		"tells":  "env | grep -E '^(ACTIONS_|AWS_|GITHUB_|HOME=)'",
+		"prints": "echo; echo yes $1", "fails": "echo yes; exit 1",
+		"hangs":   "sleep 300 & echo yes; wait",
+		"floods":  "head -c 200000 /dev/zero | tr '\\0' x",
+		"environ": "env | grep -E '^(ACTIONS_|AWS_|GITHUB_|HOME=)'",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"),
 			0o755); err != nil {
@@ -90,14 +90,14 @@ func TestRun(t *testing.T) {
 	}
 	start := time.Now()
 	for name, want := range map[string]string{
-		"says": "yes x", "fails": "", "hangs": "", "floods": "", "is-not-there": "",
-		"tells": "HOME=/home/user",
+		"prints": "yes x", "fails": "", "hangs": "", "floods": "", "missing": "",
+		"environ": "HOME=/home/user",
 	} {
-		if got := run(name, "x"); got != want {
+		if got := commandOutput(name, "x"); got != want {
 			t.Errorf("%s: %.100q, want %q", name, got, want)
 		}
 	}
 	if took := time.Since(start); took > 20*time.Second {
-		t.Errorf("it took %v", took)
+		t.Errorf("took %v", took)
 	}
 }

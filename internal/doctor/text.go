@@ -9,24 +9,24 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// tokenOf returns the report of a token with these claims.
-func tokenOf(claims map[string]any) *Token {
-	t := &Token{Claims: claims, Issuer: text(claims["iss"]), Subject: text(claims["sub"])}
+// newToken returns the Token with these claims. Its Audience is never nil.
+func newToken(claims map[string]any) *Token {
+	t := &Token{Claims: claims, Issuer: claimText(claims["iss"]), Subject: claimText(claims["sub"])}
 	t.Audience = []string{}
 	switch aud := claims["aud"].(type) {
 	case nil:
 	case []any:
 		for _, a := range aud {
-			t.Audience = append(t.Audience, text(a))
+			t.Audience = append(t.Audience, claimText(a))
 		}
 	default:
-		t.Audience = append(t.Audience, text(aud))
+		t.Audience = append(t.Audience, claimText(aud))
 	}
 	return t
 }
 
-// text formats a claim; strings are not quoted.
-func text(claim any) string {
+// claimText returns a string claim unquoted, any other claim as JSON, and "" for nil.
+func claimText(claim any) string {
 	switch c := claim.(type) {
 	case nil:
 		return ""
@@ -40,36 +40,38 @@ func text(claim any) string {
 	return string(b)
 }
 
-// shown returns external text that is safe to print.
-func shown(s string) string {
+// display returns external text that is safe to print, and "(none)" for "".
+func display(s string) string {
 	if s == "" {
 		return "(none)"
 	}
 	return safetext.Sanitize(s)
 }
 
-// span formats a duration: 42s, 4m30s, 1h5m, 12h.
-func span(d time.Duration) string {
+// formatDuration returns a duration rounded to seconds, or to minutes from one hour on: 42s, 4m30s,
+// 1h5m, 12h.
+func formatDuration(d time.Duration) string {
 	unit := time.Second
 	if d >= time.Hour {
 		unit = time.Minute
 	}
 	s := d.Round(unit).String()
-	for _, none := range []string{"m0s", "h0m"} {
-		if strings.HasSuffix(s, none) {
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
 			s = s[:len(s)-2]
 		}
 	}
 	return s
 }
 
-// list returns the other claims that are not empty, one on each line, sorted by name.
-func list(claims map[string]any) string {
+// otherClaims returns the claims that are not empty and not part of the token check, one per line,
+// sorted by name.
+func otherClaims(claims map[string]any) string {
 	var lines []string
 	for name, value := range claims {
 		if !slices.Contains([]string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti"}, name) &&
-			text(value) != "" {
-			lines = append(lines, safetext.Sanitize(name)+" = "+shown(text(value)))
+			claimText(value) != "" {
+			lines = append(lines, safetext.Sanitize(name)+" = "+display(claimText(value)))
 		}
 	}
 	slices.Sort(lines)

@@ -1,5 +1,5 @@
-// Package explain is the table from an error to what its reader can do about it, and the one line
-// that reports both.
+// Package explain returns advice for errors, formats an error and its advice as one line, and
+// limits how long an action may take.
 package explain
 
 import (
@@ -13,11 +13,11 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Line returns an error and its advice as one line, without the secrets. host is the registry that
-// the error is about; "" when there is none or the error names it.
+// Line returns an error and its advice as one line, with the secrets redacted. host is the registry
+// that the error is about. It is "" when there is none, or when the error contains the registry.
 func Line(err error, host string, secrets []string) string {
 	text := "ecr-oidc: " + err.Error()
-	for _, next := range []string{Advice(err), seeDoctor(err, host)} {
+	for _, next := range []string{Advice(err), doctorHint(err, host)} {
 		if next != "" {
 			text += "; " + next
 		}
@@ -25,7 +25,8 @@ func Line(err error, host string, secrets []string) string {
 	return safetext.SingleLine(safetext.Redact(text, secrets...))
 }
 
-// Advice returns what to do about an error; "" when the error says that itself.
+// Advice returns what the user can do about an error. It returns "" for nil, and for an error that
+// has no advice.
 func Advice(err error) string {
 	var (
 		missing  *token.MissingError
@@ -53,17 +54,17 @@ func Advice(err error) string {
 	case errors.As(err, &audience):
 		return audience.Advice
 	case errors.As(err, &sso):
-		return "run: " + sso.Command + " --profile " + ShellWord(sso.Profile)
+		return "run: " + sso.Command + " --profile " + ShellQuote(sso.Profile)
 	case errors.As(err, &profile):
 		return profileAdvice(profile)
 	case errors.As(err, &process):
-		return "to try it: aws sts get-caller-identity --profile " + ShellWord(process.Profile)
+		return "to test it: aws sts get-caller-identity --profile " + ShellQuote(process.Profile)
 	case errors.As(err, &endpoint) && endpoint.Endpoint != "":
 		return "for a test server, set ECR_OIDC_ALLOW_HTTP_ENDPOINTS=on"
 	case errors.As(err, &none):
-		return noneAdvice(none)
-	case Untrusted(err):
-		return "if a proxy intercepts TLS here, set AWS_CA_BUNDLE to a file with its CA certificate"
+		return noCredentialsAdvice(none)
+	case IsUntrustedCertificate(err):
+		return "if a proxy intercepts TLS, set AWS_CA_BUNDLE to a file with its CA certificate"
 	case errors.As(err, &aws):
 		return awsAdvice(aws)
 	case errors.As(err, &access):
@@ -72,24 +73,25 @@ func Advice(err error) string {
 	return ""
 }
 
-// Untrusted reports whether a server's certificate is not trusted on this machine. The texts are
-// those of crypto/x509, on macOS those of the system.
-func Untrusted(err error) bool {
+// IsUntrustedCertificate reports whether a request failed because this machine does not trust the
+// server's certificate. It compares the text of the error: crypto/x509 returns its own text, and on
+// macOS the text of the system.
+func IsUntrustedCertificate(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "certificate signed by unknown authority") ||
 		strings.Contains(text, "certificate is not trusted")
 }
 
-// seeDoctor names the command that explains a failed get, for a refusal without a reason and for a
-// timeout.
-func seeDoctor(err error, host string) string {
+// doctorHint returns the doctor command that explains a failed get. It returns "" for errors that
+// doctor cannot explain further, and when the registry is not known.
+func doctorHint(err error, host string) string {
 	var (
 		aws     *exchange.Error
 		request *token.RequestError
 		timeout *TimeoutError
 	)
 	switch {
-	case Untrusted(err):
+	case IsUntrustedCertificate(err):
 		return ""
 	case errors.As(err, &request), errors.As(err, &timeout):
 	case errors.As(err, &aws) && (Advice(err) == "" || aws.Code == "AccessDenied"):
@@ -103,24 +105,21 @@ func seeDoctor(err error, host string) string {
 	return "to see why: docker-credential-ecr-oidc doctor " + host
 }
 
-// describeIgnored names the identities that were found and not used, and how to choose one.
+// describeIgnored returns how to select the identities that were found but not used.
 func describeIgnored(variables []string) string {
-	var ways []string
+	var text string
 	for _, name := range variables {
 		switch name {
 		case "AWS_ACCESS_KEY_ID":
-			ways = append(ways, "the AWS keys in the environment are used with ECR_OIDC_SOURCE=aws")
+			text += "; to use the AWS keys in the environment, set ECR_OIDC_SOURCE=aws"
 		case "AWS_WEB_IDENTITY_TOKEN_FILE":
-			ways = append(ways, "AWS_WEB_IDENTITY_TOKEN_FILE is used with ECR_OIDC_SOURCE=file")
+			text += "; to use AWS_WEB_IDENTITY_TOKEN_FILE, set ECR_OIDC_SOURCE=file"
 		}
 	}
-	if len(ways) == 0 {
-		return ""
-	}
-	return "; " + strings.Join(ways, "; ")
+	return text
 }
 
-func noneAdvice(e *exchange.NoCredentialsError) string {
+func noCredentialsAdvice(e *exchange.NoCredentialsError) string {
 	next := "log in (aws sso login), or set ECR_OIDC_PROFILE to a profile that has credentials"
 	if e.Why != "" {
 		return next
@@ -131,53 +130,55 @@ func noneAdvice(e *exchange.NoCredentialsError) string {
 func profileAdvice(e *exchange.ProfileError) string {
 	switch {
 	case e.Missing:
-		return "to see those that there are: aws configure list-profiles"
+		return "to list the profiles: aws configure list-profiles"
 	case e.MFA:
-		return "put a session's keys into the environment: aws configure export-credentials " +
-			"--format env --profile " + ShellWord(e.Profile)
+		return "export session credentials to the environment: aws configure export-credentials " +
+			"--format env --profile " + ShellQuote(e.Profile)
 	case e.LoginProfile != "":
-		return "set ECR_OIDC_PROFILE=" + ShellWord(e.LoginProfile) + " and ECR_OIDC_ROLE=" + e.Role
+		return "set ECR_OIDC_PROFILE=" + ShellQuote(e.LoginProfile) + " and ECR_OIDC_ROLE=" + e.Role
 	}
 	return ""
 }
 
-// ShellWord returns a name as one word of a shell command.
-func ShellWord(name string) string {
-	if strings.ContainsFunc(name, func(c rune) bool {
+// ShellQuote returns text as one word of a POSIX shell command. It adds quotes only when they are
+// needed.
+func ShellQuote(text string) string {
+	if strings.ContainsFunc(text, func(c rune) bool {
 		return !strings.ContainsRune("_-./@:+=,", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c)
 	}) {
-		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+		return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 	}
-	return name
+	return text
 }
 
 func awsAdvice(e *exchange.Error) string {
-	unsupported := strings.Contains(e.Message, "No OpenIDConnect provider")
+	noProvider := strings.Contains(e.Message, "No OpenIDConnect provider")
 	switch {
 	case e.Code == "":
 		return ""
 	case e.Code == "AccessDenied" && e.Step == exchange.StepWebIdentity:
-		return "either there is no such role, or its trust policy does not admit exactly this " +
-			"subject and audience"
+		return "the role does not exist, or its trust policy does not admit this exact subject " +
+			"and audience"
 	case e.Code == "AccessDenied" && e.Step == exchange.StepAssumeRole:
-		return "the role's trust policy must admit the identity before it, and that identity's " +
-			"policy must allow sts:AssumeRole on the role"
+		return "the role's trust policy must admit the calling identity, and the calling " +
+			"identity's policy must allow sts:AssumeRole on the role"
 	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.StepPassword &&
 		e.Registry.Public:
-		return "allow it ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken on \"*\""
+		return "the identity's policy must allow ecr-public:GetAuthorizationToken and " +
+			"sts:GetServiceBearerToken on \"*\""
 	case strings.HasPrefix(e.Code, "AccessDenied") && e.Step == exchange.StepPassword:
-		return "allow it ecr:GetAuthorizationToken on \"*\""
-	case e.Code == "InvalidIdentityToken" && unsupported:
-		return "create the IAM OIDC provider for the token's issuer in the role's account"
+		return "the identity's policy must allow ecr:GetAuthorizationToken on \"*\""
+	case e.Code == "InvalidIdentityToken" && noProvider:
+		return "create an IAM OIDC provider for the token's issuer in the role's account"
 	case e.Code == "InvalidIdentityToken" && strings.Contains(e.Message, "audience"):
-		return "add the audience to the client ids of the IAM OIDC provider, or ask for one that is " +
-			"there with ECR_OIDC_AUDIENCE"
+		return "add the audience to the client IDs of the IAM OIDC provider, or set " +
+			"ECR_OIDC_AUDIENCE to one of its client IDs"
 	case e.Code == "ExpiredTokenException":
 		return token.ExpiredAdvice(e.Source)
 	case e.Code == "RegionDisabledException":
-		return "activate STS in that region in the role's account"
+		return "activate STS for that region in the role's account"
 	case e.Code == "ValidationError" && strings.Contains(e.Message, "DurationSeconds"):
-		return "shorten ECR_OIDC_SESSION_DURATION, or raise the role's maximum session duration"
+		return "reduce ECR_OIDC_SESSION_DURATION, or increase the role's maximum session duration"
 	}
 	return ""
 }

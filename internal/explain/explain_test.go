@@ -46,13 +46,13 @@ func TestAdvice(t *testing.T) {
 	const (
 		permissions = "give the job `permissions: {id-token: write}`"
 		setRole     = "set ECR_OIDC_ROLE to the role to assume"
-		useKeys     = "; the AWS keys in the environment are used with ECR_OIDC_SOURCE=aws"
-		useFile     = "; AWS_WEB_IDENTITY_TOKEN_FILE is used with ECR_OIDC_SOURCE=file"
+		useKeys     = "; to use the AWS keys in the environment, set ECR_OIDC_SOURCE=aws"
+		useFile     = "; to use AWS_WEB_IDENTITY_TOKEN_FILE, set ECR_OIDC_SOURCE=file"
 	)
 	tests := []struct {
 		name string
 		err  error
-		want []string // in this order; none is no advice
+		want []string // substrings in this order; nil: no advice
 	}{
 		{"GitHub without a token", missing("github"), []string{permissions}},
 		{"CircleCI without a token", missing("circleci"),
@@ -61,38 +61,41 @@ func TestAdvice(t *testing.T) {
 			[]string{"give the job `id_tokens: {ECR_OIDC_TOKEN: {aud: sts.amazonaws.com}}`"}},
 		{"Buildkite without a token", missing("buildkite"),
 			[]string{"pass BUILDKITE_JOB_ID and BUILDKITE_AGENT_ACCESS_TOKEN to"}},
-		{"file without one", missing("file"), []string{"set ECR_OIDC_TOKEN_FILE"}},
-		{"env without one", missing("env"), []string{"set ECR_OIDC_TOKEN to"}},
-		{"keys that were not used", missing("github", "AWS_ACCESS_KEY_ID"),
+		{"file without a token", missing("file"), []string{"set ECR_OIDC_TOKEN_FILE"}},
+		{"env without a token", missing("env"), []string{"set ECR_OIDC_TOKEN to"}},
+		{"ignored keys", missing("github", "AWS_ACCESS_KEY_ID"),
 			[]string{permissions, useKeys}},
-		{"a file that was not used", missing("github", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+		{"ignored token file", missing("github", "AWS_WEB_IDENTITY_TOKEN_FILE"),
 			[]string{permissions, useFile}},
-		{"both", missing("gitlab", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+		{"ignored keys and token file",
+			missing("gitlab", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"),
 			[]string{"id_tokens", useKeys, useFile}},
 		{"no role", identify("github", false, "ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
 			"ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"), []string{setRole}},
 		{"no role and no token", identify("github", false),
 			[]string{setRole, ", and ", permissions}},
-		{"no role, a file that was not used",
-			identify("circleci", false, "CIRCLE_OIDC_TOKEN_V2=x", "AWS_WEB_IDENTITY_TOKEN_FILE=x"),
+		{"no role, ignored token file",
+			identify("circleci", false, "CIRCLE_OIDC_TOKEN_V2=x",
+				"AWS_WEB_IDENTITY_TOKEN_FILE=x"),
 			[]string{setRole, useFile}},
-		{"another audience", &token.AudienceError{Advice: "do this"}, []string{"do this"}},
-		{"an SSO login", &exchange.SignInError{Profile: "dev", Command: "aws sso login"},
+		{"wrong audience", &token.AudienceError{Advice: "do this"}, []string{"do this"}},
+		{"SSO login", &exchange.SignInError{Profile: "dev", Command: "aws sso login"},
 			[]string{"run: aws sso login --profile dev"}},
-		{"an aws login", &exchange.SignInError{Profile: "dev", Command: "aws login"},
+		{"aws login", &exchange.SignInError{Profile: "dev", Command: "aws login"},
 			[]string{"run: aws login --profile dev"}},
-		{"a login of a profile with an odd name",
+		{"profile name that needs quotes",
 			&exchange.SignInError{Profile: "it's me", Command: "aws login"},
 			[]string{`run: aws login --profile 'it'\''s me'`}},
-		{"a command that failed", &exchange.ProcessError{Profile: "dev"},
+		{"failed credential_process", &exchange.ProcessError{Profile: "dev"},
 			[]string{"aws sts get-caller-identity --profile dev"}},
-		{"a profile that is not there", &exchange.ProfileError{Profile: "dev", Missing: true},
+		{"missing profile", &exchange.ProfileError{Profile: "dev", Missing: true},
 			[]string{"aws configure list-profiles"}},
-		{"a profile that wants a code", &exchange.ProfileError{Profile: "dev", MFA: true},
+		{"profile that requires MFA", &exchange.ProfileError{Profile: "dev", MFA: true},
 			[]string{"aws configure export-credentials --format env --profile dev"}},
-		{"a role on an aws login", &exchange.ProfileError{Profile: "dev", LoginProfile: "jane", Role: "R"},
+		{"role on an aws login profile",
+			&exchange.ProfileError{Profile: "dev", LoginProfile: "jane", Role: "R"},
 			[]string{"set ECR_OIDC_PROFILE=jane and ECR_OIDC_ROLE=R"}},
-		{"a profile that is wrong otherwise", &exchange.ProfileError{Profile: "dev"}, nil},
+		{"other profile error", &exchange.ProfileError{Profile: "dev"}, nil},
 		{"no credentials", &exchange.NoCredentialsError{Profile: "p", Ambient: "instance"},
 			[]string{"aws sso login", "ECR_OIDC_PROFILE",
 				"the instance's own credentials are used only with ECR_OIDC_SOURCE=aws"}},
@@ -100,43 +103,45 @@ func TestAdvice(t *testing.T) {
 			&exchange.NoCredentialsError{Profile: "p", Ambient: "container"},
 			[]string{"the container's own credentials"}},
 		{"role refused", aws(exchange.StepWebIdentity, "AccessDenied", ""),
-			[]string{"either there is no such role, or its trust policy does not admit exactly " +
-				"this subject and audience"}},
-		{"link refused", aws(exchange.StepAssumeRole, "AccessDenied", ""),
-			[]string{"the role's trust policy must admit the identity before it",
+			[]string{"the role does not exist, or its trust policy does not admit this exact " +
+				"subject and audience"}},
+		{"chained role refused", aws(exchange.StepAssumeRole, "AccessDenied", ""),
+			[]string{"the role's trust policy must admit the calling identity",
 				"sts:AssumeRole"}},
 		{"password refused", aws(exchange.StepPassword, "AccessDeniedException", ""),
-			[]string{`allow it ecr:GetAuthorizationToken on "*"`}},
+			[]string{`must allow ecr:GetAuthorizationToken on "*"`}},
 		{"public password refused",
 			&exchange.Error{Step: exchange.StepPassword, Code: "AccessDeniedException",
 				Registry: registry.Registry{Public: true}},
 			[]string{"ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken"}},
 		{"no provider", aws(exchange.StepWebIdentity, "InvalidIdentityToken",
 			"No OpenIDConnect provider found in your account for https://x"),
-			[]string{"create the IAM OIDC provider"}},
-		{"audience not listed", aws(exchange.StepWebIdentity, "InvalidIdentityToken",
-			"Incorrect token audience"), []string{"add the audience to the client ids"}},
-		{"keys not fetched", aws(exchange.StepWebIdentity, "InvalidIdentityToken",
+			[]string{"create an IAM OIDC provider"}},
+		{"audience not in the provider", aws(exchange.StepWebIdentity, "InvalidIdentityToken",
+			"Incorrect token audience"), []string{"add the audience to the client IDs"}},
+		{"issuer keys not retrieved", aws(exchange.StepWebIdentity, "InvalidIdentityToken",
 			"Couldn't retrieve verification key"), nil},
-		{"expired", aws(exchange.StepWebIdentity, "ExpiredTokenException", ""),
+		{"expired token", aws(exchange.StepWebIdentity, "ExpiredTokenException", ""),
 			[]string{"have the CI issue a new token"}},
-		{"expired on CircleCI", &exchange.Error{Step: exchange.StepWebIdentity, Source: "circleci",
-			Code: "ExpiredTokenException"}, []string{"CircleCI's token is valid for one hour"}},
-		{"region off", aws(exchange.StepWebIdentity, "RegionDisabledException", ""),
-			[]string{"activate STS in that region"}},
-		{"too long a session", aws(exchange.StepWebIdentity, "ValidationError",
+		{"expired token on CircleCI", &exchange.Error{
+			Step: exchange.StepWebIdentity, Source: "circleci", Code: "ExpiredTokenException"},
+			[]string{"CircleCI's token is valid for one hour"}},
+		{"region not activated", aws(exchange.StepWebIdentity, "RegionDisabledException", ""),
+			[]string{"activate STS for that region"}},
+		{"session too long", aws(exchange.StepWebIdentity, "ValidationError",
 			"The requested DurationSeconds exceeds the MaxSessionDuration set for this role."),
-			[]string{"shorten ECR_OIDC_SESSION_DURATION"}},
-		{"no answer", aws(exchange.StepWebIdentity, "", "no response in time"), nil},
-		{"a proxy that intercepts TLS",
-			aws(exchange.StepWebIdentity, "", "tls: failed to verify certificate: x509: certificate signed "+
-				"by unknown authority"), []string{"AWS_CA_BUNDLE"}},
-		{"one in front of the CI",
+			[]string{"reduce ECR_OIDC_SESSION_DURATION"}},
+		{"no response", aws(exchange.StepWebIdentity, "", "no response in time"), nil},
+		{"TLS interception before AWS",
+			aws(exchange.StepWebIdentity, "", "tls: failed to verify certificate: x509: "+
+				"certificate signed by unknown authority"), []string{"AWS_CA_BUNDLE"}},
+		{"TLS interception before the CI",
 			&token.RequestError{CI: "GitHub", Attempts: 1,
-				Why: "x509: certificate signed by unknown authority"}, []string{"AWS_CA_BUNDLE"}},
-		{"a code that we know nothing of", aws(exchange.StepWebIdentity, "Surprise", "x"), nil},
-		{"another error", errors.New("x"), nil},
-		{"none", nil, nil},
+				Why: "x509: certificate signed by unknown authority"},
+			[]string{"AWS_CA_BUNDLE"}},
+		{"unknown code", aws(exchange.StepWebIdentity, "Surprise", "x"), nil},
+		{"other error", errors.New("x"), nil},
+		{"nil", nil, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -149,32 +154,32 @@ func TestAdvice(t *testing.T) {
 			for _, want := range tt.want {
 				_, after, found := strings.Cut(rest, want)
 				if !found {
-					t.Fatalf("%q, want %q in it, after what comes before", got, want)
+					t.Fatalf("advice %q does not contain %q in this order", got, want)
 				}
 				rest = after
 			}
 			if len(tt.want) == 0 && got != "" || strings.Contains(got, "\n") ||
 				strings.HasSuffix(got, ".") || strings.HasSuffix(got, ";") {
-				t.Errorf("%q", got)
+				t.Errorf("advice %q, want none or one line without a final period", got)
 			}
 		})
 	}
 }
 
-// Advice follows its error on the same line, and keys that were not named are not offered.
-func TestAdviceIsOnTheLine(t *testing.T) {
+// The advice follows its error on the same line, and secrets are redacted.
+func TestLine(t *testing.T) {
 	err := fmt.Errorf("a\nrequest-token-of-this-job: %w",
 		&token.MissingError{Token: "the OIDC token", Why: "x",
 			Advice: "set ECR_OIDC_TOKEN to the token"})
 	got := Line(err, "", []string{"request-token-of-this-job"})
-	if want := "ecr-oidc: a ***: finding the OIDC token: x; set ECR_OIDC_TOKEN to the token"; got != want {
+	const want = "ecr-oidc: a ***: finding the OIDC token: x; set ECR_OIDC_TOKEN to the token"
+	if got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
-// A refusal whose reason AWS or the CI keeps to itself names the command that explains it, with the
-// host.
-func TestDoctorIsNamed(t *testing.T) {
+// The line of an error that doctor can explain ends with the doctor command for the registry.
+func TestDoctorHint(t *testing.T) {
 	reg, _ := registry.Parse(host)
 	aws := func(step exchange.Step, code, message string) error {
 		return fmt.Errorf("outer: %w",
@@ -187,24 +192,24 @@ func TestDoctorIsNamed(t *testing.T) {
 		want bool
 	}{
 		{"role refused", aws(exchange.StepWebIdentity, "AccessDenied", ""), "", true},
-		{"link refused", aws(exchange.StepAssumeRole, "AccessDenied", ""), "", true},
-		{"password refused, and what to allow is said",
+		{"chained role refused", aws(exchange.StepAssumeRole, "AccessDenied", ""), "", true},
+		{"password refused, with advice",
 			aws(exchange.StepPassword, "AccessDeniedException", ""), "", false},
-		{"no answer", aws(exchange.StepWebIdentity, "", "HTTP 500"), "", true},
-		{"a code that we know nothing of", aws(exchange.StepWebIdentity, "Surprise", ""), "", true},
-		{"expired, and what to do is said", aws(exchange.StepWebIdentity, "ExpiredTokenException", ""), "",
+		{"no response", aws(exchange.StepWebIdentity, "", "HTTP 500"), "", true},
+		{"unknown code", aws(exchange.StepWebIdentity, "Surprise", ""), "", true},
+		{"expired token, with advice", aws(exchange.StepWebIdentity, "ExpiredTokenException", ""), "",
 			false},
 		{"no token from the CI", &token.RequestError{CI: "GitHub", Why: "HTTP 500"}, host, true},
-		{"no token from the CI, for another command",
+		{"no token from the CI, unknown registry",
 			&token.RequestError{CI: "GitHub", Why: "HTTP 500"}, "", false},
-		{"something hangs", &TimeoutError{"answering get", time.Second}, host, true},
-		{"something hangs, and no registry was named", &TimeoutError{"answering get", time.Second},
+		{"timeout", &TimeoutError{"running get", time.Second}, host, true},
+		{"timeout, unknown registry", &TimeoutError{"running get", time.Second},
 			"", false},
-		{"a proxy that intercepts TLS",
+		{"TLS interception",
 			&token.RequestError{CI: "GitHub", Why: "certificate signed by unknown authority"},
 			host, false},
-		{"no permission, and what to do is said", &token.MissingError{Advice: "x"}, host, false},
-		{"a setting", errors.New("ECR_OIDC_SOURCE is bad"), host, false},
+		{"no permission, with advice", &token.MissingError{Advice: "x"}, host, false},
+		{"invalid setting", errors.New("ECR_OIDC_SOURCE is bad"), host, false},
 	} {
 		got := Line(tt.err, tt.host, nil)
 		if strings.HasSuffix(got,

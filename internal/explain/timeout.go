@@ -6,26 +6,28 @@ import (
 	"time"
 )
 
-// GetTimeout bounds one call by Docker, and each command that does the same. The steps inside have
-// shorter limits; it also ends a call that they do not bound.
+// GetTimeout limits one call by Docker, and each command that makes the same requests. The steps of
+// a call have shorter limits. GetTimeout also ends a call that blocks outside of these limits.
 const GetTimeout = 28 * time.Second
 
 // TimeoutError reports an action that did not end within its time limit.
 type TimeoutError struct {
-	Action string
+	Action string // a gerund, such as "running get"
 	Limit  time.Duration
 }
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("%s: not done within %v", e.Action, e.Limit)
+	return fmt.Sprintf("%s: timed out after %v", e.Action, e.Limit)
 }
 
-// Within returns the result of an action, or *TimeoutError after the limit. It returns in time also
-// when the action blocks in a call that ignores its context, such as a read of a pipe or of a dead
-// network mount. The action then goes on in the background, so it must not write to variables of
-// the caller.
-func Within[T any](action string, limit time.Duration, do func(context.Context) (T, error)) (T,
-	error) {
+// RunWithTimeout calls run and returns its result, or *TimeoutError after the limit. name is the
+// Action of that error. RunWithTimeout also returns in time when run blocks in a call that ignores
+// its context, such as a read from a pipe without a writer or from a network mount that does not
+// respond. In that case run continues in the background, so it must not write to variables of the
+// caller.
+func RunWithTimeout[T any](
+	name string, limit time.Duration, run func(context.Context) (T, error),
+) (T, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	type result struct {
@@ -34,14 +36,14 @@ func Within[T any](action string, limit time.Duration, do func(context.Context) 
 	}
 	done := make(chan result, 1)
 	go func() {
-		value, err := do(ctx)
+		value, err := run(ctx)
 		done <- result{value, err}
 	}()
 	select {
 	case r := <-done:
 		return r.value, r.err
 	case <-ctx.Done():
-		var none T
-		return none, &TimeoutError{action, limit}
+		var zero T
+		return zero, &TimeoutError{name, limit}
 	}
 }

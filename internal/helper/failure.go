@@ -21,7 +21,7 @@ const (
 )
 
 // encodedError is an error for another process, as JSON. Errors of the listed types keep their type,
-// because package explain and doctor handle them by type. None of them contains a secret.
+// because packages explain and doctor handle them by type. None of them contains a secret.
 type encodedError struct {
 	Text     string
 	AWS      *exchange.Error              `json:",omitempty"`

@@ -51,16 +51,19 @@ func (l Login) String() string { return fmt.Sprintf("login of %q until %v", l.Us
 func (l Login) GoString() string { return l.String() }
 
 // Get returns the login for a registry, from the cache or from AWS. A login that another tool stored
-// takes precedence. If a request fails, Get returns the error. It never tries another identity.
+// takes precedence. If a request fails and the cache has no usable login, Get returns the error. It
+// never tries another identity.
 //
 // For a host that is not ECR, Get calls the credential helper that creds_store names.
 //
-// In three cases, the client must continue without a login, and the error is
-// credentials.NewErrCredentialsNotFound: the host is not ECR and there is no creds_store, the
-// registry's account is not in allowed_account_ids, or the registry is public and no role is
-// configured for it.
+// In three cases, the client must continue without a login, and the error is the protocol's "not
+// found" (credentials.IsErrCredentialsNotFound):
 //
-// Get blocks until ctx is done at the latest.
+//   - The host is not ECR, and creds_store is not set.
+//   - The registry's account is not in allowed_account_ids.
+//   - The registry is public, no role is configured for it, and no login is stored.
+//
+// Get returns when ctx is done at the latest.
 func (h Helper) Get(ctx context.Context, host string) (username, secret string, err error) {
 	reg, ok := registry.Parse(host)
 	if !ok {

@@ -1,10 +1,10 @@
-// Command pack joins the parts of the CircleCI orb in orb/src into one text. It runs in the root of the repository.
+// Command pack prints the CircleCI orb in orb/src as one file. It runs in the root of the repository.
 //
 //	go run ./orb/pack > orb.yml
 //	go run ./orb/pack -inline    # under "orbs:" of a config.yml, where published orbs are not allowed
 //
-// It does what "circleci orb pack" does, and two things more: an include may name a file outside orb/src, such as
-// install.sh, and a script may source a file that it shares with another script.
+// It extends "circleci orb pack": an include may name a file outside orb/src, such as install.sh, and a
+// script may source a file that it shares with another script.
 package main
 
 import (
@@ -19,11 +19,11 @@ import (
 )
 
 func main() {
-	inline := flag.Bool("inline", false, "print the orb inline, under \"orbs:\" of a config.yml")
+	inline := flag.Bool("inline", false, "print an inline orb, for \"orbs:\" in a config.yml")
 	flag.Parse()
 	text, err := pack(os.DirFS("."))
 	if err == nil && *inline {
-		text = inlined(text)
+		text = toInline(text)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
@@ -32,10 +32,11 @@ func main() {
 	os.Stdout.WriteString(text)
 }
 
-// src is the directory of the orb's parts in the repository.
+// src is the directory of the orb's source files.
 const src = "orb/src"
 
-// pack returns @orb.yml followed by the commands, executors, jobs and examples. Each is a file, whose name is its name.
+// pack returns @orb.yml followed by the commands, executors, jobs and examples. Each of them is a
+// file. The file name is its name.
 func pack(repository fs.FS) (string, error) {
 	head, err := readText(repository, path.Join(src, "@orb.yml"))
 	if err != nil {
@@ -60,28 +61,29 @@ func pack(repository fs.FS) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			text, err := included(repository, part)
+			text, err := expandIncludes(repository, part)
 			if err != nil {
 				return "", fmt.Errorf("%s/%s: %w", kind, file.Name(), err)
 			}
-			out += "  " + name + ":\n" + indented(text, "    ")
+			out += "  " + name + ":\n" + indent(text, "    ")
 		}
 	}
 	return out, nil
 }
 
-// include matches a value that is the text of a file. CircleCI requires that it is all of the value. The file's path is
-// relative to orb/src.
+// include matches a value that is replaced by the content of a file. CircleCI requires that the
+// include is the whole value. The path is relative to orb/src.
 var include = regexp.MustCompile(`^( *(?:- )*)([A-Za-z_]+): <<\s*include\(([-\w/.]+)\)\s*>>$`)
 
-// included returns text with each include replaced by its script, as a block scalar.
-func included(repository fs.FS, text string) (string, error) {
+// expandIncludes returns text with each include replaced by its script, as a block scalar.
+func expandIncludes(repository fs.FS, text string) (string, error) {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
 		m := include.FindStringSubmatch(strings.TrimSuffix(line, "\n"))
 		if m == nil {
 			if strings.Contains(line, "include(") {
-				return "", fmt.Errorf("an include must be all of a value: %q", strings.TrimSpace(line))
+				return "", fmt.Errorf("an include must be the whole value: %q",
+					strings.TrimSpace(line))
 			}
 			out.WriteString(line)
 			continue
@@ -90,27 +92,31 @@ func included(repository fs.FS, text string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintf(&out, "%s%s: |\n%s", m[1], m[2], indented(script, strings.Repeat(" ", len(m[1])+2)))
+		fmt.Fprintf(&out, "%s%s: |\n%s", m[1], m[2],
+			indent(script, strings.Repeat(" ", len(m[1])+2)))
 	}
 	return out.String(), nil
 }
 
-// source matches the lines by which a script sources a file in its own directory: shellcheck's directive and the command.
+// source matches the lines with which a script sources a file in its directory: a shellcheck
+// directive and the command.
 var source = regexp.MustCompile(`(?m)^# shellcheck source-path=SCRIPTDIR\n\. \./([-\w.]+)\n`)
 
-// readScript returns a shell script with each file that it sources in place of the lines that do. The first paragraph of
-// a sourced file is for the reader of the repository, and is left out.
+// readScript returns a shell script with its source commands replaced by the content of the sourced
+// files. The first paragraph of a sourced file, its header comment, is omitted.
 func readScript(repository fs.FS, name string) (string, error) {
 	file, err := readText(repository, name)
 	if err != nil {
 		return "", err
 	}
 	text := source.ReplaceAllStringFunc(file, func(lines string) string {
-		shared, readErr := readText(repository, path.Join(path.Dir(name), source.FindStringSubmatch(lines)[1]))
+		shared,
+			readErr := readText(repository,
+			path.Join(path.Dir(name), source.FindStringSubmatch(lines)[1]))
 		err = errors.Join(err, readErr)
 		_, body, found := strings.Cut(shared, "\n\n")
 		if readErr == nil && !found {
-			err = fmt.Errorf("%s sources a file of one paragraph, which is left out", name)
+			err = fmt.Errorf("%s sources a file with only a header comment", name)
 		}
 		return body
 	})
@@ -118,23 +124,23 @@ func readScript(repository fs.FS, name string) (string, error) {
 		return "", err
 	}
 	if line := regexp.MustCompile(`(?m)^\s*\. .*`).FindString(text); line != "" {
-		return "", fmt.Errorf("%s sources a file in another way: %q", name, line)
+		return "", fmt.Errorf("%s has an unsupported source command: %q", name, line)
 	}
-	// "<<" begins a parameter in an orb. CircleCI's program escapes it; these scripts do without it.
+	// "<<" begins a parameter in an orb. CircleCI's command escapes it. These scripts do not use it.
 	if strings.Contains(text, "<<") {
 		return "", fmt.Errorf("%s contains <<, which begins a parameter in an orb", name)
 	}
 	return text, nil
 }
 
-// readText returns a file with the line ends of Unix, which git may have changed in a checkout on Windows.
+// readText returns a file with LF line endings. On Windows, git may check it out with CRLF.
 func readText(repository fs.FS, name string) (string, error) {
 	text, err := fs.ReadFile(repository, name)
 	return strings.ReplaceAll(string(text), "\r\n", "\n"), err
 }
 
-// indented puts a prefix before each line that is not empty, and ends the text in one newline.
-func indented(text, prefix string) string {
+// indent adds a prefix to each line that is not empty. The result ends with one newline.
+func indent(text, prefix string) string {
 	var out strings.Builder
 	for line := range strings.Lines(strings.TrimRight(text, "\n") + "\n") {
 		if line != "\n" {
@@ -145,8 +151,9 @@ func indented(text, prefix string) string {
 	return out.String()
 }
 
-// inlined turns a packed orb into the value of "orbs:" in a config.yml, with what such an orb may have.
-func inlined(orb string) string {
+// toInline converts a packed orb to an inline orb for "orbs:" in a config.yml, which has only commands,
+// executors and jobs.
+func toInline(orb string) string {
 	parts := regexp.MustCompile(`(?m)^(\w+):`).FindAllStringSubmatchIndex(orb, -1)
 	out := "orbs:\n  ecr-oidc:\n"
 	for i, at := range parts {
@@ -156,7 +163,7 @@ func inlined(orb string) string {
 		}
 		switch orb[at[2]:at[3]] {
 		case "commands", "executors", "jobs":
-			out += indented(orb[at[0]:end], "    ")
+			out += indent(orb[at[0]:end], "    ")
 		}
 	}
 	return out

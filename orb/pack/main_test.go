@@ -64,24 +64,31 @@ jobs:
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	wantInline := "orbs:\n  ecr-oidc:\n" + indented(strings.TrimPrefix(want, "version: 2.1\n"), "    ")
-	if got := inlined(want); got != wantInline {
+	wantInline := "orbs:\n  ecr-oidc:\n" + indent(strings.TrimPrefix(want, "version: 2.1\n"),
+		"    ")
+	if got := toInline(want); got != wantInline {
 		t.Errorf("inline\n%s\nwant\n%s", got, wantInline)
 	}
 }
 
-func TestPackRefuses(t *testing.T) {
+func TestPackErrors(t *testing.T) {
 	const source = "# shellcheck source-path=SCRIPTDIR\n"
 	tests := []struct{ name, command, script, want string }{
-		{"part of a value", "echo <<include(scripts/x.sh)>>", "", "all of a value"},
+		{"part of a value", "echo <<include(scripts/x.sh)>>", "", "whole value"},
 		{"missing file", "<<include(scripts/y.sh)>>", "", "scripts/y.sh"},
 		{"file outside the repository", "<<include(../../../x.sh)>>", "", "../x.sh"},
-		{"a parameter in the script", "<<include(scripts/x.sh)>>", "cat <<EOF\nEOF\n", "scripts/x.sh contains <<"},
-		{"missing sourced file", "<<include(scripts/x.sh)>>", source + ". ./y.sh\n", "scripts/y.sh"},
-		{"a parameter in the sourced file", "<<include(scripts/x.sh)>>", source + ". ./eof.sh\n", "scripts/x.sh contains <<"},
-		{"sourced file of one paragraph", "<<include(scripts/x.sh)>>", source + ". ./one.sh\n", "one paragraph"},
-		{"source without a directive", "<<include(scripts/x.sh)>>", ". ./eof.sh\n", `another way: ". ./eof.sh"`},
-		{"indented source", "<<include(scripts/x.sh)>>", "f() {\n\t. ./eof.sh\n}\n", "another way"},
+		{"parameter in the script", "<<include(scripts/x.sh)>>", "cat <<EOF\nEOF\n",
+			"scripts/x.sh contains <<"},
+		{"missing sourced file", "<<include(scripts/x.sh)>>", source + ". ./y.sh\n",
+			"scripts/y.sh"},
+		{"parameter in the sourced file", "<<include(scripts/x.sh)>>",
+			source + ". ./eof.sh\n", "scripts/x.sh contains <<"},
+		{"sourced file with one paragraph", "<<include(scripts/x.sh)>>",
+			source + ". ./one.sh\n", "only a header comment"},
+		{"source without a directive", "<<include(scripts/x.sh)>>", ". ./eof.sh\n",
+			`unsupported source command: ". ./eof.sh"`},
+		{"indented source", "<<include(scripts/x.sh)>>", "f() {\n\t. ./eof.sh\n}\n",
+			"unsupported source command"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -99,24 +106,25 @@ func TestPackRefuses(t *testing.T) {
 	}
 }
 
-// The packed orb has the repository's install.sh, and each script that uses expand has it once.
+// The packed orb contains install.sh, and each script that uses expand contains it once.
 func TestPackSharesScripts(t *testing.T) {
 	orb, err := pack(os.DirFS("../.."))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(orb, indented(read(t, "../../install.sh"), "            ")) {
+	if !strings.Contains(orb, indent(read(t, "../../install.sh"), "            ")) {
 		t.Error("install.sh is not in the packed orb")
 	}
 	uses := strings.Count(orb, "$(expand image ") + strings.Count(orb, "$(expand docker_config ")
 	if n := strings.Count(orb, " expand() (\n"); n != 2 || uses != 2 {
-		t.Errorf("expand is defined %d times, for %d scripts that use it; want 2 and 2", n, uses)
+		t.Errorf("expand is defined %d times, for %d scripts that use it; want 2 and 2", n,
+			uses)
 	}
 }
 
-// What CircleCI's compiler would refuse and its schema does not: a parameter that is used and not declared, or the other
-// way round. What its review of orbs asks for: a description of everything, and a name for every step. And no parameter
-// goes into the text of a script, where a shell would run what is in it.
+// CircleCI's compiler, unlike its schema, rejects parameters that are used but not declared, or
+// declared but not used. Its review of orbs requires a description for each element and a name for
+// each step. A script must not contain a parameter: the shell would run its value.
 func TestOrbParts(t *testing.T) {
 	declared := regexp.MustCompile(`(?m)^  (\w+):\n    type: \w+\n(?:    default: .*\n)?    description: >-\n      \S`)
 	used := regexp.MustCompile(`<< parameters\.(\w+) >>`)
@@ -138,8 +146,10 @@ func TestOrbParts(t *testing.T) {
 		for _, m := range declared.FindAllStringSubmatch(parameters, -1) {
 			names = append(names, m[1])
 		}
-		if all := regexp.MustCompile(`(?m)^  \w+:$`).FindAllString(parameters, -1); len(all) != len(names) {
-			t.Errorf("%s: %d parameters, %d with type and description", name, len(all), len(names))
+		if all := regexp.MustCompile(`(?m)^  \w+:$`).FindAllString(parameters,
+			-1); len(all) != len(names) {
+			t.Errorf("%s: %d parameters, %d with type and description", name, len(all),
+				len(names))
 		}
 		for _, m := range used.FindAllStringSubmatch(text, -1) {
 			if !slices.Contains(names, m[1]) {
@@ -151,23 +161,29 @@ func TestOrbParts(t *testing.T) {
 				t.Errorf("%s does not use its parameter %s", name, p)
 			}
 		}
-		if runs := strings.Count(text, "- run:"); runs != strings.Count(text, "- run:\n      name: ") || runs != strings.Count(text, "      command: <<include(") {
-			t.Errorf("%s has a step without a name, or with a command that is no file", name)
+		if runs := strings.Count(text, "- run:"); runs != strings.Count(text,
+			"- run:\n      name: ") ||
+			runs != strings.Count(text, "      command: <<include(") {
+			t.Errorf("%s has a step without a name, or with a command that is no file",
+				name)
 		}
 	}
-	// The job hands every parameter of the commands on, under the same name.
+	// The job passes every parameter of the commands on, under the same name.
 	job := read(t, "../src/jobs/push.yml")
 	for _, command := range []string{"install", "configure"} {
 		_, steps, _ := strings.Cut(job, "\n  - "+command+":\n")
-		for _, m := range declared.FindAllStringSubmatch(read(t, "../src/commands/"+command+".yml"), -1) {
-			if m[1] != "registries" && !strings.Contains(steps, "      "+m[1]+": << parameters."+m[1]+" >>\n") {
+		for _, m := range declared.FindAllStringSubmatch(read(t,
+			"../src/commands/"+command+".yml"), -1) {
+			if m[1] != "registries" &&
+				!strings.Contains(steps,
+					"      "+m[1]+": << parameters."+m[1]+" >>\n") {
 				t.Errorf("the job push does not hand %s on to %s", m[1], command)
 			}
 		}
 	}
 }
 
-// docs/orb.md has a line for every parameter, with its default, and for no other.
+// docs/orb.md describes exactly the parameters of the orb, with their defaults.
 func TestDocs(t *testing.T) {
 	text := read(t, "../../docs/orb.md")
 	section := func(title string) string {
@@ -178,7 +194,8 @@ func TestDocs(t *testing.T) {
 	row := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|.*\\| *(.*?) *\\|$")
 	parameter := regexp.MustCompile(`(?m)^  (\w+):\n    type: \w+\n(?:    default: (.*)\n)?`)
 	commands := read(t, "../src/commands/install.yml") + read(t, "../src/commands/configure.yml")
-	for title, file := range map[string]string{"install": "commands/install.yml", "configure": "commands/configure.yml", "push": "jobs/push.yml"} {
+	for title, file := range map[string]string{"install": "commands/install.yml",
+		"configure": "commands/configure.yml", "push": "jobs/push.yml"} {
 		rows := map[string]string{}
 		for _, m := range row.FindAllStringSubmatch(section(title), -1) {
 			rows[m[1]] = m[2]
@@ -188,8 +205,10 @@ func TestDocs(t *testing.T) {
 			if title == "push" && !ok && strings.Contains(commands, "\n  "+m[1]+":\n") {
 				continue // "all parameters of both commands"
 			}
-			if !ok || m[2] != "" && m[2] != `""` && !strings.HasPrefix(shown, "`"+m[2]+"`") {
-				t.Errorf("%s: parameter %s with default %s is shown with %q", title, m[1], m[2], shown)
+			if !ok || m[2] != "" && m[2] != `""` &&
+				!strings.HasPrefix(shown, "`"+m[2]+"`") {
+				t.Errorf("%s: parameter %s with default %s is shown with %q", title,
+					m[1], m[2], shown)
 			}
 			delete(rows, m[1])
 		}
@@ -206,7 +225,7 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// check runs the checker and returns what it printed.
+// check runs schema.py and returns its output.
 func check(args ...string) (out string, exit int, err error) {
 	cmd := exec.Command("python3", append([]string{"../schema.py"}, args...)...)
 	b, err := cmd.CombinedOutput()
@@ -217,7 +236,7 @@ func check(args ...string) (out string, exit int, err error) {
 	return string(b), 0, err
 }
 
-// The packed orb, and a configuration that has it inline, are what CircleCI's schema describes; broken ones are not.
+// The packed orb and a configuration with the inline orb match CircleCI's schema. Invalid ones do not.
 func TestSchema(t *testing.T) {
 	if out, exit, err := check(); err != nil {
 		t.Skipf("CircleCI's schema is not checked: %v", err)
@@ -251,13 +270,22 @@ workflows:
 		want       string // of what the checker prints; "" when the text is good
 	}{
 		{"orb", orb, ""},
-		{"inline", use + inlined(orb), ""},
-		{"parameter of no known type", change(orb, "        type: boolean\n", "        type: bool\n"), "bool"},
-		{"command without steps", change(orb, "    steps:\n      - run:\n          name: Install", "    stepps:\n      - run:\n          name: Install"), "steps"},
-		{"run without a command", change(orb, "          command: |", "          comand: |"), "run"},
-		{"executor without an image", change(orb, "      - image: << parameters.image >>", "      - user: root"), "executors.default"},
-		{"inline, with an unknown key of a step", use + inlined(change(orb, "docker_layer_caching: true", "layer_caching: true")), "setup_remote_docker"},
-		{"configuration without a version", strings.TrimPrefix(use, "version: 2.1\n"), "'version' is a required property"},
+		{"inline", use + toInline(orb), ""},
+		{"parameter of no known type",
+			change(orb, "        type: boolean\n", "        type: bool\n"), "bool"},
+		{"command without steps",
+			change(orb, "    steps:\n      - run:\n          name: Install",
+				"    stepps:\n      - run:\n          name: Install"), "steps"},
+		{"run without a command",
+			change(orb, "          command: |", "          comand: |"), "run"},
+		{"executor without an image", change(orb, "      - image: << parameters.image >>",
+			"      - user: root"), "executors.default"},
+		{"inline, with an unknown key of a step",
+			use +
+				toInline(change(orb, "docker_layer_caching: true", "layer_caching: true")),
+			"setup_remote_docker"},
+		{"configuration without a version", strings.TrimPrefix(use, "version: 2.1\n"),
+			"'version' is a required property"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -266,7 +294,8 @@ workflows:
 				t.Fatal(err)
 			}
 			out, exit, err := check(file)
-			if err != nil || tt.want == "" && exit != 0 || tt.want != "" && (exit != 1 || !strings.Contains(out, tt.want)) {
+			if err != nil || tt.want == "" && exit != 0 || tt.want != "" &&
+				(exit != 1 || !strings.Contains(out, tt.want)) {
 				t.Errorf("exit status %d, %v; want %q\n%s", exit, err, tt.want, out)
 			}
 		})

@@ -29,14 +29,15 @@ const (
 	date   = "2026-11-20T18:00:00+02:00"
 )
 
-// archive writes one as a release has it.
+// archive writes an archive like those of a release.
 func archive(t *testing.T, dir, name string, files map[string]string) string {
 	t.Helper()
 	var b bytes.Buffer
 	gz := gzip.NewWriter(&b)
 	w := tar.NewWriter(gz)
 	for _, file := range slices.Sorted(maps.Keys(files)) {
-		if err := w.WriteHeader(&tar.Header{Name: file, Mode: 0o600, Uid: 1000, Uname: "somebody", Size: int64(len(files[file]))}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Name: file, Mode: 0o600, Uid: 1000,
+			Uname: "somebody", Size: int64(len(files[file]))}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.WriteString(w, files[file]); err != nil {
@@ -57,10 +58,11 @@ func archive(t *testing.T, dir, name string, files map[string]string) string {
 }
 
 func release(binary string) map[string]string {
-	return map[string]string{program: binary, "LICENSE": "ours", "THIRD_PARTY_LICENSES": "theirs", "README.md": "read", "man/x.1.gz": "man"}
+	return map[string]string{program: binary, "LICENSE": "ours",
+		"THIRD_PARTY_LICENSES": "theirs", "README.md": "read", "man/x.1.gz": "man"}
 }
 
-// The image is pulled from a registry, for each platform, and holds what the archives held and nothing else.
+// The image for each platform, pulled from a registry, contains exactly the files of the archive.
 func TestImage(t *testing.T) {
 	dir := t.TempDir()
 	archives := []string{
@@ -74,9 +76,10 @@ func TestImage(t *testing.T) {
 	}
 	slices.Reverse(archives)
 	if again, err := build(out+"2", commit, date, archives); err != nil || again != digest {
-		t.Errorf("a second one: %v, want %v; %v", again, digest, err)
+		t.Errorf("second image: %v, want %v; %v", again, digest, err)
 	}
-	if other, err := build(out+"3", commit, "2026-11-21T00:00:00Z", archives); err != nil || other == digest {
+	if other, err := build(out+"3", commit, "2026-11-21T00:00:00Z", archives); err != nil ||
+		other == digest {
 		t.Errorf("another day's has the same digest; %v", err)
 	}
 
@@ -113,7 +116,9 @@ func TestImage(t *testing.T) {
 		t.Fatal(manifest, err)
 	}
 	for _, architecture := range []string{"amd64", "arm64"} {
-		image, err := remote.Image(ref, remote.WithPlatform(v1.Platform{OS: "linux", Architecture: architecture}))
+		image,
+			err := remote.Image(ref,
+			remote.WithPlatform(v1.Platform{OS: "linux", Architecture: architecture}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,11 +126,15 @@ func TestImage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if config.OS != "linux" || config.Architecture != architecture || !slices.Equal(config.Config.Entrypoint, []string{"/" + program}) || config.Config.User != "65532:65532" {
+		if config.OS != "linux" || config.Architecture != architecture ||
+			!slices.Equal(config.Config.Entrypoint, []string{"/" + program}) ||
+			config.Config.User != "65532:65532" {
 			t.Errorf("%s: %+v", architecture, config)
 		}
 		for _, labels := range []map[string]string{config.Config.Labels, manifest.Annotations} {
-			for key, want := range map[string]string{"version": "1.2.3-rc.1", "revision": commit, "created": "2026-11-20T16:00:00Z", "source": source, "licenses": "Apache-2.0", "title": program} {
+			for key, want := range map[string]string{"version": "1.2.3-rc.1",
+				"revision": commit, "created": "2026-11-20T16:00:00Z",
+				"source": source, "licenses": "Apache-2.0", "title": program} {
 				if got := labels["org.opencontainers.image."+key]; got != want {
 					t.Errorf("%s: %s is %q, want %q", architecture, key, got, want)
 				}
@@ -138,7 +147,8 @@ func TestImage(t *testing.T) {
 			"755 0 0 2026-11-20T16:00:00Z " + program + " for " + architecture,
 		}
 		if got := contents(t, image); !slices.Equal(got, want) {
-			t.Errorf("%s:\n%s\nwant\n%s", architecture, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			t.Errorf("%s:\n%s\nwant\n%s", architecture, strings.Join(got, "\n"),
+				strings.Join(want, "\n"))
 		}
 	}
 }
@@ -166,11 +176,13 @@ func contents(t *testing.T, image v1.Image) (all []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, fmt.Sprintf("%o %d %d %s %s %s", header.Mode, header.Uid, header.Gid, header.ModTime.UTC().Format("2006-01-02T15:04:05Z"), header.Name, text))
+		all = append(all, fmt.Sprintf("%o %d %d %s %s %s", header.Mode, header.Uid,
+			header.Gid, header.ModTime.UTC().Format("2006-01-02T15:04:05Z"),
+			header.Name, text))
 	}
 }
 
-func TestImageRefuses(t *testing.T) {
+func TestImageErrors(t *testing.T) {
 	dir := t.TempDir()
 	good := archive(t, dir, program+"_1.2.3_linux_amd64.tar.gz", release("x"))
 	other := archive(t, dir, program+"_1.2.4_linux_arm64.tar.gz", release("x"))
@@ -184,18 +196,20 @@ func TestImageRefuses(t *testing.T) {
 		archives               []string
 		want                   string
 	}{
-		{"", commit, date, []string{good}, "it takes -o"},
-		{out, "", date, []string{good}, "it takes -o"},
-		{out, commit, date, nil, "it takes -o"},
+		{"", commit, date, []string{good}, "-o, -revision"},
+		{out, "", date, []string{good}, "-o, -revision"},
+		{out, commit, date, nil, "-o, -revision"},
 		{out, commit, "today", []string{good}, "reading -created"},
-		{dir, commit, date, []string{good}, "is there already"},
-		{out, commit, date, []string{good, other}, "_1.2.4_linux_arm64.tar.gz is no archive of docker-credential-ecr-oidc 1.2.3"},
-		{out, commit, date, []string{darwin}, "is no archive"},
+		{dir, commit, date, []string{good}, "already exists"},
+		{out, commit, date, []string{good, other},
+			"_1.2.4_linux_arm64.tar.gz is not an archive of docker-credential-ecr-oidc 1.2.3"},
+		{out, commit, date, []string{darwin}, "is not an archive"},
 		{out, commit, date, []string{poor}, "it has no THIRD_PARTY_LICENSES"},
-		{out, commit, date, []string{good + "x"}, "is no archive"},
+		{out, commit, date, []string{good + "x"}, "is not an archive"},
 		{out, commit, date, []string{filepath.Join(dir, "none", filepath.Base(good))}, "none"},
 	} {
-		if digest, err := build(tt.out, tt.revision, tt.created, tt.archives); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if digest, err := build(tt.out, tt.revision, tt.created, tt.archives); err == nil ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v, %v", tt, digest, err)
 		}
 		if _, err := os.Stat(out); err == nil {

@@ -1,9 +1,10 @@
-// Command notices writes down the licences of everything that is linked into a program: MIT and BSD want theirs to go along
-// with binaries, Apache wants NOTICE files to.
+// Command notices writes the licenses of all packages that are linked into a program. The MIT and BSD
+// licenses must accompany binaries, and so must the NOTICE files of Apache-2.0.
 //
 //	go run ./packaging/notices -o THIRD_PARTY_LICENSES ./cmd/docker-credential-ecr-oidc
 //
-// It stops when a module has no licence, or one that nobody has looked at yet: new dependencies are read by a person.
+// It fails if a module has no license or an unknown one: a person must read the license of a new
+// dependency.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 )
 
 func main() {
-	out := flag.String("o", "/dev/stdout", "write them to this `FILE`")
+	out := flag.String("o", "/dev/stdout", "write the licenses to this `FILE`")
 	flag.Parse()
 	text, err := notices(flag.Args(), []string{"linux", "darwin", "windows"})
 	if err == nil {
@@ -32,9 +33,9 @@ func main() {
 	}
 }
 
-// notices is the text for these packages, as they are linked on any of these systems.
+// notices returns the text for the packages, as linked on these systems.
 func notices(packages, systems []string) (string, error) {
-	found := map[string][]string{} // from a licence's text to who has it
+	found := map[string][]string{} // license text → modules
 	for _, system := range systems {
 		linked, err := list(system, packages)
 		if err != nil {
@@ -48,7 +49,7 @@ func notices(packages, systems []string) (string, error) {
 	}
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
-		return "", fmt.Errorf("asking for GOROOT: %w", err)
+		return "", fmt.Errorf("reading GOROOT: %w", err)
 	}
 	root := strings.TrimSpace(string(goroot))
 	standard := linkedPackage{module: "Go's standard library", root: root, dir: root}
@@ -58,10 +59,10 @@ func notices(packages, systems []string) (string, error) {
 	return render(found), nil
 }
 
-// A linkedPackage is one package of another module, and where that module lies.
+// linkedPackage is a package of another module. root is the module's directory.
 type linkedPackage struct{ module, root, dir string }
 
-// list asks Go for the packages of other modules that are linked into ours.
+// list returns the packages of other modules that packages import, directly or indirectly.
 func list(system string, packages []string) ([]linkedPackage, error) {
 	const format = "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}"
 	var stderr bytes.Buffer
@@ -70,7 +71,8 @@ func list(system string, packages []string) ([]linkedPackage, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("listing what is linked on %s: %w: %s", system, err, stderr.String())
+		return nil, fmt.Errorf("listing linked packages for %s: %w: %s", system, err,
+			stderr.String())
 	}
 	var linked []linkedPackage
 	for line := range strings.Lines(string(out)) {
@@ -82,36 +84,39 @@ func list(system string, packages []string) ([]linkedPackage, error) {
 }
 
 var (
-	licence = regexp.MustCompile(`(?i)^(licen[cs]e|copying)`)
+	license = regexp.MustCompile(`(?i)^(licen[cs]e|copying)`)
 	notice  = regexp.MustCompile(`(?i)^(notice|patents)`)
-	// What marks the licences that may ship: Apache-2.0, MIT, BSD with two clauses or three.
+	// Phrases of the accepted licenses: Apache-2.0, MIT, BSD-2-Clause, BSD-3-Clause.
 	known = regexp.MustCompile(`Apache License\s+Version 2\.0|Permission is hereby granted, free of charge|Redistribution and use in source and binary forms`)
 )
 
-// collect adds what applies to a package: the licences and notices in its folder and in those above it, up to its
-// module's. (A module can hold code of others in a folder with a licence of its own, as the AWS SDK does.)
+// collect adds the licenses and notices in the package's directory and its parents, up to the
+// module's directory. A module may contain third-party code in a directory with its own license, as
+// the AWS SDK does.
 func (p linkedPackage) collect(found map[string][]string) error {
-	licences := 0
+	licenses := 0
 	for dir := p.dir; ; dir = filepath.Dir(dir) {
 		files, err := os.ReadDir(dir)
 		if err != nil {
-			return fmt.Errorf("looking for the licence of %s: %w", p.module, err)
+			return fmt.Errorf("finding the license of %s: %w", p.module, err)
 		}
 		for _, f := range files {
-			isLicence := licence.MatchString(f.Name())
-			if f.IsDir() || !isLicence && !notice.MatchString(f.Name()) || filepath.Ext(f.Name()) == ".go" {
+			isLicense := license.MatchString(f.Name())
+			if f.IsDir() || !isLicense && !notice.MatchString(f.Name()) ||
+				filepath.Ext(f.Name()) == ".go" {
 				continue
 			}
 			b, err := os.ReadFile(filepath.Join(dir, f.Name()))
 			if err != nil {
-				return fmt.Errorf("reading the licence of %s: %w", p.module, err)
+				return fmt.Errorf("reading the license of %s: %w", p.module, err)
 			}
 			text := strings.TrimSpace(strings.ReplaceAll(string(b), "\r\n", "\n"))
-			if isLicence && !known.MatchString(text) {
-				return fmt.Errorf("%s: %s is of no kind that may ship without being read first", p.module, filepath.Join(dir, f.Name()))
+			if isLicense && !known.MatchString(text) {
+				return fmt.Errorf("%s: %s is not an accepted license", p.module,
+					filepath.Join(dir, f.Name()))
 			}
-			if isLicence {
-				licences++
+			if isLicense {
+				licenses++
 			}
 			who := p.module
 			if inner, err := filepath.Rel(p.root, dir); err == nil && inner != "." {
@@ -125,16 +130,16 @@ func (p linkedPackage) collect(found map[string][]string) error {
 			break
 		}
 		if len(dir) <= len(p.root) {
-			return fmt.Errorf("%s is not below %s", p.dir, p.root)
+			return fmt.Errorf("%s is not in %s", p.dir, p.root)
 		}
 	}
-	if licences == 0 {
-		return errors.New(p.module + " has no licence")
+	if licenses == 0 {
+		return errors.New(p.module + " has no license")
 	}
 	return nil
 }
 
-// render orders by the first that has a text, so that the same dependencies give the same bytes.
+// render returns all texts, sorted by module, so that the output depends only on the dependencies.
 func render(found map[string][]string) string {
 	type entry struct{ who, text string }
 	var all []entry
@@ -142,9 +147,10 @@ func render(found map[string][]string) string {
 		slices.Sort(who)
 		all = append(all, entry{strings.Join(who, "\n"), text})
 	}
-	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.who+a.text, b.who+b.text) })
+	slices.SortFunc(all,
+		func(a, b entry) int { return strings.Compare(a.who+a.text, b.who+b.text) })
 	var b strings.Builder
-	b.WriteString("docker-credential-ecr-oidc is linked with the following, whose licences these are.\n")
+	b.WriteString("docker-credential-ecr-oidc contains the following software under these licenses.\n")
 	for _, e := range all {
 		fmt.Fprintf(&b, "\n%s\n%s\n\n%s\n", strings.Repeat("-", 80), e.who, e.text)
 	}

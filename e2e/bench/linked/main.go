@@ -1,11 +1,13 @@
-// Command linked measures what a process of this program spends before it does anything: it builds programs that do
-// nothing but link, one after the other, what this one links, and runs them in turn, with this program beside them.
+// Command linked measures the startup cost of the program's dependencies. It builds variants that
+// only link packages, each with more packages than the one before, and runs them and this program
+// alternately.
 //
 //	go run ./e2e/bench/linked
 //
-// Package initialisation is what GODEBUG=inittrace=1 says; the time is that of a whole process, from its start to its end.
+// It reports the time of package initialization, as GODEBUG=inittrace=1 prints it, and the duration
+// of the whole process.
 //
-// What a change is worth is seen beside a tree without it, and what a setting is worth beside a get without it:
+// It can also measure another tree of this program, and a get with other environment variables:
 //
 //	git worktree add ../before COMMIT
 //	go run ./e2e/bench/linked -also ../before GOMAXPROCS=1 GODEBUG=containermaxprocs=0
@@ -36,43 +38,55 @@ const (
 	host    = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 )
 
-// steps are what is linked, each in addition to those above it.
+// steps are the linked packages. Each step links the packages of all steps before it, too.
 var steps = []struct {
 	name     string
 	packages []string
 }{
-	{"nothing", nil},
+	{"empty program", nil},
 	{"net/http, encoding/json, regexp", []string{"net/http", "encoding/json", "regexp"}},
-	{"+ the SDK's sts", []string{"github.com/aws/aws-sdk-go-v2/service/sts"}},
+	{"+ sts of the AWS SDK", []string{"github.com/aws/aws-sdk-go-v2/service/sts"}},
 	{"+ ecr", []string{"github.com/aws/aws-sdk-go-v2/service/ecr"}},
 	{"+ ecrpublic", []string{"github.com/aws/aws-sdk-go-v2/service/ecrpublic"}},
-	{"+ sso, ssooidc, signin", []string{"github.com/aws/aws-sdk-go-v2/service/sso", "github.com/aws/aws-sdk-go-v2/service/ssooidc", "github.com/aws/aws-sdk-go-v2/service/signin"}},
-	{"+ config, credentials, imds", []string{"github.com/aws/aws-sdk-go-v2/config", "github.com/aws/aws-sdk-go-v2/credentials", "github.com/aws/aws-sdk-go-v2/feature/ec2/imds"}},
-	{"+ jwt, docker-credential-helpers", []string{"github.com/golang-jwt/jwt/v5", "github.com/docker/docker-credential-helpers/credentials"}},
+	{"+ sso, ssooidc, signin", []string{
+		"github.com/aws/aws-sdk-go-v2/service/sso",
+		"github.com/aws/aws-sdk-go-v2/service/ssooidc",
+		"github.com/aws/aws-sdk-go-v2/service/signin",
+	}},
+	{"+ config, credentials, imds", []string{
+		"github.com/aws/aws-sdk-go-v2/config",
+		"github.com/aws/aws-sdk-go-v2/credentials",
+		"github.com/aws/aws-sdk-go-v2/feature/ec2/imds",
+	}},
+	{"+ jwt, docker-credential-helpers", []string{
+		"github.com/golang-jwt/jwt/v5",
+		"github.com/docker/docker-credential-helpers/credentials",
+	}},
 	{"+ YAML", []string{"github.com/goccy/go-yaml/parser"}},
 	{"+ cobra", []string{"github.com/spf13/cobra"}},
 }
 
-// measured is one program, and what came of it.
-type measured struct {
-	name  string
-	run   int // so many have been
-	cmd   func(binary string) *exec.Cmd
-	file  func(copy int) string
-	inits []time.Duration // all packages' together, of each run
-	bytes int             // that they allocate
-	took  []time.Duration
+// variant is a measured program or a way to run it.
+type variant struct {
+	name      string
+	runs      int // so far
+	command   func(binary string) *exec.Cmd
+	binary    func(copy int) string
+	inits     []time.Duration // package initialization of each run
+	allocated int             // bytes allocated by package initialization
+	durations []time.Duration // of each process
 }
 
 func main() {
 	runs := flag.Int("runs", 200, "`N` runs of each program")
-	also := flag.String("also", "", "`folder` of another tree of this program, to be measured too")
+	also := flag.String("also", "", "`directory` of another tree of this program, to measure it as well")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: linked [-runs N] [-also folder] [NAME=value ...]")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: linked [-runs N] [-also directory] [NAME=value ...]")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if *runs < 1 || slices.ContainsFunc(flag.Args(), func(arg string) bool { return strings.Index(arg, "=") < 1 }) {
+	if *runs < 1 || slices.ContainsFunc(flag.Args(),
+		func(arg string) bool { return strings.Index(arg, "=") < 1 }) {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -88,34 +102,35 @@ func run(runs int, also string, settings []string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	programs, err := build(dir, also, settings)
+	variants, err := build(dir, also, settings)
 	if err != nil {
 		return err
 	}
-	random := rand.New(rand.NewPCG(0, 0)) // who comes first, and who after whom, is measurable
+	random := rand.New(rand.NewPCG(0, 0)) // the order affects the results, so it is random
 	for range runs {
-		for _, i := range random.Perm(len(programs)) {
-			if err := programs[i].once(); err != nil {
+		for _, i := range random.Perm(len(variants)) {
+			if err := variants[i].measure(); err != nil {
 				return err
 			}
 		}
 	}
-	fmt.Fprintf(out, "%s, %s/%s; medians of %d runs each, in random turns\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runs)
+	fmt.Fprintf(out, "%s, %s/%s; medians of %d runs each, in random order\n\n", runtime.Version(),
+		runtime.GOOS, runtime.GOARCH, runs)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "a process that\tinitialises packages in\tallocating\tand lasts")
-	for _, p := range programs {
+	fmt.Fprintln(table, "program\tpackage initialization\tallocated\tprocess")
+	for _, v := range variants {
 		inits := "\t"
-		if len(p.inits) > 0 {
-			inits = fmt.Sprintf("%.2f ms\t%d kB", ms(median(p.inits)), p.bytes/1000)
+		if len(v.inits) > 0 {
+			inits = fmt.Sprintf("%.2f ms\t%d kB", ms(median(v.inits)), v.allocated/1000)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%.2f ms\n", p.name, inits, ms(median(p.took)))
+		fmt.Fprintf(table, "%s\t%s\t%.2f ms\n", v.name, inits, ms(median(v.durations)))
 	}
 	return table.Flush()
 }
 
-// build builds the programs, the last of them this one, with a login in its cache that it can answer with.
-func build(dir, also string, settings []string) ([]measured, error) {
-	var programs []measured
+// build builds the variants, and stores a login for the gets of this program.
+func build(dir, also string, settings []string) ([]variant, error) {
+	var variants []variant
 	var source strings.Builder
 	source.WriteString("package main\n")
 	for i, step := range steps {
@@ -130,13 +145,15 @@ func build(dir, also string, settings []string) ([]measured, error) {
 		if err != nil {
 			return nil, err
 		}
-		programs = append(programs, measured{name: "links " + step.name, file: linked, cmd: func(binary string) *exec.Cmd { return job(dir, binary, "") }})
+		variants = append(variants, variant{name: step.name, binary: linked,
+			command: func(binary string) *exec.Cmd { return job(dir, binary, "") }})
 	}
 	ours, err := compile(dir, program, ".", "./cmd/"+program)
 	if err != nil {
 		return nil, err
 	}
-	login, err := json.Marshal(map[string]string{"ServerURL": host, "Username": "AWS", "Secret": strings.Repeat("a password is long ", 120)})
+	login, err := json.Marshal(map[string]string{"ServerURL": host, "Username": "AWS",
+		"Secret": strings.Repeat("a password is long ", 120)})
 	if err != nil {
 		return nil, err
 	}
@@ -150,95 +167,100 @@ func build(dir, also string, settings []string) ([]measured, error) {
 			return cmd
 		}
 	}
-	programs = append(programs,
-		measured{name: "is " + program + " version", file: ours, cmd: func(binary string) *exec.Cmd { return job(dir, binary, "", "version") }},
-		measured{name: "is " + program + " get, answered from the cache", file: ours, cmd: get()})
+	variants = append(variants,
+		variant{name: program + " version", binary: ours,
+			command: func(binary string) *exec.Cmd { return job(dir, binary, "", "version") }},
+		variant{name: program + " get, cached", binary: ours, command: get()})
 	for _, setting := range settings {
-		programs = append(programs, measured{name: "is that, with " + setting, file: ours, cmd: get(setting)})
+		variants = append(variants, variant{name: "  with " + setting, binary: ours, command: get(setting)})
 	}
 	if also != "" {
 		other, err := compile(dir, "also", also, "./cmd/"+program)
 		if err != nil {
 			return nil, err
 		}
-		programs = append(programs, measured{name: "is that, of " + also, file: other, cmd: get()})
+		variants = append(variants, variant{name: "  of " + also, binary: other, command: get()})
 	}
-	return programs, nil
+	return variants, nil
 }
 
-// copies of each program are run by turns, all written alike: how the kernel keeps a file in memory is worth up to half a
-// millisecond of what a process of it takes.
+// copies is the number of copies of each program, which the runs use in turn. How the kernel caches
+// a file changes the duration of a process by up to half a millisecond.
 const copies = 4
 
-// compile builds as releases are built, in a tree, and returns where each copy lies.
-func compile(dir, name, tree, what string) (file func(copy int) string, err error) {
+// compile builds a package or file of a tree with the flags of releases. It returns the paths of
+// the copies.
+func compile(dir, name, tree, target string) (path func(copy int) string, err error) {
 	built := filepath.Join(dir, "built", name+".exe")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built, what)
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", built, target)
 	cmd.Dir, cmd.Env = tree, append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building %s in %s: %w\n%s", what, tree, err, text)
+		return nil, fmt.Errorf("building %s in %s: %w\n%s", target, tree, err, text)
 	}
-	text, err := os.ReadFile(built)
+	content, err := os.ReadFile(built)
 	if err != nil {
 		return nil, err
 	}
-	file = func(copy int) string { return filepath.Join(dir, fmt.Sprintf("%s-%d.exe", name, copy%copies)) }
+	path = func(copy int) string { return filepath.Join(dir, fmt.Sprintf("%s-%d.exe", name, copy%copies)) }
 	for n := range copies {
-		err = errors.Join(err, os.WriteFile(file(n), text, 0o700))
+		err = errors.Join(err, os.WriteFile(path(n), content, 0o700))
 	}
-	return file, err
+	return path, err
 }
 
-// job is a process with the environment of a job, and nothing else.
+// job returns a command with only the environment of a CI job.
 func job(dir, binary, stdin string, args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.Env = []string{
-		"HOME=" + dir, "RUNNER_TEMP=" + dir, "GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=acme/app", "GITHUB_RUN_ID=1",
-		"ACTIONS_ID_TOKEN_REQUEST_URL=https://localhost/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=the-request-token-of-this-job",
+		"HOME=" + dir, "RUNNER_TEMP=" + dir, "GITHUB_ACTIONS=true", "GITHUB_REPOSITORY=acme/app",
+		"GITHUB_RUN_ID=1",
+		"ACTIONS_ID_TOKEN_REQUEST_URL=https://localhost/",
+		"ACTIONS_ID_TOKEN_REQUEST_TOKEN=the-request-token-of-this-job",
 		"ECR_OIDC_ROLE=arn:aws:iam::123456789012:role/ci", "SystemRoot=" + os.Getenv("SystemRoot"),
 	}
 	return cmd
 }
 
-// once runs a program twice: for its time, and with the trace of its initialisation, which takes time itself.
-func (m *measured) once() error {
-	binary := m.file(m.run)
-	m.run++
-	cmd := m.cmd(binary)
+// measure runs the program twice: for its duration, and with the trace of package initialization,
+// which itself takes time.
+func (v *variant) measure() error {
+	binary := v.binary(v.runs)
+	v.runs++
+	cmd := v.command(binary)
 	start := time.Now()
 	err := cmd.Run()
-	m.took = append(m.took, time.Since(start))
+	v.durations = append(v.durations, time.Since(start))
 	if err != nil {
-		return fmt.Errorf("running what %s: %w", m.name, err)
+		return fmt.Errorf("running %s: %w", v.name, err)
 	}
-	traced := m.cmd(binary)
-	if slices.ContainsFunc(traced.Env, func(v string) bool { return strings.HasPrefix(v, "GODEBUG=") }) {
-		return nil // it has one setting of that name already
+	traced := v.command(binary)
+	if slices.ContainsFunc(traced.Env, func(s string) bool { return strings.HasPrefix(s, "GODEBUG=") }) {
+		return nil // GODEBUG is already set
 	}
 	var trace bytes.Buffer
 	traced.Env, traced.Stderr = append(traced.Env, "GODEBUG=inittrace=1"), &trace
 	if err := traced.Run(); err != nil {
-		return fmt.Errorf("tracing what %s: %w", m.name, err)
+		return fmt.Errorf("tracing %s: %w", v.name, err)
 	}
 	inits, allocated := sum(trace.String())
-	m.inits, m.bytes = append(m.inits, inits), allocated
+	v.inits, v.allocated = append(v.inits, inits), allocated
 	return nil
 }
 
-// traced is a line of the runtime's: https://pkg.go.dev/runtime#hdr-Environment_Variables
-var traced = regexp.MustCompile(`(?m)^init \S+ @\S+ ms, (\S+) ms clock, (\d+) bytes, \d+ allocs$`)
+// traceLine is a line of the trace: https://pkg.go.dev/runtime#hdr-Environment_Variables
+var traceLine = regexp.MustCompile(`(?m)^init \S+ @\S+ ms, (\S+) ms clock, (\d+) bytes, \d+ allocs$`)
 
-// sum adds up an initialisation's trace.
-func sum(trace string) (all time.Duration, allocated int) {
-	for _, m := range traced.FindAllStringSubmatch(trace, -1) {
-		took, err := time.ParseDuration(m[1] + "ms")
+// sum returns the total time and the allocated bytes of a trace.
+func sum(trace string) (total time.Duration, allocated int) {
+	for _, m := range traceLine.FindAllStringSubmatch(trace, -1) {
+		clock, err := time.ParseDuration(m[1] + "ms")
 		n, err2 := strconv.Atoi(m[2])
 		if err == nil && err2 == nil {
-			all, allocated = all+took, allocated+n
+			total, allocated = total+clock, allocated+n
 		}
 	}
-	return all, allocated
+	return total, allocated
 }
 
 func median(d []time.Duration) time.Duration {

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Lets Docker ask docker-credential-ecr-oidc for the registries of this orb's parameters. POSIX, for images that have
-# ash alone; no here-documents, since two less-than signs begin a parameter in an orb.
+# Configures Docker to use docker-credential-ecr-oidc for the registries in the orb's parameters. POSIX
+# only, for images without bash. There are no here-documents: two less-than signs begin a parameter in an
+# orb.
 set -eu
 
 fail() {
@@ -11,17 +12,17 @@ fail() {
 # shellcheck source-path=SCRIPTDIR
 . ./expand.sh
 
-# part WHAT TEXT SEPARATORS expands one part of a list, which was split before. A value that
-# contains a separator is refused: it would add parts that the list does not have.
+# part PARAMETER TEXT SEPARATORS expands one element of a list. It rejects a value that contains a
+# separator, which would add elements to the list.
 part() {
 	_part=$(expand "$1" "$2") || exit 1
 	case $_part in
-	*[$3]*) fail "$1 has $2, and a value in it contains a separator; write out each registry and role" ;;
+	*[$3]*) fail "$1 has $2, and the value of a variable in it contains a separator; list each registry and role" ;;
 	esac
 	printf '%s\n' "$_part"
 }
 
-# roles WHAT TEXT SEPARATORS expands a role, or a chain of roles separated by commas.
+# roles PARAMETER TEXT SEPARATORS expands a role, or a chain of roles separated by commas.
 roles() (
 	set -f
 	IFS=,
@@ -33,42 +34,42 @@ roles() (
 )
 
 command -v docker-credential-ecr-oidc >/dev/null 2>&1 ||
-	fail "docker-credential-ecr-oidc is not on PATH; run this orb's install before, into a directory of PATH where steps have no bash"
+	fail "docker-credential-ecr-oidc is not on PATH; run this orb's command install first; without bash, set install_dir to a directory of PATH"
 
 ORB_AUDIENCE=$(expand audience "$ORB_AUDIENCE")
 ORB_SESSION_NAME=$(expand session_name "$ORB_SESSION_NAME")
 ORB_SESSION_DURATION=$(expand session_duration "$ORB_SESSION_DURATION")
 ORB_ALLOWED_ACCOUNT_IDS=$(expand allowed_account_ids "$ORB_ALLOWED_ACCOUNT_IDS")
 ORB_DOCKER_CONFIG=$(expand docker_config "$ORB_DOCKER_CONFIG")
-# The helper reads ECR_ROLE_TO_ASSUME by itself, so the default need not be written down.
+# The helper reads ECR_ROLE_TO_ASSUME, so the default is not written to ecr-oidc.yaml.
 case $ORB_ROLE_ARN in
 "\$ECR_ROLE_TO_ASSUME" | "\${ECR_ROLE_TO_ASSUME}") ORB_ROLE_ARN= ;;
 esac
 ORB_ROLE_ARN=$(roles role_arn "$ORB_ROLE_ARN" ,)
 
-# Each entry is HOST, HOST/REPOSITORY or HOST=ROLE. It is split before its variables are expanded,
-# so that the value of a variable, such as a branch, adds no registry and no role.
+# Each entry is HOST, HOST/REPOSITORY or HOST=ROLE. The list is split before variables are expanded, so
+# that the value of a variable, such as a branch name, cannot add a registry or a role.
 set -f
 ORB_ENTRIES=
 for ORB_ENTRY in $ORB_REGISTRIES; do
 	ORB_HOST=$(part registries "${ORB_ENTRY%%=*}" '=[:space:]')
 	case $ORB_ENTRY in
 	*=?*) ORB_HOST=$ORB_HOST=$(roles registries "${ORB_ENTRY#*=}" ',[:space:]') ;;
-	*=) fail "registries has $ORB_ENTRY, without a role behind the =" ;;
+	*=) fail "registries has $ORB_ENTRY, which has no role after =" ;;
 	esac
 	ORB_ENTRIES="$ORB_ENTRIES $ORB_HOST"
 done
-[ -n "$ORB_ENTRIES" ] || fail "registries names none; one is like 123456789012.dkr.ecr.eu-west-2.amazonaws.com"
+[ -n "$ORB_ENTRIES" ] || fail "registries is empty; use a registry such as 123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
 if [ -n "$ORB_DOCKER_CONFIG" ] && [ "$ORB_DOCKER_CONFIG" != "${DOCKER_CONFIG:-}" ]; then
 	case $ORB_DOCKER_CONFIG in
-	*"'"*) fail "docker_config is $ORB_DOCKER_CONFIG; it cannot have a quote in it" ;;
+	*"'"*) fail "docker_config is $ORB_DOCKER_CONFIG; it must not contain a quote" ;;
 	/*) ;;
 	*) fail "docker_config is $ORB_DOCKER_CONFIG; it must begin with /" ;;
 	esac
-	# Only bash reads BASH_ENV (https://circleci.com/docs/guides/security/env-vars/#parameters-and-bash-environment), and
-	# not where it is called sh.
-	# shellcheck disable=SC3028 # SHELLOPTS is bash's own, and empty elsewhere
+	# Only bash reads BASH_ENV, and not if it is called as sh.
+	# https://circleci.com/docs/guides/security/env-vars/#parameters-and-bash-environment
+	# shellcheck disable=SC3028 # SHELLOPTS is empty in other shells
 	case ${BASH_VERSION:+bash}:${BASH_ENV:+set}:${SHELLOPTS:-} in
 	bash:set:*posix* | :* | *::*)
 		fail "docker_config cannot reach later steps without bash; set DOCKER_CONFIG in the environment of the job or executor"
@@ -85,7 +86,7 @@ set --
 [ -z "$ORB_SESSION_DURATION" ] || set -- "$@" --session-duration "$ORB_SESSION_DURATION"
 [ -z "$ORB_ALLOWED_ACCOUNT_IDS" ] || set -- "$@" --allowed-account-ids "$ORB_ALLOWED_ACCOUNT_IDS"
 
-# An entry with a role of its own takes a call of its own.
+# Each entry with a role requires a separate call.
 hosts=
 for entry in $ORB_ENTRIES; do
 	host=${entry%%=*}

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Shared by configure.sh and push.sh: orb/pack puts it in place of the line that sources it. Both define fail.
+# Shared by configure.sh and push.sh, which define fail. orb/pack replaces the line that sources this file
+# with its content.
 
-# expand WHAT TEXT prints TEXT with the values of $NAME and ${NAME} in it. A value is not looked at again, and nothing
-# is run. A variable that is not there is an error: half an image's name is worse than none. The names in here begin
-# with _, and the parameters' with ORB_, so that they hide no variable of the job.
+# expand PARAMETER TEXT prints TEXT with $NAME and ${NAME} replaced by the values of the variables. It does
+# not expand the values again, and runs nothing. A variable that is not set is an error: it would make an
+# incomplete image name. Variables in this function begin with _, and those of the parameters with ORB_, so
+# that they do not hide variables of the job.
 expand() (
 	LC_ALL=C
 	_what=$1 _rest=$2 _out=
@@ -26,9 +28,9 @@ expand() (
 			continue
 			;;
 		esac
-		case $_name in *[!A-Za-z0-9_]*) fail "$_what has \${$_name}; a variable's name is all that can be between the braces" ;; esac
-		eval "_value=\${$_name-}" # of letters, digits and _, as has just been seen
-		[ -n "$_value" ] || fail "$_what needs the variable $_name, which is not set in this job, or is empty"
+		case $_name in *[!A-Za-z0-9_]*) fail "$_what has \${$_name}; only a variable name is allowed between the braces" ;; esac
+		eval "_value=\${$_name-}" # safe: the name has only letters, digits and _
+		[ -n "$_value" ] || fail "$_what needs the variable $_name, which is not set or is empty in this job"
 		_out=$_out$_value
 	done
 	printf '%s\n' "$_out$_rest"
