@@ -163,7 +163,7 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, ours bool) 
 	r.t.Helper()
 	for _, step := range steps {
 		name, given := oneStep(r.t, step)
-		if ours && (name == "install" || name == "configure") { // the orb's own names need no prefix inside it
+		if ours && (name == "install" || name == "configure" || name == "doctor") { // the orb's own names need no prefix inside it
 			name = ourOrb + "/" + name
 		}
 		var err error
@@ -175,6 +175,7 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, ours bool) 
 			if holds(r.t, given["condition"], values) {
 				err = r.circleSteps(given["steps"].([]any), values, ours)
 			}
+		case name == "run" && given["when"] == "on_fail": // no earlier step has failed here
 		case name == "run":
 			env := map[string]string{}
 			if all, ok := given["environment"].(map[string]any); ok {

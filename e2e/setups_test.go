@@ -141,10 +141,12 @@ func TestSetupCircleCI(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", what, err)
 		}
-		if got, want := e.assumed(), []string{"AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/app-push"}; !slices.Equal(got, want) {
+		// Without a token in the environment there is no secret to encrypt the cache with, so that the push logs in again.
+		logins := map[string]int{"empty": 2}[what]
+		if got, want := e.assumed(), slices.Repeat([]string{"AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/app-push"}, max(logins, 1)); !slices.Equal(got, want) {
 			t.Errorf("%s: assumed %q, want %q", what, got, want)
 		}
-		asked = r.asked()
+		asked, _, _ = strings.Cut(r.asked(), "\n")
 		r.pullBack(nil, tag)
 		r.onlyHelpers(registry)
 		return r, asked
@@ -174,7 +176,7 @@ func TestSetupCircleCI(t *testing.T) {
 	_, err = e.circleci("config.yml", with(e.server.Circle(job), "CIRCLE_OIDC_TOKEN_V2", ""))
 	e.refusedFor(err, "finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is set but empty")
 	_, err = e.circleci("config.yml", with(e.server.Circle(job), "ECR_ROLE_TO_ASSUME", ""))
-	e.refusedFor(err, "no role is configured; set ECR_OIDC_ROLE")
+	e.refusedFor(err, "no role is configured; role_arn is $ECR_ROLE_TO_ASSUME, which is not set or is empty")
 
 	sub := "org/" + job.Org + "/project/" + job.Project + "/user/"
 	for end, other := range map[string]emulator.CircleJob{
