@@ -49,7 +49,8 @@ With --claims you can run it outside the job, on the claims of the job's token
 or on the output of "doctor --json" from the job. It makes no network call.
 
 With --hosts it makes no request. It lists the hosts that a login, a pull and a
-push connect to.
+push connect to. For the state of the cache without a request, use the command
+check --offline.
 
 The exit code is 0 only if a get would succeed and Docker calls this helper.
 With --claims it is 0 if the policy admits the claims or no policy is given.`,
