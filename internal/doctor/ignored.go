@@ -28,7 +28,10 @@ func (d *Diagnosis) addIgnored(x helper.Examination, h helper.Helper) {
 		}
 	}
 	if warnings := config.UnknownVariables(h.Environ); len(warnings) > 0 {
-		c := d.add("variables", Note, "%s", display(strings.Join(warnings, "; ")))
+		for i, warning := range warnings {
+			warnings[i] = safetext.Sanitize(warning)
+		}
+		c := d.add("variables", Note, "%s", strings.Join(warnings, "\n"))
 		c.Common, c.Important = true, true
 	}
 }
