@@ -116,7 +116,11 @@ func TestDoctorClaimsRole(t *testing.T) {
 		t.Errorf("no role: %v: %s", err, stdout)
 	}
 	for _, arn := range []string{"", role} {
-		stdout, _, err := doctor(claims, "--claims", "-", "--json", "--role", arn)
+		args := []string{"--claims", "-", "--json"}
+		if arn != "" {
+			args = append(args, "--role", arn)
+		}
+		stdout, _, err := doctor(claims, args...)
 		var r struct {
 			Ready      bool
 			Registries []struct {

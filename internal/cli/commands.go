@@ -130,11 +130,15 @@ func dockerCommands() []*cobra.Command {
 		{"list", "Print the hosts that have a login, as JSON",
 			"docker-credential-ecr-oidc list"},
 	} {
+		hint := "; it reads from stdin"
+		if c.name == "list" { // it has no input
+			hint = ""
+		}
 		all = append(all, &cobra.Command{
 			Use:               c.name,
 			Short:             c.short,
 			Example:           examples(c.example),
-			Args:              noArgs("; it reads from stdin"),
+			Args:              noArgs(hint),
 			ValidArgsFunction: cobra.NoFileCompletions,
 			RunE: func(*cobra.Command, []string) error {
 				return usageErrorf("%s reads from stdin, where Docker writes its input; "+

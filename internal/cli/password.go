@@ -92,6 +92,9 @@ func (p Program) mask(secret string) {
 
 // describeNotECR returns the message for an argument that is not an ECR registry.
 func describeNotECR(arg string) string {
-	return fmt.Sprintf("%q is not an ECR registry; a registry looks like %s",
-		safetext.Sanitize(arg), exampleHost)
+	text := fmt.Sprintf("%q is not an ECR registry", safetext.Sanitize(arg))
+	if host := registry.Nearest(arg); host != "" {
+		return text + "; did you mean " + host + "?"
+	}
+	return text + "; a registry looks like " + exampleHost
 }
