@@ -14,6 +14,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/suggest"
 )
 
 var (
@@ -90,6 +92,17 @@ func spaceKey(key string) string {
 	return " " + strconv.Quote(key)
 }
 
+// describeUnknownKey returns the text after "unknown key": the key, and the allowed key that it is
+// probably meant to be, or all allowed keys.
+func describeUnknownKey(key string, allowed []string) string {
+	if quoted := spaceKey(key); quoted != "" {
+		if nearest := suggest.Nearest(key, allowed); nearest != "" {
+			return quoted + "; did you mean " + nearest + "?"
+		}
+	}
+	return spaceKey(key) + "; allowed keys are " + strings.Join(allowed, ", ")
+}
+
 // spaceNumber returns a space and the number. It returns "" if the text does not look like an account
 // number, because it may be a secret from another file.
 func spaceNumber(number string) string {
@@ -104,8 +117,8 @@ func (d decoder) mapping(n ast.Node, name string, fields map[string]func(ast.Nod
 	return d.pairs(n, name, func(key string, keyNode, value ast.Node) error {
 		decode, ok := fields[key]
 		if !ok {
-			return d.errorf(keyNode, "unknown key%s; allowed keys are %s", spaceKey(key),
-				strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+			return d.errorf(keyNode, "unknown key%s", describeUnknownKey(key,
+				slices.Sorted(maps.Keys(fields))))
 		}
 		return decode(value)
 	})
