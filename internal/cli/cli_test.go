@@ -83,7 +83,11 @@ func TestWrongUsage(t *testing.T) {
 		{configure("--account", "12345678901", "--region", "eu-west-2"),
 			`configure: there is no registry of account "12345678901" in region "eu-west-2"`},
 		{configure("--account", "123456789012", "--region", "eu-west-2,London"),
-			`configure: there is no registry of account "123456789012" in region "London"`},
+			`configure: there is no registry of account "123456789012" in region "London"; an ` +
+				"account has twelve digits, and a region looks like eu-west-2\n"},
+		{configure("--account", "123456789012", "--region", "eu-west2"),
+			`configure: there is no registry of account "123456789012" in region "eu-west2"; ` +
+				"did you mean eu-west-2?\n"},
 		{configure("--remove"), "configure requires at least one registry"},
 		{configure("--remove", "--role", "ci", host),
 			"configure: --remove cannot be used with --role"},
@@ -245,7 +249,8 @@ func TestConfigure(t *testing.T) {
 			t.Errorf("%q: %+v, want %q", arguments, got, want)
 		}
 		if want := "ecr-oidc: docker-credential-ecr-oidc is not on PATH, where Docker looks for " +
-			"it\n"; got.stderr != want {
+			"it; copy "; !strings.HasPrefix(got.stderr, want) ||
+			!strings.HasSuffix(got.stderr, " with the name docker-credential-ecr-oidc\n") {
 			t.Errorf("%q: stderr %q, want %q", arguments, got.stderr, want)
 		}
 		var file struct{ CredHelpers map[string]string }

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
@@ -88,36 +86,4 @@ func (c *configuration) preview() error {
 		return err
 	}
 	return c.change(file)
-}
-
-// environmentWarnings returns warnings about the environment that prevents Docker from using this
-// helper although its file is correct.
-func (c *configuration) environmentWarnings() (warnings []string) {
-	if c.remove || c.restore != "" {
-		return nil
-	}
-	if _, err := exec.LookPath("docker-credential-" + helperName); err != nil {
-		warnings = append(warnings, fmt.Sprintf("docker-credential-%s is not on PATH, where %s "+
-			"looks for it", helperName, c.client))
-	}
-	if c.authfile == "" && c.Env.Get("DOCKER_AUTH_CONFIG") != "" {
-		warnings = append(warnings,
-			"DOCKER_AUTH_CONFIG is set: Docker uses its logins instead of any helper")
-	}
-	settings, err := config.Read(c.Env, os.Environ())
-	if err != nil {
-		return append(warnings, err.Error())
-	}
-	for _, reg := range c.registries {
-		plan, err := settings.For(reg)
-		switch {
-		case errors.Is(err, config.ErrNotAllowed):
-			warnings = append(warnings,
-				fmt.Sprintf("%s: %v, so the helper returns no login for it", reg.Host, err))
-		case reg.Public && len(c.settings.Role) == 0 && (err != nil || len(plan.Role.ARNs) == 0):
-			warnings = append(warnings, "access to "+reg.Host+" is anonymous because no role is "+
-				"set for it: set ECR_OIDC_ROLE_PUBLIC, or configure it with --role")
-		}
-	}
-	return warnings
 }

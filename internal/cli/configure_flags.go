@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/suggest"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -129,9 +130,13 @@ func (c *configuration) parseRegistries(args []string) ([]registry.Registry, err
 			account, region := strings.TrimSpace(account), strings.TrimSpace(region)
 			host, ok := registry.Host(account, region)
 			if !ok {
+				hint := "an account has twelve digits, and a region looks like eu-west-2"
+				if nearest := suggest.Nearest(region, registry.Regions()); nearest != "" &&
+					nearest != region {
+					hint = "did you mean " + nearest + "?"
+				}
 				return nil, usageErrorf("configure: there is no registry of account %q in "+
-					"region %q; an account has twelve digits, and a region looks like "+
-					"eu-west-2", account, region)
+					"region %q; %s", account, region, hint)
 			}
 			hosts = append(hosts, host)
 		}
