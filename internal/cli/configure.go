@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
@@ -31,11 +33,13 @@ type configuration struct {
 	registries []registry.Registry
 	path       string   // of Docker's or Podman's file
 	client     string   // "Docker" or "Podman"
+	users      []user   // with remove: the entries that still name this helper
 	lines      []string // to print when all changes are made
 	warnings   []string
 }
 
-// run makes all changes, and then prints them.
+// run makes all changes, and then prints them. If the settings in ecr-oidc.yaml cannot be removed, it
+// prints what it has removed from Docker's file, and returns the error.
 func (c *configuration) run(args []string) (err error) {
 	if c.registries, err = c.parseRegistries(args); err == nil {
 		err = c.checkFlags()
@@ -51,13 +55,16 @@ func (c *configuration) run(args []string) (err error) {
 			return err
 		}
 	}
-	if c.dryRun {
-		err = c.preview()
+	if _, statErr := os.Stat(c.path); c.dryRun || c.remove && errors.Is(statErr, fs.ErrNotExist) {
+		err = c.preview() // Update would create the directory
 	} else {
 		err = dockerconfig.Update(c.path, lockTimeout, c.change)
 	}
 	if err != nil {
 		return err
+	}
+	if c.remove {
+		err = c.removeSettings()
 	}
 	for _, line := range c.lines {
 		if c.dryRun {
@@ -68,7 +75,7 @@ func (c *configuration) run(args []string) (err error) {
 	for _, warning := range append(c.warnings, c.environmentWarnings()...) {
 		fmt.Fprintln(c.Stderr, c.errorLine(errors.New(warning)))
 	}
-	return nil
+	return err
 }
 
 // lockTimeout limits how long configure waits for the lock of a file. A process holds it for
