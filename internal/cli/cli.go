@@ -131,12 +131,8 @@ to stderr.`,
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
-		if command.HasParent() {
-			return usageErrorf("%s: %v", command.Name(), err)
-		}
-		return usageErrorf("%v", err)
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.PersistentPreRunE = rejectEmptyFlags
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
 	root.CompletionOptions.DisableDefaultCmd = true
 	const users, docker = "users", "docker"

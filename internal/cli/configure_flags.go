@@ -102,16 +102,17 @@ func (c *configuration) addFlags(command *cobra.Command) {
 // default value.
 type credsStoreFlag struct {
 	set  bool
-	name string
+	text string // the value of the flag
+	name string // "" without NAME
 }
 
 // noName is the value that pflag sets for --creds-store without a name.
 const noName = "true"
 
-func (f *credsStoreFlag) String() string { return f.name }
+func (f *credsStoreFlag) String() string { return f.text }
 func (f *credsStoreFlag) Type() string   { return "bool" }
 func (f *credsStoreFlag) Set(v string) error {
-	f.set = true
+	f.set, f.text = true, v
 	if v != noName {
 		f.name = v
 	}

@@ -14,8 +14,6 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
-
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/suggest"
 )
 
 var (
@@ -90,17 +88,6 @@ func spaceKey(key string) string {
 		return ""
 	}
 	return " " + strconv.Quote(key)
-}
-
-// describeUnknownKey returns the text after "unknown key": the key, and the allowed key that it is
-// probably meant to be, or all allowed keys.
-func describeUnknownKey(key string, allowed []string) string {
-	if quoted := spaceKey(key); quoted != "" {
-		if nearest := suggest.Nearest(key, allowed); nearest != "" {
-			return quoted + "; did you mean " + nearest + "?"
-		}
-	}
-	return spaceKey(key) + "; allowed keys are " + strings.Join(allowed, ", ")
 }
 
 // spaceNumber returns a space and the number. It returns "" if the text does not look like an account

@@ -54,3 +54,14 @@ var installerVariables = []string{
 func isForAccount(name string) bool {
 	return strings.HasPrefix(name, "ECR_OIDC_ROLE_") || strings.HasPrefix(name, "ECR_OIDC_PROFILE_")
 }
+
+// describeUnknownKey returns the text after "unknown key": the key, and the allowed key that it is
+// probably meant to be, or all allowed keys.
+func describeUnknownKey(key string, allowed []string) string {
+	if quoted := spaceKey(key); quoted != "" {
+		if nearest := suggest.Nearest(key, allowed); nearest != "" {
+			return quoted + "; did you mean " + nearest + "?"
+		}
+	}
+	return spaceKey(key) + "; allowed keys are " + strings.Join(allowed, ", ")
+}
