@@ -35,6 +35,9 @@ func (p Program) Run(args []string) int {
 	p.Stdout = out
 	root := p.rootCommand()
 	root.SetArgs(append([]string{}, args...)) // cobra replaces nil by os.Args
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		unquoteUsage(root)
+	}
 	command, err := root.ExecuteC()
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("writing to stdout: %w", out.err)

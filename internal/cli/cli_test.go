@@ -173,7 +173,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// Completion offers the commands, the configured registries, the sources and the shells.
+// Completion offers the commands, flags, configured registries and accounts, regions, profiles, sources
+// and shells.
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		if got := run("", args("completion", shell)); got.code != exitSuccess ||
@@ -186,6 +187,17 @@ func TestCompletion(t *testing.T) {
 		[]byte(`{"credHelpers":{"`+host+`":"ecr-oidc","gcr.io":"gcloud"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	profiles := filepath.Join(dir, "profiles")
+	if err := os.WriteFile(profiles,
+		[]byte("[default]\n[profile dev]\n[profile ::error::x]\n[profile a\ab]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"configure", "check", "doctor"} {
+		if got := run("", args("__complete", command, "--")); strings.Contains(got.stdout, "`") ||
+			!strings.Contains(got.stdout, "--help\t") {
+			t.Errorf("the flags of %s: %+v", command, got)
+		}
+	}
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -195,11 +207,19 @@ func TestCompletion(t *testing.T) {
 		{args("configure", "--remove", ""), host + "\n:4\n"},
 		{args("configure", host, ""), ":4\n"},
 		{args("configure", "--source", ""), strings.Join(token.Sources(), "\n") + "\n:4\n"},
+		{args("configure", "--profile", ""), "default\ndev\n:4\n"},
+		{args("configure", "--account", ""), "123456789012\n:4\n"},
+		{args("configure", "--region", "eu-west-"), "eu-west-1\neu-west-2\neu-west-3\n:4\n"},
+		{args("configure", "--region", "eu-west-2,us-gov"),
+			"eu-west-2,us-gov-east-1\neu-west-2,us-gov-west-1\n:4\n"},
+		{args("configure", "--pro"), "--profile\tthe AWS PROFILE to use on a machine\n:4\n"},
+		{args("check", ""), host + "\n:4\n"},
 		{args("completion", ""), "bash\nzsh\nfish\npowershell\n:4\n"},
 		{args("help", "help", ""), ":4\n"},
 		{args("version", ""), ":4\n"},
 	} {
-		got := run("", append([]string{"__complete"}, tt.args...), "DOCKER_CONFIG="+dir)
+		got := run("", append([]string{"__complete"}, tt.args...), "DOCKER_CONFIG="+dir,
+			"AWS_CONFIG_FILE="+profiles, "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(dir, "none"))
 		if got.code != exitSuccess || got.stdout != tt.want {
 			t.Errorf("%q: %+v, want %q", tt.args, got, tt.want)
 		}

@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
 // noArgs is cobra.NoArgs with an error of this program. It appends hint to the error.
@@ -144,29 +140,4 @@ func dockerCommands() []*cobra.Command {
 		})
 	}
 	return all
-}
-
-type directive = cobra.ShellCompDirective
-
-// completeHosts returns the registries that credHelpers assigns to this helper, without those that
-// are arguments already.
-func (p Program) completeHosts(
-	command *cobra.Command, args []string, _ string,
-) ([]string, directive) {
-	var hosts []string
-	dir, _ := command.Flags().GetString("docker-config") // "" for commands without this flag
-	if path, err := dockerconfig.Path(cmp.Or(dir, p.Env.Get("DOCKER_CONFIG"))); err == nil {
-		if file, err := dockerconfig.Read(path); err == nil {
-			for host, helper := range file.Helpers() {
-				// Other keys of the file may contain control characters.
-				reg, ok := registry.Parse(host)
-				if ok && reg.Host == host && helper == helperName &&
-					!slices.Contains(args, host) {
-					hosts = append(hosts, host)
-				}
-			}
-		}
-	}
-	slices.Sort(hosts)
-	return hosts, cobra.ShellCompDirectiveNoFileComp
 }

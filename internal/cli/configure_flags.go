@@ -86,15 +86,23 @@ func (c *configuration) addFlags(command *cobra.Command) {
 	f.StringVar(&c.authfile, "authfile", "",
 		"write Podman's `FILE` instead of Docker's, such as ~/.config/containers/auth.json")
 	// These functions fail only for a flag that does not exist.
-	_ = command.RegisterFlagCompletionFunc("source",
-		cobra.FixedCompletions(token.Sources(), cobra.ShellCompDirectiveNoFileComp))
 	_ = command.MarkFlagDirname("docker-config")
 	for _, flag := range []string{"authfile", "backup", "restore"} {
 		_ = command.MarkFlagFilename(flag)
 	}
-	for _, flag := range []string{"account", "region", "role", "profile", "audience",
-		"session-name", "session-duration", "allowed-account-ids"} {
-		_ = command.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"account": c.completeAccounts,
+		"region":  completeRegions,
+		"role":    cobra.NoFileCompletions,
+		"source": cobra.FixedCompletions(token.Sources(),
+			cobra.ShellCompDirectiveNoFileComp),
+		"profile":             c.completeProfiles,
+		"audience":            cobra.NoFileCompletions,
+		"session-name":        cobra.NoFileCompletions,
+		"session-duration":    cobra.NoFileCompletions,
+		"allowed-account-ids": c.completeAccounts,
+	} {
+		_ = command.RegisterFlagCompletionFunc(flag, complete)
 	}
 }
 
