@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -134,6 +135,49 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// checkHelp checks the sections and the width of a help text.
+func checkHelp(t *testing.T, name, text string) {
+	t.Helper()
+	for _, title := range []string{"Usage", "Examples", "Flags", "Environment", "Files", "Exit status"} {
+		if strings.Count(text, "\n"+title+":\n  ") != 1 {
+			t.Errorf("%s has no section %s:\n%s", name, title, text)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if len(line) > helpWidth+len("\n") || strings.HasSuffix(line, " \n") {
+			t.Errorf("%s: the line is too long, or ends with a space: %q", name, line)
+		}
+	}
+	if regexp.MustCompile(`\b[Vv]erbs?\b|\[command\]`).MatchString(text) {
+		t.Errorf("%s does not use the word command:\n%s", name, text)
+	}
+}
+
+// The help of the program lists every variable, and points to the state of everything.
+func TestRootHelp(t *testing.T) {
+	help := run("", args("help")).stdout
+	checkHelp(t, "help", help)
+	unknown := config.UnknownVariables([]string{"ECR_OIDC_SOMETHING_ELSE=x"})
+	variables := regexp.MustCompile(`ECR_OIDC_[A-Z_]*[A-Z]`).FindAllString(unknown[0], -1)[1:]
+	if len(variables) < 15 {
+		t.Fatal(variables)
+	}
+	for _, name := range append(variables, "ECR_OIDC_ROLE_<account>", "ECR_OIDC_PROFILE_<account>") {
+		if !regexp.MustCompile(`[ ,]` + name + `[\s,]`).MatchString(help) {
+			t.Errorf("help does not list %s", name)
+		}
+	}
+	for _, command := range []string{"help", "doctor"} {
+		got := run("", args(command, "--help"))
+		if command == "help" {
+			got = run("", args("--help"))
+		}
+		if !strings.Contains(got.stdout, "docker-credential-ecr-oidc check --offline\n") {
+			t.Errorf("%s does not name check --offline:\n%s", command, got.stdout)
+		}
+	}
+}
+
 // The help lists every command. The help of each command has an example, and is the same for help,
 // --help and -h.
 func TestHelp(t *testing.T) {
@@ -144,8 +188,8 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: %+v", a, got)
 		}
 	}
-	for _, command := range []string{"configure", "password", "version", "help", "completion",
-		"get", "store", "erase", "list"} {
+	for _, command := range []string{"configure", "check", "doctor", "password", "version", "help",
+		"completion", "get", "store", "erase", "list"} {
 		if !strings.Contains(all.stdout, "\n  "+command+" ") {
 			t.Errorf("help does not list %s", command)
 		}
@@ -155,6 +199,7 @@ func TestHelp(t *testing.T) {
 			!strings.Contains(got.stdout, "\nUsage:\n  docker-credential-ecr-oidc "+command) {
 			t.Errorf("help %s: %+v", command, got)
 		}
+		checkHelp(t, command, got.stdout)
 		for _, flag := range []string{"--help", "-h"} {
 			if again := run("", args(command, flag)); again != got {
 				t.Errorf("%s %s: %+v, want %+v", command, flag, again, got)

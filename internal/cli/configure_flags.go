@@ -27,20 +27,21 @@ host it removed from auths. With --role, --source, --profile, --audience,
 config.json (or the file in ECR_OIDC_CONFIG), for the accounts of these
 registries.
 
+With --remove it removes these entries and settings, and reports what it keeps.
+It does not restore what it replaced. To do that, use --backup and --restore.
+
 With --creds-store, Docker uses this helper for the registries of every account.
 A role that is set by name, without an account, then requires
 --allowed-account-ids.`,
 		Example: examples(
 			"docker-credential-ecr-oidc configure "+exampleHost,
-			"docker-credential-ecr-oidc configure --account 123456789012,210987654321 --region "+
-				"eu-west-2,us-east-1 --role ci-push",
+			"docker-credential-ecr-oidc configure --account=123456789012,210987654321 "+
+				"--region=eu-west-2,us-east-1 --role=ci-push",
 			"docker-credential-ecr-oidc configure --profile dev --source aws "+exampleHost,
-			"docker-credential-ecr-oidc configure --authfile ~/.config/containers/auth.json "+
-				exampleHost,
 			"docker-credential-ecr-oidc configure --creds-store",
 			"docker-credential-ecr-oidc configure --remove --dry-run "+exampleHost,
-			"docker-credential-ecr-oidc configure --backup before.json "+exampleHost+
-				" && docker-credential-ecr-oidc configure --restore before.json",
+			"docker-credential-ecr-oidc configure --backup before.json "+exampleHost,
+			"docker-credential-ecr-oidc configure --restore before.json",
 		),
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: p.completeHosts,
@@ -75,7 +76,8 @@ func (c *configuration) addFlags(command *cobra.Command) {
 			"or to `[=NAME]`")
 	f.Lookup("creds-store").NoOptDefVal = noName
 	f.BoolVar(&c.remove, "remove", false,
-		"remove the entries of these registries; with --creds-store, restore the previous credsStore")
+		"remove the entries of these registries, and the settings of their accounts that configure "+
+			"can write; with --creds-store, restore the previous credsStore")
 	f.StringVar(&c.backup, "backup", "",
 		"save the entries of Docker's file that this replaces, including logins, to a new `FILE`")
 	f.StringVar(&c.restore, "restore", "",
