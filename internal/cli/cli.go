@@ -1,4 +1,4 @@
-// Package cli implements the commands that users run: configure, doctor, password, version, help
+// Package cli implements the commands that users run: configure, check, doctor, password, version, help
 // and completion.
 package cli
 

@@ -52,7 +52,9 @@ func (p Program) configuredRegistries(command *cobra.Command) (regs []registry.R
 }
 
 // completeAccounts returns the accounts of the configured registries.
-func (p Program) completeAccounts(command *cobra.Command, _ []string, text string) ([]string, directive) {
+func (p Program) completeAccounts(
+	command *cobra.Command, _ []string, text string,
+) ([]string, directive) {
 	var accounts []string
 	for _, reg := range p.configuredRegistries(command) {
 		if !reg.Public {
