@@ -137,6 +137,10 @@ func TestDoctorClaimsRole(t *testing.T) {
 	if err != nil || !strings.Contains(stdout, provider) {
 		t.Errorf("with a role: %v: %s", err, stdout)
 	}
+	if _, stderr, err := doctor(claims, "--claims", "-", "--role", ""); err == nil ||
+		!strings.Contains(stderr, "doctor: the value of --role is empty") {
+		t.Errorf("empty role: %v: %s", err, stderr)
+	}
 	_, stderr, err := doctor("", "--role", role, usual)
 	if err == nil || !strings.Contains(stderr, "--role requires --claims") {
 		t.Errorf("without --claims: %v: %s", err, stderr)

@@ -44,7 +44,7 @@ and can be pulled from. With --push, start an upload and cancel it. An upload
 that starts needs ecr:InitiateLayerUpload. It does not prove that a tag may be
 written.
 
-The exit code is 0 if every check succeeds, and 1 if not.`,
+With --offline, print the state of every registry without a request.`,
 		Example: examples(
 			"docker-credential-ecr-oidc check",
 			"docker-credential-ecr-oidc check --push "+exampleHost+"/team/app",

@@ -40,6 +40,8 @@ func (p Program) doctorCommand() *cobra.Command {
 		Long: `Diagnose a login, step by step. It ignores the cached password, and changes
 nothing, except that it renews an AWS login that has expired. Without a registry
 it diagnoses every registry that Docker's config.json assigns to this helper.
+To print the state of every registry, without a request:
+docker-credential-ecr-oidc check --offline
 
 With --trust-policy it also evaluates the role's trust policy against the job's
 token, condition by condition. To print the policy:

@@ -15,8 +15,9 @@ func UnknownVariables(environ []string) (warnings []string) {
 	known := knownVariables()
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, "ECR_OIDC_") || slices.Contains(known, name) || isForAccount(name) ||
-			slices.Contains(installerVariables, name) {
+		suffix, ok := strings.CutPrefix(name, "ECR_OIDC_")
+		if !ok || slices.Contains(known, name) || isForAccount(name) ||
+			slices.Contains(installerSuffixes, suffix) {
 			continue
 		}
 		warning := fmt.Sprintf("%s is not a variable of this helper, and is ignored", name)
@@ -45,12 +46,22 @@ func knownVariables() []string {
 	return known
 }
 
-// installerVariables are those of the install scripts and of the action's download.
-var installerVariables = []string{
-	"ECR_OIDC_BINARY", "ECR_OIDC_INSTALL_DIR", "ECR_OIDC_MIRROR", "ECR_OIDC_VERIFY", "ECR_OIDC_VERSION",
-}
+// installerSuffixes are the variables of the install scripts and of the action's download, without
+// "ECR_OIDC_". README lists only the variables that this program reads.
+var installerSuffixes = []string{"BINARY", "INSTALL_DIR", "MIRROR", "VERIFY", "VERSION"}
 
 // isForAccount reports whether a variable is for one account. Read reports a malformed account.
 func isForAccount(name string) bool {
 	return strings.HasPrefix(name, "ECR_OIDC_ROLE_") || strings.HasPrefix(name, "ECR_OIDC_PROFILE_")
+}
+
+// describeUnknownKey returns the text after "unknown key": the key, and the allowed key that it is
+// probably meant to be, or all allowed keys.
+func describeUnknownKey(key string, allowed []string) string {
+	if quoted := spaceKey(key); quoted != "" {
+		if nearest := suggest.Nearest(key, allowed); nearest != "" {
+			return quoted + "; did you mean " + nearest + "?"
+		}
+	}
+	return spaceKey(key) + "; allowed keys are " + strings.Join(allowed, ", ")
 }
