@@ -145,6 +145,9 @@ func fail(p cli.Program, err error, host string) int {
 	line := explain.Line(err, host, p.Env.Secrets())
 	fmt.Fprintln(p.Stdout, line)
 	fmt.Fprintln(p.Stderr, line)
+	if host != "" {
+		debuglog.NoteFailure(p.Env, host, line)
+	}
 	return exitFailure
 }
 
