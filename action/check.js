@@ -35,7 +35,9 @@ function check(mode, registries, binary, env, explain) {
   }
   const why = restriction(env);
   // configure has warned about the public registry without a role.
-  const isWarned = ({ registry, reason }) => mode === 'auto' && reason === 'no-role' && isPublic(registry);
+  const isWarned = ({ registry, reason }) => {
+    return mode === 'auto' && reason === 'no-role' && isPublic(registry);
+  };
   const failed = results.filter((each) => !each.ok && !isWarned(each)).map((each) => ({
     host: each.registry,
     text: explain(problem(each, registries, why)),
@@ -57,16 +59,20 @@ function parse(result) {
 }
 
 // describe describes a login.
-function describe({ registry, role, role_from: from, source, subject, expires, cached, stored_login: stored }) {
-  if (stored) {
+function describe({ registry, role, source, subject, expires, cached, ...login }) {
+  if (login.stored_login) {
     return `${registry}: logged in by another tool, until ${expires}`;
   }
   const [, account, name] = /^arn:[^:]*:iam::(\d*):role\/(.*)$/.exec(role) || [];
-  const parts = [name ? `role ${name} in ${account} (from ${from})` : 'AWS credentials', `source ${source}`];
+  const identity = name ? `role ${name} in ${account} (from ${login.role_from})` : 'AWS credentials';
+  const parts = [identity, `source ${source}`];
   if (subject) {
     parts.push(`subject ${JSON.stringify(subject)}`);
   }
-  return `${registry}: logged in with ${parts.join(', ')}${cached ? ', cached' : ''}, until ${expires}`;
+  if (cached) {
+    parts.push('cached');
+  }
+  return `${registry}: logged in with ${parts.join(', ')}, until ${expires}`;
 }
 
 // problem describes why a login failed. why is the job's restriction.
@@ -78,7 +84,8 @@ function problem({ registry, reason, error }, registries, why) {
     return error;
   }
   const { line } = registries.find(({ host }) => registryOf(host) === registry) || {};
-  const text = `no role is set; set role-to-assume${line ? `, or append =ROLE to line ${line} of registries` : ''}`;
+  const append = line ? `, or append =ROLE to line ${line} of registries` : '';
+  const text = `no role is set; set role-to-assume${append}`;
   if (isPublic(registry)) {
     return `${text}; without a role, access to this registry is anonymous`;
   }
@@ -101,8 +108,8 @@ function merge(failures) {
 }
 
 // restriction returns why GitHub gives this job no secrets and no token, or '' if it gives them.
-// https://docs.github.com/en/actions/reference/security/securely-using-pull_request_target
-// https://docs.github.com/en/code-security/reference/supply-chain-security/troubleshoot-dependabot/dependabot-on-actions
+// https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request
+// https://docs.github.com/en/code-security/dependabot/troubleshooting-dependabot/troubleshooting-dependabot-on-github-actions
 function restriction(env) {
   if (env.GITHUB_EVENT_NAME === 'pull_request_target') {
     return ''; // runs in the base repository

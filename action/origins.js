@@ -48,12 +48,14 @@ function explain(text, folder) {
     const roles = read(folder).reverse(); // later calls replace the roles of earlier calls
     named = text.split(settings).reduce((before, after) => {
       const [colon, line] = /^:(\d+)/.exec(after) || [''];
-      return before + (line ? input(lines, Number(line), roles) : 'ecr-oidc.yaml') + after.slice(colon.length);
+      const name = line ? input(lines, Number(line), roles) : 'ecr-oidc.yaml';
+      return before + name + after.slice(colon.length);
     });
   }
   return named
     .replace(/^ecr-oidc: /, '')
     .replace(/; to see why: docker-credential-ecr-oidc doctor \S+/g, '')
+    .replace(/\bis not in allowed_account_ids\b/g, 'is not in allowed-account-ids')
     .replace(/\bset ECR_OIDC_ROLE to\b/g, 'set role-to-assume to')
     .replace(/\bset ECR_OIDC_AUDIENCE to\b/g, 'set audience to')
     .replace(/\breduce ECR_OIDC_SESSION_DURATION\b/g, 'reduce role-duration-seconds');
@@ -63,7 +65,9 @@ function explain(text, folder) {
 // from an input is from the user's own file.
 function input(lines, number, roles) {
   const [, key, value] = /^\s*"?(\w+)"?:\s*(.*)/.exec(lines[number - 1] || '') || [];
-  const section = lines.slice(0, number).reverse().find((line) => /^( {2}"?\d{12}"?|\w+):/.test(line)) || '';
+  const section = lines.slice(0, number).reverse().find((text) => {
+    return /^( {2}"?\d{12}"?|\w+):/.test(text);
+  });
   const account = /\d{12}|\w+/.exec(section)?.[0];
   const plain = (role) => role.replace(/[\s"'[\]]/g, '');
   if (key === 'role') {

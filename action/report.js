@@ -49,7 +49,9 @@ function report(failures, { folder, variables, binary }, env) {
   if (!output) { // for example, a release without this command
     output = `doctor: ${explain(runner.sanitize(firstLine(result)), folder)}`;
   }
-  const lines = failures.map((failure) => `${failure.hosts.join(', ')}: ${explain(failure.text, folder)}`);
+  const lines = failures.map((failure) => {
+    return `${failure.hosts.join(', ')}: ${explain(failure.text, folder)}`;
+  });
   const text = [...lines.map(runner.sanitize), '', output].join('\n').slice(0, 2 * maxOutput);
   if (!env.GITHUB_STEP_SUMMARY) {
     runner.info(text);
