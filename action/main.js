@@ -5,10 +5,10 @@ const { check } = require('./check.js');
 const dockerconfig = require('./dockerconfig.js');
 const { firstLine, run } = require('./exec.js');
 const inputs = require('./inputs.js');
+const { install } = require('./install.js');
 const { login } = require('./login.js');
 const { explain, explainFlags, save } = require('./origins.js');
 const { platform } = require('./platform.js');
-const { install } = require('./release.js');
 const { report } = require('./report.js');
 const runner = require('./runner.js');
 
