@@ -152,6 +152,9 @@ func fail(p cli.Program, err error, host string) int {
 		fmt.Fprintln(p.Stdout, line)
 	}
 	fmt.Fprintln(p.Stderr, line)
+	if host != "" {
+		debuglog.NoteFailure(p.Env, host, line)
+	}
 	return exitFailure
 }
 

@@ -62,6 +62,7 @@ func (p Program) password(arg string) error {
 	case credentials.IsErrCredentialsNotFound(err):
 		return notFound(reg)
 	case err != nil:
+		debuglog.NoteFailure(p.Env, reg.Host, explain.Line(err, reg.Host, p.Env.Secrets()))
 		return &getError{err, reg.Host}
 	}
 	p.mask(secret)
