@@ -38,6 +38,7 @@ var levels = map[string]int{
 	"internal/safetext":              1,
 	"internal/atomicfile":            1,
 	"internal/lockfile":              1,
+	"internal/testenv":               1, // for tests alone
 }
 
 // restrictions limit the imports of third-party modules to some packages.

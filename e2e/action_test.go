@@ -47,8 +47,8 @@ func docsTable(docs, title string) map[string]string {
 	return rows
 }
 
-// The action's inputs and outputs are those that its code uses and docs/action.md describes, with the
-// same defaults, and its code needs nothing but Node.
+// TestAction checks that the inputs and outputs in action.yml are those that the code of the action reads and
+// docs/action.md describes, with the same defaults, and that the code needs only Node.
 func TestAction(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)

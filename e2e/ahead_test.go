@@ -54,8 +54,8 @@ func lead(outside net.Conn, addr string) {
 	both.Wait()
 }
 
-// What a get has to wait for gives it time to connect to where it goes next: to STS and ECR while GitHub makes the token,
-// to ECR while STS makes the role session. It connects to each once, and an answer from the cache connects to nobody.
+// TestConnectsAhead checks that a get connects to STS and ECR while GitHub makes the token, and to
+// ECR while STS makes the role session. It opens one connection to each. A cached get opens none.
 func TestConnectsAhead(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -72,9 +72,9 @@ func TestConnectsAhead(t *testing.T) {
 			j.env["AWS_ENDPOINT_URL_ECR"] = "https://" + ecr.Addr().String() + "/ecr"
 			both := make(chan struct{})
 			go func() { <-sts.first; <-ecr.first; close(both) }()
-			j.server.Fail(tt.held, emulator.Fault{Until: both})
+			j.server.AddFault(tt.held, emulator.Fault{Until: both})
 			for range 2 {
-				if _, stderr, err := j.get(usual); err != nil {
+				if _, stderr, err := j.get(defaultHost); err != nil {
 					t.Fatalf("%v: %s", err, stderr)
 				}
 				if s, e := sts.entered.Load(), ecr.entered.Load(); s != 1 || e != 1 {

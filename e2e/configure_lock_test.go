@@ -12,10 +12,11 @@ import (
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
-// A process that holds the lock of a file and never ends does not block configure: it reports the lock,
+// TestConfigureWithLockHeld checks that configure reports a lock file that another process holds,
 // and changes nothing.
 func TestConfigureWithLockHeld(t *testing.T) {
 	t.Parallel()
+	slow(t, "waits for the limit of the program, 10 seconds")
 	for _, file := range []string{"config.json", "ecr-oidc.yaml"} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
@@ -28,7 +29,7 @@ func TestConfigureWithLockHeld(t *testing.T) {
 			defer held.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, filepath.Join(built, exe(program)), "configure", "--role", "ci", usual)
+			cmd := exec.CommandContext(ctx, helperPath(), "configure", "--role", "ci", defaultHost)
 			for _, name := range []string{"PATH", "SystemRoot", "GOCOVERDIR"} {
 				cmd.Env = append(cmd.Env, name+"="+os.Getenv(name))
 			}

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// docs/sources.md is backed by scripts: each section names some, each that is named is there, and no script of a source
-// is left out. What it links to in this repository exists, and the variables that it sets are ones that README explains.
+// TestDocsSources checks docs/sources.md: each section names its scripts, every script of a source
+// is named, links within the repository exist, and README explains every variable.
 func TestDocsSources(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)

@@ -13,7 +13,7 @@ import (
 func TestDoctorClaims(t *testing.T) {
 	t.Parallel()
 	j := newDoctorJob(t, emulator.Options{})
-	j.setCredHelpers(t, public, usual)
+	j.setCredHelpers(t, public, defaultHost)
 	j.onGitHub(pullRequest)
 	policy := j.writeFile(t, "policy.json", `{"Role": {"Arn": "`+emulator.CIRole+
 		`", "AssumeRolePolicyDocument": `+mainBranchTrust+`}}`)
@@ -28,15 +28,15 @@ func TestDoctorClaims(t *testing.T) {
 	evaluate := func(stdin string, args ...string) output {
 		return runDoctor(t, t.TempDir(), stdin, append([]string{"--claims", "-"}, args...)...)
 	}
-	want := verdict(j.doctor(t, "--trust-policy", policy, usual).stdout)
+	want := verdict(j.doctor(t, "--trust-policy", policy, defaultHost).stdout)
 	for name, args := range map[string][]string{
 		"report":                {"--json"},
 		"report with a verdict": {"--json", "--trust-policy", policy},
-		"report of a registry":  {"--json", usual},
+		"report of a registry":  {"--json", defaultHost},
 	} {
 		report := j.doctor(t, args...)
 		j.server.ResetCalls()
-		for _, hosts := range [][]string{nil, {usual}} {
+		for _, hosts := range [][]string{nil, {defaultHost}} {
 			args := append([]string{"--trust-policy", policy}, hosts...)
 			out := evaluate(report.stdout, args...)
 			if got := verdict(out.stdout); out.code != 1 || out.stderr != "" || got != want {
@@ -58,7 +58,7 @@ func TestDoctorClaims(t *testing.T) {
 			Token *struct{ Claims map[string]any }
 		}
 	}
-	if err := json.Unmarshal([]byte(j.doctor(t, "--json", usual).stdout), &r); err != nil {
+	if err := json.Unmarshal([]byte(j.doctor(t, "--json", defaultHost).stdout), &r); err != nil {
 		t.Fatal(err)
 	}
 	claims, err := json.Marshal(r.Registries[0].Token.Claims)
@@ -87,7 +87,7 @@ func TestDoctorClaimsOffline(t *testing.T) {
 		"HTTPS_PROXY": j.server.ProxyURL(), "AWS_CONFIG_FILE": "/none",
 	})
 	before := snapshot(t, j.dir)
-	if got := j.doctor(t, "--claims", claims, "--trust-policy", policy, usual); got != want {
+	if got := j.doctor(t, "--claims", claims, "--trust-policy", policy, defaultHost); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	if calls := j.server.Calls(); len(calls) != 0 || !maps.Equal(before, snapshot(t, j.dir)) {
@@ -141,7 +141,7 @@ func TestDoctorClaimsRole(t *testing.T) {
 		!strings.Contains(stderr, "doctor: the value of --role is empty") {
 		t.Errorf("empty role: %v: %s", err, stderr)
 	}
-	_, stderr, err := doctor("", "--role", role, usual)
+	_, stderr, err := doctor("", "--role", role, defaultHost)
 	if err == nil || !strings.Contains(stderr, "--role requires --claims") {
 		t.Errorf("without --claims: %v: %s", err, stderr)
 	}

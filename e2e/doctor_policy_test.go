@@ -63,7 +63,7 @@ func TestDoctorPolicies(t *testing.T) {
 func runDoctor(t *testing.T, dir, stdin string, args ...string) output {
 	t.Helper()
 	var stdout, stderr strings.Builder
-	cmd := exec.Command(filepath.Join(built, exe(program)), append([]string{"doctor"}, args...)...)
+	cmd := exec.Command(helperPath(), append([]string{"doctor"}, args...)...)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, strings.NewReader(stdin), &stdout, &stderr
 	cmd.Env = []string{"SystemRoot=" + os.Getenv("SystemRoot")}
 	if dir := os.Getenv("GOCOVERDIR"); dir != "" {
@@ -181,7 +181,7 @@ func TestDoctorSessionName(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), "deploy-*") {
 		t.Fatalf("%v: %s", err, text)
 	}
-	report := j.doctor(t, "--json", usual)
+	report := j.doctor(t, "--json", defaultHost)
 	if report.code != 0 || !strings.Contains(report.stdout, `"session_name": "deploy-7"`) ||
 		!strings.Contains(report.stdout, `"shape": 1,`) {
 		t.Fatalf("%+v", report)
@@ -193,7 +193,7 @@ func TestDoctorSessionName(t *testing.T) {
 		hint     = "→ set it with --session-name, or use the output of doctor --json from the job"
 		allowed  = "it must have 2 to 64 characters: letters, digits and _ + = , . @ -"
 	)
-	if out := j.doctor(t, "--trust-policy", policy, usual); !strings.Contains(out.stdout, admitted) {
+	if out := j.doctor(t, "--trust-policy", policy, defaultHost); !strings.Contains(out.stdout, admitted) {
 		t.Errorf("in the job: %+v", out)
 	}
 	var r struct {
@@ -244,7 +244,7 @@ func TestDoctorSessionName(t *testing.T) {
 		t.Errorf("policy variable: %+v", out)
 	}
 	for _, tt := range []struct{ args, want string }{
-		{"--session-name deploy " + usual,
+		{"--session-name deploy " + defaultHost,
 			"doctor: --session-name requires --claims; without it, set the name in " +
 				"ECR_OIDC_SESSION_NAME"},
 		{"--claims - --session-name x",

@@ -47,7 +47,7 @@ func (j *job) trustMainBranch() {
 func (j *job) cacheFailure(t *testing.T) {
 	t.Helper()
 	j.trustOtherRepository()
-	if _, _, err := j.get(usual); err == nil {
+	if _, _, err := j.get(defaultHost); err == nil {
 		t.Fatal("get succeeded, want a refusal")
 	}
 	j.trustMainBranch()
@@ -56,7 +56,7 @@ func (j *job) cacheFailure(t *testing.T) {
 // cachePassword makes a get succeed.
 func (j *job) cachePassword(t *testing.T) {
 	t.Helper()
-	if _, stderr, err := j.get(usual); err != nil {
+	if _, stderr, err := j.get(defaultHost); err != nil {
 		t.Fatalf("%v: %s", err, stderr)
 	}
 }
@@ -81,16 +81,16 @@ func TestDoctorReports(t *testing.T) {
 		"good": func(*testing.T, *job) []string { return nil },
 		"refused": func(t *testing.T, j *job) []string {
 			j.onGitHub(pullRequest)
-			return []string{usual}
+			return []string{defaultHost}
 		},
 		"refused-policy": func(t *testing.T, j *job) []string {
 			j.onGitHub(pullRequest)
 			policy := j.writeFile(t, "policy.json", mainBranchTrust)
-			return []string{"--trust-policy", policy, usual}
+			return []string{"--trust-policy", policy, defaultHost}
 		},
 		"chain": func(t *testing.T, j *job) []string {
 			j.env["ECR_OIDC_ROLE"] = emulator.CIRole + "," + emulator.PusherRole
-			return []string{"https://" + strings.ToUpper(usual) + "/v2/"}
+			return []string{"https://" + strings.ToUpper(defaultHost) + "/v2/"}
 		},
 		"keys-only": func(t *testing.T, j *job) []string {
 			j.server.AddUser(emulator.User{
@@ -128,7 +128,7 @@ func TestDoctorReports(t *testing.T) {
 		},
 		// The role of one account does not exist, and public.ecr.aws has no role.
 		"several": func(t *testing.T, j *job) []string {
-			j.setCredHelpers(t, spoke, usual, public)
+			j.setCredHelpers(t, spoke, defaultHost, public)
 			j.env["ECR_OIDC_ROLE_"+emulator.SpokeAccount] = "no-such-role"
 			return nil
 		},
@@ -153,7 +153,7 @@ func ssoConfig(section string) string {
 // A reportCase is a run of doctor. A golden file contains a part of its output.
 type reportCase struct {
 	name    string
-	arrange arrange // nil arguments select the usual registry
+	arrange arrange // nil arguments select defaultHost
 	options emulator.Options
 }
 
@@ -171,7 +171,7 @@ func testReports(t *testing.T, file string, checks []string, cases []reportCase)
 				j := newDoctorJob(t, c.options)
 				args := c.arrange(t, j)
 				if args == nil {
-					args = []string{usual}
+					args = []string{defaultHost}
 				}
 				text := j.formatChecks(j.doctor(t, args...), checks...)
 				mu.Lock()
@@ -362,8 +362,8 @@ func TestDoctorDocker(t *testing.T) {
 		return func(t *testing.T, j *job) []string { j.env["DOCKER_AUTH_CONFIG"] = text; return nil }
 	}
 	login := `{"auth": "` + base64.StdEncoding.EncodeToString([]byte("AWS:marked-password")) + `"}`
-	ours := `"credHelpers": {"` + usual + `": "ecr-oidc"}`
-	others := `"credHelpers": {"` + usual + `": "ecr-login"}`
+	ours := `"credHelpers": {"` + defaultHost + `": "ecr-oidc"}`
+	others := `"credHelpers": {"` + defaultHost + `": "ecr-login"}`
 	const controls = `x\u001b[2J\n::error::y\u202e##[add-mask]z`
 	testReports(t, "docker.txt", []string{"docker", "PATH"}, []reportCase{
 		{name: "credHelpers entry", arrange: version("29.0.0")},
@@ -374,9 +374,9 @@ func TestDoctorDocker(t *testing.T) {
 		{name: "credsStore of this helper, entry of another helper",
 			arrange: config(`{"credsStore": "ecr-oidc", ` + others + `}`)},
 		{name: "login in auths",
-			arrange: config(`{` + ours + `, "auths": {"https://` + usual + `": ` + login + `}}`)},
+			arrange: config(`{` + ours + `, "auths": {"https://` + defaultHost + `": ` + login + `}}`)},
 		{name: "empty entry in auths",
-			arrange: config(`{` + ours + `, "auths": {"` + usual + `": {}}}`)},
+			arrange: config(`{` + ours + `, "auths": {"` + defaultHost + `": {}}}`)},
 		{name: "no file", arrange: func(t *testing.T, j *job) []string {
 			j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "none")
 			return nil
@@ -390,11 +390,11 @@ func TestDoctorDocker(t *testing.T) {
 			return nil
 		}},
 		{name: "DOCKER_AUTH_CONFIG",
-			arrange: authConfig(`{"auths": {"` + usual + `": ` + login + `}}`)},
+			arrange: authConfig(`{"auths": {"` + defaultHost + `": ` + login + `}}`)},
 		{name: "DOCKER_AUTH_CONFIG for another registry",
 			arrange: authConfig(`{"auths": {"ghcr.io": ` + login + `}}`)},
 		{name: "control characters",
-			arrange: config(`{"credHelpers": {"` + usual + `": "` + controls + `"}}`)},
+			arrange: config(`{"credHelpers": {"` + defaultHost + `": "` + controls + `"}}`)},
 		{name: "not on PATH", arrange: func(t *testing.T, j *job) []string {
 			j.installDocker(t, "29.0.0")
 			j.env["PATH"] = filepath.Join(j.dir, "bin")
@@ -409,6 +409,7 @@ func TestDoctorDocker(t *testing.T) {
 
 // The cache, cached failures, and logins that another tool stored.
 func TestDoctorCache(t *testing.T) {
+	slow(t, "runs doctor on many caches")
 	setCacheDir := func(t *testing.T, j *job) string {
 		path := filepath.Join(j.dir, "runner", fmt.Sprintf("ecr-oidc-%d", os.Getuid()))
 		j.env["ECR_OIDC_CACHE_DIR"] = path
@@ -439,7 +440,7 @@ func TestDoctorCache(t *testing.T) {
 			options: emulator.Options{SessionTTL: time.Second},
 			arrange: func(t *testing.T, j *job) []string {
 				j.cachePassword(t)
-				j.server.Fail("sts", emulator.Fault{Status: 503})
+				j.server.AddFault("sts", emulator.Fault{Status: 503})
 				j.env["AWS_MAX_ATTEMPTS"] = "1"
 				j.waitForDoctor(t, "only if AWS does not respond")
 				return nil
@@ -462,13 +463,13 @@ func TestDoctorCache(t *testing.T) {
 		}},
 		{name: "cached failure, other error", arrange: func(t *testing.T, j *job) []string {
 			j.cacheFailure(t)
-			j.server.Fail("sts", emulator.Fault{Status: 403, Code: "RegionDisabledException",
+			j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "RegionDisabledException",
 				Message: "STS is not activated in this region"})
 			return nil
 		}},
 		{name: "cached failure and stored login", arrange: func(t *testing.T, j *job) []string {
 			j.cacheFailure(t)
-			j.storeLogin(t, usual)
+			j.storeLogin(t, defaultHost)
 			return nil
 		}},
 		{name: "RUNNER_TEMP not writable", arrange: func(t *testing.T, j *job) []string {
@@ -503,16 +504,16 @@ func TestDoctorCache(t *testing.T) {
 			return nil
 		}},
 		{name: "stored login", arrange: func(t *testing.T, j *job) []string {
-			j.storeLogin(t, usual)
+			j.storeLogin(t, defaultHost)
 			return nil
 		}},
 		{name: "stored login, AWS refuses", arrange: func(t *testing.T, j *job) []string {
-			j.storeLogin(t, usual)
+			j.storeLogin(t, defaultHost)
 			j.trustOtherRepository()
 			return nil
 		}},
 		{name: "stored login, ignored", arrange: func(t *testing.T, j *job) []string {
-			j.storeLogin(t, usual)
+			j.storeLogin(t, defaultHost)
 			j.env["ECR_OIDC_STORED_LOGINS"] = "off"
 			return nil
 		}},
@@ -527,7 +528,7 @@ func TestDoctorCache(t *testing.T) {
 func (j *job) waitForDoctor(t *testing.T, text string) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; {
-		out := j.doctor(t, usual)
+		out := j.doctor(t, defaultHost)
 		if strings.Contains(out.stdout, text) {
 			return
 		}
@@ -549,7 +550,7 @@ func TestDoctorErrors(t *testing.T) {
 		}
 	}
 	fault := func(service string, f emulator.Fault) arrange {
-		return func(t *testing.T, j *job) []string { j.server.Fail(service, f); return set()(t, j) }
+		return func(t *testing.T, j *job) []string { j.server.AddFault(service, f); return set()(t, j) }
 	}
 	config := func(text string) arrange {
 		return func(t *testing.T, j *job) []string {
@@ -582,7 +583,7 @@ func TestDoctorErrors(t *testing.T) {
 		{name: "no role", arrange: set("ECR_OIDC_ROLE=")},
 		{name: "unknown region", arrange: func(t *testing.T, j *job) []string {
 			return append(set("AWS_ENDPOINT_URL_STS=https://127.0.0.1:1")(t, j),
-				strings.Replace(usual, "west", "wst", 1))
+				strings.Replace(defaultHost, "west", "wst", 1))
 		}},
 		{name: "no role and no token", arrange: func(t *testing.T, j *job) []string {
 			j.onGitHub(emulator.GitHubJob{NoIDToken: true})
@@ -664,7 +665,7 @@ func TestDoctorErrors(t *testing.T) {
 func TestDoctorPolicyAndAWS(t *testing.T) {
 	policy := func(text string) arrange {
 		return func(t *testing.T, j *job) []string {
-			return []string{"--trust-policy", j.writeFile(t, "policy.json", text), usual}
+			return []string{"--trust-policy", j.writeFile(t, "policy.json", text), defaultHost}
 		}
 	}
 	testReports(t, "policy.txt", nil, []reportCase{

@@ -47,7 +47,7 @@ func golden(t *testing.T, path, got string) {
 }
 
 // newDoctorJob returns a GitHub job in which a get succeeds, and whose Docker 29.1.3 uses this helper
-// for the usual registry.
+// for defaultHost.
 func newDoctorJob(t *testing.T, o emulator.Options) *job {
 	t.Helper()
 	j := newJobIn(t, o)
@@ -55,7 +55,7 @@ func newDoctorJob(t *testing.T, o emulator.Options) *job {
 		"USERPROFILE": j.env["HOME"], "LocalAppData": filepath.Join(j.env["HOME"], "cache"),
 		"TMP": j.env["TMPDIR"],
 	})
-	j.setCredHelpers(t, usual)
+	j.setCredHelpers(t, defaultHost)
 	j.installDocker(t, "29.1.3")
 	return j
 }
@@ -93,7 +93,7 @@ func (j *job) setCredHelpers(t *testing.T, hosts ...string) {
 // is no docker on PATH.
 func (j *job) installDocker(t *testing.T, version string) {
 	t.Helper()
-	j.env["PATH"] = built
+	j.env["PATH"] = binDir()
 	if version == "" || runtime.GOOS == "windows" {
 		return
 	}
@@ -172,6 +172,8 @@ var variableText = []struct {
 }{
 	{regexp.MustCompile(`127\.0\.0\.1:\d+(->127\.0\.0\.1:\d+)?`), "127.0.0.1:PORT"},
 	{regexp.MustCompile(`\b\d+ ms\b`), "N ms"},
+	// internal/token tests the list.
+	{regexp.MustCompile(`allowed values are auto, github, [^\n]*, aws\b`), "allowed values are SOURCES"},
 	{regexp.MustCompile(`/ecr-oidc-\d+\b`), "/ecr-oidc-UID"},
 	{regexp.MustCompile(`date/time \d+`), "date/time T"},
 	{regexp.MustCompile(`valid for 15m\d+s`), "valid for 15mNs"},
@@ -189,7 +191,7 @@ func (j *job) normalize(text string) string {
 	if dir, err := filepath.EvalSymlinks(j.dir); err == nil { // /var on macOS
 		text = strings.ReplaceAll(text, dir, "$JOB")
 	}
-	text = strings.ReplaceAll(strings.ReplaceAll(text, j.dir, "$JOB"), built, "$BUILT")
+	text = strings.ReplaceAll(strings.ReplaceAll(text, j.dir, "$JOB"), binDir(), "$BUILT")
 	for _, v := range variableText {
 		text = v.pattern.ReplaceAllString(text, v.replacement)
 	}

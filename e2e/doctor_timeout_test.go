@@ -32,7 +32,7 @@ func TestDoctorProbeTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	notRegular := "reading " + j.makePipe(t, "odd/config.json") + ": it is not a regular file"
-	out := j.doctor(t, usual)
+	out := j.doctor(t, defaultHost)
 	if out.code != 1 ||
 		!strings.Contains(out.stdout, "Docker cannot call this helper: "+notRegular+"\n") ||
 		!strings.Contains(out.stdout, " when it is started from here") {
@@ -48,7 +48,7 @@ func TestDoctorProbeTimeout(t *testing.T) {
 	j.onGitHub(emulator.GitHubJob{NoIDToken: true})
 	j.env["GITHUB_EVENT_PATH"] = j.makePipe(t, "event.json")
 	start := time.Now()
-	out = j.doctor(t, usual)
+	out = j.doctor(t, defaultHost)
 	if out.code != 1 || !strings.Contains(out.stdout, "! permission ") {
 		t.Errorf("event file: %+v", out)
 	}
@@ -61,18 +61,16 @@ func TestDoctorProbeTimeout(t *testing.T) {
 // that step.
 func TestDoctorTimeout(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skipf("it waits for the time limit of a get, 28 seconds")
-	}
+	slow(t, "waits for the time limit of a get, 28 seconds")
 	skipOnWindows(t)
 	const (
 		check = "  ✗ settings  running get: timed out after 28s\n              → a file may block: "
 		get   = "\nget would return:\necr-oidc: running get: timed out after 28s; to see why: " +
-			"docker-credential-ecr-oidc doctor " + usual + "\n"
+			"docker-credential-ecr-oidc doctor " + defaultHost + "\n"
 	)
 	j := newDoctorJob(t, emulator.Options{})
 	j.env["ECR_OIDC_TOKEN_FILE"] = j.makePipe(t, "pipe")
-	out := j.doctor(t, usual) // TestHangingServers tests get itself
+	out := j.doctor(t, defaultHost) // TestHangingServers tests get itself
 	if out.code != 1 || !strings.Contains(out.stdout, check) ||
 		!strings.HasSuffix(out.stdout, get) {
 		t.Errorf("%+v", out)

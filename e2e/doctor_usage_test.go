@@ -21,7 +21,7 @@ func TestDoctorInvalidInput(t *testing.T) {
 	for name, text := range map[string]string{
 		"claims": `{"iss": "https://ci.example", "sub": "s"}`,
 		"shape":  `{"shape": 2, "registries": []}`,
-		"none":   `{"shape": 1, "registries": [{"registry": "` + usual + `", "ready": false}]}`,
+		"none":   `{"shape": 1, "registries": [{"registry": "` + defaultHost + `", "ready": false}]}`,
 		"other":  `{"name": "x"}`,
 		"list":   `[1]`,
 		"token":  "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.marked-signature",
@@ -45,7 +45,7 @@ func TestDoctorInvalidInput(t *testing.T) {
 		want string
 	}{
 		{"ghcr.io", 2, `"ghcr.io" is not an ECR registry; a registry looks like 123456789012.dkr.`},
-		{usual + " nonsense", 2, `"nonsense" is not an ECR registry`},
+		{defaultHost + " nonsense", 2, `"nonsense" is not an ECR registry`},
 		{"--claims claims ghcr.io", 2, `"ghcr.io" is not an ECR registry`},
 		{"--claims - --trust-policy -", 2,
 			"doctor: --trust-policy and --claims cannot both be read from stdin"},
@@ -92,9 +92,9 @@ func TestDoctorNoRegistry(t *testing.T) {
 	t.Parallel()
 	j := newDoctorJob(t, emulator.Options{})
 	for text, want := range map[string]string{
-		`{"credHelpers": {"` + usual + `": "ecr-login", "ghcr.io": "ecr-oidc"}}`: "assigns no " +
+		`{"credHelpers": {"` + defaultHost + `": "ecr-login", "ghcr.io": "ecr-oidc"}}`: "assigns no " +
 			"registry to this helper; name a registry: docker-credential-ecr-oidc doctor " +
-			usual + "\n",
+			defaultHost + "\n",
 		`{"credsStore": "ecr-oidc"}`: "assigns no registry to this helper; ",
 		`{"credHelpers": `:           "it is not JSON",
 	} {
@@ -105,7 +105,7 @@ func TestDoctorNoRegistry(t *testing.T) {
 		}
 	}
 	j.writeDockerConfig(t, `{}`)
-	out := j.doctor(t, usual)
+	out := j.doctor(t, defaultHost)
 	if out.code != 1 || !strings.Contains(out.stdout, "a login works, but Docker does not call") {
 		t.Errorf("with an argument: %+v", out)
 	}
@@ -122,26 +122,26 @@ func TestDoctorExitCodes(t *testing.T) {
 		hosts   []string
 		ready   bool
 	}{
-		"one registry":   {func(*job) {}, []string{usual}, true},
-		"two registries": {set("ECR_OIDC_ROLE", emulator.CIRole), []string{usual, spoke}, true},
+		"one registry":   {func(*job) {}, []string{defaultHost}, true},
+		"two registries": {set("ECR_OIDC_ROLE", emulator.CIRole), []string{defaultHost, spoke}, true},
 		"one of two refused": {set("ECR_OIDC_ROLE_"+emulator.SpokeAccount, "none"),
-			[]string{usual, spoke}, false},
-		"refused":         {(*job).trustOtherRepository, []string{usual}, false},
-		"invalid setting": {set("ECR_OIDC_SOURCE", "typo"), []string{usual}, false},
+			[]string{defaultHost, spoke}, false},
+		"refused":         {(*job).trustOtherRepository, []string{defaultHost}, false},
+		"invalid setting": {set("ECR_OIDC_SOURCE", "typo"), []string{defaultHost}, false},
 		"no token": {func(j *job) { j.onGitHub(emulator.GitHubJob{NoIDToken: true}) },
-			[]string{usual}, false},
+			[]string{defaultHost}, false},
 		"anonymous": {func(*job) {}, []string{public}, false},
 		"public": {set("ECR_OIDC_ROLE_PUBLIC", emulator.CIRole),
 			[]string{public}, true},
 		"stored login": {func(j *job) {
-			j.storeLogin(t, usual)
+			j.storeLogin(t, defaultHost)
 			j.trustOtherRepository()
-		}, []string{usual}, true},
+		}, []string{defaultHost}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			j := newDoctorJob(t, emulator.Options{})
-			j.setCredHelpers(t, usual, spoke, public)
+			j.setCredHelpers(t, defaultHost, spoke, public)
 			tt.arrange(j)
 			for _, flags := range [][]string{nil, {"--json"}} {
 				out := j.doctor(t, append(flags, tt.hosts...)...)
@@ -206,7 +206,7 @@ func TestDoctorWritesNothing(t *testing.T) {
 		return func(*testing.T, *job) []string { return args }
 	}
 	for name, arrange := range map[string]arrange{
-		"one registry":   args(usual),
+		"one registry":   args(defaultHost),
 		"all registries": args(),
 		"JSON":           args("--json"),
 		"refused": func(t *testing.T, j *job) []string {
@@ -219,7 +219,7 @@ func TestDoctorWritesNothing(t *testing.T) {
 		},
 		"cached failure": func(t *testing.T, j *job) []string {
 			j.trustOtherRepository()
-			j.get(usual)
+			j.get(defaultHost)
 			return nil
 		},
 		"cache off": func(t *testing.T, j *job) []string {
@@ -228,11 +228,11 @@ func TestDoctorWritesNothing(t *testing.T) {
 		},
 		"Docker's file without entries": func(t *testing.T, j *job) []string {
 			j.writeDockerConfig(t, `{ "auths":{}  }`)
-			return []string{usual}
+			return []string{defaultHost}
 		},
 		"no Docker file": func(t *testing.T, j *job) []string {
 			j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "none")
-			return []string{usual}
+			return []string{defaultHost}
 		},
 		"no temporary folder": func(t *testing.T, j *job) []string {
 			j.env["RUNNER_TEMP"] = filepath.Join(j.dir, "none")
@@ -281,16 +281,16 @@ func TestDoctorIgnoresCache(t *testing.T) {
 		if out := j.doctor(t); out.code != 0 {
 			t.Fatalf("%+v", out)
 		}
-		counted(t, j.server, 1, 1, 1)
+		requireCalls(t, j.server, 1, 1, 1)
 		j.server.ResetCalls()
 	}
 	j.cachePassword(t) // doctor cached no password
-	counted(t, j.server, 1, 1, 1)
+	requireCalls(t, j.server, 1, 1, 1)
 	j.server.ResetCalls()
 	if out := j.doctor(t); out.code != 0 {
 		t.Fatalf("%+v", out)
 	}
-	counted(t, j.server, 1, 1, 1)
+	requireCalls(t, j.server, 1, 1, 1)
 	j.server.ResetCalls()
 
 	j = newDoctorJob(t, emulator.Options{})
@@ -298,24 +298,24 @@ func TestDoctorIgnoresCache(t *testing.T) {
 	if out := j.doctor(t); out.code != 1 {
 		t.Fatalf("%+v", out)
 	}
-	counted(t, j.server, 1, 1, 0)
+	requireCalls(t, j.server, 1, 1, 0)
 	j.server.ResetCalls()
 	j.trustMainBranch()
 	j.cachePassword(t) // doctor cached no failure
-	counted(t, j.server, 1, 1, 1)
+	requireCalls(t, j.server, 1, 1, 1)
 
 	j = newDoctorJob(t, emulator.Options{})
 	j.cacheFailure(t)
 	j.server.ResetCalls()
 	out := j.doctor(t)
-	counted(t, j.server, 1, 1, 1)
-	stdout, _, err := j.get(usual) // returns the cached failure
+	requireCalls(t, j.server, 1, 1, 1)
+	stdout, _, err := j.get(defaultHost) // returns the cached failure
 	if out.code != 1 || err == nil ||
 		!strings.Contains(out.stdout, "get returns a cached failure for another ") ||
 		!strings.HasSuffix(out.stdout, "\nget would return:\n"+stdout) {
 		t.Errorf("%+v; get returns %v %s", out, err, stdout)
 	}
-	if _, stderr, err := j.run("erase", usual); err != nil {
+	if _, stderr, err := j.run("erase", defaultHost); err != nil {
 		t.Fatal(stderr)
 	}
 	if out := j.doctor(t); out.code != 0 {
@@ -342,7 +342,7 @@ func TestDoctorCacheDir(t *testing.T) {
 		j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "home", ".docker")
 		j.env["RUNNER_TEMP"] = runnerTemp(j)
 		reported := func(when string) string {
-			out := j.doctor(t, usual)
+			out := j.doctor(t, defaultHost)
 			m := pattern.FindStringSubmatch(out.stdout)
 			if m == nil {
 				t.Fatalf("%s, %s: %s", name, when, out.stdout)
@@ -365,11 +365,11 @@ func TestDoctorWithoutDocker(t *testing.T) {
 		"no config.json": func(t *testing.T, j *job) { j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "none") },
 		"no entry":       func(t *testing.T, j *job) { j.writeDockerConfig(t, `{}`) },
 		"another helper": func(t *testing.T, j *job) {
-			j.writeDockerConfig(t, `{"credHelpers": {"`+usual+`": "ecr-login"}}`)
+			j.writeDockerConfig(t, `{"credHelpers": {"`+defaultHost+`": "ecr-login"}}`)
 		},
 		"not on PATH": func(t *testing.T, j *job) { j.env["PATH"] = filepath.Join(j.dir, "bin") },
 		"login in DOCKER_AUTH_CONFIG": func(t *testing.T, j *job) {
-			j.env["DOCKER_AUTH_CONFIG"] = `{"auths": {"` + usual + `": {"auth": "eDp5"}}}`
+			j.env["DOCKER_AUTH_CONFIG"] = `{"auths": {"` + defaultHost + `": {"auth": "eDp5"}}}`
 		},
 	} {
 		j := newDoctorJob(t, emulator.Options{})
@@ -378,12 +378,12 @@ func TestDoctorWithoutDocker(t *testing.T) {
 			Ready      bool
 			Registries []struct{ Ready, Docker bool }
 		}
-		out := j.doctor(t, "--json", usual)
+		out := j.doctor(t, "--json", defaultHost)
 		if err := json.Unmarshal([]byte(out.stdout), &r); err != nil || out.code != 1 || !r.Ready ||
 			!r.Registries[0].Ready || r.Registries[0].Docker {
 			t.Errorf("%s: exit %d, %v: %s", name, out.code, err, out.stdout)
 		}
-		if _, stderr, err := j.get(usual); err != nil {
+		if _, stderr, err := j.get(defaultHost); err != nil {
 			t.Errorf("%s: %s", name, stderr)
 		}
 	}

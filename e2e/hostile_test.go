@@ -17,7 +17,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// victim is a job, run by nobody in particular, on a machine where somebody else does things to its cache.
+// victim is a job on a machine where another process changes its cache.
 type victim struct {
 	*job
 	t  *testing.T
@@ -26,11 +26,11 @@ type victim struct {
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	j := newJobIn(t, emulator.Options{GitHubTokenTTL: time.Minute}) // tokens that nobody keeps, so that the only entry is the password
+	j := newJobIn(t, emulator.Options{GitHubTokenTTL: time.Minute}) // too short to be cached: the only entry is the password
 	return &victim{job: j, t: t, as: drop(t, j)}
 }
 
-// next is another job's on the same machine, under the same user.
+// next returns another job of the same user on the machine.
 func (v *victim) next(gh emulator.GitHubJob) *victim {
 	env := map[string]string{}
 	for name, value := range v.env {
@@ -42,7 +42,7 @@ func (v *victim) next(gh emulator.GitHubJob) *victim {
 	return &victim{job: &job{server: v.server, dir: v.dir, env: env}, t: v.t, as: v.as}
 }
 
-// with is the same job, asking for something else.
+// with returns the same job with another value of a variable.
 func (v *victim) with(name, value string) *victim {
 	n := v.next(emulator.GitHubJob{})
 	for _, bearer := range []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL"} {
@@ -52,16 +52,16 @@ func (v *victim) with(name, value string) *victim {
 	return n
 }
 
-// ask asks for the usual registry.
-func (v *victim) ask() answered {
-	cmd, out, errs := v.command("get", usual)
+// ask runs get for defaultHost.
+func (v *victim) ask() getResult {
+	cmd, out, errs := v.command("get", defaultHost)
 	v.as(cmd)
 	err := cmd.Run()
-	return answered{out.String(), errs.String(), err}
+	return getResult{out.String(), errs.String(), err}
 }
 
-// get asks, and has to get a password that the registry takes, without a word on stderr. It returns that, and whether
-// AWS was asked for it; if so, for one token, one role, and one password.
+// get runs a get that must return a password which the registry accepts, without output on stderr. It
+// returns the password, and whether it made calls: if so, one for a token, a role and a password each.
 func (v *victim) get() (password string, filled bool) {
 	v.t.Helper()
 	before := [3]int{v.server.Count("oidc"), v.server.Count("sts"), v.server.Count("ecr")}
@@ -79,12 +79,12 @@ func (v *victim) get() (password string, filled bool) {
 	return a.secret(), calls[0] == 1
 }
 
-// misses and hits are gets that AWS answers, and that the cache does.
+// misses runs a get that must make calls, and hits one that must not.
 func (v *victim) misses(where string) string {
 	v.t.Helper()
 	password, filled := v.get()
 	if !filled {
-		v.t.Errorf("%s: answered from the cache", where)
+		v.t.Errorf("%s: a cache hit", where)
 	}
 	return password
 }
@@ -93,7 +93,7 @@ func (v *victim) hits(where string) string {
 	v.t.Helper()
 	password, filled := v.get()
 	if filled {
-		v.t.Errorf("%s: not answered from the cache", where)
+		v.t.Errorf("%s: a cache miss", where)
 	}
 	return password
 }
@@ -105,7 +105,7 @@ func (v *victim) must(err error) {
 	}
 }
 
-// cached lists the cache's files whose names end so.
+// cached returns the files of the cache with a suffix.
 func (v *victim) cached(suffix string) []string {
 	v.t.Helper()
 	paths, err := filepath.Glob(filepath.Join(v.env["RUNNER_TEMP"], "ecr-oidc*", "*"+suffix))
@@ -113,7 +113,7 @@ func (v *victim) cached(suffix string) []string {
 	return paths
 }
 
-// entry is the one entry that there is.
+// entry returns the only entry.
 func (v *victim) entry() string {
 	v.t.Helper()
 	entries := v.cached(".sealed")
@@ -138,8 +138,9 @@ func (v *victim) replace(path string, content []byte) {
 	give(v.job, path)
 }
 
-// What one job leaves behind is noise to the next one of the same user in the same directory: whatever that one does with
-// the files, it answers with a password of its own, and it learns nothing from their names, their contents or their size.
+// TestAnotherJobsCache checks two jobs of one user that share a cache directory. Whatever one job
+// does with the files, the other gets its own password. Names, contents and sizes of files reveal
+// nothing.
 func TestAnotherJobsCache(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
@@ -154,7 +155,7 @@ func TestAnotherJobsCache(t *testing.T) {
 		t.Fatalf("%v, want an entry and a failure", entries)
 	}
 	name := regexp.MustCompile(`^[0-9a-f]{64}\.(sealed|lock)$`)
-	tell := append(forms(password), "123456789012", "eu-west-2", "amazonaws", "no-such-role", "role/ci", "acme", "refs/heads", "AccessDenied", "AWS", "github")
+	tell := append(encodings(password), "123456789012", "eu-west-2", "amazonaws", "no-such-role", "role/ci", "acme", "refs/heads", "AccessDenied", "AWS", "github")
 	var sizes []int
 	for _, path := range v.cached("") {
 		content := v.read(path)
@@ -201,9 +202,11 @@ func TestAnotherJobsCache(t *testing.T) {
 	}
 }
 
-// Whatever stands where an entry should be: it is not there, and the next get puts one there that is.
+// TestDamagedEntries checks that a get ignores a damaged entry, whatever kind of file it is, and
+// replaces it.
 func TestDamagedEntries(t *testing.T) {
 	t.Parallel()
+	slow(t, "runs the program with many damaged files")
 	v := newVictim(t)
 	other := v.with("ECR_OIDC_SESSION_NAME", "another-question")
 	v.misses("an empty cache")
@@ -271,9 +274,11 @@ func TestDamagedEntries(t *testing.T) {
 	}
 }
 
-// What is too old to serve anybody goes with the next fill, and nothing else does.
+// TestCleanUp checks that storing an entry deletes the files that are too old to be used, and no
+// others.
 func TestCleanUp(t *testing.T) {
 	t.Parallel()
+	slow(t, "fills a cache with many entries")
 	v := newVictim(t)
 	v.misses("an empty cache")
 	dir := filepath.Dir(v.entry())
@@ -315,8 +320,9 @@ func TestCleanUp(t *testing.T) {
 	v.hits("after that")
 }
 
-// A lock that a process has held for longer than a fetch may take delays a get by a few seconds at most, and later gets
-// not at all. TestHeldLocks has the process that keeps its lock looking new.
+// TestStuckLock checks a lock that a process has held for longer than a fetch may take. It delays
+// one get by a few seconds, and later gets not at all. TestHeldLocks checks a process that keeps
+// its lock files new.
 func TestStuckLock(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)

@@ -18,8 +18,8 @@ import (
 // nobody is the user that jobs have where the tests run as root, whom no mode keeps out of anything.
 const nobody = 65534
 
-// drop gives a job to nobody, and returns what makes a process nobody's. Where the tests do not run as root there is
-// nothing to do.
+// drop gives the files of a job to the user nobody, and returns a function that makes a command run as
+// that user. Without root it does nothing.
 func drop(t *testing.T, j *job) func(*exec.Cmd) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -27,8 +27,8 @@ func drop(t *testing.T, j *job) func(*exec.Cmd) {
 	}
 	give(j, j.dir)
 	binary := filepath.Join(j.dir, program)
-	// A copy could be busy: a process that another test is just starting may have it open for writing.
-	if err := errors.Join(os.Link(filepath.Join(built, program), binary), os.Chmod(filepath.Dir(j.dir), 0o755)); err != nil {
+	// A link, because a process that another test starts may inherit a copy open for writing, which is then busy.
+	if err := errors.Join(os.Link(helperPath(), binary), os.Chmod(filepath.Dir(j.dir), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	if j.env["GOCOVERDIR"] != "" {
@@ -92,9 +92,11 @@ func spoilUnix(v *victim, path string) map[string]func() {
 	}
 }
 
-// Whatever stands where a lock should be: get answers, nothing is made or written elsewhere, and the cache works on.
+// TestDamagedLocks checks that a get works, and writes nowhere else, whatever kind of file the lock
+// file is.
 func TestDamagedLocks(t *testing.T) {
 	t.Parallel()
+	slow(t, "runs the program with many damaged locks")
 	v := newVictim(t)
 	v.misses("an empty cache")
 	entry := v.entry()
@@ -127,7 +129,8 @@ func TestDamagedLocks(t *testing.T) {
 	}
 }
 
-// A directory that is not ours alone is not used: nothing is written to it, and get answers without a cache.
+// TestHostileDirectories checks that a get does not use a cache directory that another user may
+// write to. It writes nothing there, and works without a cache.
 func TestHostileDirectories(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
@@ -195,7 +198,7 @@ func TestHostileDirectories(t *testing.T) {
 	}
 }
 
-// Whatever the umask, files are for their owner alone, and for him to read.
+// TestUmask checks that with any umask only the owner may read the files, and that the owner may.
 func TestUmask(t *testing.T) {
 	t.Parallel()
 	for _, mask := range []string{"000", "022", "077", "0277", "777"} {
@@ -225,8 +228,8 @@ func TestUmask(t *testing.T) {
 	}
 }
 
-// A container action is root in the folder of a job that is not: it leaves nothing there that keeps the job, or the next
-// container, from its own cache.
+// TestRootInTheJobsFolder checks a container action, which runs as root in the directory of another
+// user. Its files do not keep the job, or the next container, from using its own cache.
 func TestRootInTheJobsFolder(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -256,9 +259,11 @@ func TestRootInTheJobsFolder(t *testing.T) {
 	}
 }
 
-// There need be no home, no temporary folder and no place to write at all.
+// TestNoPlaceForACache checks a get without a home, without a temporary directory, and without any
+// directory that it may write to.
 func TestNoPlaceForACache(t *testing.T) {
 	t.Parallel()
+	slow(t, "runs the program in many directories")
 	for _, tt := range []struct {
 		name  string
 		env   map[string]string // "." is the job's folder
@@ -324,7 +329,8 @@ func TestNoPlaceForACache(t *testing.T) {
 	v.hits("others may write it, if they get there")
 }
 
-// A disk that takes no more of a file, and says so in the middle of a write, costs the entry and nothing else.
+// TestNoRoomForAFile checks a full disk: a write that fails in the middle costs only the cache
+// entry.
 func TestNoRoomForAFile(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)

@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
 // A windowsInstallation is one run of install.ps1, by Windows PowerShell 5.1 ("powershell") or PowerShell 7 ("pwsh").
@@ -29,6 +31,9 @@ func inPowerShells(t *testing.T, test func(i *windowsInstallation)) {
 			path, err := exec.LookPath(name)
 			if err != nil {
 				t.Skipf("%s is not on PATH", name)
+			}
+			if err := build.Track("install.ps1"); err != nil {
+				t.Fatal(err)
 			}
 			home := t.TempDir()
 			i := &windowsInstallation{t: t, powershell: path, dir: filepath.Join(home, "Programs", program), env: map[string]string{}}
@@ -88,7 +93,7 @@ func (i *windowsInstallation) bad(want string, args ...string) {
 	}
 }
 
-// Elsewhere than on Windows it says where to go.
+// TestInstallPS1Elsewhere checks that install.ps1 names install.sh on other systems than Windows.
 func TestInstallPS1Elsewhere(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skipf("this is Windows")
@@ -102,7 +107,7 @@ func TestInstallPS1(t *testing.T) {
 	}
 	inPowerShells(t, func(i *windowsInstallation) {
 		t, target := i.t, filepath.Join(i.dir, exe(program))
-		r, binary := realRelease(t)
+		r, binary := realRelease()
 		mirror := newShelf(t, r).URL
 		same := func() {
 			t.Helper()
@@ -165,17 +170,17 @@ func TestInstallPS1(t *testing.T) {
 		i.env["ECR_OIDC_INSTALL_DIR"] = ""
 
 		// What is wrong is said, and the good one stays.
-		broken, _ := realRelease(t)
+		broken, _ := realRelease()
 		broken[ourArchive] = append(broken[ourArchive], 0)
 		i.bad(fmt.Sprintf("checksum mismatch: http://.*/v0.1.0/%s has %x, checksums.txt lists %x; nothing was installed",
 			regexp.QuoteMeta(ourArchive), sha256.Sum256(broken[ourArchive]), sha256.Sum256(r[ourArchive])), "-Version", released, "-Mirror", newShelf(t, broken).URL)
 		unlisted := release{"other.zip": []byte("x")}.sum()
 		i.bad("version 0.1.0 has no build for windows/"+runtime.GOARCH+": checksums.txt does not list .*", "-Version", released, "-Mirror", newShelf(t, unlisted).URL)
 		i.bad("downloading http://.*/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists", "-Version", "9.9.9", "-Mirror", mirror)
-		missing, _ := realRelease(t)
+		missing, _ := realRelease()
 		delete(missing, ourArchive)
 		i.bad("downloading http://.*zip: not found", "-Version", released, "-Mirror", newShelf(t, missing).URL)
-		cut, _ := realRelease(t)
+		cut, _ := realRelease()
 		cut[ourArchive] = cut[ourArchive][:1000]
 		i.bad("unpacking .*; nothing was installed", "-Version", released, "-Mirror", newShelf(t, cut.sum()).URL)
 		i.bad("a mirror has no latest version; specify one with -Version or ECR_OIDC_VERSION", "-Mirror", mirror)

@@ -2,324 +2,25 @@ package e2e
 
 import (
 	"archive/tar"
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"log"
 	"maps"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
-
-// --- a release and its servers --------------------------------------------------------------------------------------
-
-const released = "0.1.0"
-
-// archiveName is the archive of a version for a system, as goreleaser names it.
-func archiveName(version, system, arch string) string {
-	name := program + "_" + version + "_" + system + "_" + arch
-	if system == "windows" {
-		return name + ".zip"
-	}
-	return name + ".tar.gz"
-}
-
-var ourArchive = archiveName(released, runtime.GOOS, runtime.GOARCH)
-
-// archived packs a binary as a release does: at the root, beside other files.
-func archived(t *testing.T, name string, binary []byte) []byte {
-	t.Helper()
-	files := []struct {
-		name string
-		body []byte
-		mode int64
-	}{{"LICENSE", []byte("a license\n"), 0o644}, {"README.md", []byte("a readme\n"), 0o644}, {exe(program), binary, 0o755}}
-	var out bytes.Buffer
-	if strings.HasSuffix(name, ".zip") {
-		z := zip.NewWriter(&out)
-		for _, f := range files {
-			w, err := z.Create(f.name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			w.Write(f.body)
-		}
-		z.Close()
-		return out.Bytes()
-	}
-	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := tar.NewWriter(z)
-	for _, f := range files {
-		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.body)), Format: tar.FormatPAX}); err != nil {
-			t.Fatal(err)
-		}
-		w.Write(f.body)
-	}
-	w.Close()
-	z.Close()
-	return out.Bytes()
-}
-
-// A release is its folder's files by name. Tests break it as they need.
-type release map[string][]byte
-
-// sum writes checksums.txt for what is in the release now.
-func (r release) sum() release {
-	var out bytes.Buffer
-	for _, name := range slices.Sorted(maps.Keys(r)) {
-		if name != "checksums.txt" && name != "checksums.txt.sigstore.json" {
-			fmt.Fprintf(&out, "%x  %s\n", sha256.Sum256(r[name]), name)
-		}
-	}
-	r["checksums.txt"] = out.Bytes()
-	return r
-}
-
-// scriptBinary stands for the binary where a test is not about it: it says a version, and so much for being quick.
-const scriptBinary = "#!/bin/sh\necho " + program + " " + released + " \"$@\"\n"
-
-// newRelease is a release for this system, whose binary is a script.
-func newRelease(t *testing.T) release {
-	r := release{ourArchive: archived(t, ourArchive, []byte(scriptBinary)), "checksums.txt.sigstore.json": []byte("{}\n")}
-	r[archiveName(released, "plan9", "mips")] = []byte("another system's")
-	return r.sum()
-}
-
-// realRelease has the binary under test in it, which it returns too.
-func realRelease(t *testing.T) (release, []byte) {
-	t.Helper()
-	binary, err := os.ReadFile(filepath.Join(built, exe(program)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return release{ourArchive: archived(t, ourArchive, binary)}.sum(), binary
-}
-
-// shelf serves releases as a mirror does, /vVERSION/FILE, and remembers what it was asked for.
-type shelf struct {
-	*httptest.Server
-	mu    sync.Mutex
-	asked []string
-}
-
-func newShelf(t *testing.T, r release) *shelf {
-	t.Helper()
-	s := &shelf{}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
-		s.mu.Lock()
-		s.asked = append(s.asked, req.URL.Path)
-		s.mu.Unlock()
-		serveRelease(rw, req, r, "/v"+released+"/")
-	}))
-	t.Cleanup(s.Close)
-	return s
-}
-
-func serveRelease(rw http.ResponseWriter, req *http.Request, r release, prefix string) {
-	body, ok := r[strings.TrimPrefix(req.URL.Path, prefix)]
-	if !ok || !strings.HasPrefix(req.URL.Path, prefix) {
-		http.NotFound(rw, req)
-		return
-	}
-	rw.Header().Set("Content-Length", fmt.Sprint(len(body)))
-	rw.Write(body)
-}
-
-func (s *shelf) requests() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.asked)
-}
-
-// gitHubSite is github.com as far as an installer sees it, behind a proxy that leads every host to it: releases/latest
-// redirects to a tag, and a download to another host. It returns what a client has to have in its environment.
-func gitHubSite(t *testing.T, r release) map[string]string {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"github.com", "release-assets.githubusercontent.com"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const repository = "/ecr-oidc/" + program + "/releases/"
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
-		switch {
-		case req.Host != "github.com":
-			serveRelease(rw, req, r, "/assets/")
-		case req.URL.Path == repository+"latest":
-			http.Redirect(rw, req, "https://github.com"+repository+"tag/v"+released, http.StatusFound)
-		case req.URL.Path == repository+"tag/v"+released:
-			io.WriteString(rw, "<html>")
-		case path.Dir(req.URL.Path) == repository+"download/v"+released:
-			http.Redirect(rw, req, "https://release-assets.githubusercontent.com/assets/"+path.Base(req.URL.Path), http.StatusFound)
-		default:
-			http.NotFound(rw, req)
-		}
-	}))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // a client that does not trust it is a case under test
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
-		if req.Method != http.MethodConnect {
-			http.Error(rw, "not a tunnel", http.StatusBadRequest)
-			return
-		}
-		to, err := net.Dial("tcp", server.Listener.Addr().String())
-		if err != nil {
-			http.Error(rw, err.Error(), http.StatusBadGateway)
-			return
-		}
-		defer to.Close()
-		from, _, err := http.NewResponseController(rw).Hijack()
-		if err != nil {
-			return
-		}
-		defer from.Close()
-		io.WriteString(from, "HTTP/1.1 200 Connection established\r\n\r\n")
-		go func() {
-			io.Copy(to, from)
-			to.Close()
-		}()
-		io.Copy(from, to)
-	}))
-	t.Cleanup(proxy.Close)
-	dir := t.TempDir()
-	ca, wgetrc := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "wgetrc")
-	for name, text := range map[string]string{ca: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), wgetrc: "ca_certificate = " + ca + "\n"} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return map[string]string{"https_proxy": proxy.URL, "CURL_CA_BUNDLE": ca, "WGETRC": wgetrc}
-}
-
-// --- shells and what is on PATH -------------------------------------------------------------------------------------
-
-// shells are those that install.sh and the orb's scripts are written for. sh is run by itself where it is none of the
-// others.
-var shells = []struct {
-	name string
-	argv []string
-}{{"dash", []string{"dash"}}, {"ash", []string{"busybox", "sh"}}, {"bash", []string{"bash"}}, {"sh", []string{"sh"}}}
-
-// inShells runs a test in each shell that is here.
-func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
-	if runtime.GOOS == "windows" {
-		t.Skipf("%s: for Linux and macOS", t.Name())
-	}
-	var done []string
-	for _, s := range shells {
-		path, err := exec.LookPath(s.argv[0])
-		if err == nil {
-			real, err := filepath.EvalSymlinks(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if s.name == "sh" && slices.Contains(done, real) {
-				continue
-			}
-			done = append(done, real)
-		}
-		t.Run(s.name, func(t *testing.T) {
-			t.Parallel()
-			if err != nil {
-				t.Skipf("%s is not on PATH", s.argv[0])
-			}
-			test(t, append([]string{path}, s.argv[1:]...))
-		})
-	}
-}
-
-// needed is what install.sh runs besides what downloads and what sums.
-var needed = []string{"uname", "mktemp", "mkdir", "rm", "cp", "mv", "chmod", "tar", "gzip", "sed", "grep", "cut", "tr", "head", "tail", "sh"}
-
-// sums is the program that install.sh takes for checksums here.
-var sums = func() string {
-	for _, name := range []string{"sha256sum", "shasum"} {
-		if _, err := exec.LookPath(name); err == nil {
-			return name
-		}
-	}
-	return "openssl"
-}()
-
-// toolbox makes a folder for PATH that has these programs alone.
-func toolbox(t *testing.T, names ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range slices.Concat(needed, names) {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			t.Skipf("%s is not on PATH", name)
-		}
-		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-// busybox makes a folder for PATH as images of Alpine have it: BusyBox's applets, and nothing else.
-func busybox(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("busybox")
-	if err != nil {
-		t.Skipf("busybox is not on PATH")
-	}
-	list, err := exec.Command(path, "--list").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for _, applet := range strings.Fields(string(list)) {
-		if err := os.Symlink(path, filepath.Join(dir, applet)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
-
-// stub puts a program of ours into a folder of PATH.
-func stub(t *testing.T, dir, name, script string) {
-	t.Helper()
-	os.Remove(filepath.Join(dir, name)) // a link, perhaps
-	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // An installation is one run of install.sh on a machine of its own.
 type installation struct {
@@ -330,10 +31,23 @@ type installation struct {
 	home, dir string
 }
 
+// installScript returns the absolute path of install.sh, on which the cached result of the test then depends.
+func installScript(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../install.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := build.Track("install.sh"); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func newInstallation(t *testing.T, shell []string, path string) *installation {
 	t.Helper()
 	home := t.TempDir()
-	i := &installation{t: t, shell: shell, script: "../install.sh", home: home, dir: filepath.Join(home, ".local", "bin")}
+	i := &installation{t: t, shell: shell, script: installScript(t), home: home, dir: filepath.Join(home, ".local", "bin")}
 	tmp := filepath.Join(home, "tmp")
 	if err := os.Mkdir(tmp, 0o777); err != nil {
 		t.Fatal(err)
@@ -426,13 +140,11 @@ func contains(t *testing.T, what, text string, wants ...string) {
 	}
 }
 
-// --- install.sh -----------------------------------------------------------------------------------------------------
-
-// The binary under test, from a mirror, with what most machines have.
+// TestInstall installs the program under test from a mirror, with the tools of most machines.
 func TestInstall(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		r, binary := realRelease(t)
+		r, binary := realRelease()
 		s := newShelf(t, r)
 		i := newInstallation(t, shell, toolbox(t, "curl", sums))
 		stdout, stderr := i.good("--version", released, "--mirror", s.URL)
@@ -445,7 +157,8 @@ func TestInstall(t *testing.T) {
 	})
 }
 
-// Whatever downloads, and whatever sums.
+// TestInstallTools checks install.sh with each program that can download and each that can compute
+// a checksum.
 func TestInstallTools(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -479,7 +192,8 @@ func TestInstallTools(t *testing.T) {
 	})
 }
 
-// The latest version is where releases/latest leads to; TLS is checked, also along the redirect of a download.
+// TestInstallLatest checks that the latest version is the target of the redirect of
+// releases/latest, and that TLS certificates are verified, also after the redirect of a download.
 func TestInstallLatest(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -514,7 +228,8 @@ while [ $# -gt 0 ]; do if [ "$1" = -O ]; then : >"$2"; fi; shift; done`)
 	})
 }
 
-// A mirror may want a login. It is in no message, and in no program's arguments.
+// TestInstallMirrorLogin checks a mirror with a login. The login appears in no message and in no
+// argument of a program.
 func TestInstallMirrorLogin(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -567,7 +282,7 @@ func TestInstallMirrorLogin(t *testing.T) {
 	})
 }
 
-// What is wrong is said in one line, and nothing is installed.
+// TestInstallRefuses checks that an error is one line, and that nothing is installed.
 func TestInstallRefuses(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -590,7 +305,7 @@ func TestInstallRefuses(t *testing.T) {
 			{name: "cut off, and summed so", change: func(r release) { r[ourArchive] = good[:len(good)/2]; r.sum() }, want: "unpacking " + regexp.QuoteMeta(ourArchive) + ": .*; nothing was installed"},
 			{name: "another file in it", change: func(r release) { r[ourArchive] = emptyArchive(t); r.sum() }, want: "unpacking .*; nothing was installed"},
 			{name: "does not run", change: func(r release) {
-				r[ourArchive] = archived(t, ourArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
+				r[ourArchive] = archived(ourArchive, []byte("#!/bin/sh\necho wrong libc >&2\nexit 1\n"))
 				r.sum()
 			}, want: "the downloaded binary does not run: wrong libc; nothing was installed"},
 			{name: "no version", args: []string{"--version", "one"}, want: "one is not a version; use a version such as 0.1.0"},
@@ -686,7 +401,8 @@ func emptyArchive(t *testing.T) []byte {
 	return out.Bytes()
 }
 
-// The archive is the one of the machine at hand.
+// TestInstallPlatforms checks that install.sh downloads the archive for the system and architecture
+// of the machine.
 func TestInstallPlatforms(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -698,13 +414,14 @@ func TestInstallPlatforms(t *testing.T) {
 			stub(t, box, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
 			name := program + "_" + released + "_" + platform + ".tar.gz"
 			i := newInstallation(t, shell, box)
-			i.good("--version", released, "--mirror", newShelf(t, release{name: archived(t, name, []byte(scriptBinary))}.sum()).URL)
+			i.good("--version", released, "--mirror", newShelf(t, release{name: archived(name, []byte(scriptBinary))}.sum()).URL)
 			i.installed([]byte(scriptBinary))
 		}
 	})
 }
 
-// A second installation replaces the first in one step, and a failed one leaves it alone.
+// TestInstallTwice checks that a second installation replaces the first atomically, and that a
+// failed one does not change it.
 func TestInstallTwice(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -719,7 +436,7 @@ func TestInstallTwice(t *testing.T) {
 		}
 		defer open.Close()
 		newer := []byte("#!/bin/sh\necho newer\n")
-		i.good("--version", released, "--mirror", newShelf(t, release{ourArchive: archived(t, ourArchive, newer)}.sum()).URL)
+		i.good("--version", released, "--mirror", newShelf(t, release{ourArchive: archived(ourArchive, newer)}.sum()).URL)
 		i.installed(newer)
 		if old, err := io.ReadAll(open); err != nil || string(old) != scriptBinary {
 			t.Errorf("the old file was written over: %q, %v", old, err)
@@ -754,262 +471,5 @@ func TestInstallTwice(t *testing.T) {
 		if _, stderr, err := i.run("--version", released, "--mirror", s.URL); err == nil || !strings.Contains(stderr, "is a directory; move it away") {
 			t.Errorf("%v %s", err, stderr)
 		}
-	})
-}
-
-// Where cosign is, it decides, and is asked for exactly our release workflow at the tag.
-func TestInstallCosign(t *testing.T) {
-	t.Parallel()
-	inShells(t, func(t *testing.T, shell []string) {
-		const identity = "https://github.com/ecr-oidc/docker-credential-ecr-oidc/.github/workflows/release.yml@refs/tags/v0.1.0"
-		// The stub reads what it was given: it is asked before the archive is, about the checksums as they were served.
-		const script = `
-if [ "$1" = version ]; then echo "$VERSION"; exit; fi
-echo "$*" >"$HOME/asked"
-for last; do :; done
-cp "$last" "$HOME/signed"
-echo "$SAYS" >&2
-exit $EXIT`
-		cosign := func(t *testing.T, version, says, exit string) *installation {
-			box := toolbox(t, "curl", sums)
-			stub(t, box, "cosign", script)
-			i := newInstallation(t, shell, box)
-			i.env["VERSION"], i.env["SAYS"], i.env["EXIT"] = version, says, exit
-			return i
-		}
-		r := newRelease(t)
-		s := newShelf(t, r)
-		for version, flag := range map[string]string{
-			"GitVersion:    v3.1.3": "", "GitVersion:    devel": "", "no version": "", "GitVersion:    v10.0.0": "",
-			"GitVersion:    v2.4.0": " --new-bundle-format", "GitVersion:    v2.10.1": " --new-bundle-format",
-		} {
-			i := cosign(t, version, "Verified OK", "0")
-			i.env["ECR_OIDC_VERIFY"] = "required"
-			stdout, _ := i.good("--version", released, "--mirror", s.URL)
-			i.installed([]byte(scriptBinary))
-			contains(t, "stdout", stdout, "signature checked by cosign: "+identity+"\n")
-			asked, _ := os.ReadFile(filepath.Join(i.home, "asked"))
-			want := `^verify-blob --bundle \S+/checksums.txt.sigstore.json --certificate-identity ` + regexp.QuoteMeta(identity) +
-				` --certificate-oidc-issuer https://token.actions.githubusercontent.com` + flag + ` \S+/checksums.txt\n$`
-			if !regexp.MustCompile(want).Match(asked) {
-				t.Errorf("cosign was asked\n%swant\n%s", asked, want)
-			}
-			if signed, _ := os.ReadFile(filepath.Join(i.home, "signed")); !bytes.Equal(signed, r["checksums.txt"]) {
-				t.Errorf("cosign was asked about %q", signed)
-			}
-		}
-		// An older one cannot read our signatures, and counts as none.
-		for version, shown := range map[string]string{"GitVersion:    v2.3.0": "2.3", "GitVersion:    v1.13.6": "1.13"} {
-			i := cosign(t, version, "Error: unknown flag", "1")
-			stdout, _ := i.good("--version", released, "--mirror", s.URL)
-			contains(t, "stdout", stdout, "signature not checked: cosign is version "+shown+"; version 2.4 or later is required\n")
-			i = cosign(t, version, "Error: unknown flag", "1")
-			i.env["ECR_OIDC_VERIFY"] = "required"
-			i.bad("ECR_OIDC_VERIFY is required, but cosign is version "+shown+"; version 2.4 or later is required; install cosign 2.4 or later", "--version", released, "--mirror", s.URL)
-		}
-		bare := newInstallation(t, shell, toolbox(t, "curl", sums))
-		bare.env["ECR_OIDC_VERIFY"] = "required"
-		before := len(s.requests())
-		bare.bad("ECR_OIDC_VERIFY is required, but cosign is not on PATH; install cosign 2.4 or later", "--version", released, "--mirror", s.URL)
-		bare.env["ECR_OIDC_VERIFY"] = "yes"
-		bare.bad(`ECR_OIDC_VERIFY is yes; set it to "required", or unset it`, "--version", released, "--mirror", s.URL)
-		if asked := s.requests()[before:]; len(asked) > 0 {
-			t.Errorf("it downloaded %q first", asked)
-		}
-		i := cosign(t, "GitVersion: v3.1.3", "Error: none of the expected identities matched what was in the certificate", "1")
-		before = len(s.requests())
-		i.bad("cosign cannot verify that checksums.txt is signed by "+regexp.QuoteMeta(identity)+": Error: none of the expected identities .*; nothing was installed", "--version", released, "--mirror", s.URL)
-		if asked := s.requests()[before:]; slices.Contains(asked, "/v0.1.0/"+ourArchive) {
-			t.Errorf("after cosign's no it still asked for %q", asked)
-		}
-		delete(r, "checksums.txt.sigstore.json")
-		cosign(t, "GitVersion: v3.1.3", "Verified OK", "0").bad("downloading http://.*/checksums.txt.sigstore.json: not found; without it, cosign cannot check the signature", "--version", released, "--mirror", newShelf(t, r).URL)
-	})
-}
-
-// Later steps find the binary where the CI has a way to tell them; else that is said.
-func TestInstallLater(t *testing.T) {
-	t.Parallel()
-	inShells(t, func(t *testing.T, shell []string) {
-		s := newShelf(t, newRelease(t))
-		box := toolbox(t, "curl", sums)
-		args := []string{"--version", released, "--mirror", s.URL}
-		read := func(name string) string {
-			b, _ := os.ReadFile(name)
-			return string(b)
-		}
-		t.Run("on PATH", func(t *testing.T) {
-			i := newInstallation(t, shell, box)
-			i.env["PATH"] += ":" + i.dir
-			if _, stderr := i.good(args...); strings.Contains(stderr, "PATH") {
-				t.Errorf("it says %s", stderr)
-			}
-			other := filepath.Join(i.home, "other")
-			_, stderr := i.good(append(args, "--dir", other)...)
-			contains(t, "stderr", stderr, other+" is not on PATH")
-			i.env["PATH"] += ":" + other
-			_, stderr = i.good(append(args, "--dir", other)...)
-			contains(t, "stderr", stderr, "PATH has "+i.dir+"/"+program+" before "+other+"/"+program)
-		})
-		t.Run("GitHub Actions", func(t *testing.T) {
-			i := newInstallation(t, shell, box)
-			i.env["GITHUB_ACTIONS"], i.env["GITHUB_PATH"] = "true", filepath.Join(i.home, "path")
-			stdout, stderr := i.good(args...)
-			contains(t, "stdout", stdout, i.dir+" is on PATH in later steps of this job\n")
-			if got := read(i.env["GITHUB_PATH"]); got != i.dir+"\n" || strings.Contains(stderr, "PATH") {
-				t.Errorf("GITHUB_PATH has %q; it says %s", got, stderr)
-			}
-		})
-		t.Run("relative", func(t *testing.T) {
-			i := newInstallation(t, shell, box)
-			script, err := filepath.Abs(i.script)
-			if err != nil {
-				t.Fatal(err)
-			}
-			i.script = script
-			cmd, _, stderr := i.command(append(args, "--dir", "sub/bin")...)
-			cmd.Dir = i.home
-			if err := cmd.Run(); err != nil {
-				t.Fatalf("%v\n%s", err, stderr)
-			}
-			i.dir = filepath.Join(i.home, "sub/bin")
-			i.installed([]byte(scriptBinary))
-			contains(t, "stderr", stderr.String(), "/sub/bin is not on PATH")
-		})
-		t.Run("help", func(t *testing.T) {
-			stdout, _ := newInstallation(t, shell, box).good("--help")
-			contains(t, "stdout", stdout, "--version VERSION", "--dir DIR", "--mirror URL", "--sudo")
-		})
-	})
-}
-
-// The path of the directory is checked when it is resolved, so a folder's name cannot add a line
-// to GITHUB_PATH, or code to BASH_ENV, whether it comes from --dir or from the working directory.
-func TestInstallDirInjection(t *testing.T) {
-	t.Parallel()
-	inShells(t, func(t *testing.T, shell []string) {
-		s := newShelf(t, newRelease(t))
-		box := toolbox(t, "curl", sums)
-		script, err := filepath.Abs("../install.sh")
-		if err != nil {
-			t.Fatal(err)
-		}
-		const (
-			control   = "the path of the directory contains a control character; specify another with --dir"
-			separator = "the directory is .*; its path must not contain a quote or a colon; specify another with --dir"
-		)
-		for _, tt := range []struct{ name, cwd, dir, want string }{
-			{"a quote in --dir", "", "it's/bin", separator},
-			{"a quote in the working directory", "x';mkdir evil;'", "bin", separator},
-			{"a quote above the working directory", "x';mkdir evil;'/y", "../bin", separator},
-			{"a colon in the working directory", "x:y", "bin", separator},
-			{"a newline in --dir", "", "bin\n/evil", control},
-			{"a newline at the end of --dir", "", "bin\n", control},
-			{"a newline in the working directory", "x\n", "bin", control},
-			{"a newline at the end of the working directory, and .", "x\n", ".", control},
-			{"a carriage return in --dir", "", "bin\r/evil", control},
-			{"an escape sequence in the working directory", "x\x1b[2J", "bin", control},
-			{"an option as --dir", "", "-p", ""},
-			{"what a shell expands between double quotes", "$(mkdir evil)`mkdir evil`", "bin", ""},
-		} {
-			t.Run(tt.name, func(t *testing.T) {
-				for _, ci := range []string{"GITHUB_PATH", "BASH_ENV", ""} {
-					i := newInstallation(t, shell, box)
-					i.script = script
-					cwd := filepath.Join(i.home, tt.cwd)
-					if err := os.MkdirAll(cwd, 0o755); err != nil {
-						t.Fatal(err)
-					}
-					i.dir = filepath.Join(cwd, tt.dir)
-					switch ci {
-					case "GITHUB_PATH":
-						i.env["GITHUB_ACTIONS"] = "true"
-					case "BASH_ENV":
-						i.env["CIRCLECI"] = "true"
-					}
-					file := filepath.Join(i.home, "written")
-					if ci != "" {
-						i.env[ci] = file
-					}
-					cmd, stdout, stderr := i.command("--version", released, "--mirror", s.URL, "--dir", tt.dir)
-					cmd.Dir = cwd
-					err := cmd.Run()
-					written, _ := os.ReadFile(file)
-					if tt.want != "" {
-						want := regexp.MustCompile("^install.sh: " + tt.want + "\n$")
-						if err == nil || !want.Match(stderr.Bytes()) || len(written) > 0 {
-							t.Errorf("%v\n%s%s%s has %q\nwant %s", err, stdout, stderr, ci, written, want)
-						}
-						continue
-					}
-					if err != nil {
-						t.Fatalf("%v\n%s", err, stderr)
-					}
-					i.installed([]byte(scriptBinary))
-					code := string(written)
-					if ci == "GITHUB_PATH" {
-						if code != i.dir+"\n" {
-							t.Errorf("GITHUB_PATH has %q, want %q", code, i.dir+"\n")
-						}
-						continue
-					} else if ci == "" { // what a person is told to type
-						_, code, _ = strings.Cut(stderr.String(), "; add it: ")
-					}
-					code += "\ncommand -v " + program
-					run := exec.Command(shell[0], slices.Concat(shell[1:], []string{"-c", code})...)
-					run.Env, run.Dir = environ(i.env), i.home
-					out, err := run.CombinedOutput()
-					if err != nil || string(out) != filepath.Join(i.dir, program)+"\n" {
-						t.Errorf("%s: %v %s", code, err, out)
-					}
-					if evil, _ := filepath.Glob(filepath.Join(i.home, "evil*")); len(evil) > 0 {
-						t.Errorf("%s ran what the directory is called", code)
-					}
-				}
-			})
-		}
-	})
-}
-
-// A script that was cut off on its way into a shell does nothing, wherever that happened.
-func TestInstallCutOff(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../install.sh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	inShells(t, func(t *testing.T, shell []string) {
-		s := newShelf(t, newRelease(t))
-		box := toolbox(t, "curl", sums)
-		i := newInstallation(t, shell, box)
-		i.env["ECR_OIDC_MIRROR"], i.env["ECR_OIDC_VERSION"] = s.URL, released
-		pipe := func(text []byte) error {
-			cmd := exec.Command(i.shell[0], i.shell[1:]...)
-			cmd.Env, cmd.Stdin = environ(i.env), bytes.NewReader(text)
-			return cmd.Run()
-		}
-		end := bytes.LastIndex(text, []byte("{ main"))
-		var cuts []int
-		for at := range end { // after some of the lines of the functions, and at each byte of the last line
-			if text[at] == '\n' && at%7 == 0 {
-				cuts = append(cuts, at)
-			}
-		}
-		for at := end; at < len(text)-1; at++ {
-			cuts = append(cuts, at)
-		}
-		for _, at := range cuts {
-			pipe(text[:at])
-			if asked := s.requests(); len(asked) > 0 {
-				t.Fatalf("cut off after %d bytes, at %q, it asked for %q", at, text[max(0, at-20):at], asked)
-			}
-		}
-		if entries, err := os.ReadDir(i.home); err != nil || len(entries) != 1 {
-			t.Errorf("cut off, it made %v, %v", entries, err)
-		}
-		if err := pipe(text); err != nil {
-			t.Errorf("whole: %v", err)
-		}
-		i.installed([]byte(scriptBinary))
 	})
 }

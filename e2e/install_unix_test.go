@@ -45,7 +45,8 @@ func asNobody(t *testing.T, i *installation, box string) {
 	i.shell = slices.Concat([]string{setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"}, i.shell)
 }
 
-// Nothing is written where nothing may be written, and nothing downloaded for it.
+// TestInstallNotWritable checks that install.sh downloads nothing if it may not write to the
+// directory.
 func TestInstallNotWritable(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -65,7 +66,8 @@ func TestInstallNotWritable(t *testing.T) {
 	})
 }
 
-// With --sudo, what writes into the directory runs under it, and nothing else does.
+// TestInstallSudo checks that with --sudo only the commands that write to the directory run under
+// sudo.
 func TestInstallSudo(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
@@ -81,7 +83,7 @@ exec "$@"`)
 	})
 }
 
-// Interrupted, it leaves nothing behind, and no half of a binary.
+// TestInstallInterrupted checks that an interrupted installation leaves no file behind.
 func TestInstallInterrupted(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {

@@ -13,20 +13,20 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// job is one CI job on a machine of its own, for tests that a script cannot express.
+// job is a CI job in its own directory, for tests that a script cannot express.
 type job struct {
 	server *emulator.Server
 	dir    string
 	env    map[string]string
 }
 
-// newJob starts an emulator with its usual company and a GitHub job of acme/app on main in it.
+// newJob starts an emulator with its default content and returns a GitHub job of acme/app on main.
 func newJob(t *testing.T) *job {
 	t.Helper()
 	return newJobIn(t, emulator.Options{})
 }
 
-// newJobIn is newJob in an emulator of one's own making.
+// newJobIn is newJob with options for the emulator.
 func newJobIn(t *testing.T, o emulator.Options) *job {
 	t.Helper()
 	w, err := emulator.Start(o)
@@ -42,7 +42,7 @@ func newJobIn(t *testing.T, o emulator.Options) *job {
 		t.Fatal(err)
 	}
 	maps.Copy(j.env, map[string]string{
-		"PATH": built + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": filepath.Join(dir, "home"), "SystemRoot": os.Getenv("SystemRoot"),
+		"PATH": binDir() + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": filepath.Join(dir, "home"), "SystemRoot": os.Getenv("SystemRoot"),
 		"RUNNER_TEMP": filepath.Join(dir, "runner"), "ECR_OIDC_ROLE": emulator.CIRole, "GOCOVERDIR": os.Getenv("GOCOVERDIR"), "TMPDIR": filepath.Join(dir, "tmp"),
 		"AWS_CA_BUNDLE": ca, "AWS_ENDPOINT_URL_STS": w.URL("sts"), "AWS_ENDPOINT_URL_ECR": w.URL("ecr"), "AWS_ENDPOINT_URL_ECR_PUBLIC": w.URL("ecr-public"),
 	})
@@ -54,25 +54,25 @@ func newJobIn(t *testing.T, o emulator.Options) *job {
 	return j
 }
 
-// command is the built binary with a verb, in the job's environment and nothing else.
-func (j *job) command(verb, stdin string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
+// command returns the program with a command. Its environment contains only the variables of the job.
+func (j *job) command(name, stdin string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
-	cmd = exec.Command(filepath.Join(built, exe(program)), verb)
-	for _, name := range slices.Sorted(maps.Keys(j.env)) {
-		if value := j.env[name]; value != "" || !strings.HasPrefix(name, "GOCOVER") {
-			cmd.Env = append(cmd.Env, name+"="+value)
+	cmd = exec.Command(helperPath(), name)
+	for _, variable := range slices.Sorted(maps.Keys(j.env)) {
+		if value := j.env[variable]; value != "" || !strings.HasPrefix(variable, "GOCOVER") {
+			cmd.Env = append(cmd.Env, variable+"="+value)
 		}
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), stdout, stderr
 	return cmd, stdout, stderr
 }
 
-// get asks for a host and returns what came out.
+// get runs get for a host and returns the output.
 func (j *job) get(host string) (stdout, stderr string, err error) { return j.run("get", host) }
 
-// run calls a verb and returns what came out.
-func (j *job) run(verb, stdin string) (stdout, stderr string, err error) {
-	cmd, out, errs := j.command(verb, stdin)
+// run runs a command and returns the output.
+func (j *job) run(name, stdin string) (stdout, stderr string, err error) {
+	cmd, out, errs := j.command(name, stdin)
 	err = cmd.Run()
 	return out.String(), errs.String(), err
 }

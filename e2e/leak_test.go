@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -22,142 +21,226 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// marked is a job whose every secret is known, with all that came of it: what was printed, with debug on, what was
-// written, and how other programs were called.
-type marked struct {
+// TestNothingLeaks checks that no secret reaches a stream, a file, an argument or the environment of
+// another program, with debug output on. The only exception is the requested password on stdout.
+// Every case ends with a diagnosis by doctor, as text and as JSON.
+func TestNothingLeaks(t *testing.T) {
+	t.Parallel()
+	slow(t, "runs the program against every fault")
+	cases := leakCases()
+	for _, name := range secretVariables(t) {
+		cases[name] = variableCase(name)
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := newLeakJob(t)
+			if c.arrange != nil {
+				c.arrange(j)
+			}
+			j.respond()
+			c.act(j)
+			var reports sync.WaitGroup
+			reports.Go(func() { j.try("", "doctor", defaultHost) })
+			reports.Go(func() { j.try("", "doctor", "--json", defaultHost) })
+			reports.Wait()
+			j.search()
+		})
+	}
+	t.Run("faults", leakFaults)
+}
+
+// secretVariables returns the names of the environment variables that hold a secret. The file is
+// the list of the provider table: a test in internal/token compares them, because these tests
+// import nothing of the program.
+func secretVariables(t *testing.T) []string {
+	t.Helper()
+	list, err := os.ReadFile("../internal/token/testdata/secret_variables.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(list))
+}
+
+// variableCase sets one variable to a secret, and lets ECR send back what it may have received.
+func variableCase(name string) leakCase {
+	return leakCase{
+		arrange: func(j *leakJob) {
+			j.env[name] = "marked+secret/of=" + name
+			j.addFault("ecr", emulator.Fault{
+				Code: "ValidationException", Message: j.received("ecr"), Times: 1,
+			})
+		},
+		act: func(j *leakJob) {
+			j.try(defaultHost, "get") // a variable that holds no token makes it fail
+			j.succeed(defaultHost, "erase")
+			j.try(defaultHost, "get")
+		},
+	}
+}
+
+// leakJob is a job all of whose secrets are known, and everything that the program wrote in it.
+type leakJob struct {
 	*job
-	t       *testing.T
-	token   string               // that GitHub gives
-	session emulator.Credentials // that STS gives for it
-	life    time.Duration        // of that
-	bin     string               // first on PATH
-	called  string               // where the programs there note how they were called
+	t         *testing.T
+	variables []string             // secretVariables
+	token     string               // GitHub's response
+	session   emulator.Credentials // STS's response
+	ttl       time.Duration        // of session
+	bin       string               // the first directory of PATH
+	calls     string               // the directory where programs in bin record how they were called
 
 	mu      sync.Mutex
-	secrets []string          // that may be seen nowhere
-	kept    map[string]string // but a secret may be in the files below this folder
+	secrets []string          // must not appear anywhere
+	allowed map[string]string // by secret, the file or directory that may contain it
 	printed []string
-	given   map[string]string // the files that were there before, with their content
+	before  map[string]string // the files before the program ran, with their content
 }
 
 const (
-	markedPassword = "marked+password/of=ECR" // what ECR gives
+	markedPassword = "marked+password/of=ECR" // ECR's response
 	markedLogin    = "marked+login/that=was-stored"
-	markedForeign  = "marked+password/of=another-registry"
+	markedOther    = "marked+password/of=another-registry"
 	markedKey      = "marked+secret/access=key"
 	markedKeyToken = "marked+session/token=of-the-environment"
 )
 
-func mark(t *testing.T) *marked {
+func newLeakJob(t *testing.T) *leakJob {
 	t.Helper()
-	m := &marked{job: newJob(t), t: t, life: time.Hour, called: t.TempDir(), kept: map[string]string{}}
-	m.bin = filepath.Join(m.dir, "bin")
-	m.must(os.Mkdir(m.bin, 0o755))
-	maps.Copy(m.env, map[string]string{
-		"PATH": m.bin + string(os.PathListSeparator) + m.env["PATH"], "ECR_OIDC_DEBUG": "1", "AWS_MAX_ATTEMPTS": "1",
-		"AWS_SECRET_ACCESS_KEY": markedKey, "AWS_SESSION_TOKEN": markedKeyToken, "DOCKER_CONFIG": filepath.Join(m.dir, "docker"),
-		"AWS_EC2_METADATA_DISABLED": "true",
+	j := &leakJob{
+		job: newJob(t), t: t, variables: secretVariables(t), ttl: time.Hour,
+		calls: t.TempDir(), allowed: map[string]string{},
+	}
+	j.bin = filepath.Join(j.dir, "bin")
+	j.must(os.Mkdir(j.bin, 0o755))
+	maps.Copy(j.env, map[string]string{
+		"PATH":           j.bin + string(os.PathListSeparator) + j.env["PATH"],
+		"DOCKER_CONFIG":  filepath.Join(j.dir, "docker"),
+		"ECR_OIDC_DEBUG": "1", "AWS_MAX_ATTEMPTS": "1", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_SECRET_ACCESS_KEY": markedKey, "AWS_SESSION_TOKEN": markedKeyToken,
 	})
-	m.token = m.server.Mint(emulator.GitHubIssuer, map[string]any{"aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main", "exp": time.Now().Add(time.Hour).Unix()})
-	m.session = m.server.RoleSession(emulator.CIRole, "marked", time.Hour)
-	m.hide(m.token, m.session.SecretAccessKey, m.session.SessionToken, markedPassword, markedLogin, markedForeign)
-	return m
+	j.write("docker/config.json", `{"credHelpers": {"`+defaultHost+`": "ecr-oidc"}}`, 0o600)
+	if runtime.GOOS != "windows" {
+		j.addProgram("docker", "echo 'Docker version 29.1.3, build 0123456'") // for doctor
+	}
+	j.token = j.server.Mint(emulator.GitHubIssuer, map[string]any{
+		"aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main",
+		"exp": time.Now().Add(time.Hour).Unix(),
+	})
+	j.session = j.server.RoleSession(emulator.CIRole, "marked", time.Hour)
+	j.addSecret(j.token, j.session.SecretAccessKey, j.session.SessionToken,
+		markedPassword, markedLogin, markedOther)
+	return j
 }
 
-func (m *marked) must(err error) {
-	m.t.Helper()
+func (j *leakJob) must(err error) {
+	j.t.Helper()
 	if err != nil {
-		m.t.Fatal(err)
+		j.t.Fatal(err)
 	}
 }
 
-// hide marks secrets.
-func (m *marked) hide(secrets ...string) { m.secrets = append(m.secrets, secrets...) }
+func (j *leakJob) addSecret(secrets ...string) { j.secrets = append(j.secrets, secrets...) }
 
-// write writes a file that is the test's own.
-func (m *marked) write(name, text string, mode fs.FileMode) string {
-	m.t.Helper()
-	path := filepath.Join(m.dir, filepath.FromSlash(name))
-	m.must(os.MkdirAll(filepath.Dir(path), 0o755))
-	m.must(os.WriteFile(path, []byte(text), mode))
+// write writes a file below the directory of the job and returns its path.
+func (j *leakJob) write(name, text string, mode fs.FileMode) string {
+	j.t.Helper()
+	path := filepath.Join(j.dir, filepath.FromSlash(name))
+	j.must(os.MkdirAll(filepath.Dir(path), 0o755))
+	j.must(os.WriteFile(path, []byte(text), mode))
 	return path
 }
 
-// program puts a shell script onto PATH. It notes its arguments and its environment first.
-func (m *marked) program(name, script string) {
-	m.t.Helper()
+// addProgram puts a shell script on PATH. The script records its arguments and its environment first.
+func (j *leakJob) addProgram(name, script string) {
+	j.t.Helper()
 	if runtime.GOOS == "windows" {
-		m.t.Skip("the other programs are shell scripts")
+		j.t.Skip("the other programs are shell scripts")
 	}
-	syscall.ForkLock.RLock() // or a process that another test is just starting has it open, and it is busy
+	// A process that another test is starting would inherit the open file, which makes it busy.
+	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	m.write("bin/"+name, fmt.Sprintf("#!/bin/sh\nfor a in \"$0\" \"$@\"; do echo \"$a\"; done >>%[1]s/arguments\nenv >>%[1]s/environment\n%[2]s\n", m.called, script), 0o755)
+	record := "for a in \"$0\" \"$@\"; do echo \"$a\"; done >>%[1]s/arguments\nenv >>%[1]s/environment\n"
+	j.write("bin/"+name, fmt.Sprintf("#!/bin/sh\n"+record+"%[2]s\n", j.calls, script), 0o755)
 }
 
-// known is what a service could send back of what it was sent, and with it every secret of the environment.
-func (m *marked) known(service string) string {
-	secrets := m.environment()
+// requireCalled fails the test unless the program on PATH was called.
+func (j *leakJob) requireCalled(name string) {
+	j.t.Helper()
+	b, err := os.ReadFile(filepath.Join(j.calls, "arguments"))
+	if err != nil || !strings.Contains(string(b), name) {
+		j.t.Errorf("%s was not called: %q, %v", name, b, err)
+	}
+}
+
+// received returns what a service could send back: every secret of the environment, and those of
+// the request.
+func (j *leakJob) received(service string) string {
+	secrets := j.environment()
 	switch service {
 	case "sts":
-		secrets = append(secrets, m.token)
+		secrets = append(secrets, j.token)
 	case "ecr", "sts.AssumeRole":
-		secrets = append(secrets, m.session.SessionToken, m.session.SecretAccessKey)
+		secrets = append(secrets, j.session.SessionToken, j.session.SecretAccessKey)
 	}
 	return strings.Join(secrets, " ")
 }
 
-// environment is the secrets of the job's variables.
-func (m *marked) environment() (secrets []string) {
-	for _, name := range []string{
-		"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "CIRCLE_OIDC_TOKEN", "CIRCLE_OIDC_TOKEN_V2", "ECR_OIDC_TOKEN", "BUILDKITE_AGENT_ACCESS_TOKEN",
-		"SYSTEM_ACCESSTOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-	} {
-		if value := m.env[name]; value != "" {
+// environment returns the secrets in the environment of the job.
+func (j *leakJob) environment() (secrets []string) {
+	for _, name := range j.variables {
+		if value := j.env[name]; value != "" {
 			secrets = append(secrets, value)
 		}
 	}
 	return secrets
 }
 
-// echo makes a service answer with what it knows.
-func (m *marked) echo(service string, status int) {
-	m.fail(service, emulator.Fault{Status: status, Code: "ValidationException", Message: "bad: " + m.known(service)})
+// echo makes a service send back what it received.
+func (j *leakJob) echo(service string, status int) {
+	j.addFault(service, emulator.Fault{
+		Status: status, Code: "ValidationException", Message: "bad: " + j.received(service),
+	})
 }
 
-// fail is Server.Fail, which goes before the answers that settle gives.
-func (m *marked) fail(service string, f emulator.Fault) {
+// addFault is Server.Fail. Its faults precede the responses that respond sets.
+func (j *leakJob) addFault(service string, f emulator.Fault) {
 	if service == "sts" {
 		service = "sts.AssumeRoleWithWebIdentity"
 	}
-	m.server.Fail(service, f)
+	j.server.AddFault(service, f)
 }
 
-// settle has every service that is still well give marked answers from now on.
-func (m *marked) settle() {
-	m.t.Helper()
-	m.hide(m.environment()...)
-	answer := func(service string, value any) {
+// respond makes every service without a fault return known secrets from now on.
+func (j *leakJob) respond() {
+	j.t.Helper()
+	j.addSecret(j.environment()...)
+	respond := func(service string, value any) {
 		body, err := json.Marshal(value)
-		m.must(err)
-		m.server.Fail(service, emulator.Fault{Body: body, ContentType: "application/json"})
+		j.must(err)
+		j.server.AddFault(service, emulator.Fault{Body: body, ContentType: "application/json"})
 	}
-	answer("oidc", map[string]any{"value": m.token, "token": m.token, "oidcToken": m.token})
-	answer("ecr", map[string]any{"authorizationData": []any{map[string]any{
-		"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + markedPassword)), "expiresAt": time.Now().Add(12 * time.Hour).Unix(),
+	respond("oidc", map[string]any{"value": j.token, "token": j.token, "oidcToken": j.token})
+	respond("ecr", map[string]any{"authorizationData": []any{map[string]any{
+		"authorizationToken": base64.StdEncoding.EncodeToString([]byte("AWS:" + markedPassword)),
+		"expiresAt":          time.Now().Add(12 * time.Hour).Unix(),
 	}}})
-	for _, op := range []string{"AssumeRoleWithWebIdentity", "AssumeRole"} {
-		m.server.Fail("sts."+op, emulator.Fault{ContentType: "text/xml", Body: fmt.Appendf(nil,
-			"<%[1]sResponse><%[1]sResult><Credentials><AccessKeyId>%[2]s</AccessKeyId><SecretAccessKey>%[3]s</SecretAccessKey><SessionToken>%[4]s</SessionToken><Expiration>%[5]s</Expiration></Credentials></%[1]sResult></%[1]sResponse>",
-			op, m.session.AccessKeyID, m.session.SecretAccessKey, m.session.SessionToken, time.Now().Add(m.life).UTC().Format(time.RFC3339))})
+	const session = "<%[1]sResponse><%[1]sResult><Credentials><AccessKeyId>%[2]s</AccessKeyId>" +
+		"<SecretAccessKey>%[3]s</SecretAccessKey><SessionToken>%[4]s</SessionToken>" +
+		"<Expiration>%[5]s</Expiration></Credentials></%[1]sResult></%[1]sResponse>"
+	for _, operation := range []string{"AssumeRoleWithWebIdentity", "AssumeRole"} {
+		body := fmt.Appendf(nil, session, operation, j.session.AccessKeyID, j.session.SecretAccessKey,
+			j.session.SessionToken, time.Now().Add(j.ttl).UTC().Format(time.RFC3339))
+		j.server.AddFault("sts."+operation, emulator.Fault{ContentType: "text/xml", Body: body})
 	}
-	m.given = m.files()
+	j.before = j.files()
 }
 
-// files reads all that lies in the job's folders.
-func (m *marked) files() map[string]string {
-	m.t.Helper()
+// files returns the regular files below the directory of the job, with their content.
+func (j *leakJob) files() map[string]string {
+	j.t.Helper()
 	files := map[string]string{}
-	m.must(filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
+	j.must(filepath.WalkDir(j.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -168,444 +251,105 @@ func (m *marked) files() map[string]string {
 	return files
 }
 
-// do runs the program and says whether it succeeded. What it printed is kept, but for the password that was asked for.
-func (m *marked) do(stdin string, args ...string) bool {
-	cmd, out, errs := m.command(args[0], stdin)
+// try runs the program and reports whether it succeeded. It keeps what the program printed, without
+// the requested password. Several goroutines may call it.
+func (j *leakJob) try(stdin string, args ...string) bool {
+	cmd, out, errs := j.command(args[0], stdin)
 	cmd.Args = append(cmd.Args, args[1:]...)
-	cmd.Dir = m.dir
+	cmd.Dir = j.dir
 	err := cmd.Run()
 	stdout, stderr := out.String(), errs.String()
 	if err == nil {
-		for _, password := range []string{markedPassword, markedLogin, markedForeign} {
+		for _, password := range []string{markedPassword, markedLogin, markedOther} {
 			switch args[0] {
 			case "get":
 				stdout = strings.Replace(stdout, `"Secret":"`+password+`"`, "", 1)
-			case "password":
+			case "password": // the GitHub runner masks a value in its log after ::add-mask::
 				stdout = strings.Replace(stdout, password+"\n", "", 1)
-				stderr = strings.Replace(stderr, "::add-mask::"+password+"\n", "", 1) // and the runner strikes it out from then on
+				stderr = strings.Replace(stderr, "::add-mask::"+password+"\n", "", 1)
 			}
 		}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.printed = append(m.printed, stdout, stderr)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.printed = append(j.printed, stdout, stderr)
 	return err == nil
 }
 
-// good and bad are do, where it matters that it succeeds or fails.
-func (m *marked) good(stdin string, args ...string) {
-	m.t.Helper()
-	if !m.do(stdin, args...) {
-		m.t.Errorf("%s failed: %s", args[0], m.printed[len(m.printed)-2:])
+// succeed is try for a command that must succeed.
+func (j *leakJob) succeed(stdin string, args ...string) {
+	j.t.Helper()
+	if !j.try(stdin, args...) {
+		j.t.Errorf("%s failed: %s", args[0], j.printed[len(j.printed)-2:])
 	}
 }
 
-func (m *marked) bad(stdin string, args ...string) {
-	m.t.Helper()
-	if m.do(stdin, args...) {
-		m.t.Errorf("%s succeeded: %s", args[0], m.printed[len(m.printed)-2:])
+// fail is try for a command that must fail.
+func (j *leakJob) fail(stdin string, args ...string) {
+	j.t.Helper()
+	if j.try(stdin, args...) {
+		j.t.Errorf("%s succeeded: %s", args[0], j.printed[len(j.printed)-2:])
 	}
 }
 
-// search looks for every secret in all that came of the job.
-func (m *marked) search() {
-	m.t.Helper()
+// search fails the test if a secret is in what the program printed, in a file that it wrote, in the
+// name of a file, or in an argument or the environment of a program that it called.
+func (j *leakJob) search() {
+	j.t.Helper()
 	seen := map[string]bool{}
 	look := func(where, text string, secrets []string) {
 		for _, secret := range secrets {
 			if seen[where+secret] {
 				continue
 			}
-			for _, form := range forms(secret) {
+			for _, form := range encodings(secret) {
 				if i := strings.Index(text, form); i >= 0 {
-					m.t.Errorf("%s has %.12s... in it, as %.12s...:\n%.300s", where, secret, form, text[max(0, i-100):])
+					j.t.Errorf("%s contains %.12s..., as %.12s...:\n%.300s", where, secret, form, text[max(0, i-100):])
 					seen[where+secret] = true
 					break
 				}
 			}
 		}
 	}
-	for _, text := range m.printed {
-		look("what was printed", text, append(m.secrets, "eyJhbGciOi"))
+	for _, text := range j.printed {
+		look("the output", text, append(j.secrets, "eyJhbGciOi")) // the header of any token
 	}
-	for path, text := range m.files() {
-		var secrets []string
-		for _, secret := range m.secrets {
-			if dir, ok := m.kept[secret]; !ok || !strings.HasPrefix(path, dir) {
-				secrets = append(secrets, secret)
-			}
-		}
-		look("a file's name", path, secrets)
-		if given, ok := m.given[path]; !ok || given != text {
+	for path, text := range j.files() {
+		secrets := slices.DeleteFunc(slices.Clone(j.secrets), func(secret string) bool {
+			dir, ok := j.allowed[secret]
+			return ok && strings.HasPrefix(path, dir)
+		})
+		look("the name of a file", path, secrets)
+		if before, ok := j.before[path]; !ok || before != text {
 			look(path, text, secrets)
 		}
 	}
-	if arguments, err := os.ReadFile(filepath.Join(m.called, "arguments")); err == nil {
-		look("an argument", string(arguments), m.secrets)
+	if arguments, err := os.ReadFile(filepath.Join(j.calls, "arguments")); err == nil {
+		look("an argument", string(arguments), j.secrets)
 	}
-	if environment, err := os.ReadFile(filepath.Join(m.called, "environment")); err == nil {
-		var earned []string // by the program; what the job has in its environment its children have too
-		for _, secret := range m.secrets {
-			if !slices.Contains(slices.Collect(maps.Values(m.env)), secret) {
-				earned = append(earned, secret)
-			}
-		}
-		look("the environment of a child", string(environment), earned)
-	}
-}
-
-// wasCalled fails the test unless the program on PATH was called.
-func (m *marked) wasCalled(name string) {
-	m.t.Helper()
-	b, err := os.ReadFile(filepath.Join(m.called, "arguments"))
-	if err != nil || !strings.Contains(string(b), name) {
-		m.t.Errorf("%s was not called: %q, %v", name, b, err)
+	if environment, err := os.ReadFile(filepath.Join(j.calls, "environment")); err == nil {
+		// A child process may inherit the secrets of the job, but none that the program obtained.
+		inherited := slices.Collect(maps.Values(j.env))
+		obtained := slices.DeleteFunc(slices.Clone(j.secrets), func(secret string) bool {
+			return slices.Contains(inherited, secret)
+		})
+		look("the environment of a child process", string(environment), obtained)
 	}
 }
 
-// forms are the ways in which a secret may stand in a text: as it is, in a URL, in hexadecimal, and in base64 alone or
-// behind something else.
-func forms(secret string) []string {
+// encodings returns the forms in which a text may contain a secret: as it is, in JSON, in a URL, in
+// hexadecimal, and in base64 at each of three offsets.
+func encodings(secret string) []string {
 	quoted, _ := json.Marshal(secret)
-	all := []string{secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString([]byte(secret))}
-	for before := range 3 {
-		text := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
-		text = text[(before*8+5)/6 : len(text)-1] // without what neighbours have a part in
+	all := []string{
+		secret, strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret),
+		hex.EncodeToString([]byte(secret)),
+	}
+	for offset := range 3 {
+		text := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", offset) + secret))
+		text = text[(offset*8+5)/6 : len(text)-1] // without characters that also encode a neighbor
 		all = append(all, text, strings.NewReplacer("+", "-", "/", "_").Replace(text))
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
-}
-
-// machine takes the job's variables away.
-func (m *marked) machine() {
-	for name := range m.env {
-		if name == "CI" || name == "ECR_OIDC_ROLE" || strings.HasPrefix(name, "GITHUB_") || strings.HasPrefix(name, "ACTIONS_") || strings.HasPrefix(name, "RUNNER_") {
-			delete(m.env, name)
-		}
-	}
-	m.env["AWS_SECRET_ACCESS_KEY"], m.env["AWS_SESSION_TOKEN"] = "", ""
-}
-
-// ci makes it a job of another CI.
-func (m *marked) ci(env map[string]string) {
-	m.machine()
-	maps.Copy(m.env, env)
-	m.env["ECR_OIDC_ROLE"] = emulator.CIRole
-}
-
-// No secret reaches a stream, a file, an argument or another program's environment on any path, debug output included;
-// the password that was asked for is on stdout and nowhere else.
-func TestNothingLeaks(t *testing.T) {
-	t.Parallel()
-	for name, path := range map[string]struct {
-		first func(*marked) // before the services are settled
-		then  func(*marked)
-	}{
-		"get": {then: func(m *marked) {
-			m.good(usual, "get")
-			m.good(usual, "get")
-			m.good("", "list")
-			m.good(usual, "erase")
-			m.good("", "password", usual)
-		}},
-		"many gets": {then: func(m *marked) {
-			var all sync.WaitGroup
-			for range 8 {
-				all.Go(func() { m.do(usual, "get") })
-			}
-			all.Wait()
-		}},
-		"many refusals": {first: func(m *marked) { m.echo("sts", 403) }, then: func(m *marked) {
-			var all sync.WaitGroup
-			for range 8 {
-				all.Go(func() { m.do(usual, "get") })
-			}
-			all.Wait()
-			m.bad(usual, "get")
-			m.bad("", "password", usual)
-		}},
-		"the runner's debug log": {first: func(m *marked) {
-			m.env["ECR_OIDC_DEBUG"], m.env["RUNNER_DEBUG"] = "", "1"
-			m.fail("ecr", emulator.Fault{Status: 400, Code: "ValidationException", Message: "bad: " + m.known("ecr"), Times: 1})
-		}, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.good(usual, "erase")
-			m.good(usual, "get")
-			if logs, _ := filepath.Glob(filepath.Join(m.env["RUNNER_TEMP"], "ecr-oidc-debug*.log")); len(logs) != 1 {
-				m.t.Errorf("there is no log: %q", logs)
-			}
-		}},
-		"no cache":                 {first: func(m *marked) { m.env["ECR_OIDC_CACHE"] = "off" }, then: func(m *marked) { m.good(usual, "get") }},
-		"GitHub echoes, and fails": {first: func(m *marked) { m.echo("oidc", 500) }, then: func(m *marked) { m.bad(usual, "get") }},
-		"GitHub echoes, and says no": {first: func(m *marked) { m.echo("oidc", 400) }, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.bad(usual, "get")
-		}},
-		"GitHub echoes for a token": {first: func(m *marked) {
-			b, err := json.Marshal(map[string]string{"value": "not a token " + m.known("oidc")})
-			m.must(err)
-			m.fail("oidc", emulator.Fault{Body: b})
-		}, then: func(m *marked) { m.bad(usual, "get") }},
-		"ECR echoes": {first: func(m *marked) { m.echo("ecr", 400) }, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.bad(usual, "get")
-		}},
-		"ECR quotes a signature": {first: func(m *marked) {
-			m.fail("ecr", emulator.Fault{Status: 403, Code: "InvalidSignatureException", Message: "The Canonical String for this request should have been 'POST\n/\n\nx-amz-security-token:" + m.session.SessionToken + "'"})
-		}, then: func(m *marked) { m.bad(usual, "get") }},
-		"the keys alone": {first: func(m *marked) {
-			m.env["ECR_OIDC_ROLE"], m.env["AWS_ACCESS_KEY_ID"] = "", "AKIAIOSFODNN7EXAMPLE"
-			m.fail("ecr", emulator.Fault{Code: "ValidationException", Message: m.known("oidc"), Times: 1})
-		}, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.good(usual, "erase")
-			m.good("", "password", usual)
-		}},
-		"a chain of roles": {first: func(m *marked) {
-			m.env["ECR_OIDC_ROLE"] = emulator.CIRole + "," + emulator.SpokeRole
-			m.server.Fail("sts.AssumeRole", emulator.Fault{Code: "ValidationError", Message: m.known("sts.AssumeRole"), Times: 1})
-		}, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.good(usual, "erase")
-			m.good("", "password", usual)
-		}},
-		"a refresh": {first: func(m *marked) { m.life = time.Second }, then: func(m *marked) { m.refresh(func() {}) }},
-		"a refresh that fails": {first: func(m *marked) { m.life = time.Second }, then: func(m *marked) {
-			m.refresh(func() { m.server.ClearFaults(); m.echo("oidc", 503) })
-		}},
-		"a refresh that is refused": {first: func(m *marked) { m.life = time.Second }, then: func(m *marked) {
-			m.refresh(func() {
-				m.server.ClearFaults()
-				m.fail("sts", emulator.Fault{Status: 403, Code: "AccessDenied", Message: m.known("sts")})
-			})
-			m.bad(usual, "get")
-		}},
-		"store": {then: func(m *marked) {
-			login := fmt.Sprintf(`{"ServerURL":"https://%s","Username":"AWS","Secret":"%s"}`, usual, markedLogin)
-			m.good(login, "store")
-			m.good(usual, "get")
-			m.good(usual, "erase")
-			m.env["ECR_OIDC_CACHE"] = "off"
-			m.bad(login, "store")
-			m.bad(strings.Replace(login, usual, "ghcr.io", 1), "store")
-			m.bad(strings.TrimSuffix(login, "}"), "store")
-		}},
-		"creds_store": {first: func(m *marked) {
-			m.write("docker/ecr-oidc.yaml", "creds_store: other\n", 0o600)
-			m.program("docker-credential-other", `case $1 in
-get) printf '{"ServerURL":"ghcr.io","Username":"jane","Secret":"`+markedForeign+`"}' ;;
-list) printf '{"ghcr.io":"jane"}' ;;
-*) cat >/dev/null ;;
-esac`)
-		}, then: func(m *marked) {
-			m.good("ghcr.io", "get")
-			m.good(`{"ServerURL":"ghcr.io","Username":"jane","Secret":"`+markedForeign+`"}`, "store")
-			m.good("", "list")
-			m.good("ghcr.io", "erase")
-			m.good(usual, "get")
-			m.wasCalled("docker-credential-other")
-		}},
-		"creds_store that fails": {first: func(m *marked) {
-			m.write("docker/ecr-oidc.yaml", "creds_store: other\n", 0o600)
-			m.program("docker-credential-other", "cat\nexit 1")
-		}, then: func(m *marked) {
-			m.bad(`{"ServerURL":"ghcr.io","Username":"jane","Secret":"`+markedForeign+`"}`, "store")
-			m.bad("ghcr.io", "get")
-			m.wasCalled("docker-credential-other")
-		}},
-		"configure": {first: func(m *marked) {
-			m.write("docker/config.json", `{"auths": {"`+usual+`": {"auth": "`+base64.StdEncoding.EncodeToString([]byte("AWS:"+markedLogin))+`"}}}`, 0o600)
-			m.kept[markedLogin] = filepath.Join(m.dir, "docker", "config.json") // it is kept where it is found, backups included
-		}, then: func(m *marked) {
-			m.good("", "configure", "--dry-run", usual)
-			m.good("", "configure", "--role", "ci", "--source", "github", usual)
-			m.good("", "configure", "--creds-store=none", usual)
-			m.good("", "configure", "--remove", usual)
-			m.do("", "doctor", usual)
-			m.do("", "doctor", "--json", usual)
-		}},
-		"doctor on a bad day": {first: func(m *marked) { m.echo("ecr", 400) }, then: func(m *marked) {
-			m.do("", "doctor", usual)
-			m.do("", "doctor", "--json", usual)
-		}},
-		"circleci": {first: func(m *marked) {
-			m.ci(m.server.Circle(emulator.CircleJob{Expired: true}))
-			token := m.server.CircleToken(emulator.CircleJob{})
-			m.hide(token)
-			m.program("circleci", "echo '"+token+"'")
-		}, then: func(m *marked) {
-			m.good(usual, "get")
-			m.wasCalled("circleci")
-		}},
-		"circleci that fails": {first: func(m *marked) {
-			m.ci(m.server.Circle(emulator.CircleJob{}))
-			m.env["ECR_OIDC_AUDIENCE"] = "another"
-			m.program("circleci", "echo '"+m.server.CircleToken(emulator.CircleJob{})+"'; echo \"no $CIRCLE_OIDC_TOKEN_V2\" >&2; exit 1")
-		}, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.wasCalled("circleci")
-		}},
-		"gitlab": {first: func(m *marked) { m.ci(m.server.GitLab(emulator.GitLabJob{})); m.echo("ecr", 400) }, then: func(m *marked) { m.bad(usual, "get") }},
-		"buildkite": {first: func(m *marked) {
-			m.ci(m.server.Buildkite(emulator.BuildkiteJob{}))
-			m.fail("oidc", emulator.Fault{Status: 422, Code: "x", Message: m.env["BUILDKITE_AGENT_ACCESS_TOKEN"], Times: 1})
-		}, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.good(usual, "erase")
-			m.good("", "password", usual)
-		}},
-		"azure": {first: func(m *marked) {
-			m.ci(m.server.Azure(emulator.AzureJob{Connection: "ecr-push"}))
-			m.fail("oidc", emulator.Fault{Status: 404, Code: "x", Message: m.env["SYSTEM_ACCESSTOKEN"], Times: 1})
-		}, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.good(usual, "erase")
-			m.good("", "password", usual)
-			m.do("", "doctor", "--json", usual)
-		}},
-		"azure, whose URL has a password": {first: func(m *marked) {
-			m.ci(m.server.Azure(emulator.AzureJob{}))
-			m.hide("marked-password")
-			m.env["SYSTEM_OIDCREQUESTURI"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
-		}, then: func(m *marked) { m.bad(usual, "get") }},
-		"a token in a file": {first: func(m *marked) {
-			m.env["ECR_OIDC_TOKEN_FILE"] = m.write("token", m.server.CircleToken(emulator.CircleJob{}), 0o600)
-			m.echo("sts", 400)
-		}, then: func(m *marked) { m.bad(usual, "get") }},
-		"a token that is none": {first: func(m *marked) { m.env["ECR_OIDC_TOKEN"] = "marked-and-no-token" }, then: func(m *marked) { m.bad(usual, "get") }},
-		"credential_process": {first: func(m *marked) {
-			m.machine()
-			m.hide("marked+key/of=the-process")
-			m.program("give-keys", `echo '{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "marked+key/of=the-process"}'`)
-			m.env["AWS_CONFIG_FILE"] = m.write("aws-config", "[default]\ncredential_process = give-keys\n", 0o600)
-			m.fail("ecr", emulator.Fault{Code: "ValidationException", Message: "marked+key/of=the-process", Times: 1})
-		}, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.good(usual, "erase")
-			m.good(usual, "get")
-			m.wasCalled("give-keys")
-		}},
-		"credential_process that fails": {first: func(m *marked) {
-			m.machine()
-			m.hide("marked+key/of=the-process")
-			m.program("give-keys", `printf '{"Version": 1, "SecretAccessKey": "marked+key/of=the-process", '; exit 3`)
-			m.env["AWS_CONFIG_FILE"] = m.write("aws-config", "[default]\ncredential_process = give-keys\n[profile cut]\ncredential_process = give-keys; true\n", 0o600)
-		}, then: func(m *marked) {
-			m.bad(usual, "get")
-			m.env["AWS_PROFILE"] = "cut"
-			m.bad(usual, "get")
-			m.wasCalled("give-keys")
-		}},
-		"sso": {first: func(m *marked) { m.sso(time.Hour) }, then: func(m *marked) { m.good(usual, "get") }},
-		"sso that is renewed": {first: func(m *marked) { m.sso(-time.Hour) }, then: func(m *marked) {
-			m.good(usual, "get")
-			if m.server.Count("sso.CreateToken") != 1 {
-				m.t.Error("it was not renewed")
-			}
-		}},
-		"sso that is refused": {first: func(m *marked) {
-			m.sso(-time.Hour)
-			m.server.Fail("sso", emulator.Fault{Status: 400, Code: "InvalidGrantException", Message: "no"})
-		}, then: func(m *marked) { m.bad(usual, "get") }},
-		"a URL with a password": {first: func(m *marked) {
-			m.hide("marked-password")
-			m.env["ACTIONS_ID_TOKEN_REQUEST_URL"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
-		}, then: func(m *marked) { m.bad(usual, "get") }},
-		"endpoints with a password": {first: func(m *marked) {
-			m.hide("marked-password")
-			m.env["AWS_ENDPOINT_URL_STS"] = "https://user:marked-password@127.0.0.1:1/x?marked-password"
-		}, then: func(m *marked) { m.bad(usual, "get") }},
-		"a proxy with a password": {first: func(m *marked) {
-			m.hide("marked-password")
-			m.env["HTTPS_PROXY"] = "http://user:marked-password@127.0.0.1:1"
-			maps.Copy(m.env, m.server.GitHubRealHost(emulator.GitHubJob{})) // nobody asks a proxy for loopback
-		}, then: func(m *marked) { m.bad(usual, "get") }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m := mark(t)
-			if path.first != nil {
-				path.first(m)
-			}
-			m.settle()
-			path.then(m)
-			m.search()
-		})
-	}
-	t.Run("troubles", func(t *testing.T) {
-		t.Parallel()
-		var all sync.WaitGroup
-		some := make(chan struct{}, 10)
-		for _, tr := range troubles() {
-			for _, at := range []struct{ service, says string }{{"oidc", tr.oidc}, {"sts", tr.sts}, {"ecr", tr.ecr}} {
-				if at.says == "" || tr.slow {
-					continue
-				}
-				m := mark(t)
-				d := &day{trouble: tr, service: at.service, lasts: true, job: m.job}
-				t.Cleanup(d.begin())
-				if d.leads == nil {
-					f := d.broken()
-					f.Body = []byte(strings.ReplaceAll(string(f.Body), half, m.known(d.service)))
-					f.Message = m.known(d.service) + f.Message
-					if strings.HasPrefix(f.Code, "one") {
-						f.Code = m.known(d.service) + f.Code
-					}
-					m.fail(d.service, f)
-				}
-				m.settle()
-				all.Go(func() {
-					some <- struct{}{}
-					defer func() { <-some }()
-					m.bad(usual, "get")
-					m.search()
-				})
-			}
-		}
-		all.Wait()
-	})
-}
-
-// refresh earns a password, makes a change, and asks again until AWS is asked again.
-func (m *marked) refresh(change func()) {
-	m.t.Helper()
-	m.good(usual, "get")
-	change()
-	for start, before := time.Now(), len(m.server.Calls()); len(m.server.Calls()) == before; m.do(usual, "get") {
-		if time.Since(start) > time.Minute {
-			m.t.Fatal("AWS was never asked again")
-		}
-	}
-}
-
-// sso makes it a machine with what "aws sso login" left behind, which lives for that long and can be renewed.
-func (m *marked) sso(life time.Duration) {
-	m.t.Helper()
-	m.machine()
-	const access, refresh, client = "marked+access/token=of-sso", "marked+refresh/token=of-sso", "marked+client/secret=of-sso"
-	sum := sha1.Sum([]byte("acme"))
-	token, err := json.Marshal(map[string]string{
-		"accessToken": access, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339), "region": "eu-west-2", "startUrl": "https://acme.awsapps.com/start",
-		"clientId": "client-id", "clientSecret": client, "registrationExpiresAt": time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339), "refreshToken": refresh,
-	})
-	m.must(err)
-	m.write("home/.aws/sso/cache/"+hex.EncodeToString(sum[:])+".json", string(token), 0o600)
-	m.env["AWS_CONFIG_FILE"] = m.write("aws-config", `[default]
-sso_session = acme
-sso_account_id = `+emulator.Account+`
-sso_role_name = Developer
-[sso-session acme]
-sso_region = eu-west-2
-sso_start_url = https://acme.awsapps.com/start
-`, 0o600)
-	m.env["USERPROFILE"] = m.env["HOME"]
-	m.env["AWS_ENDPOINT_URL_SSO"], m.env["AWS_ENDPOINT_URL_SSO_OIDC"] = m.server.URL("sso"), m.server.URL("sso-oidc")
-	m.server.AddRole(emulator.Role{ARN: developer, Pull: []string{"app*"}})
-	m.server.AddSSOAssignment(access, emulator.Account, "Developer", developer)
-	m.server.AddSSORefreshToken(refresh, access)
-	for _, secret := range []string{access, refresh, client} {
-		m.hide(secret)
-		m.kept[secret] = filepath.Join(m.env["HOME"], ".aws", "sso", "cache")
-	}
 }

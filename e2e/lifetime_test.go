@@ -11,22 +11,20 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// A process of the same user that holds every lock, and keeps the lock files looking new, delays a get and never makes
-// it fail. The login that the get fetched without the lock is then in the cache.
+// TestHeldLocks checks a get while another process holds every lock and keeps the lock files new. The
+// get is delayed and succeeds. It fetches without the lock, and caches the login.
 func TestHeldLocks(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("waits for the program's own limit, 18 seconds")
-	}
+	slow(t, "waits for the limit of the program, 18 seconds")
 	j := newJob(t)
 	get := func() (string, time.Duration) {
 		start := time.Now()
-		var a answered
-		a.stdout, a.stderr, a.err = j.get(usual)
+		var a getResult
+		a.stdout, a.stderr, a.err = j.get(defaultHost)
 		return a.password(t), time.Since(start)
 	}
 	get() // creates the lock files
-	if stdout, stderr, err := j.run("erase", usual); err != nil {
+	if stdout, stderr, err := j.run("erase", defaultHost); err != nil {
 		t.Fatal(err, stdout, stderr)
 	}
 
@@ -54,7 +52,7 @@ func TestHeldLocks(t *testing.T) {
 		return len(paths)
 	}
 	if hold() == 0 {
-		t.Fatal("there is no lock file")
+		t.Fatal("no lock file")
 	}
 	go func() {
 		defer close(stopped)
@@ -79,37 +77,39 @@ func TestHeldLocks(t *testing.T) {
 
 	j.server.ResetCalls()
 	password, took := get()
-	counted(t, j.server, 1, 1, 1)
-	if took > 28*time.Second { // a guard against hangs
+	requireCalls(t, j.server, 1, 1, 1)
+	if took > 28*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	if again, _ := get(); again != password {
 		t.Error("the login was not cached")
 	}
-	counted(t, j.server, 1, 1, 1)
+	requireCalls(t, j.server, 1, 1, 1)
 }
 
-// A role session that is over when STS returns it makes no entry that is returned without asking AWS again.
-func TestSessionWithoutLength(t *testing.T) {
+// TestExpiredSession checks a role session that has expired when STS returns it: each get makes a new
+// call, and the cached password is returned only when that fails.
+func TestExpiredSession(t *testing.T) {
 	t.Parallel()
+	slow(t, "waits for retries of a failed request")
 	j := newJobIn(t, emulator.Options{SessionTTL: -time.Second})
 	for n := 1; n <= 2; n++ {
-		var a answered
-		a.stdout, a.stderr, a.err = j.get(usual)
+		var a getResult
+		a.stdout, a.stderr, a.err = j.get(defaultHost)
 		a.password(t)
 		if got := j.server.Count("ecr"); got != n {
-			t.Errorf("after %d gets ECR was asked %d times", n, got)
+			t.Errorf("%d gets made %d calls to ECR", n, got)
 		}
 	}
-	// While AWS cannot be reached, the password is still good.
-	j.server.Fail("sts", emulator.Fault{Status: 500})
-	var a answered
-	a.stdout, a.stderr, a.err = j.get(usual)
+	// STS fails; the cached password is still valid.
+	j.server.AddFault("sts", emulator.Fault{Status: 500})
+	var a getResult
+	a.stdout, a.stderr, a.err = j.get(defaultHost)
 	a.password(t)
 }
 
-// The password of public.ecr.aws is not used for longer than the role session behind it, less 15 minutes; a private
-// registry's is.
+// TestPublicPasswordLifetime checks that a cached password of public.ecr.aws expires 15 minutes before
+// its role session, and that one of a private registry does not.
 func TestPublicPasswordLifetime(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -119,17 +119,17 @@ func TestPublicPasswordLifetime(t *testing.T) {
 	}{
 		{"public.ecr.aws", 14 * time.Minute, 2},
 		{"public.ecr.aws", 20 * time.Minute, 1},
-		{usual, 14 * time.Minute, 1},
+		{defaultHost, 14 * time.Minute, 1},
 	} {
 		j := newJobIn(t, emulator.Options{SessionTTL: tt.session})
 		j.env["ECR_OIDC_ROLE_PUBLIC"] = emulator.CIRole
 		for range 2 {
-			var a answered
+			var a getResult
 			a.stdout, a.stderr, a.err = j.get(tt.host)
 			a.password(t)
 		}
 		if n := j.server.Count("ecr") + j.server.Count("ecr-public"); n != tt.calls {
-			t.Errorf("%s with a session of %v: asked %d times, want %d", tt.host, tt.session, n, tt.calls)
+			t.Errorf("%s with a session of %v: %d calls, want %d", tt.host, tt.session, n, tt.calls)
 		}
 	}
 }

@@ -99,7 +99,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// The proof that the test above can fail.
+// TestBrokenLinks checks that TestLinks can fail.
 func TestBrokenLinks(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -116,7 +116,8 @@ func TestBrokenLinks(t *testing.T) {
 	}
 }
 
-// A release of ours is named in many places, and is one: the version that the action installs by default.
+// TestVersion checks that all places that name a version of a release name the default version of
+// the action.
 func TestVersion(t *testing.T) {
 	m := regexp.MustCompile(`(?m)^  version:\n(?:    .*\n)*?    default: (\S+)$`).FindStringSubmatch(page(t, "../action.yml"))
 	if m == nil {

@@ -24,22 +24,23 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// metadata starts an instance's metadata service and a container's credentials endpoint, and points the SDK at both.
-// "! metadata" demands that nobody has asked either; "metadata asked" that somebody has.
-func metadata(ts *testscript.TestScript, neg bool, args []string) {
-	file := filepath.Join(ts.Getenv("WORK"), "metadata-asked")
+// instanceMetadata starts the metadata service of an instance and the credentials endpoint of a container,
+// and sets the variables that name them. "! instance-metadata" fails if either has received a request,
+// "instance-metadata called" if neither has.
+func instanceMetadata(ts *testscript.TestScript, neg bool, args []string) {
+	file := filepath.Join(ts.Getenv("WORK"), "metadata-called")
 	if neg || len(args) > 0 {
 		_, err := os.Stat(file)
 		if (err == nil) == neg {
-			ts.Fatalf("the machine's metadata was asked: %v, want %v", err == nil, !neg)
+			ts.Fatalf("a request for metadata: %v, want %v", err == nil, !neg)
 		}
 		return
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		os.WriteFile(file, []byte(r.URL.Path), 0o600)
 		keys := map[string]string{
-			"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": time.Now().Format(time.RFC3339), "AccessKeyId": ts.Getenv("KEY_ID"),
-			"SecretAccessKey": ts.Getenv("KEY_SECRET"), "Expiration": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+			"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": time.Now().Format(time.RFC3339), "AccessKeyId": emulator.AccessKeyID,
+			"SecretAccessKey": emulator.SecretAccessKey, "Expiration": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		}
 		switch {
 		case r.Method == http.MethodPut: // IMDSv2's session
@@ -57,16 +58,16 @@ func metadata(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("CONTAINER", s.URL+"/container")
 }
 
-// developer is the role that Jane has by either login, and deployer one that it may assume.
+// developer is Jane's role after "aws login" or "aws sso login". It can assume deployer.
 const (
 	developer = "arn:aws:iam::" + emulator.Account + ":role/aws-reserved/sso.amazonaws.com/Developer"
 	deployer  = "arn:aws:iam::" + emulator.Account + ":role/deployer"
 )
 
-// sso writes what "aws sso login" leaves behind for the session or start URL named, and puts the file's path into
-// SSO_FILE. "refreshable" comes with a refresh token that is good once, "spent" with one that was.
-func sso(ts *testscript.TestScript, _ bool, args []string) {
-	the(ts).AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
+// awsSSOLogin writes the file of "aws sso login" for a session or start URL, and stores its path in SSO_FILE.
+// With "refreshable" the login has a refresh token that can be used once, with "spent" one that was used.
+func awsSSOLogin(ts *testscript.TestScript, _ bool, args []string) {
+	emulatorOf(ts).AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
 	sum := sha1.Sum([]byte(args[0]))
 	token := map[string]string{
 		"accessToken": "sso-access-token-of-jane", "expiresAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
@@ -82,16 +83,16 @@ func sso(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if slices.Contains(args, "refreshable") {
 		token["refreshToken"] = fmt.Sprintf("sso-refresh-token-%d", time.Now().UnixNano())
-		the(ts).AddSSORefreshToken(token["refreshToken"], "sso-access-token-of-jane")
+		emulatorOf(ts).AddSSORefreshToken(token["refreshToken"], "sso-access-token-of-jane")
 	}
-	ts.Setenv("SSO_FILE", keep(ts, token, "sso", hex.EncodeToString(sum[:])))
+	ts.Setenv("SSO_FILE", writeLogin(ts, token, "sso", hex.EncodeToString(sum[:])))
 }
 
-// login writes what "aws login" leaves behind for the session named (its fields as in aws/aws-cli,
-// tests/unit/customizations/login), and puts the file's path into LOGIN_FILE. The refresh token of a "spent" one is
-// nobody's; region= is where the login was made.
-func login(ts *testscript.TestScript, _ bool, args []string) {
-	w := the(ts)
+// awsLogin writes the file of "aws login" for a session, and stores its path in LOGIN_FILE. The fields are
+// those in aws/aws-cli, tests/unit/customizations/login. With "spent" the refresh token is unknown to AWS.
+// region= is the region of the login.
+func awsLogin(ts *testscript.TestScript, _ bool, args []string) {
+	w := emulatorOf(ts)
 	w.AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ts.Check(err)
@@ -112,7 +113,7 @@ func login(ts *testscript.TestScript, _ bool, args []string) {
 	c := w.RoleSession(developer, "jane@example.com", life)
 	sum := sha256.Sum256([]byte(args[0]))
 	ts.Setenv("AWS_ENDPOINT_URL_SIGNIN", w.URL("signin"))
-	ts.Setenv("LOGIN_FILE", keep(ts, map[string]any{
+	ts.Setenv("LOGIN_FILE", writeLogin(ts, map[string]any{
 		"accessToken": map[string]string{
 			"accessKeyId": c.AccessKeyID, "secretAccessKey": c.SecretAccessKey, "sessionToken": c.SessionToken,
 			"accountId": emulator.Account, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
@@ -122,8 +123,8 @@ func login(ts *testscript.TestScript, _ bool, args []string) {
 	}, "login", hex.EncodeToString(sum[:])))
 }
 
-// keep writes a token to where the AWS CLI does.
-func keep(ts *testscript.TestScript, token any, kind, name string) string {
+// writeLogin writes a login to the file that the AWS CLI uses, and returns its path.
+func writeLogin(ts *testscript.TestScript, token any, kind, name string) string {
 	dir := filepath.Join(ts.Getenv("HOME"), ".aws", kind, "cache")
 	ts.Check(os.MkdirAll(dir, 0o700))
 	b, err := json.Marshal(token)

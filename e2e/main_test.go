@@ -1,36 +1,57 @@
-// Package e2e drives the built binary against an emulated AWS and CI. Each promise is a script in testdata whose first
-// lines say it.
+// Package e2e tests the built program against an emulated AWS and CI. The first lines of a script in
+// testdata state what it tests.
 package e2e
 
 import (
+	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
-const program = "docker-credential-ecr-oidc"
+const program = build.Program
 
-// built is the folder with the binary under test; TestMain makes and removes it.
-var built string
+// binDir builds the program on first use, into the directory that TestMain removes, and returns that
+// directory. The binary measures coverage when the tests are run for that.
+var binDir = sync.OnceValue(func() string {
+	var flags []string
+	if testing.CoverMode() != "" || os.Getenv("GOCOVERDIR") != "" {
+		flags = []string{"-cover", "-coverpkg=./..."}
+	}
+	if _, err := build.Helper(context.Background(), buildDir, flags...); err != nil {
+		panic(err)
+	}
+	return buildDir
+})
+
+var buildDir string
+
+// helperPath returns the path of the binary under test.
+func helperPath() string { return filepath.Join(binDir(), exe(program)) }
 
 func TestMain(m *testing.M) {
 	testscript.Main(suite{m}, map[string]func(){
-		"get":    func() { ask("get") },
-		"erase":  func() { ask("erase") },
-		"store":  func() { ask("store") },
+		"get":    func() { runHelper("get") },
+		"erase":  func() { runHelper("erase") },
+		"store":  func() { runHelper("store") },
 		"docker": standIn, // for the commands of examples/
 	})
 }
 
 type suite struct{ m *testing.M }
 
-// Run builds the binary once, for coverage too when the tests are run for that.
+// Run runs the tests, eight for each processor unless -parallel is given: most of them wait.
 func (s suite) Run() int {
 	dir, err := os.MkdirTemp("", "ecr-oidc-e2e-")
 	if err != nil {
@@ -38,27 +59,27 @@ func (s suite) Run() int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	built = dir
-	args := []string{"build", "-o", filepath.Join(dir, exe(program))}
-	if testing.CoverMode() != "" || os.Getenv("GOCOVERDIR") != "" {
-		args = append(args, "-cover", "-coverpkg=../...")
-	}
-	build := exec.Command("go", append(args, "../cmd/"+program)...)
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building %s: %v\n%s", program, err, out)
-		return 1
+	buildDir = dir
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", strconv.Itoa(8*runtime.GOMAXPROCS(0))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	return s.m.Run()
 }
 
-// ask is what a client does: it runs the helper with one verb and writes its argument to the helper's stdin. Without
-// an argument it asks for the usual registry.
-func ask(verb string) {
-	input := usual
+// runHelper runs the program like a client: with one command, and the argument on stdin. The default
+// argument is defaultHost.
+func runHelper(command string) {
+	input := defaultHost
 	if len(os.Args) > 1 {
 		input = strings.Join(os.Args[1:], " ")
 	}
-	cmd := exec.Command(program, verb)
+	cmd := exec.Command(program, command)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		if cmd.ProcessState == nil {
@@ -68,30 +89,17 @@ func ask(verb string) {
 	}
 }
 
+// slow skips a test under -short. reason says what takes the time.
+func slow(t *testing.T, reason string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skipf("%s (-short)", reason)
+	}
+}
+
 func exe(name string) string {
 	if runtime.GOOS == "windows" {
 		return name + ".exe"
 	}
 	return name
-}
-
-// TestSources looks at every source file of the program and of the orb. Commands build the binary under test and pack the
-// orb, which "go test" does not see; without this it would repeat a cached result after a source changed.
-func TestSources(t *testing.T) {
-	files := 0
-	for _, dir := range []string{"../cmd", "../internal", "../go.mod", "../orb", "../install.sh"} {
-		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-			if err == nil && !d.IsDir() && !strings.HasSuffix(path, "_test.go") {
-				files++
-				_, err = os.Stat(path)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if files < 20 {
-		t.Errorf("%d files", files)
-	}
 }

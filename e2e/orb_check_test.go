@@ -19,7 +19,7 @@ func newOrbCheckJob(t *testing.T, shell []string) *orbJob {
 	if len(shell) > 1 {
 		box = busybox(t)
 	}
-	if err := os.Symlink(filepath.Join(built, program), filepath.Join(box, program)); err != nil {
+	if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(box, program)); err != nil {
 		t.Fatal(err)
 	}
 	return newOrbJob(t, shell, box)
@@ -37,16 +37,16 @@ func (j *orbJob) runCommand(name string, given map[string]any) (stdout, stderr s
 const (
 	orbSubject = "org/" + emulator.CircleOrg + `/project/[0-9a-f-]+/user/[0-9a-f-]+` +
 		`/vcs-origin/github.com/acme/app/vcs-ref/refs/heads/main`
-	orbNoRole = usual + `: finding an identity: no role is configured; role_arn is ` +
+	orbNoRole = defaultHost + `: finding an identity: no role is configured; role_arn is ` +
 		`\$ECR_ROLE_TO_ASSUME, which is not set or is empty in this job: set it in the project or in a context`
-	orbNoToken = usual + `: finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is not set; ` +
+	orbNoToken = defaultHost + `: finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is not set; ` +
 		`check that the job receives an OIDC token \(builds of forked pull requests receive none .*\)`
 )
 
 // refusedOrbRole is the error for a role that does not exist.
 func refusedOrbRole(from string) string {
-	return usual + `: AWS refused role no-such-role in 123456789012 \(from ` + from + `\) for "` +
-		orbSubject + `".*: AccessDenied; .*; to see why: docker-credential-ecr-oidc doctor ` + usual
+	return defaultHost + `: AWS refused role no-such-role in 123456789012 \(from ` + from + `\) for "` +
+		orbSubject + `".*: AccessDenied; .*; to see why: docker-credential-ecr-oidc doctor ` + defaultHost
 }
 
 var orbChecks = []struct {
@@ -58,25 +58,25 @@ var orbChecks = []struct {
 	stderr string // without "ecr-oidc/configure: " and "warning: "
 }{
 	{name: "login",
-		stdout: usual + `: role ` + emulator.CircleRole + ` \(from ECR_ROLE_TO_ASSUME\), source circleci, ` +
+		stdout: defaultHost + `: role ` + emulator.CircleRole + ` \(from ECR_ROLE_TO_ASSUME\), source circleci, ` +
 			`subject ` + orbSubject + `, valid until 20[0-9T:-]+Z`},
 	{name: "role of the parameter", env: map[string]string{"ECR_ROLE_TO_ASSUME": ""},
 		given:  map[string]any{"role_arn": emulator.CircleRole},
 		stdout: `role ` + emulator.CircleRole + ` \(from role_arn\), `},
 	{name: "refused role", given: map[string]any{"role_arn": "no-such-role"}, fails: "auto true",
 		stderr: refusedOrbRole("role_arn")},
-	{name: "refused role of a registry", given: map[string]any{"registries": usual + "=no-such-role"},
+	{name: "refused role of a registry", given: map[string]any{"registries": defaultHost + "=no-such-role"},
 		fails: "auto true", stderr: refusedOrbRole("registries")},
 	{name: "refused role of the environment", env: map[string]string{"ECR_OIDC_ROLE": "no-such-role"},
 		fails: "auto true", stderr: refusedOrbRole("ECR_OIDC_ROLE")},
 	{name: "one of two refused",
-		given: map[string]any{"registries": usual + " " + otherHost, "role_arn": "circle"},
-		fails: "auto true", stdout: usual + `: role ` + emulator.CircleRole + ` \(from role_arn\), `,
+		given: map[string]any{"registries": defaultHost + " " + otherHost, "role_arn": "circle"},
+		fails: "auto true", stdout: defaultHost + `: role ` + emulator.CircleRole + ` \(from role_arn\), `,
 		stderr: otherHost + `: AWS refused role circle in 210987654321 \(from role_arn\) .*`},
 	{name: "no role", env: map[string]string{"ECR_ROLE_TO_ASSUME": ""}, fails: "true", stderr: orbNoRole},
 	{name: "empty role", env: map[string]string{"ECR_ROLE_TO_ASSUME": ""},
 		given: map[string]any{"role_arn": ""}, fails: "true",
-		stderr: usual + `: finding an identity: no role is configured; set role_arn to the role to assume`},
+		stderr: defaultHost + `: finding an identity: no role is configured; set role_arn to the role to assume`},
 	{name: "no role for the public registry", given: map[string]any{"registries": "public.ecr.aws"},
 		fails: "true",
 		stderr: `(?:warning: )?access to public.ecr.aws is anonymous because no role is set for it: ` +
@@ -89,10 +89,10 @@ var orbChecks = []struct {
 		"CIRCLE_OIDC_TOKEN_V2": "", "CIRCLE_PR_USERNAME": "octocat"}, fails: "true", stderr: orbNoToken},
 	{name: "neither role nor token in a forked pull request", env: map[string]string{"CIRCLE_OIDC_TOKEN": "",
 		"CIRCLE_OIDC_TOKEN_V2": "", "ECR_ROLE_TO_ASSUME": "", "CIRCLE_PR_REPONAME": "app"}, fails: "true",
-		stderr: usual + `: finding an identity: no role is configured, and there is no token \(.*\); role_arn is ` +
+		stderr: defaultHost + `: finding an identity: no role is configured, and there is no token \(.*\); role_arn is ` +
 			`\$ECR_ROLE_TO_ASSUME, which is not set or is empty in this job: .*`},
 	{name: "account that is not allowed", given: map[string]any{"allowed_account_ids": emulator.SpokeAccount},
-		fails: "auto true", stderr: `(?s).*finding a password for ` + usual + `: .*`},
+		fails: "auto true", stderr: `(?s).*finding a password for ` + defaultHost + `: .*`},
 }
 
 // TestOrbCheck checks that configure logs in, that its errors fail the step or are warnings, and that they
@@ -112,7 +112,7 @@ func TestOrbCheck(t *testing.T) {
 							delete(j.env, name)
 						}
 					}
-					given := map[string]any{"registries": usual, "check": check}
+					given := map[string]any{"registries": defaultHost, "check": check}
 					maps.Copy(given, tt.given)
 					j.server.ResetCalls()
 					stdout, stderr, err := j.runCommand("configure", given)
@@ -162,19 +162,19 @@ func TestOrbCheckFillsCache(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
 		j := newOrbCheckJob(t, shell)
-		j.command("configure", map[string]any{"registries": usual})
+		j.command("configure", map[string]any{"registries": defaultHost})
 		j.server.ResetCalls()
-		out, errs, err := j.step(nil, "printf %s "+usual+" | docker-credential-ecr-oidc get")
+		out, errs, err := j.step(nil, "printf %s "+defaultHost+" | docker-credential-ecr-oidc get")
 		if err != nil || !strings.Contains(out, `"Username":"AWS"`) || len(j.server.Calls()) > 0 {
 			t.Errorf("%d calls, %v\n%s%s", len(j.server.Calls()), err, out, errs)
 		}
 		// A login that another tool has stored is not an error.
-		stored := fmt.Sprintf(`{"ServerURL": %q, "Username": "AWS", "Secret": "another"}`, usual)
+		stored := fmt.Sprintf(`{"ServerURL": %q, "Username": "AWS", "Secret": "another"}`, defaultHost)
 		if _, errs, err := j.step(nil, "printf %s '"+stored+"' | docker-credential-ecr-oidc store"); err != nil {
 			t.Fatalf("store: %v\n%s", err, errs)
 		}
-		stdout, _ := j.command("configure", map[string]any{"registries": usual})
-		contains(t, "configure", stdout, usual+": login stored by another tool, valid until 20")
+		stdout, _ := j.command("configure", map[string]any{"registries": defaultHost})
+		contains(t, "configure", stdout, defaultHost+": login stored by another tool, valid until 20")
 	})
 }
 
@@ -188,16 +188,16 @@ func TestOrbCheckOlderRelease(t *testing.T) {
 	exit 2
 	;;
 esac
-exec '`+filepath.Join(built, program)+`' "$@"`)
+exec '`+filepath.Join(binDir(), program)+`' "$@"`)
 		for _, check := range []string{"auto", "true", "false"} {
-			stdout, stderr := j.command("configure", map[string]any{"registries": usual, "check": check})
+			stdout, stderr := j.command("configure", map[string]any{"registries": defaultHost, "check": check})
 			const note = "ecr-oidc/configure: this version of docker-credential-ecr-oidc has no command " +
 				"check, so the logins are not checked; to check them, set version to a later version\n"
 			if strings.Contains(stdout, note) != (check != "false") || stderr != "" {
 				t.Errorf("check %s: %s%s", check, stdout, stderr)
 			}
 		}
-		if role := j.get(usual); role != emulator.CircleRole {
+		if role := j.get(defaultHost); role != emulator.CircleRole {
 			t.Errorf("a later step used %s", role)
 		}
 	})
@@ -215,7 +215,7 @@ func TestOrbParameterNames(t *testing.T) {
 			{map[string]any{"registries": "foo.example"},
 				`registries has "foo.example", which is not an ECR registry; a registry looks like .*`},
 			{map[string]any{"role_arn": "a!b"}, `role_arn has "a!b", which is not a role; .*`},
-			{map[string]any{"registries": usual + "=a!b"}, `registries has "a!b", which is not a role; .*`},
+			{map[string]any{"registries": defaultHost + "=a!b"}, `registries has "a!b", which is not a role; .*`},
 			{map[string]any{"session_name": "a b"}, `session_name is "a b"; it must have .*`},
 			{map[string]any{"session_duration": "5m"},
 				`session_duration is "5m"; it must be 900 to 43200 seconds, or 15m to 12h`},
@@ -223,7 +223,7 @@ func TestOrbParameterNames(t *testing.T) {
 				`allowed_account_ids has "12", which is not an account number; .*`},
 		} {
 			if _, ok := tt.given["registries"]; !ok {
-				tt.given["registries"] = usual
+				tt.given["registries"] = defaultHost
 			}
 			j.refused("configure", tt.given, tt.want)
 		}

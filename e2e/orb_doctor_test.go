@@ -37,13 +37,13 @@ func TestOrbPushDoctor(t *testing.T) {
 		if len(shell) == 1 {
 			os.RemoveAll(j.env["PATH"])
 			box := toolbox(t, "xargs", "printf")
-			if err := os.Symlink(filepath.Join(built, program), filepath.Join(box, program)); err != nil {
+			if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(box, program)); err != nil {
 				t.Fatal(err)
 			}
 			j.env["PATH"] = box
 		}
 		stub(t, j.env["PATH"], "docker", `echo "$1" >>"$HOME/docker"; [ -z "$BROKEN" ]`)
-		given := map[string]any{"image": usual + "/app"}
+		given := map[string]any{"image": defaultHost + "/app"}
 		if ran, output := j.runOrbJob(given); ran != configure+"\n"+build+"\n" {
 			t.Errorf("a job that succeeds ran\n%s%s", ran, output)
 		}
@@ -54,11 +54,11 @@ func TestOrbPushDoctor(t *testing.T) {
 		if ran != configure+"\n"+build+"!\n"+diagnose+"\n" {
 			t.Errorf("a job with a broken build ran\n%s%s", ran, output)
 		}
-		contains(t, "doctor", output, usual)
+		contains(t, "doctor", output, defaultHost)
 
 		os.Remove(filepath.Join(j.home, "docker"))
 		for _, role := range []string{"no-such-role", ""} {
-			ran, output = j.runOrbJob(map[string]any{"image": usual + "/app", "role_arn": role})
+			ran, output = j.runOrbJob(map[string]any{"image": defaultHost + "/app", "role_arn": role})
 			if role == "" {
 				j.env["ECR_ROLE_TO_ASSUME"] = ""
 				os.RemoveAll(filepath.Join(j.home, ".docker"))
@@ -68,7 +68,7 @@ func TestOrbPushDoctor(t *testing.T) {
 				t.Errorf("a job with the role %q ran\n%s%s", role, ran, output)
 			}
 			want := map[string]string{"no-such-role": "AccessDenied", "": "no role is configured"}[role]
-			contains(t, "doctor", output, usual, want)
+			contains(t, "doctor", output, defaultHost, want)
 		}
 		if b, err := os.ReadFile(filepath.Join(j.home, "docker")); err == nil {
 			if strings.Contains(string(b), "build") || strings.Contains(string(b), "push") {
@@ -90,7 +90,7 @@ func TestOrbDoctor(t *testing.T) {
 		if err == nil || stderr != "" {
 			t.Errorf("doctor: %v %s", err, stderr)
 		}
-		contains(t, "doctor", stdout, usual, otherHost, "AccessDenied")
+		contains(t, "doctor", stdout, defaultHost, otherHost, "AccessDenied")
 
 		for registries, want := range map[string]string{
 			"":            `finding the registries to diagnose: `,

@@ -16,6 +16,7 @@ import (
 // returns how a step is run in it.
 func alpine(t *testing.T) (root string, step func(credential *syscall.Credential, env map[string]string, script string) (stdout, stderr string, err error)) {
 	t.Helper()
+	slow(t, "builds an Alpine root directory")
 	if os.Geteuid() != 0 {
 		t.Skipf("only root can change the root directory")
 	}
@@ -73,7 +74,7 @@ func alpine(t *testing.T) (root string, step func(credential *syscall.Credential
 			}
 		}
 	}
-	for _, binary := range []string{busybox, filepath.Join(built, program)} { // neither is static everywhere
+	for _, binary := range []string{busybox, helperPath()} { // neither is static everywhere
 		out, _ := exec.Command(ldd, binary).Output()
 		for _, m := range regexp.MustCompile(`(?m)(/\S+) \(0x`).FindAllStringSubmatch(string(out), -1) {
 			copyIn(m[1], m[1], 0o755)
@@ -94,8 +95,9 @@ func alpine(t *testing.T) (root string, step func(credential *syscall.Credential
 	}
 }
 
-// In an image without bash, root's job installs into /usr/local/bin, and later steps are let in. A user who may write
-// nowhere on PATH is told so before anything is downloaded: there is no way to change PATH for later steps.
+// TestOrbAlpine checks an image without bash. As root the orb installs into /usr/local/bin, and
+// later steps get a login. For a user who may not write to any directory of PATH it fails before it
+// downloads anything: nothing can change PATH for later steps.
 func TestOrbAlpine(t *testing.T) {
 	t.Parallel()
 	root, step := alpine(t)
@@ -115,7 +117,7 @@ func TestOrbAlpine(t *testing.T) {
 		t.Errorf("as a user: %v %swant %s", err, errs, want)
 	}
 
-	for _, s := range append(orbSteps(t, "commands", "install", map[string]any{"version": released}), orbSteps(t, "commands", "configure", map[string]any{"registries": usual})...) {
+	for _, s := range append(orbSteps(t, "commands", "install", map[string]any{"version": released}), orbSteps(t, "commands", "configure", map[string]any{"registries": defaultHost})...) {
 		env := maps.Clone(j.env)
 		maps.Copy(env, s.env)
 		out, errs, err := step(nil, env, s.script)
@@ -126,7 +128,7 @@ func TestOrbAlpine(t *testing.T) {
 			contains(t, "install", out, "installed /usr/local/bin/"+program)
 		}
 	}
-	out, errs, err := step(nil, j.env, "printf %s "+usual+" | docker-credential-ecr-oidc get")
+	out, errs, err := step(nil, j.env, "printf %s "+defaultHost+" | docker-credential-ecr-oidc get")
 	if err != nil || !strings.Contains(out, `"Username":"AWS"`) {
 		t.Errorf("a later step: %v\n%s%s", err, out, errs)
 	}

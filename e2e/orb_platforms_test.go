@@ -52,12 +52,12 @@ func TestOrbPushBuildx(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
 		const (
-			configure = program + " configure -- " + usual + "\n"
+			configure = program + " configure -- " + defaultHost + "\n"
 			binfmt    = "docker run --privileged --rm tonistiigi/binfmt:qemu-v10.2.3 --install all\n"
 			builder   = "docker context create ecr-oidc-engine\n" +
 				"docker buildx create --name ecr-oidc --driver docker-container ecr-oidc-engine\n"
 			build = "docker buildx build --builder ecr-oidc --push "
-			image = "--tag " + usual + "/app:1 --tag " + usual + "/app:2 -- .\n"
+			image = "--tag " + defaultHost + "/app:1 --tag " + defaultHost + "/app:2 -- .\n"
 			both  = "linux/amd64,linux/arm64"
 		)
 		j := newOrbStubJob(t, shell)
@@ -73,22 +73,22 @@ func TestOrbPushBuildx(t *testing.T) {
 				builder + build + "--platform linux/amd64 " + image},
 			{"no emulation", map[string]any{"platforms": both, "binfmt_image": ""},
 				builder + build + "--platform " + both + " " + image},
-			{"another image for emulation", map[string]any{"platforms": both, "binfmt_image": usual + "/binfmt"},
-				strings.Replace(binfmt, "tonistiigi/binfmt:qemu-v10.2.3", usual+"/binfmt", 1) + builder +
+			{"another image for emulation", map[string]any{"platforms": both, "binfmt_image": defaultHost + "/binfmt"},
+				strings.Replace(binfmt, "tonistiigi/binfmt:qemu-v10.2.3", defaultHost+"/binfmt", 1) + builder +
 					build + "--platform " + both + " " + image},
 			{"buildx alone", map[string]any{"buildx": true}, builder + build + image},
 			{"neither", nil, "docker build " + image +
-				"docker push -- " + usual + "/app:1\ndocker push -- " + usual + "/app:2\n"},
+				"docker push -- " + defaultHost + "/app:1\ndocker push -- " + defaultHost + "/app:2\n"},
 		} {
-			given := map[string]any{"image": usual + "/app", "tag": "1,2"}
+			given := map[string]any{"image": defaultHost + "/app", "tag": "1,2"}
 			maps.Copy(given, tt.given)
 			if calls, stderr := j.calls(given); calls != configure+tt.want || stderr != "" {
 				t.Errorf("%s: calls\n%swant\n%s%s", tt.name, calls, configure+tt.want, stderr)
 			}
 		}
 		// A second build in the job uses the same builder.
-		j.calls(map[string]any{"image": usual + "/app", "buildx": true})
-		steps := orbSteps(t, "jobs", "push", map[string]any{"image": usual + "/app", "buildx": true})
+		j.calls(map[string]any{"image": defaultHost + "/app", "buildx": true})
+		steps := orbSteps(t, "jobs", "push", map[string]any{"image": defaultHost + "/app", "buildx": true})
 		last := steps[len(steps)-1]
 		if _, errs, err := j.step(last.env, last.script); err != nil {
 			t.Errorf("second build: %v\n%s", err, errs)
@@ -99,7 +99,7 @@ func TestOrbPushBuildx(t *testing.T) {
 		j.env["NO_BUILDX"] = "1"
 		const want = "ecr-oidc/push: platforms and buildx require docker buildx, which this executor " +
 			"does not have; use an image that has it, such as docker:29-cli\n"
-		if _, stderr := j.calls(map[string]any{"image": usual + "/app", "platforms": both}); stderr != want {
+		if _, stderr := j.calls(map[string]any{"image": defaultHost + "/app", "platforms": both}); stderr != want {
 			t.Errorf("without buildx: %s", stderr)
 		}
 	})
@@ -121,24 +121,24 @@ func TestOrbAccounts(t *testing.T) {
 		}{
 			{"one registry", map[string]any{"image": "team/app", "account_id": "$ACCOUNT",
 				"region": "${REGION}", "tag": "1,2"},
-				program + " configure -- " + usual + "\n" +
-					"docker build --tag " + usual + "/team/app:1 --tag " + usual + "/team/app:2 -- .\n" +
-					"docker push -- " + usual + "/team/app:1\ndocker push -- " + usual + "/team/app:2\n"},
+				program + " configure -- " + defaultHost + "\n" +
+					"docker build --tag " + defaultHost + "/team/app:1 --tag " + defaultHost + "/team/app:2 -- .\n" +
+					"docker push -- " + defaultHost + "/team/app:1\ndocker push -- " + defaultHost + "/team/app:2\n"},
 			{"accounts and regions", map[string]any{"image": "app", "region": "eu-west-2 us-east-1", "tag": "1",
 				"account_id": emulator.Account + ", " + emulator.SpokeAccount, "buildx": true,
 				"registries": "a.example=x"},
 				program + " configure --role x -- a.example\n" +
-					program + " configure -- " + usual + " " + emulator.Account + ".dkr.ecr.us-east-1.amazonaws.com " +
+					program + " configure -- " + defaultHost + " " + emulator.Account + ".dkr.ecr.us-east-1.amazonaws.com " +
 					otherHost + " " + emulator.SpokeAccount + ".dkr.ecr.us-east-1.amazonaws.com\n" +
 					"docker context create ecr-oidc-engine\n" +
 					"docker buildx create --name ecr-oidc --driver docker-container ecr-oidc-engine\n" +
-					"docker buildx build --builder ecr-oidc --push --tag " + usual + "/app:1 --tag " + emulator.Account +
+					"docker buildx build --builder ecr-oidc --push --tag " + defaultHost + "/app:1 --tag " + emulator.Account +
 					".dkr.ecr.us-east-1.amazonaws.com/app:1 --tag " + otherHost + "/app:1 --tag " + emulator.SpokeAccount +
 					".dkr.ecr.us-east-1.amazonaws.com/app:1 -- .\n"},
-			{"image with its registry", map[string]any{"image": usual + "/app", "account_id": "$ACCOUNT",
+			{"image with its registry", map[string]any{"image": defaultHost + "/app", "account_id": "$ACCOUNT",
 				"region": "cn-north-1", "tag": "1"},
-				program + " configure -- " + china + " " + usual + "\n" +
-					"docker build --tag " + usual + "/app:1 -- .\ndocker push -- " + usual + "/app:1\n"},
+				program + " configure -- " + china + " " + defaultHost + "\n" +
+					"docker build --tag " + defaultHost + "/app:1 -- .\ndocker push -- " + defaultHost + "/app:1\n"},
 		} {
 			if calls, stderr := j.calls(tt.given); calls != tt.want || stderr != "" {
 				t.Errorf("%s: calls\n%swant\n%s%s", tt.name, calls, tt.want, stderr)
@@ -160,9 +160,9 @@ func TestOrbAccounts(t *testing.T) {
 			j.refused("configure", map[string]any{"account_id": tt.account, "region": tt.region}, tt.want)
 		}
 		for image, want := range map[string]string{
-			"app": "which has no registry; use an image such as " + usual +
+			"app": "which has no registry; use an image such as " + defaultHost +
 				"/app, or set account_id and region\n",
-			usual + "/app,latest": "which contains a comma or white space\n",
+			defaultHost + "/app,latest": "which contains a comma or white space\n",
 		} {
 			_, stderr := j.calls(map[string]any{"image": image})
 			if !strings.HasSuffix(stderr, "ecr-oidc/push: image is "+image+", "+want) {
@@ -185,7 +185,7 @@ func TestOrbHosts(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := strings.Fields(string(calls))[3:]
-		out, errs, err := j.step(map[string]string{"DOCKER_CONFIG": t.TempDir()}, "'"+filepath.Join(built, program)+
+		out, errs, err := j.step(map[string]string{"DOCKER_CONFIG": t.TempDir()}, "'"+filepath.Join(binDir(), program)+
 			"' configure --dry-run --account "+emulator.Account+" --region "+regions)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, errs)

@@ -10,19 +10,22 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 )
 
-// TestPathOfAGet measures which files a get runs through, on GitHub with one role and no file of ours, and compares them
-// with the table in CONTRIBUTING.md. "go test -run TestPathOfAGet -v" prints the statements as well.
+// TestPathOfAGet measures which files a get executes on GitHub, with one role and no ecr-oidc.yaml,
+// and compares them with the table in CONTRIBUTING.md. "go test -run TestPathOfAGet -v" also prints
+// the number of statements.
 func TestPathOfAGet(t *testing.T) {
+	slow(t, "builds the program with coverage")
 	if runtime.GOOS != "linux" {
 		t.Skip("the table is of Linux, where other files of the same packages are built")
 	}
 	dir := t.TempDir()
-	binary := filepath.Join(dir, program)
-	build := exec.Command("go", "build", "-cover", "-covermode=set", "-coverpkg=../cmd/...,../internal/...", "-o", binary, "../cmd/"+program)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building with coverage: %v\n%s", err, out)
+	binary, err := build.Helper(t.Context(), dir, "-cover", "-covermode=set", "-coverpkg=./cmd/...,./internal/...")
+	if err != nil {
+		t.Fatal(err)
 	}
 	j := newJob(t)
 	run := func(name string) []string {
@@ -30,7 +33,7 @@ func TestPathOfAGet(t *testing.T) {
 		if err := os.Mkdir(j.env["GOCOVERDIR"], 0o700); err != nil {
 			t.Fatal(err)
 		}
-		cmd, _, stderr := j.command("get", usual)
+		cmd, _, stderr := j.command("get", defaultHost)
 		cmd.Path = binary
 		if err := cmd.Run(); err != nil {
 			t.Fatalf("%s get: %v\n%s", name, err, stderr)

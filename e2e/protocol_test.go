@@ -9,8 +9,9 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 )
 
-// docker-credential-helpers' own client, which is Docker's, drives the binary: get, store, list, erase, get again; and
-// it takes our answer for a foreign host as its "not found".
+// TestDockersClient runs the program with the client of docker-credential-helpers, which Docker
+// uses: get, store, list, erase and get again. The client recognizes the response for another host
+// as "not found".
 func TestDockersClient(t *testing.T) {
 	j := newJob(t)
 	helper := func(args ...string) client.Program {
@@ -22,7 +23,7 @@ func TestDockersClient(t *testing.T) {
 		})
 		return &clientProgram{cmd}
 	}
-	const server = "https://" + usual
+	const server = "https://" + defaultHost
 
 	first, err := client.Get(helper, server)
 	if err != nil || first.Username != "AWS" || first.Secret == "" || first.ServerURL != server {
@@ -35,7 +36,7 @@ func TestDockersClient(t *testing.T) {
 	if err := client.Store(helper, other); err != nil {
 		t.Errorf("store: %v", err)
 	}
-	if got, err := client.Get(helper, usual); err != nil || got.Secret != other.Secret {
+	if got, err := client.Get(helper, defaultHost); err != nil || got.Secret != other.Secret {
 		t.Errorf("get after store: %v, %v", got, err)
 	}
 	if all, err := client.List(helper); err != nil || len(all) != 0 {
@@ -64,14 +65,15 @@ type clientProgram struct{ cmd *exec.Cmd }
 func (p *clientProgram) Output() ([]byte, error) { p.cmd.Stdout = nil; return p.cmd.Output() }
 func (p *clientProgram) Input(in io.Reader)      { p.cmd.Stdin = in }
 
-// Wrong usage is exit code 2, a failure 1, and help and version succeed.
+// TestExitCodes checks that wrong usage exits with 2, a failure with 1, and help and version with
+// 0.
 func TestExitCodes(t *testing.T) {
 	j := newJob(t)
 	for _, tt := range []struct {
 		verb, stdin string
 		want        int
 	}{
-		{"get", usual, 0}, {"list", "", 0}, {"version", "", 0}, {"--version", "", 0}, {"help", "", 0},
+		{"get", defaultHost, 0}, {"list", "", 0}, {"version", "", 0}, {"--version", "", 0}, {"help", "", 0},
 		{"get", "docker.io", 1}, {"get", "", 1}, {"store", "{", 1}, {"erase", "docker.io", 0},
 		{"login", "", 2}, {"configure", "", 2}, {"", "", 2},
 	} {

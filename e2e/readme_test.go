@@ -13,8 +13,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// What README shows is what the program does: the refusal is the one that it prints, and the trust policy the one that
-// lets the job in.
+// TestReadme checks that the error in README is the one that the program prints, and that the trust
+// policy in README admits the job.
 func TestReadme(t *testing.T) {
 	b, err := os.ReadFile("../README.md")
 	if err != nil {
@@ -27,7 +27,7 @@ func TestReadme(t *testing.T) {
 		j.env[name] = value
 	}
 	j.env["ECR_OIDC_ROLE"], j.env["ECR_ROLE_TO_ASSUME"] = "", emulator.CIRole
-	if line, _, err := j.get(usual); err == nil || !strings.Contains(readme, "```\n"+line+"```\n") {
+	if line, _, err := j.get(defaultHost); err == nil || !strings.Contains(readme, "```\n"+line+"```\n") {
 		t.Errorf("README does not show this refusal:\n%s", line)
 	}
 
@@ -39,13 +39,13 @@ func TestReadme(t *testing.T) {
 	for name, value := range j.server.GitHub(emulator.GitHubJob{}) {
 		j.env[name] = value
 	}
-	if out, _, err := j.get(usual); err != nil {
+	if out, _, err := j.get(defaultHost); err != nil {
 		t.Errorf("README's trust policy does not let the job in: %s", out)
 	}
 }
 
-// README names every variable of ours that internal/config, internal/token or the command reads, and
-// no other.
+// TestReadmeVariables checks that README names every ECR_OIDC variable that internal/config,
+// internal/token or the command reads, and no other.
 func TestReadmeVariables(t *testing.T) {
 	ours := regexp.MustCompile(`\bECR_OIDC_[A-Z_]*[A-Z]\b`)
 	read := func(names ...string) map[string]bool {
@@ -83,7 +83,8 @@ func TestReadmeVariables(t *testing.T) {
 	}
 }
 
-// The transcript of doctor in README is the one that the program prints, as TestDoctorPolicies has it.
+// TestReadmeDoctor checks that the transcript of doctor in README is the one that the program
+// prints, as TestDoctorPolicies expects it.
 func TestReadmeDoctor(t *testing.T) {
 	archive, err := txtar.ParseFile("testdata/doctor/policy/pull-request.txtar")
 	if err != nil {

@@ -8,55 +8,56 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// When the role session behind a password is over, AWS is asked again: once, not by every get, and the password at hand
-// serves on unless AWS says no.
+// TestRefresh checks a get after the role session of a cached password has expired. One get requests a
+// new password. If that fails, the cached password stays in use, unless AWS refuses the role.
 func TestRefresh(t *testing.T) {
 	t.Parallel()
+	slow(t, "waits for role sessions to end")
 	for _, tt := range []struct {
 		name    string
-		change  func(*job) // what happens before the session is over
-		changes bool       // a new password comes of it
-		refused string     // or this is said
-		service string     // what is asked again, to begin with
+		arrange func(*job) // before the session expires
+		renewed bool       // the get returns a new password
+		refused string     // or this error
+		service string     // receives the first call
 	}{
-		{"all is well", func(*job) {}, true, "", "ecr"},
-		{"STS has a bad day", func(j *job) { j.server.Fail("sts", emulator.Fault{Status: 500}) }, false, "", "sts"},
-		{"STS hangs", func(j *job) { j.server.Fail("sts", emulator.Fault{Hang: true}) }, false, "", "sts"},
-		{"ECR has a bad day", func(j *job) { j.server.Fail("ecr", emulator.Fault{Status: 503}) }, false, "", "ecr"},
-		{"GitHub has a bad day", func(j *job) { j.server.Fail("oidc", emulator.Fault{Status: 503}) }, false, "", "oidc"},
-		{"the job's token cannot be had any more", func(j *job) { j.server.Fail("oidc", emulator.Fault{Status: 401}) }, false, "", "oidc"},
-		{"the token has expired", func(j *job) { j.server.Fail("sts", emulator.Fault{Code: "ExpiredTokenException"}) }, false, "", "sts"},
-		{"AWS cannot fetch the issuer's keys", func(j *job) {
-			j.server.Fail("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"})
+		{"no fault", func(*job) {}, true, "", "ecr"},
+		{"STS fails", func(j *job) { j.server.AddFault("sts", emulator.Fault{Status: 500}) }, false, "", "sts"},
+		{"STS hangs", func(j *job) { j.server.AddFault("sts", emulator.Fault{Hang: true}) }, false, "", "sts"},
+		{"ECR fails", func(j *job) { j.server.AddFault("ecr", emulator.Fault{Status: 503}) }, false, "", "ecr"},
+		{"GitHub fails", func(j *job) { j.server.AddFault("oidc", emulator.Fault{Status: 503}) }, false, "", "oidc"},
+		{"the job gets no token", func(j *job) { j.server.AddFault("oidc", emulator.Fault{Status: 401}) }, false, "", "oidc"},
+		{"the token has expired", func(j *job) { j.server.AddFault("sts", emulator.Fault{Code: "ExpiredTokenException"}) }, false, "", "sts"},
+		{"AWS cannot fetch the keys of the issuer", func(j *job) {
+			j.server.AddFault("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "Couldn't retrieve verification key from your identity provider"})
 		}, false, "", "sts"},
 		{"the trust policy was changed", func(j *job) {
-			j.server.Fail("sts", emulator.Fault{Status: 403, Code: "AccessDenied"})
+			j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "AccessDenied"})
 		}, false, "AccessDenied", "sts"},
-		{"the role may not use ECR any more", func(j *job) {
-			j.server.Fail("ecr", emulator.Fault{Code: "AccessDeniedException"})
+		{"the role lost its permission for ECR", func(j *job) {
+			j.server.AddFault("ecr", emulator.Fault{Code: "AccessDeniedException"})
 		}, false, "AccessDeniedException", "ecr"},
-		{"the provider is gone", func(j *job) {
-			j.server.Fail("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account"})
+		{"the provider was deleted", func(j *job) {
+			j.server.AddFault("sts", emulator.Fault{Code: "InvalidIdentityToken", Message: "No OpenIDConnect provider found in your account"})
 		}, false, "InvalidIdentityToken", "sts"},
-		{"the issuer rejects the claim", func(j *job) { j.server.Fail("sts", emulator.Fault{Status: 403, Code: "IDPRejectedClaim"}) }, false, "IDPRejectedClaim", "sts"},
+		{"the issuer rejects the claim", func(j *job) { j.server.AddFault("sts", emulator.Fault{Status: 403, Code: "IDPRejectedClaim"}) }, false, "IDPRejectedClaim", "sts"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			j := newJobIn(t, emulator.Options{SessionTTL: time.Second, GitHubTokenTTL: time.Minute})
-			get := func() answered {
-				stdout, stderr, err := j.get(usual)
-				return answered{stdout, stderr, err}
+			get := func() getResult {
+				stdout, stderr, err := j.get(defaultHost)
+				return getResult{stdout, stderr, err}
 			}
 			old := get().password(t)
-			tt.change(j)
+			tt.arrange(j)
 			before := j.server.Count(tt.service)
 			last, start := get(), time.Now()
-			for j.server.Count(tt.service) == before { // the session is not over yet
+			for j.server.Count(tt.service) == before { // the session has not expired yet
 				if last.password(t) != old {
-					t.Fatal("another password without a call")
+					t.Fatal("a different password without a call")
 				}
 				if time.Since(start) > time.Minute {
-					t.Fatal("AWS was never asked again")
+					t.Fatal("no call to AWS")
 				}
 				last = get()
 			}
@@ -68,16 +69,16 @@ func TestRefresh(t *testing.T) {
 					t.Errorf("%v: %s%s", last.err, last.stdout, last.stderr)
 				}
 				j.server.ClearFaults()
-				if stdout, stderr, err := j.run("erase", usual); err != nil {
+				if stdout, stderr, err := j.run("erase", defaultHost); err != nil {
 					t.Fatal(err, stdout, stderr)
 				}
 				if get().password(t) == old {
-					t.Error("the old password came back")
+					t.Error("erase did not delete the old password")
 				}
 				return
-			case tt.changes:
+			case tt.renewed:
 				if last.password(t) == old {
-					t.Error("still the old password")
+					t.Error("the password is the old one")
 				}
 				return
 			default:

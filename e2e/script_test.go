@@ -19,43 +19,69 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// usual is the registry that scripts ask for unless they say otherwise.
-const usual = emulator.Account + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
+// defaultHost is the registry of a get without an argument.
+const defaultHost = emulator.Account + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 
-// TestScripts runs each script in testdata against an emulator of its own. In a script's environment there is nothing but
-// a HOME, the emulator's endpoints and its CA; "github" or "circleci" make it a job.
+// commands are the commands of the scripts, beside those of testscript.
+var commands = map[string]func(*testscript.TestScript, bool, []string){
+	// The environment of a job of each CI. The arguments are key=value for the fields of the job.
+	"github":    githubJob,
+	"circleci":  circleJob,
+	"forgejo":   forgejoJob,
+	"gitlab":    gitlabJob,
+	"buildkite": buildkiteJob,
+	"azure":     azureJob, // a step of a job
+
+	// calls OIDC STS ECR: checks the numbers of calls since the last "calls"
+	"calls": checkCalls,
+	// called REGEXP: checks that a call since the last "calls" matches
+	"called": checkCalled,
+	// fault SERVICE key=value...: adds a fault to a service
+	"fault": addFault,
+	// removes all faults
+	"clear-faults": clearFaults,
+	// stops the emulator
+	"stop-emulator": stopEmulator,
+
+	// federate ROLE ISSUER AUDIENCE SUBJECT: adds a role that trusts SUBJECT, and its provider
+	"federate": federate,
+	// trust-subject SUBJECT: sets the only subject that role ci trusts
+	"trust-subject": trustSubject,
+	// removes the permission to push from role ci
+	"deny-push": denyPush,
+	// repository NAME: creates a repository in defaultHost
+	"repository": addRepository,
+	// removes ecr:GetAuthorizationToken from role ci
+	"deny-passwords": denyPasswords,
+	// mint-token VARIABLE [key=value...]: sets a variable to a token with these claims
+	"mint-token": mintToken,
+	// starts the metadata service of an instance and the credentials endpoint of a container
+	"instance-metadata": instanceMetadata,
+	// aws-sso-login SESSION [expired] [refreshable|spent]: writes the files of "aws sso login"
+	"aws-sso-login": awsSSOLogin,
+	// aws-login SESSION [expired] [spent] [region=R]: writes the files of "aws login"
+	"aws-login": awsLogin,
+	// circleci-command [key=value...]: adds the circleci command to PATH
+	"circleci-command": circleciCommand,
+
+	// save-password VARIABLE: stores the password of the last successful get in a variable
+	"save-password": savePassword,
+	// absent DIR TEXT...: checks that no file name or content below DIR contains TEXT
+	"absent": checkAbsent,
+	// repeat CHARACTER N FILE: writes a file
+	"repeat": repeat,
+}
+
+// TestScripts runs each script in testdata against its own emulator. The environment of a script
+// contains only HOME, the emulator's endpoints and its CA. The commands "github", "circleci" and
+// others add the environment of a job.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		Setup:               setup,
 		RequireExplicitExec: false,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"github":     githubJob,     // github [key=value...]: the environment of a GitHub job
-			"circleci":   circleJob,     // circleci [key=value...]: the environment of a CircleCI job
-			"forgejo":    forgejoJob,    // forgejo [key=value...]: the environment of a Forgejo job
-			"gitlab":     gitlabJob,     // gitlab [key=value...]: the environment of a GitLab job
-			"buildkite":  buildkiteJob,  // buildkite [key=value...]: the environment of a Buildkite job
-			"azure":      azureJob,      // azure [key=value...]: the environment of a step of an Azure Pipelines job
-			"federate":   federate,      // federate ROLE ISSUER AUDIENCE SUBJECT: a role that admits it, and its provider
-			"asked":      asked,         // asked OIDC STS ECR: how many calls since the last asked
-			"saw":        saw,           // saw REGEXP: a call since the last asked was so
-			"fail":       fail,          // fail SERVICE key=value...: a fault
-			"heal":       heal,          // no more faults
-			"down":       down,          // stop every server
-			"trust":      trust,         // trust SUBJECT: whom role ci lets in
-			"pullonly":   pullOnly,      // role ci may pull, and not push
-			"forbid":     forbid,        // role ci may not get passwords
-			"mint":       mint,          // mint VARIABLE [key=value...]: an odd token
-			"metadata":   metadata,      // an instance and a container that offer credentials
-			"sso":        sso,           // sso SESSION [expired] [refreshable|spent]: what "aws sso login" left behind
-			"login":      login,         // login SESSION [expired] [spent] [region=R]: what "aws login" did
-			"orb":        circleCommand, // put CircleCI's own command on PATH
-			"secret":     secret,        // secret VARIABLE: the password of the last good get goes into it
-			"clean":      clean,         // clean DIR TEXT...: no file below DIR, nor its name, has TEXT in it
-			"repository": addRepository, // repository NAME: create it in the usual registry
-			"repeat":     repeat,        // repeat CHARACTER N FILE
-		},
+		Cmds:                commands,
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "root":
@@ -66,7 +92,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-type key struct{}
+type emulatorKey struct{}
 
 func setup(env *testscript.Env) error {
 	w, err := emulator.Start(emulator.Options{})
@@ -77,7 +103,7 @@ func setup(env *testscript.Env) error {
 	w.AddDefaults()
 	w.AddSSOAssignment("sso-access-token-of-jane", emulator.Account, "Developer", "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer")
 	w.AddRole(emulator.Role{ARN: "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer", Pull: []string{"app*"}})
-	env.Values[key{}] = w
+	env.Values[emulatorKey{}] = w
 	ca := filepath.Join(env.WorkDir, "ca.pem")
 	if err := os.WriteFile(ca, w.CAPEM(), 0o600); err != nil {
 		return err
@@ -87,13 +113,13 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	for _, v := range [][2]string{
-		{"PATH", built + string(os.PathListSeparator) + env.Getenv("PATH")},
+		{"PATH", binDir() + string(os.PathListSeparator) + env.Getenv("PATH")},
 		{"HOME", home}, {"USERPROFILE", home}, {"LocalAppData", filepath.Join(home, "cache")},
-		{"AWS_CA_BUNDLE", ca}, {"BUILT", built},
+		{"AWS_CA_BUNDLE", ca}, {"BUILT", binDir()},
 		{"AWS_ENDPOINT_URL_STS", w.URL("sts")}, {"AWS_ENDPOINT_URL_ECR", w.URL("ecr")}, {"AWS_ENDPOINT_URL_ECR_PUBLIC", w.URL("ecr-public")},
 		{"AWS_ENDPOINT_URL_SSO", w.URL("sso")}, {"AWS_ENDPOINT_URL_SSO_OIDC", w.URL("sso-oidc")},
-		{"WORLD", strings.TrimSuffix(w.URL(""), "/")}, {"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")}, {"PROXY", w.ProxyURL()},
-		{"HOST", usual}, {"ROLE", emulator.CIRole}, {"CIRCLE_ROLE", emulator.CircleRole}, {"SPOKE", emulator.SpokeRole}, {"PUSHER", emulator.PusherRole},
+		{"EMULATOR", strings.TrimSuffix(w.URL(""), "/")}, {"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")}, {"PROXY", w.ProxyURL()},
+		{"HOST", defaultHost}, {"ROLE", emulator.CIRole}, {"CIRCLE_ROLE", emulator.CircleRole}, {"SPOKE", emulator.SpokeRole}, {"PUSHER", emulator.PusherRole},
 		{"KEY_ID", emulator.AccessKeyID}, {"KEY_SECRET", emulator.SecretAccessKey},
 		{"GOCOVERDIR", os.Getenv("GOCOVERDIR")},
 	} {
@@ -102,7 +128,9 @@ func setup(env *testscript.Env) error {
 	return nil
 }
 
-func the(ts *testscript.TestScript) *emulator.Server { return ts.Value(key{}).(*emulator.Server) }
+func emulatorOf(ts *testscript.TestScript) *emulator.Server {
+	return ts.Value(emulatorKey{}).(*emulator.Server)
+}
 
 func setAll(ts *testscript.TestScript, env map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
@@ -110,7 +138,7 @@ func setAll(ts *testscript.TestScript, env map[string]string) {
 	}
 }
 
-// options reads key=value arguments into a struct's fields by their JSON names, with numbers and booleans as such.
+// options sets the fields of a struct from key=value arguments, by their JSON names.
 func options(ts *testscript.TestScript, args []string, into any) {
 	m := map[string]any{}
 	for _, arg := range args {
@@ -135,9 +163,9 @@ func githubJob(ts *testscript.TestScript, _ bool, args []string) {
 	real := slices.Contains(args, "real")
 	options(ts, slices.DeleteFunc(args, func(a string) bool { return a == "real" }), &j)
 	if real {
-		setAll(ts, the(ts).GitHubRealHost(j))
+		setAll(ts, emulatorOf(ts).GitHubRealHost(j))
 	} else {
-		setAll(ts, the(ts).GitHub(j))
+		setAll(ts, emulatorOf(ts).GitHub(j))
 	}
 	temp := filepath.Join(ts.Getenv("WORK"), "runner")
 	ts.Check(os.MkdirAll(temp, 0o755))
@@ -147,13 +175,13 @@ func githubJob(ts *testscript.TestScript, _ bool, args []string) {
 func circleJob(ts *testscript.TestScript, _ bool, args []string) {
 	var j emulator.CircleJob
 	options(ts, args, &j)
-	setAll(ts, the(ts).Circle(j))
+	setAll(ts, emulatorOf(ts).Circle(j))
 }
 
 func forgejoJob(ts *testscript.TestScript, _ bool, args []string) {
 	var j emulator.ForgejoJob
 	options(ts, args, &j)
-	setAll(ts, the(ts).Forgejo(j))
+	setAll(ts, emulatorOf(ts).Forgejo(j))
 	temp := filepath.Join(ts.Getenv("WORK"), "runner")
 	ts.Check(os.MkdirAll(temp, 0o755))
 	ts.Setenv("RUNNER_TEMP", temp)
@@ -162,56 +190,57 @@ func forgejoJob(ts *testscript.TestScript, _ bool, args []string) {
 func gitlabJob(ts *testscript.TestScript, _ bool, args []string) {
 	var j emulator.GitLabJob
 	options(ts, args, &j)
-	setAll(ts, the(ts).GitLab(j))
+	setAll(ts, emulatorOf(ts).GitLab(j))
 }
 
 func buildkiteJob(ts *testscript.TestScript, _ bool, args []string) {
 	var j emulator.BuildkiteJob
 	options(ts, args, &j)
-	setAll(ts, the(ts).Buildkite(j))
+	setAll(ts, emulatorOf(ts).Buildkite(j))
 }
 
 func azureJob(ts *testscript.TestScript, _ bool, args []string) {
 	var j emulator.AzureJob
 	options(ts, args, &j)
-	setAll(ts, the(ts).Azure(j))
+	setAll(ts, emulatorOf(ts).Azure(j))
 }
 
 func federate(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 4 {
 		ts.Fatalf("usage: federate ROLE ISSUER AUDIENCE SUBJECT")
 	}
-	the(ts).AddFederatedRole("arn:aws:iam::"+emulator.Account+":role/"+args[0], args[1], args[2], args[3])
+	emulatorOf(ts).AddFederatedRole("arn:aws:iam::"+emulator.Account+":role/"+args[0], args[1], args[2], args[3])
 }
 
-func asked(ts *testscript.TestScript, _ bool, args []string) {
-	w := the(ts)
+func checkCalls(ts *testscript.TestScript, _ bool, args []string) {
+	w := emulatorOf(ts)
 	ecr := w.Count("ecr") + w.Count("ecr-public")
 	got := fmt.Sprintf("%d %d %d", w.Count("oidc"), w.Count("sts"), ecr)
 	if want := strings.Join(args, " "); got != want {
-		ts.Fatalf("asked OIDC, STS, ECR %s times, want %s:\n%s", got, want, strings.Join(lines(w), "\n"))
+		ts.Fatalf("calls to OIDC, STS, ECR: %s, want %s:\n%s", got, want, strings.Join(formatCalls(w), "\n"))
 	}
 	w.ResetCalls()
 }
 
-// lines writes each call as "SERVICE HOST OP DETAIL STATUS FORM".
-func lines(w *emulator.Server) (out []string) {
+// formatCalls returns each call as "SERVICE HOST OP DETAIL STATUS FORM USER-AGENT".
+func formatCalls(w *emulator.Server) (out []string) {
 	for _, c := range w.Calls() {
-		out = append(out, fmt.Sprintf("%s %s %s %s %d %s %s", c.Service, c.Host, c.Op, c.Detail, c.Status, c.Form.Encode(), c.Header.Get("User-Agent")))
+		out = append(out, fmt.Sprintf("%s %s %s %s %d %s %s",
+			c.Service, c.Host, c.Op, c.Detail, c.Status, c.Form.Encode(), c.Header.Get("User-Agent")))
 	}
 	return out
 }
 
-func saw(ts *testscript.TestScript, neg bool, args []string) {
+func checkCalled(ts *testscript.TestScript, neg bool, args []string) {
 	re, err := regexp.Compile(strings.Join(args, " "))
 	ts.Check(err)
-	all := lines(the(ts))
+	all := formatCalls(emulatorOf(ts))
 	if slices.ContainsFunc(all, re.MatchString) == neg {
 		ts.Fatalf("calls, looking for %q:\n%s", re, strings.Join(all, "\n"))
 	}
 }
 
-func fail(ts *testscript.TestScript, _ bool, args []string) {
+func addFault(ts *testscript.TestScript, _ bool, args []string) {
 	var f emulator.Fault
 	rest := args[1:]
 	for i, a := range rest {
@@ -231,61 +260,61 @@ func fail(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	options(ts, rest, &f)
-	the(ts).Fail(args[0], f)
+	emulatorOf(ts).AddFault(args[0], f)
 }
 
-func heal(ts *testscript.TestScript, _ bool, _ []string) { the(ts).ClearFaults() }
-func down(ts *testscript.TestScript, _ bool, _ []string) { the(ts).Close() }
+func clearFaults(ts *testscript.TestScript, _ bool, _ []string)  { emulatorOf(ts).ClearFaults() }
+func stopEmulator(ts *testscript.TestScript, _ bool, _ []string) { emulatorOf(ts).Close() }
 
-func trust(ts *testscript.TestScript, _ bool, args []string) {
-	the(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust(args[0]), Push: []string{"*"}, Pull: []string{"*"}, PublicLogin: true})
+func trustSubject(ts *testscript.TestScript, _ bool, args []string) {
+	emulatorOf(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust(args[0]), Push: []string{"*"}, Pull: []string{"*"}, PublicLogin: true})
 }
 
-func forbid(ts *testscript.TestScript, _ bool, _ []string) {
-	the(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), NoLogin: true})
+func denyPasswords(ts *testscript.TestScript, _ bool, _ []string) {
+	emulatorOf(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), NoLogin: true})
 }
 
-// mint makes a token as an issuer would, or as it would not: issuer=, wrong-key, and any claim.
-func mint(ts *testscript.TestScript, _ bool, args []string) {
+// mintToken sets a variable to a token with any issuer=, any claim, and with wrong-key an invalid signature.
+func mintToken(ts *testscript.TestScript, _ bool, args []string) {
 	claims := map[string]any{"sub": "repo:acme/app:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
 	options(ts, args[1:], &claims)
-	for _, name := range []string{"exp", "iat", "nbf"} { // from now on, in seconds
+	for _, name := range []string{"exp", "iat", "nbf"} { // seconds from now
 		if n, ok := claims[name].(float64); ok {
 			claims[name] = time.Now().Unix() + int64(n)
 		}
 	}
-	issuer, sign := emulator.GitHubIssuer, the(ts).Mint
+	issuer, sign := emulator.GitHubIssuer, emulatorOf(ts).Mint
 	if s, ok := claims["issuer"].(string); ok {
 		issuer = s
 	}
 	if claims["wrong-key"] == true {
-		sign = the(ts).MintWrongKey
+		sign = emulatorOf(ts).MintWrongKey
 	}
 	delete(claims, "issuer")
 	delete(claims, "wrong-key")
 	ts.Setenv(args[0], sign(issuer, claims))
 }
 
-func circleCommand(ts *testscript.TestScript, _ bool, args []string) {
+func circleciCommand(ts *testscript.TestScript, _ bool, args []string) {
 	if runtime.GOOS == "windows" {
 		ts.Fatalf("the emulated circleci command is a shell script")
 	}
 	var j emulator.CircleJob
 	options(ts, args, &j)
-	bin := filepath.Join(ts.Getenv("WORK"), "orb")
+	bin := filepath.Join(ts.Getenv("WORK"), "circleci-command")
 	ts.Check(os.MkdirAll(bin, 0o755))
-	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>%s/asked\nprintf '%%s\\n' '%s'\n", bin, the(ts).CircleToken(j))
+	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>%s/arguments\nprintf '%%s\\n' '%s'\n", bin, emulatorOf(ts).CircleToken(j))
 	ts.Check(os.WriteFile(filepath.Join(bin, "circleci"), []byte(script), 0o755))
 	ts.Setenv("PATH", bin+string(os.PathListSeparator)+ts.Getenv("PATH"))
 }
 
-func secret(ts *testscript.TestScript, _ bool, args []string) {
-	var answer struct{ Secret string }
-	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &answer))
-	ts.Setenv(args[0], answer.Secret)
+func savePassword(ts *testscript.TestScript, _ bool, args []string) {
+	var login struct{ Secret string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &login))
+	ts.Setenv(args[0], login.Secret)
 }
 
-func clean(ts *testscript.TestScript, _ bool, args []string) {
+func checkAbsent(ts *testscript.TestScript, _ bool, args []string) {
 	files := 0
 	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -295,16 +324,16 @@ func clean(ts *testscript.TestScript, _ bool, args []string) {
 		b, err := os.ReadFile(path)
 		for _, text := range args[1:] {
 			if text == "" {
-				ts.Fatalf("nothing to look for")
+				ts.Fatalf("empty text")
 			}
 			if strings.Contains(string(b), text) || strings.Contains(d.Name(), text) {
-				ts.Fatalf("%s has %q in it", path, text)
+				ts.Fatalf("%s contains %q", path, text)
 			}
 		}
 		return err
 	}))
 	if files == 0 {
-		ts.Fatalf("there is no file below %s", args[0])
+		ts.Fatalf("no file below %s", args[0])
 	}
 }
 
@@ -314,10 +343,12 @@ func repeat(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Repeat(args[0], n)), 0o600))
 }
 
+// addRepository creates a repository in defaultHost.
 func addRepository(ts *testscript.TestScript, _ bool, args []string) {
-	the(ts).AddRepository(emulator.Account, emulator.Region, args[0])
+	emulatorOf(ts).AddRepository(emulator.Account, emulator.Region, args[0])
 }
 
-func pullOnly(ts *testscript.TestScript, _ bool, _ []string) {
-	the(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), Pull: []string{"*"}})
+// denyPush removes the permission to push from role ci.
+func denyPush(ts *testscript.TestScript, _ bool, _ []string) {
+	emulatorOf(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), Pull: []string{"*"}})
 }

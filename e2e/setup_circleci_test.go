@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
@@ -34,6 +35,9 @@ const ourOrb = "ecr-oidc"
 
 // packedOrb returns our orb as orb/pack prints it.
 var packedOrb = sync.OnceValues(func() ([]byte, error) {
+	if err := build.Track("orb", "install.sh"); err != nil {
+		return nil, err
+	}
 	pack := exec.Command("go", "run", "./orb/pack")
 	pack.Dir, pack.Stderr = "..", os.Stderr
 	return pack.Output()

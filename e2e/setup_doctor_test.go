@@ -25,7 +25,7 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 				t.Fatal(err)
 			}
 			j := newJob(t)
-			j.setCredHelpers(t, usual)
+			j.setCredHelpers(t, defaultHost)
 			const role = "arn:aws:iam::123456789012:role/gha-build-and-push"
 			j.server.AddRole(emulator.Role{ARN: role, Trust: string(text)})
 			const workflow = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/"
@@ -34,7 +34,7 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 				j.env = withJob(j.env, j.server.GitHub(job))
 				j.env["ECR_OIDC_ROLE"] = role
 				cmd, stdout, _ := j.command("doctor", "")
-				cmd.Args = append(cmd.Args, "--trust-policy", path, usual)
+				cmd.Args = append(cmd.Args, "--trust-policy", path, defaultHost)
 				err := cmd.Run()
 				return stdout.String(), err
 			}

@@ -35,6 +35,7 @@ const examples = "../examples"
 
 func newExample(t *testing.T, name string) *example {
 	t.Helper()
+	slow(t, "runs the commands of an example")
 	needBash(t)
 	w, err := emulator.Start(emulator.Options{})
 	if err != nil {
@@ -242,7 +243,7 @@ func (e *example) job(ci map[string]string) *exampleJob {
 		e.t.Fatal(err)
 	}
 	r.env = map[string]string{
-		"PATH": built + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": r.home, "TMPDIR": temp,
+		"PATH": binDir() + string(os.PathListSeparator) + os.Getenv("PATH"), "HOME": r.home, "TMPDIR": temp,
 		"AWS_CA_BUNDLE": ca, "HTTPS_PROXY": e.server.ProxyURL(), "GOCOVERDIR": os.Getenv("GOCOVERDIR"),
 	}
 	maps.Copy(r.env, ci)
@@ -267,7 +268,7 @@ func (r *exampleJob) exec(env map[string]string, name string, args ...string) er
 			cmd.Env = append(cmd.Env, name+"="+all[name])
 		}
 	}
-	if path, err := exec.LookPath(filepath.Join(built, exe(name))); err == nil {
+	if path, err := exec.LookPath(filepath.Join(binDir(), exe(name))); err == nil {
 		cmd.Path, cmd.Err = path, nil
 	}
 	cmd.Dir = r.work

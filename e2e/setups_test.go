@@ -24,7 +24,7 @@ const (
 	commit   = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 )
 
-// examples/github-actions: a role from a secret.
+// TestSetupGitHubActions runs examples/github-actions with a role from a secret.
 func TestSetupGitHubActions(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
@@ -34,7 +34,7 @@ func TestSetupGitHubActions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !slices.ContainsFunc(e.server.Calls(), func(c emulator.Call) bool { return c.Service == "oidc" && c.Detail == "sts.amazonaws.com" }) {
-		t.Errorf("no token was asked for with the audience sts.amazonaws.com:\n%s", strings.Join(lines(e.server), "\n"))
+		t.Errorf("no token was asked for with the audience sts.amazonaws.com:\n%s", strings.Join(formatCalls(e.server), "\n"))
 	}
 	r.pullBack(nil, registry+"/app:"+commit)
 	r.onlyHelpers(registry)
@@ -51,7 +51,8 @@ func TestSetupGitHubActions(t *testing.T) {
 	}
 }
 
-// examples/github-actions: two repositories of one registry, each with a role that may push there alone.
+// TestSetupGitHubActionsSeveralRepositories runs examples/github-actions with two repositories of
+// one registry, each with a role that may push only there.
 func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
@@ -103,7 +104,8 @@ func TestSetupGitHubActionsSeveralRepositories(t *testing.T) {
 	e.refusedFor(err, "no role is configured", "ECR_OIDC_ROLE")
 }
 
-// examples/github-actions: two registries in two accounts, from one build.
+// TestSetupGitHubActionsSeveralAccounts runs examples/github-actions with registries in two
+// accounts, from one build.
 func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-actions")
@@ -126,7 +128,8 @@ func TestSetupGitHubActionsSeveralAccounts(t *testing.T) {
 	e.refusedFor(err, "AWS refused role app-push in 123456789012", `for "repo:acme/app:ref:refs/heads/feature"`)
 }
 
-// examples/circleci: a role from the project's variables, and the job's own token.
+// TestSetupCircleCI runs examples/circleci with a role from the variables of the project and the
+// token of the job.
 func TestSetupCircleCI(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "circleci")
@@ -193,7 +196,8 @@ func TestSetupCircleCI(t *testing.T) {
 	e.refusedFor(err, "/project/11111111-2222-4333-8444-555555555555/", "AccessDenied")
 }
 
-// orb/src/examples/push_job.yml: it pushes one commit after the other into a repository with immutable tags too.
+// TestSetupOrbExample runs orb/src/examples/push_job.yml for one commit after the other, also with
+// immutable tags.
 func TestSetupOrbExample(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "circleci")
@@ -229,7 +233,8 @@ func circleIDs(t *testing.T, trust string) emulator.CircleJob {
 	return emulator.CircleJob{Org: m[1], Project: m[2]}
 }
 
-// examples/github-terraform: what the Terraform module makes, and the workflow of its README.
+// TestSetupGitHubTerraform runs examples/github-terraform: the result of the Terraform module, and
+// the workflow of its README.
 func TestSetupGitHubTerraform(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "github-terraform")
@@ -275,7 +280,8 @@ func (e *example) rerun(file string, job emulator.GitHubJob, tag string) {
 	e.server.SetImmutableTags(emulator.Account, emulator.Region, "app", true)
 }
 
-// examples/circleci-access-keys: a user's keys are the first link to the role; then the same role without them.
+// TestSetupCircleCIAccessKeys runs examples/circleci-access-keys: the keys of a user assume the
+// role first, then a token does.
 func TestSetupCircleCIAccessKeys(t *testing.T) {
 	t.Parallel()
 	e := newExample(t, "circleci-access-keys")
@@ -336,209 +342,8 @@ func TestSetupCircleCIAccessKeys(t *testing.T) {
 	e.refusedFor(err, "vcs-ref/refs/heads/feature", "AccessDenied")
 }
 
-// examples/bootstrap-multi-platform: a role for exactly main, and an image for two platforms.
-func TestSetupBootstrapMultiPlatform(t *testing.T) {
-	t.Parallel()
-	e := newExample(t, "bootstrap-multi-platform")
-	e.terraform("sts.amazonaws.com")
-	for _, name := range []string{"AWS_REGION", "GHA_DEFAULT_ROLE_ARN", "ECR_REPO_URL"} {
-		if !strings.Contains(e.read("main.tf"), `output "`+name+`"`) {
-			t.Errorf("main.tf has no output %s", name)
-		}
-	}
-	r, err := e.github("build.yml", emulator.GitHubJob{ImmutableSubject: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.pullBack(nil, registry+"/app:sha-"+commit)
-	for _, platform := range []string{"linux/amd64", "linux/arm64"} {
-		if len(r.printed("platform")[platform]) == 0 {
-			t.Errorf("the index has no %s:\n%s", platform, r.out.String())
-		}
-	}
-	r.onlyHelpers(registry)
-	r.keyless()
-	e.rerun("build.yml", emulator.GitHubJob{ImmutableSubject: true}, "sha-"+commit)
-	for subject, job := range map[string]emulator.GitHubJob{
-		"repo:acme@123456/app@456789:ref:refs/heads/feature": {Ref: "refs/heads/feature", ImmutableSubject: true},
-		"repo:acme@123456/app@456789:pull_request":           {Event: "pull_request", ImmutableSubject: true},
-		"repo:acme/app:ref:refs/heads/main":                  {}, // somebody else's, of the same name: that has no ids, or others
-		"repo:acme@123456/app@999:ref:refs/heads/main":       {ImmutableSubject: true, Claims: map[string]any{"repository_id": "999"}},
-	} {
-		_, err := e.github("build.yml", job)
-		e.refusedFor(err, "AWS refused role gha-app in 123456789012", `for "`+subject+`"`, "AccessDenied")
-	}
-}
-
-// examples/reusable-workflow: any repository of acme may push, through one workflow on its main branch.
-func TestSetupReusableWorkflow(t *testing.T) {
-	t.Parallel()
-	e := newExample(t, "reusable-workflow")
-	e.aws("What to set")
-	var subject struct {
-		UseDefault bool     `yaml:"use_default"`
-		Keys       []string `yaml:"include_claim_keys"`
-	}
-	loadYAML(t, filepath.Join(e.dir, "subject.json"), &subject)
-	if subject.UseDefault || len(subject.Keys) == 0 {
-		t.Fatalf("subject.json customises nothing: %+v", subject)
-	}
-	const main = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/main"
-	const feature = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/feature"
-	try := func(keys []string) {
-		t.Helper()
-		for _, job := range []emulator.GitHubJob{
-			{}, {Ref: "refs/heads/any"}, {Repository: "acme/web"}, {ImmutableSubject: true}, {Environment: "production"},
-		} {
-			job.SubjectClaims = keys
-			r, err := e.github("caller.yml", job)
-			if err != nil {
-				t.Error(err)
-				continue
-			}
-			r.pullBack(nil, registry+"/"+r.env["GITHUB_REPOSITORY"]+":"+commit)
-			r.onlyHelpers(registry)
-			r.keyless()
-		}
-		for _, tt := range []struct {
-			job  emulator.GitHubJob
-			want string // in the subject
-		}{
-			{emulator.GitHubJob{ReusableWorkflow: feature}, "repo:acme/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{ReusableWorkflow: feature, ImmutableSubject: true}, "repo:acme@123456/app@456789:ref:refs/heads/main"},
-			{emulator.GitHubJob{ReusableWorkflow: "acme/app/.github/workflows/own.yml@refs/heads/main"}, "repo:acme/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{Repository: "acme-evil/app"}, "repo:acme-evil/app:ref:refs/heads/main"},
-			{emulator.GitHubJob{ImmutableSubject: true, Claims: map[string]any{"repository_owner_id": "999"}}, "repo:acme@999/app@456789:ref:refs/heads/main"},
-		} {
-			tt.job.SubjectClaims = keys
-			want := `for "` + tt.want
-			if keys != nil {
-				called := tt.job.ReusableWorkflow
-				if called == "" {
-					called = main
-				}
-				want += ":job_workflow_ref:" + called
-			}
-			_, err := e.github("caller.yml", tt.job)
-			e.refusedFor(err, "AWS refused role gha-build-and-push in 123456789012", want+`"`, "AccessDenied")
-		}
-	}
-	try(subject.Keys)
-	// A repository whose subject nobody customised.
-	_, err := e.github("caller.yml", emulator.GitHubJob{})
-	e.refusedFor(err, `for "repo:acme/app:ref:refs/heads/main"`, "AccessDenied")
-
-	// The claim in place of the customised subject: with and without that.
-	e.aws("Without customised subjects")
-	try(nil)
-	try(subject.Keys)
-}
-
-// examples/gitlab and examples/buildkite.
-func TestSetupOtherCIs(t *testing.T) {
-	t.Parallel()
-	const tag = registry + "/app:" + commit
-	t.Run("gitlab", func(t *testing.T) {
-		t.Parallel()
-		e := newExample(t, "gitlab")
-		e.aws("What to set")
-		var pipeline map[string]struct {
-			IDTokens  map[string]struct{ Aud string } `yaml:"id_tokens"`
-			Variables map[string]string
-			Before    []string `yaml:"before_script"`
-			Script    []string
-		}
-		loadYAML(t, filepath.Join(e.dir, ".gitlab-ci.yml"), &pipeline)
-		job := pipeline["image"]
-		if len(job.IDTokens) != 1 {
-			t.Fatalf("id_tokens: %v", job.IDTokens)
-		}
-		push := func(j emulator.GitLabJob) (*exampleJob, error) {
-			for name, token := range job.IDTokens {
-				j.Variable, j.Audience = name, token.Aud
-			}
-			r := e.job(e.server.GitLab(j))
-			maps.Copy(r.env, job.Variables)
-			if err := r.checkout(); err != nil {
-				t.Fatal(err)
-			}
-			bin := filepath.Join(r.home, "bin")
-			installed := r.install(job.Variables["ECR_OIDC_INSTALL_DIR"], bin)
-			if err := r.shell(installed, strings.Join(job.Before, "\n")); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
-				t.Fatalf("before_script installed nothing: %v\n%s", err, r.out.String())
-			}
-			return r, r.shell(nil, strings.Join(job.Script, "\n"))
-		}
-		r, err := push(emulator.GitLabJob{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.pullBack(nil, tag)
-		r.onlyHelpers(registry)
-		_, err = push(emulator.GitLabJob{Ref: "refs/heads/feature"})
-		e.refusedFor(err, `for "project_path:acme/app:ref_type:branch:ref:feature"`, "AccessDenied")
-		_, err = push(emulator.GitLabJob{Project: "acme-evil/app"})
-		e.refusedFor(err, `for "project_path:acme-evil/app:ref_type:branch:ref:main"`, "AccessDenied")
-	})
-	t.Run("buildkite", func(t *testing.T) {
-		t.Parallel()
-		e := newExample(t, "buildkite")
-		e.aws("What to set")
-		var pipeline struct {
-			Steps []struct {
-				Env     map[string]string
-				Command string
-			}
-		}
-		loadYAML(t, filepath.Join(e.dir, "pipeline.yml"), &pipeline)
-		push := func(j emulator.BuildkiteJob) (*exampleJob, error) {
-			r := e.job(e.server.BuildkiteRealHost(j))
-			maps.Copy(r.env, pipeline.Steps[0].Env)
-			if err := r.checkout(); err != nil {
-				t.Fatal(err)
-			}
-			return r, r.shell(nil, strings.ReplaceAll(pipeline.Steps[0].Command, "$$", "$")) // "pipeline upload" makes one of two
-		}
-		r, err := push(emulator.BuildkiteJob{Step: "image"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.pullBack(nil, tag)
-		r.onlyHelpers(registry)
-		_, err = push(emulator.BuildkiteJob{Ref: "refs/heads/feature"})
-		e.refusedFor(err, `for "organization:acme:pipeline:app:ref:refs/heads/feature:commit:`, "AccessDenied")
-		_, err = push(emulator.BuildkiteJob{Organization: "acme-evil"})
-		e.refusedFor(err, `for "organization:acme-evil:pipeline:app:`, "AccessDenied")
-	})
-}
-
-// install makes what a before_script needs to install the helper into a folder of the job's, which is on its PATH in place
-// of the one that the example names: wget, which has the script of the released version's tag, and a release with the binary
-// under test. The program of the same name that the other examples use is not on that PATH.
-func (r *exampleJob) install(named, bin string) map[string]string {
-	r.t.Helper()
-	if named != "/usr/local/bin" {
-		r.t.Fatalf("it is installed into %q, which may not be on the PATH of docker:29", named)
-	}
-	script, err := filepath.Abs("../install.sh")
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	tools, stubs := toolbox(r.t, "bash", "cat", "curl", "docker", sums), r.t.TempDir()
-	stub(r.t, stubs, "wget", `case "$*" in
-"-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh") exec cat '`+script+`' ;;
-esac
-echo "wget: $*: 404" >&2
-exit 8`)
-	files, _ := realRelease(r.t)
-	r.env["PATH"] = strings.Join([]string{bin, stubs, tools}, string(os.PathListSeparator))
-	return map[string]string{"ECR_OIDC_INSTALL_DIR": bin, "ECR_OIDC_MIRROR": newShelf(r.t, files).URL, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-}
-
-// Each action of the push policy is needed: without it, something between the push and the pull is refused.
+// TestPushPolicyIsTheLeast checks that each action of the push policy is needed: without it, a step
+// between the push and the pull is refused.
 func TestPushPolicyIsTheLeast(t *testing.T) {
 	t.Parallel()
 	actions := regexp.MustCompile(`"(ecr:\w+)"`).FindAllStringSubmatch(newExample(t, "github-actions").read("push-policy.json"), -1)
@@ -563,8 +368,8 @@ func TestPushPolicyIsTheLeast(t *testing.T) {
 	}
 }
 
-// Every folder is in the table of examples/README.md and has a README of a page; what a README links to is there; and no
-// file of a folder goes without a README that names it.
+// TestExamplesReadmes checks that every directory is in the table of examples/README.md and has a
+// README, that the links of a README work, and that a README names every file.
 func TestExamplesReadmes(t *testing.T) {
 	t.Parallel()
 	read := func(path ...string) string {

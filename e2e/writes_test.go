@@ -22,7 +22,7 @@ func TestGetWritesItsEntryAlone(t *testing.T) {
 			j := newJob(t)
 			j.env["ECR_OIDC_ROLE"] = tt.role
 			for range 2 {
-				if _, stderr, err := j.get(usual); (err == nil) != tt.good {
+				if _, stderr, err := j.get(defaultHost); (err == nil) != tt.good {
 					t.Fatalf("%v: %s", err, stderr)
 				}
 			}

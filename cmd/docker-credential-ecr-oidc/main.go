@@ -123,7 +123,7 @@ func read(stdin io.Reader, command string) (string, error) {
 func newHelper(p cli.Program) helper.Helper {
 	h := helper.Helper{Env: p.Env, Environ: os.Environ(), Debug: func(string, ...any) {}}
 	if p.Env.Get("ECR_OIDC_DEBUG") != "" || p.Env.Get("RUNNER_DEBUG") == "1" {
-		h.Debug = debuglog.ForLogin(p.Env, p.Stderr)
+		h.Debug = debuglog.ForCommand(p.Env, p.Stderr)
 	}
 	return h
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/cli"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 )
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
@@ -30,17 +31,7 @@ func runCommand(stdin string, command string, pairs ...string) result {
 	return result{code, stdout.String(), stderr.String()}
 }
 
-func environ(pairs ...string) func(string) (string, bool) {
-	vars := map[string]string{}
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		vars[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, set := vars[name]
-		return value, set
-	}
-}
+func environ(pairs ...string) func(string) (string, bool) { return testenv.Lookup(pairs...) }
 
 // Clients compare the messages that the protocol defines with the whole of stdout. stderr is empty.
 func TestProtocolMessages(t *testing.T) {

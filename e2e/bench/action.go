@@ -147,7 +147,7 @@ func (b *bench) compareActions() error {
 	const name = "action and first get"
 	bars := []bar{{"ecr-oidc's action", got[0].median(), got[0].unexpectedCalls(githubCalls), true}}
 	made := got[0].unexpectedCalls(githubCalls)
-	calls := row{name: "  calls of " + name, ours: made.String(), bound: exactly(made, githubCalls)}
+	calls := row{name: "  calls of " + name, helper: made.String(), bound: exactly(made, githubCalls)}
 	var peer series
 	if len(got) > 1 {
 		peer = got[1]

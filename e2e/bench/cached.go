@@ -7,15 +7,16 @@ import (
 )
 
 // cachedGets are the measurements of gets that hit the cache, and of the empty program.
-type cachedGets struct{ ours, peer, peerSameSDK, empty series }
+type cachedGets struct{ helper, peer, peerSameSDK, empty series }
 
 // runCached measures gets with a filled cache, and alternately the empty program. Each helper has
 // one job.
 func (b *bench) runCached(runs int, f gets) (got cachedGets, err error) {
-	ours, theirs, theirsSameSDK, empty := b.github(), b.peerKeys(peer), b.peerKeys(peerSameSDK), b.empty()
+	helperJob, peerJob := b.github(), b.peerKeys(peer)
+	sameSDKJob, emptyJob := b.peerKeys(peerSameSDK), b.empty()
 	err = errors.Join(
-		ours.start(b.ctx, firstRegistry), theirs.start(b.ctx, firstRegistry),
-		theirsSameSDK.start(b.ctx, firstRegistry), empty.start(b.ctx))
+		helperJob.start(b.ctx, firstRegistry), peerJob.start(b.ctx, firstRegistry),
+		sameSDKJob.start(b.ctx, firstRegistry), emptyJob.start(b.ctx))
 	if err != nil {
 		return got, err
 	}
@@ -27,8 +28,8 @@ func (b *bench) runCached(runs int, f gets) (got cachedGets, err error) {
 			return b.timed(j, f)
 		}
 	}
-	all, err := interleave(runs, rerun(ours, program, f), rerun(theirs, peer, f),
-		rerun(theirsSameSDK, peerSameSDK, f), rerun(empty, emptyProgram, b.runEmpty))
+	all, err := interleave(runs, rerun(helperJob, program, f), rerun(peerJob, peer, f),
+		rerun(sameSDKJob, peerSameSDK, f), rerun(emptyJob, emptyProgram, b.runEmpty))
 	if err != nil {
 		return got, err
 	}
@@ -53,11 +54,11 @@ func (b *bench) compareCached() error {
 		return err
 	}
 	tail := func(s series) string { return formatDuration(quantile(s.times(), 0.95)) }
-	b.addTimes("cached get", got.ours, got.peer, bound{})
-	b.add(row{name: "  95th percentile", ours: tail(got.ours), peer: tail(got.peer)})
-	b.addTimes("cached get, peer with same SDK", got.ours, got.peerSameSDK,
-		atMost(ratio(got.ours, got.peerSameSDK), cachedRatio, ""))
-	b.add(row{name: "  empty Go program", ours: formatDuration(got.empty.median())})
-	b.addCalls("  calls", got.ours, got.peer, calls{})
+	b.addTimes("cached get", got.helper, got.peer, bound{})
+	b.add(row{name: "  95th percentile", helper: tail(got.helper), peer: tail(got.peer)})
+	b.addTimes("cached get, peer with same SDK", got.helper, got.peerSameSDK,
+		atMost(ratio(got.helper, got.peerSameSDK), cachedRatio, ""))
+	b.add(row{name: "  empty Go program", helper: formatDuration(got.empty.median())})
+	b.addCalls("  calls", got.helper, got.peer, calls{})
 	return nil
 }

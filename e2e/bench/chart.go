@@ -23,7 +23,7 @@ type bar struct {
 	label    string
 	duration time.Duration
 	calls    calls
-	ours     bool
+	helper   bool
 }
 
 // String returns the text at the end of a bar: the duration and the number of calls.
@@ -33,11 +33,11 @@ func (b bar) String() string {
 
 // theme contains the colors for one of GitHub's backgrounds: of text, of secondary text and of the
 // bars.
-type theme struct{ text, muted, ours, peer string }
+type theme struct{ text, muted, helper, peer string }
 
 var themes = map[string]theme{
-	"light": {text: "#1f2328", muted: "#59636e", ours: "#0969da", peer: "#8c959f"},
-	"dark":  {text: "#f0f6fc", muted: "#9198a1", ours: "#4493f8", peer: "#6e7681"},
+	"light": {text: "#1f2328", muted: "#59636e", helper: "#0969da", peer: "#8c959f"},
+	"dark":  {text: "#f0f6fc", muted: "#9198a1", helper: "#4493f8", peer: "#6e7681"},
 }
 
 // Dimensions of the chart in pixels.
@@ -77,8 +77,8 @@ func draw(c chart, t theme) []byte {
 		y += groupHead
 		for _, b := range g.bars {
 			class, length := "peer", max(2, barLength*float64(b.duration)/float64(slowest))
-			if b.ours {
-				class = "ours"
+			if b.helper {
+				class = "helper"
 			}
 			text(0, y+barHeight-4, "name", b.label)
 			fmt.Fprintf(&body, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\" class=\"%s\"/>\n", barLeft, y, length, barHeight, class)
@@ -94,14 +94,14 @@ func draw(c chart, t theme) []byte {
 <style>
 text { font: 13px -apple-system, BlinkMacSystemFont, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif; fill: %[5]s }
 .title { font-size: 17px; font-weight: 600 }
-.group, text.ours { font-weight: 600 }
+.group, text.helper { font-weight: 600 }
 .muted, .note, text.peer { fill: %[6]s }
 .note { font-size: 12px }
-rect.ours { fill: %[7]s }
+rect.helper { fill: %[7]s }
 rect.peer { fill: %[8]s }
 </style>
 %[9]s</svg>
-`, width, y+10, html.EscapeString(title), html.EscapeString(strings.Join(descriptions, " ")), t.text, t.muted, t.ours, t.peer, &body)
+`, width, y+10, html.EscapeString(title), html.EscapeString(strings.Join(descriptions, " ")), t.text, t.muted, t.helper, t.peer, &body)
 }
 
 // formatBarDuration formats a duration for the text of a bar.

@@ -12,10 +12,10 @@ import (
 )
 
 var testChart = chart{60 * time.Millisecond, []group{
-	{"A cold login", []bar{{"ours & <yours>", 315 * time.Millisecond, calls{1, 1, 1}, true},
-		{"theirs", 377 * time.Millisecond, calls{0, 1, 1}, false}}},
-	{"Ten pulls", []bar{{"ours & <yours>", 375 * time.Millisecond, calls{1, 1, 1}, true},
-		{"theirs", 3750 * time.Millisecond, calls{0, 10, 10}, false}}},
+	{"A cold login", []bar{{"helper & <more>", 315 * time.Millisecond, calls{1, 1, 1}, true},
+		{"peer", 377 * time.Millisecond, calls{0, 1, 1}, false}}},
+	{"Ten pulls", []bar{{"helper & <more>", 375 * time.Millisecond, calls{1, 1, 1}, true},
+		{"peer", 3750 * time.Millisecond, calls{0, 10, 10}, false}}},
 }}
 
 // TestChart checks that the chart is XML without external resources, that all figures are in the
@@ -48,10 +48,10 @@ func TestChart(t *testing.T) {
 		}
 		text := strings.Join(texts, "\n")
 		for _, want := range []string{
-			"a round-trip time of 60 ms", "\nours & <yours>\n", "\n315 ms, 3 calls\n",
+			"a round-trip time of 60 ms", "\nhelper & <more>\n", "\n315 ms, 3 calls\n",
 			"\n377 ms, 2 calls\n", "\n375 ms, 3 calls\n", "\n3.8 s, 20 calls\n",
-			"Ten pulls: ours & <yours> 375 ms, 3 calls, theirs 3.8 s, 20 calls.", colors.text,
-			colors.muted, colors.ours, colors.peer,
+			"Ten pulls: helper & <more> 375 ms, 3 calls, peer 3.8 s, 20 calls.", colors.text,
+			colors.muted, colors.helper, colors.peer,
 		} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s: the chart lacks %q:\n%s", name, want, svg)
@@ -71,7 +71,7 @@ func TestChart(t *testing.T) {
 func TestContrast(t *testing.T) {
 	for name, background := range map[string]string{"light": "#ffffff", "dark": "#0d1117"} {
 		c := themes[name]
-		for color, least := range map[string]float64{c.text: 4.5, c.muted: 4.5, c.ours: 3, c.peer: 3} {
+		for color, least := range map[string]float64{c.text: 4.5, c.muted: 4.5, c.helper: 3, c.peer: 3} {
 			if got := contrast(color, background); got < least {
 				t.Errorf("%s: %s on %s: %.2f, want %g", name, color, background, got, least)
 			}

@@ -220,7 +220,7 @@ func (b *bench) compareConcurrent() error {
 	}
 	got, err := b.runCached(b.slowRuns(), b.concurrentGets)
 	if err == nil {
-		b.addTimes("  with a filled cache", got.ours, got.peer, bound{})
+		b.addTimes("  with a filled cache", got.helper, got.peer, bound{})
 	}
 	return err
 }

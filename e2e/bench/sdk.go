@@ -23,16 +23,16 @@ func writePeerModule(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading go.mod: %w", err)
 	}
-	var ours struct {
+	var goMod struct {
 		Go      string
 		Require []struct{ Path, Version string }
 	}
-	if err := json.Unmarshal(out, &ours); err != nil {
+	if err := json.Unmarshal(out, &goMod); err != nil {
 		return "", fmt.Errorf("reading go.mod: %w", err)
 	}
 	var file bytes.Buffer
-	fmt.Fprintf(&file, "module peer\n\ngo %s\n\nrequire %s %s\n", ours.Go, peerModule, peerVersion)
-	for _, module := range ours.Require {
+	fmt.Fprintf(&file, "module peer\n\ngo %s\n\nrequire %s %s\n", goMod.Go, peerModule, peerVersion)
+	for _, module := range goMod.Require {
 		if strings.HasPrefix(module.Path, sdk) {
 			fmt.Fprintf(&file, "require %s %s\n", module.Path, module.Version)
 		}
@@ -50,8 +50,8 @@ func writePeerModule(ctx context.Context, dir string) (string, error) {
 
 // checkSameSDK returns an error if two programs contain different versions of an SDK module, or if
 // either contains none.
-func checkSameSDK(ours, peer string) error {
-	a, err := sdkVersions(ours)
+func checkSameSDK(helper, peer string) error {
+	a, err := sdkVersions(helper)
 	if err != nil {
 		return err
 	}
@@ -62,11 +62,11 @@ func checkSameSDK(ours, peer string) error {
 	return compareSDK(a, b)
 }
 
-func compareSDK(ours, peer map[string]string) error {
+func compareSDK(helper, peer map[string]string) error {
 	var errs []error
 	for module, version := range peer {
-		if ours[module] != "" && ours[module] != version {
-			errs = append(errs, fmt.Errorf("the peer has %s %s, not %s", module, version, ours[module]))
+		if helper[module] != "" && helper[module] != version {
+			errs = append(errs, fmt.Errorf("the peer has %s %s, not %s", module, version, helper[module]))
 		}
 	}
 	return errors.Join(errs...)

@@ -18,12 +18,12 @@ func TestWritePeerModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, err := os.ReadFile("../../go.mod")
+	goMod, err := os.ReadFile("../../go.mod")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{peerModule + " " + peerVersion}
-	want = append(want, regexp.MustCompile(`github\.com/aws/\S+ v\S+`).FindAllString(string(ours), -1)...)
+	want = append(want, regexp.MustCompile(`github\.com/aws/\S+ v\S+`).FindAllString(string(goMod), -1)...)
 	for _, requirement := range want {
 		if !strings.Contains(string(generated), "require "+requirement+"\n") {
 			t.Errorf("go.mod does not require %s:\n%s", requirement, generated)
@@ -35,12 +35,12 @@ func TestWritePeerModule(t *testing.T) {
 }
 
 func TestSameSDK(t *testing.T) {
-	ours := map[string]string{"github.com/aws/sts": "v2", "github.com/aws/signin": "v1"}
-	if err := compareSDK(ours, map[string]string{"github.com/aws/sts": "v2",
+	helper := map[string]string{"github.com/aws/sts": "v2", "github.com/aws/signin": "v1"}
+	if err := compareSDK(helper, map[string]string{"github.com/aws/sts": "v2",
 		"github.com/aws/s3": "v9"}); err != nil {
 		t.Errorf("the same versions: %v", err)
 	}
-	err := compareSDK(ours, map[string]string{"github.com/aws/sts": "v1"})
+	err := compareSDK(helper, map[string]string{"github.com/aws/sts": "v1"})
 	if err == nil || err.Error() != "the peer has github.com/aws/sts v1, not v2" {
 		t.Errorf("another version: %v", err)
 	}

@@ -36,7 +36,7 @@ func (b *bench) compareMemory() error {
 	b.addMemory("peak memory, cold get", got[0], got[1],
 		atMost(float64(got[0].memory())/(1<<20), coldMemory, " MiB"))
 	b.addMemory("peak memory, cached get", got[2], got[3], bound{})
-	b.add(row{name: "  empty program", ours: formatMiB(got[4].memory())})
+	b.add(row{name: "  empty program", helper: formatMiB(got[4].memory())})
 	return nil
 }
 
@@ -54,8 +54,9 @@ func (b *bench) compareSize() error {
 		most = atMost(float64(sizes[0]), binarySize, "")
 	}
 	for i, name := range []string{"size of the binary, bytes", "  peer with same SDK"} {
-		ours, theirs := sizes[0], sizes[1+i]
-		b.add(row{name, fmt.Sprint(ours), fmt.Sprint(theirs), float64(ours) / float64(theirs), most})
+		helperSize, peerSize := sizes[0], sizes[1+i]
+		b.add(row{name, fmt.Sprint(helperSize), fmt.Sprint(peerSize),
+			float64(helperSize) / float64(peerSize), most})
 		most = bound{}
 	}
 	return nil

@@ -112,10 +112,10 @@ type table struct {
 
 // row is one line of the table: a figure of this program and, if there is one, of the peer.
 type row struct {
-	name       string
-	ours, peer string
-	ratio      float64 // ours divided by the peer's; 0 for none
-	bound      bound
+	name         string
+	helper, peer string
+	ratio        float64 // helper divided by peer; 0 for none
+	bound        bound
 }
 
 // bound is the result of comparing a figure with its upper bound or expected value. The zero value
@@ -152,9 +152,9 @@ func (b bound) String() string {
 func (t *table) add(r row) { t.rows = append(t.rows, r) }
 
 // addTimes adds a row of median times, also in round-trip times if there were calls over the network.
-func (t *table) addTimes(name string, ours, peer series, b bound) {
+func (t *table) addTimes(name string, helper, peer series, b bound) {
 	b.isTime = true
-	t.add(row{name: name, ours: t.time(ours), peer: t.time(peer), ratio: ratio(ours, peer), bound: b})
+	t.add(row{name: name, helper: t.time(helper), peer: t.time(peer), ratio: ratio(helper, peer), bound: b})
 }
 
 func (t *table) time(s series) string {
@@ -169,22 +169,22 @@ func (t *table) time(s series) string {
 
 // addCalls adds a row of calls. This program must make exactly the wanted calls in all runs. For
 // the peer, the row shows the calls of its first run, or those of a run that differs.
-func (t *table) addCalls(name string, ours, peer series, want calls) {
-	t.add(row{name: name, ours: ours.unexpectedCalls(want).String(),
-		peer: peer.unexpectedCalls(peer[0].calls).String(), bound: exactly(ours.unexpectedCalls(want), want)})
+func (t *table) addCalls(name string, helper, peer series, want calls) {
+	t.add(row{name: name, helper: helper.unexpectedCalls(want).String(),
+		peer: peer.unexpectedCalls(peer[0].calls).String(), bound: exactly(helper.unexpectedCalls(want), want)})
 }
 
 // addMemory adds a row of memory.
-func (t *table) addMemory(name string, ours, peer series, b bound) {
-	t.add(row{name, formatMiB(ours.memory()), formatMiB(peer.memory()),
-		float64(ours.memory()) / float64(peer.memory()), b})
+func (t *table) addMemory(name string, helper, peer series, b bound) {
+	t.add(row{name, formatMiB(helper.memory()), formatMiB(peer.memory()),
+		float64(helper.memory()) / float64(peer.memory()), b})
 }
 
-func ratio(ours, peer series) float64 {
+func ratio(helper, peer series) float64 {
 	if len(peer) == 0 {
 		return 0
 	}
-	return float64(ours.median()) / float64(peer.median())
+	return float64(helper.median()) / float64(peer.median())
 }
 
 func (t *table) print(out io.Writer) {
@@ -205,7 +205,7 @@ func (t *table) print(out io.Writer) {
 		if r.ratio > 0 {
 			share = fmt.Sprintf("%.2f", r.ratio)
 		}
-		fmt.Fprintf(lines, "%s\t%s\t%s\t%s\t%s\t\n", r.name, r.ours, r.peer, share, r.bound)
+		fmt.Fprintf(lines, "%s\t%s\t%s\t%s\t%s\t\n", r.name, r.helper, r.peer, share, r.bound)
 	}
 	lines.Flush()
 	for line := range strings.Lines(aligned.String()) {

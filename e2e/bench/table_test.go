@@ -22,7 +22,7 @@ func TestTable(t *testing.T) {
 	tab.addTimes("cached get", series{{duration: 4 * time.Millisecond}},
 		series{{duration: 5 * time.Millisecond}}, atMost(1.2, 1, ""))
 	tab.addTimes("no peer", runs(120), nil, bound{})
-	tab.add(row{name: "calls", ours: "none", peer: "1 STS", bound: exactly(calls{1, 1, 1}, calls{1, 1, 1})})
+	tab.add(row{name: "calls", helper: "none", peer: "1 STS", bound: exactly(calls{1, 1, 1}, calls{1, 1, 1})})
 	var out strings.Builder
 	tab.print(&out)
 	for _, want := range []string{

@@ -34,12 +34,12 @@ import (
 // the action, and one that runs "docker login". Each pushes with its own identity, and neither sees
 // files of the other.
 func TestAct(t *testing.T) {
-	theirs, err := newJob(t, circleCIJob(), host).get(host)
+	otherLogin, err := newJob(t, circleCIJob(), host).get(host)
 	check(t, err)
 	r := newRunner(t, trustedJob())
 	before := r.docker(t)
 	aws.ResetCalls()
-	out, err := r.act(t, "push.yml", map[string]string{"ECR_ROLE_TO_ASSUME": role, "PASSWORD": theirs.Secret})
+	out, err := r.act(t, "push.yml", map[string]string{"ECR_ROLE_TO_ASSUME": role, "PASSWORD": otherLogin.Secret})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestAct(t *testing.T) {
 		t.Errorf("the files were %v and are %v", slices.Sorted(maps.Keys(before)),
 			slices.Sorted(maps.Keys(after)))
 	}
-	for what, secret := range map[string]string{"password": theirs.Secret,
+	for what, secret := range map[string]string{"password": otherLogin.Secret,
 		"request token": r.env["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]} {
 		if strings.Contains(out, secret) {
 			t.Errorf("the log contains the %s", what)

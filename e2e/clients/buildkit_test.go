@@ -241,7 +241,7 @@ func TestBuildKitDenied(t *testing.T) {
 func TestBuildKitHang(t *testing.T) {
 	j, docker := buildxRemote(t, newJob(t, trustedJob(), host))
 	c, gets := withCallLog(t, j)
-	aws.Fail("sts", emulator.Fault{Hang: true})
+	aws.AddFault("sts", emulator.Fault{Hang: true})
 	t.Cleanup(aws.ClearFaults)
 	start := time.Now()
 	out := c.runFails(t, docker, "buildx", "build", "--progress", "plain", "--push", "--tag",

@@ -24,7 +24,7 @@ type docker struct{ path, version string }
 func (d docker) major() string { v, _, _ := strings.Cut(d.version, "."); return v }
 
 // dockerCLIs returns the Docker CLIs on PATH: any version named docker, and the two that
-// .ci/tools.sh builds.
+// packaging/tools builds.
 var dockerCLIs = sync.OnceValue(func() []docker {
 	var found []docker
 	seen := map[string]bool{}

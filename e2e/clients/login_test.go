@@ -18,31 +18,31 @@ import (
 func TestLoginByAnotherTool(t *testing.T) {
 	eachDocker(t, func(t *testing.T, d docker) {
 		other := newJob(t, circleCIJob(), host)
-		theirs, err := other.get(host)
+		otherLogin, err := other.get(host)
 		check(t, err)
 		j := newJob(t, trustedJob(), host).withEnv("DOCKER_HOST", engine(t)).withEnv("DOCKER_BUILDKIT", "0")
 		ref := host + "/app:login-" + d.major()
 		j.run(t, d.path, "build", "--tag", ref, buildContext(t, j, "login"+d.major(), "scratch"))
-		ours, err := j.get(host)
+		ownLogin, err := j.get(host)
 		check(t, err)
 
 		pushAs(t, j, d, ref, "assumed-role/ci/")
 		// amazon-ecr-login, CDK and serverless do the same.
-		out, err := j.exec(theirs.Secret, d.path, "login", "--username", "AWS", "--password-stdin", host)
+		out, err := j.exec(otherLogin.Secret, d.path, "login", "--username", "AWS", "--password-stdin", host)
 		t.Logf("$ docker login --username AWS --password-stdin %s\n%s", host, out)
 		check(t, err)
-		checkDockerConfig(t, j, theirs.Secret, ours.Secret)
+		checkDockerConfig(t, j, otherLogin.Secret, ownLogin.Secret)
 		pushAs(t, j, d, ref, "assumed-role/circle/")
 		j.run(t, d.path, "pull", ref)
-		if a, err := j.get(host); err != nil || a != (credentials{host, "AWS", theirs.Secret}) {
+		if a, err := j.get(host); err != nil || a != (credentials{host, "AWS", otherLogin.Secret}) {
 			t.Errorf("got user %q and a password of %d bytes, %v; want those of the other tool",
 				a.Username, len(a.Secret), err)
 		}
-		j.checkNoSecrets(t, theirs.Secret)
+		j.checkNoSecrets(t, otherLogin.Secret)
 
 		t.Log(j.run(t, d.path, "logout", host))
 		pushAs(t, j, d, ref, "assumed-role/ci/")
-		checkDockerConfig(t, j, theirs.Secret, ours.Secret)
+		checkDockerConfig(t, j, otherLogin.Secret, ownLogin.Secret)
 	})
 }
 
@@ -51,7 +51,7 @@ func TestLoginByAnotherTool(t *testing.T) {
 func TestLoginWithoutPassword(t *testing.T) {
 	eachDocker(t, func(t *testing.T, d docker) {
 		j := newJob(t, trustedJob(), host).withEnv("DOCKER_HOST", engine(t))
-		ours, err := j.get(host)
+		ownLogin, err := j.get(host)
 		check(t, err)
 		aws.ResetCalls()
 		before := countEntries(t, j)
@@ -62,10 +62,10 @@ func TestLoginWithoutPassword(t *testing.T) {
 			t.Errorf("%d cache entries, %d before", after, before)
 		}
 		wantCalls(t, 0, 0, 0)
-		if a, err := j.get(host); err != nil || a.Secret != ours.Secret {
+		if a, err := j.get(host); err != nil || a.Secret != ownLogin.Secret {
 			t.Errorf("get did not return the helper's own password: %v", err)
 		}
-		checkDockerConfig(t, j, ours.Secret)
+		checkDockerConfig(t, j, ownLogin.Secret)
 	})
 	t.Run("denied", func(t *testing.T) {
 		eachDocker(t, func(t *testing.T, d docker) {
@@ -85,15 +85,15 @@ func TestLoginWithoutPassword(t *testing.T) {
 // the login. Otherwise Docker would lose it silently.
 func TestLoginNotStored(t *testing.T) {
 	eachDocker(t, func(t *testing.T, d docker) {
-		theirs, err := newJob(t, circleCIJob(), host).get(host)
+		otherLogin, err := newJob(t, circleCIJob(), host).get(host)
 		check(t, err)
 		j := newJob(t, trustedJob(), host).withEnv("DOCKER_HOST", engine(t)).withEnv("ECR_OIDC_CACHE", "off")
-		out, err := j.exec(theirs.Secret, d.path, "login", "--username", "AWS", "--password-stdin", host)
+		out, err := j.exec(otherLogin.Secret, d.path, "login", "--username", "AWS", "--password-stdin", host)
 		t.Logf("$ docker login --username AWS --password-stdin %s\n%s[%v]", host, out, err)
 		if err == nil || !strings.Contains(out, "ECR_OIDC_CACHE is off") {
 			t.Error("docker login did not fail with the reason")
 		}
-		checkDockerConfig(t, j, theirs.Secret)
+		checkDockerConfig(t, j, otherLogin.Secret)
 	})
 }
 

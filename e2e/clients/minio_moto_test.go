@@ -53,7 +53,7 @@ func TestMinIO(t *testing.T) {
 				"aud": "sts.amazonaws.com", "sub": "repo:acme/app:ref:refs/heads/main", "policy": "readwrite",
 			})})
 		check(t, err)
-		aws.Fail("oidc.token", emulator.Fault{Status: http.StatusOK, ContentType: "application/json",
+		aws.AddFault("oidc.token", emulator.Fault{Status: http.StatusOK, ContentType: "application/json",
 			Body: forged, Times: 1})
 		_, err = job(t).get(host)
 		t.Log(err)

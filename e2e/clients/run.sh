@@ -8,9 +8,6 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# shellcheck source-path=SCRIPTDIR/../..
-source .ci/tools.sh
-
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 mkdir "$out/bin"
@@ -25,8 +22,8 @@ fi
 CGO_ENABLED=0 go test -c -tags clients -o "$out/clients.test" ./e2e/clients
 
 path=$out/bin
-for tool in "${CLIENT_TOOLS[@]}" docker28; do
-	path=$path:$(dirname "$(tool_path "$tool")")
+for tool in $(go run ./packaging/tools -path clients docker28); do
+	path=$path:$(dirname "$tool")
 done
 # dockerd is in sbin, which is not on PATH in every login shell.
 PATH=$path:$PATH:/usr/sbin:/sbin e2e/clients/enter.sh "$out/clients.test" -test.v -test.timeout 10m "$@"

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,15 +12,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 const (
-	helper = "docker-credential-ecr-oidc"
+	helper = build.Program
 	host   = emulator.Account + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 )
 
@@ -71,14 +72,8 @@ func (d *demo) printf(format string, args ...any) { fmt.Fprintf(d.out, format+"\
 
 func (d *demo) build() error {
 	start := time.Now()
-	bin := filepath.Join(d.dir, "bin", helper)
-	if runtime.GOOS == "windows" {
-		bin += ".exe"
-	}
-	cmd := exec.Command("go", "build", "-o", bin,
-		"github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/"+helper)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", helper, err, text)
+	if _, err := build.Helper(context.Background(), filepath.Join(d.dir, "bin")); err != nil {
+		return err
 	}
 	d.printf("\n$ go build ./cmd/%s    # %v", helper, time.Since(start).Round(100*time.Millisecond))
 	return nil

@@ -10,6 +10,9 @@ import (
 // TestDemo checks the output of the demo: a check that succeeds, a push and a pull of the same image
 // without another password, and a check that fails and names its cause.
 func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and pushes an image (-short)")
+	}
 	for _, pair := range os.Environ() { // the demo replaces the environment
 		name, value, _ := strings.Cut(pair, "=")
 		t.Cleanup(func() { os.Setenv(name, value) })

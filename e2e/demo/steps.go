@@ -139,7 +139,7 @@ var descriptions = map[string]string{
 	".pem":    "the emulator's CA",
 }
 
-// files prints the files that the job has left, and fails if one contains the password or an access
+// files prints the files that the job wrote, and fails if one contains the password or an access
 // key.
 func (d *demo) files() error {
 	d.printf("\n5. List the files on disk. None contains the password or an AWS key in plain text.\n")

@@ -41,7 +41,7 @@ func (s *Server) admin(rw http.ResponseWriter, r *http.Request, path string) {
 			f.Delay, err = time.ParseDuration(query.Get("delay"))
 		}
 		if err == nil {
-			s.Fail(query.Get("service"), f)
+			s.AddFault(query.Get("service"), f)
 		}
 	case "POST /role":
 		var role Role

@@ -24,7 +24,7 @@ func (r *request) authenticate() (principal, signature, bool) {
 		bad = r.checkSignature(s, p, known)
 	}
 	if bad != nil {
-		r.failSignature(*bad)
+		r.writeSignatureError(*bad)
 		return p, s, false
 	}
 	r.setCaller(p.arn)
@@ -82,10 +82,10 @@ func (r *request) checkSignature(s signature, p principal, known bool) *signatur
 	return nil
 }
 
-// failSignature sends a signature error with the code of the service's protocol.
+// writeSignatureError sends a signature error with the code of the service's protocol.
 // https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 // https://docs.aws.amazon.com/AmazonECR/latest/APIReference/CommonErrors.html
-func (r *request) failSignature(bad signatureError) {
+func (r *request) writeSignatureError(bad signatureError) {
 	queryErrors := map[reason]apiError{
 		missingSignature:    {http.StatusForbidden, "MissingAuthenticationToken", ""},
 		incompleteSignature: {http.StatusBadRequest, "IncompleteSignature", ""},
@@ -106,5 +106,5 @@ func (r *request) failSignature(bad signatureError) {
 		e = queryErrors[bad.reason]
 	}
 	e.message = bad.message
-	r.fail(e)
+	r.writeError(e)
 }

@@ -16,7 +16,7 @@ type AzureJob struct {
 	Organization, Project, Pipeline string // names, as in the subject
 	Ref                             string // default refs/heads/main
 
-	Connection      string // service connection of the step's task, which puts its ID into a variable
+	Connection      string // service connection of the step's task; the task sets a variable to its ID
 	OtherConnection string // another service connection that the stage references
 	Entra           bool   // Entra issues the tokens of both connections
 	NoToken         bool   // the step does not map System.AccessToken into its environment
@@ -115,18 +115,18 @@ func (r *request) azure() {
 		r.Header().Set("Location", "https://spsprodcus3.vssps.visualstudio.com/_signin?realm=dev.azure.com")
 		r.WriteHeader(http.StatusFound)
 	case !known:
-		r.fail(apiError{http.StatusUnauthorized, "", "Unauthorized"})
+		r.writeError(apiError{http.StatusUnauthorized, "", "Unauthorized"})
 	case r.endpoint.path != run.path:
-		r.fail(apiError{http.StatusNotFound, "", "No job found"})
+		r.writeError(apiError{http.StatusNotFound, "", "No job found"})
 	case r.httpReq.Method != http.MethodPost:
-		r.fail(apiError{http.StatusMethodNotAllowed, "",
+		r.writeError(apiError{http.StatusMethodNotAllowed, "",
 			"The requested resource does not support this http method."})
 	case query.Get("api-version") != "7.1":
-		r.fail(apiError{http.StatusBadRequest, "", "No api-version was supplied"})
+		r.writeError(apiError{http.StatusBadRequest, "", "No api-version was supplied"})
 	case r.httpReq.Header.Get("Content-Type") != "application/json":
-		r.fail(apiError{http.StatusUnsupportedMediaType, "", "Unsupported Media Type"})
+		r.writeError(apiError{http.StatusUnsupportedMediaType, "", "Unsupported Media Type"})
 	case azureGUID.MatchString(id) && !referenced:
-		r.fail(apiError{http.StatusNotFound, "",
+		r.writeError(apiError{http.StatusNotFound, "",
 			"There is no explicit reference to service connection " + id})
 	case referenced && run.job.Entra:
 		r.writeOIDCToken(r.server.entraToken(run.job, name))

@@ -85,18 +85,18 @@ func (r *request) buildkite() {
 	switch {
 	case !strings.HasPrefix(r.endpoint.path, "/v3/jobs/") ||
 		!strings.HasSuffix(r.endpoint.path, "/oidc/tokens"):
-		r.fail(apiError{http.StatusNotFound, "", "Not Found"})
+		r.writeError(apiError{http.StatusNotFound, "", "Not Found"})
 	case r.httpReq.Method != http.MethodPost:
-		r.fail(apiError{http.StatusMethodNotAllowed, "", "Method Not Allowed"})
+		r.writeError(apiError{http.StatusMethodNotAllowed, "", "Method Not Allowed"})
 	case !ok || !known:
-		r.fail(apiError{http.StatusUnauthorized, "", "Invalid access token"})
+		r.writeError(apiError{http.StatusUnauthorized, "", "Invalid access token"})
 	case r.endpoint.path != "/v3/jobs/"+run.id+"/oidc/tokens":
-		r.fail(apiError{http.StatusNotFound, "", "No job found"})
+		r.writeError(apiError{http.StatusNotFound, "", "No job found"})
 	case !strings.HasPrefix(r.httpReq.Header.Get("Content-Type"), "application/json"),
 		json.Unmarshal(r.body, &in) != nil:
-		r.fail(apiError{http.StatusBadRequest, "", "Bad Request"})
+		r.writeError(apiError{http.StatusBadRequest, "", "Bad Request"})
 	case in.Lifetime < 0 || in.Lifetime > 7200:
-		r.fail(apiError{http.StatusUnprocessableEntity, "", "lifetime is too long"})
+		r.writeError(apiError{http.StatusUnprocessableEntity, "", "lifetime is too long"})
 	default:
 		now := r.server.now().Unix()
 		ttl := or(in.Lifetime, 300)

@@ -8,7 +8,9 @@ import (
 
 // Call is one request that the emulator received.
 type Call struct {
-	Service     string // oidc, sts, ecr, ecr-public, sso, signin, registry or connect
+	// Service is oidc (the token and discovery endpoints of all CIs), sts, ecr, ecr-public, sso (the
+	// access portal and its OIDC service), signin, registry or connect.
+	Service     string
 	Host        string
 	Path        string // of the URL; distinguishes the token endpoints of GitHub jobs
 	Op          string // the name of the API operation; for registries, the HTTP method

@@ -34,7 +34,7 @@ func (r *request) ecr() {
 	}
 	if r.httpReq.Method != http.MethodPost ||
 		r.httpReq.Header.Get("X-Amz-Target") != target+".GetAuthorizationToken" {
-		r.fail(apiError{http.StatusBadRequest, "UnknownOperationException", ""})
+		r.writeError(apiError{http.StatusBadRequest, "UnknownOperationException", ""})
 		return
 	}
 	p, s, ok := r.authenticate()
@@ -43,14 +43,14 @@ func (r *request) ecr() {
 	}
 	if !r.server.allowsLogin(p, r.endpoint.service) {
 		action := r.endpoint.service + ":GetAuthorizationToken"
-		r.fail(apiError{http.StatusBadRequest, "AccessDeniedException", fmt.Sprintf(
+		r.writeError(apiError{http.StatusBadRequest, "AccessDeniedException", fmt.Sprintf(
 			"User: %s is not authorized to perform: %s on resource: * "+
 				"because no identity-based policy allows the %s action", p.arn, action, action)})
 		return
 	}
 	var in struct{ RegistryIDs []string }
 	if err := json.Unmarshal(r.body, &in); err != nil {
-		r.fail(apiError{http.StatusBadRequest, "SerializationException", err.Error()})
+		r.writeError(apiError{http.StatusBadRequest, "SerializationException", err.Error()})
 		return
 	}
 	password, expires := r.server.newPassword(p, s.region, public)

@@ -258,15 +258,15 @@ func TestFaults(t *testing.T) {
 	call := func(u string) (int, string) {
 		return send(t, s, post(u, "application/x-www-form-urlencoded", "Action=GetCallerIdentity"))
 	}
-	s.Fail("sts", Fault{Status: 400, Code: "Throttling", Message: "Rate exceeded", Times: 2})
-	s.Fail("sts.GetCallerIdentity", Fault{Body: []byte("<html>"), ContentType: "text/html", Times: 1})
+	s.AddFault("sts", Fault{Status: 400, Code: "Throttling", Message: "Rate exceeded", Times: 2})
+	s.AddFault("sts.GetCallerIdentity", Fault{Body: []byte("<html>"), ContentType: "text/html", Times: 1})
 	for i, want := range []string{"<html>", "<Code>Throttling</Code>", "<Message>Rate exceeded</Message>",
 		"MissingAuthenticationToken"} {
 		if _, body := call(s.URL("sts")); !strings.Contains(body, want) {
 			t.Errorf("response %d: %s, want %s", i, body, want)
 		}
 	}
-	s.Fail("sts", Fault{Header: map[string]string{"X-Odd": "1"}, Delay: 30 * time.Millisecond})
+	s.AddFault("sts", Fault{Header: map[string]string{"X-Odd": "1"}, Delay: 30 * time.Millisecond})
 	begin := time.Now()
 	if _, body := call(s.PlainURL("aws")); !strings.Contains(body, "MissingAuthenticationToken") ||
 		time.Since(begin) < 30*time.Millisecond {
@@ -293,13 +293,13 @@ func TestHangAndReset(t *testing.T) {
 	tr := s.Transport()
 	defer tr.CloseIdleConnections()
 	for _, u := range []string{s.URL("ecr"), s.PlainURL("ecr")} {
-		s.Fail("ecr", Fault{Reset: true, Times: 1})
+		s.AddFault("ecr", Fault{Reset: true, Times: 1})
 		if _, err := (&http.Client{Transport: tr}).Do(post(u, "", "{}")); !errors.Is(err,
 			syscall.ECONNRESET) {
 			t.Errorf("%s: %v, want a reset", u, err)
 		}
 	}
-	s.Fail("ecr", Fault{Hang: true})
+	s.AddFault("ecr", Fault{Hang: true})
 	c := &http.Client{Transport: tr, Timeout: 50 * time.Millisecond}
 	if _, err := c.Do(post(s.URL("ecr"), "", "{}")); err == nil {
 		t.Error("a hanging call got a response")

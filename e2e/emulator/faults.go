@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Fault is an error that a service returns. With a Status, Code, Body or Stream it replaces the regular
-// response. Otherwise the regular response is sent, changed by the remaining fields.
+// Fault changes a service's response to a call. With a Status, Code, Body or Stream it replaces the
+// regular response. Otherwise the regular response is sent, changed by the remaining fields.
 type Fault struct {
 	Status           int
 	Code             string // AWS error code, sent in the service's own format
@@ -26,13 +26,13 @@ type Fault struct {
 	Drip             time.Duration   // send the body byte by byte, with this pause after each
 	Truncate         int             // close the connection after this number of bytes of the body; 0 for never
 	Reset            bool            // reset the connection instead of sending a response
-	Times            int             // number of calls that fail; 0 for all
+	Times            int             // number of calls that it applies to; 0 for all
 }
 
-// Fail adds a fault to the queue of a service ("sts") or of one of its operations
+// AddFault adds a fault to the queue of a service ("sts") or of one of its operations
 // ("sts.AssumeRole"), as named in Call. Faults apply in the order in which they were added. The
 // calls are recorded.
-func (s *Server) Fail(service string, f Fault) {
+func (s *Server) AddFault(service string, f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[service] = append(s.faults[service], f)
@@ -109,7 +109,7 @@ func (r *request) writeFault(f Fault) bool {
 			io.Copy(r, f.Stream)
 		}
 	case f.Status != 0 || f.Code != "":
-		r.fail(apiError{or(f.Status, http.StatusBadRequest), f.Code, f.Message})
+		r.writeError(apiError{or(f.Status, http.StatusBadRequest), f.Code, f.Message})
 	default:
 		return false
 	}

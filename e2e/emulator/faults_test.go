@@ -18,7 +18,7 @@ func TestDegradedResponses(t *testing.T) {
 	defer tr.CloseIdleConnections()
 	call := func(f Fault) (*http.Response, []byte, error) {
 		s.ClearFaults()
-		s.Fail("sts", f)
+		s.AddFault("sts", f)
 		c := &http.Client{Transport: tr, Timeout: 300 * time.Millisecond}
 		resp, err := c.Do(post(s.URL("sts"), "application/x-www-form-urlencoded", "Action=GetCallerIdentity"))
 		if err != nil {
@@ -67,12 +67,12 @@ func TestDegradedResponses(t *testing.T) {
 func TestStream(t *testing.T) {
 	ended := make(chan struct{}, 2)
 	s := start(t, Options{OnCall: func(Call) { ended <- struct{}{} }})
-	s.Fail("ecr", Fault{Body: []byte("a"), Stream: strings.NewReader("bc"), Times: 1})
+	s.AddFault("ecr", Fault{Body: []byte("a"), Stream: strings.NewReader("bc"), Times: 1})
 	if status, body := send(t, s, post(s.URL("ecr"), "", "{}")); status != 200 || body != "abc" {
 		t.Errorf("%d %s", status, body)
 	}
 	<-ended
-	s.Fail("ecr", Fault{Stream: endless{}})
+	s.AddFault("ecr", Fault{Stream: endless{}})
 	tr := s.Transport()
 	defer tr.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: tr}).Do(post(s.URL("ecr"), "", "{}"))

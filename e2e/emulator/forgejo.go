@@ -70,9 +70,9 @@ func (r *request) forgejoToken() {
 	query := r.httpReq.URL.Query()
 	switch {
 	case !known:
-		r.fail(apiError{http.StatusUnauthorized, "", "unauthorized"})
+		r.writeError(apiError{http.StatusUnauthorized, "", "unauthorized"})
 	case r.httpReq.Method != http.MethodGet || r.endpoint.path != run.path:
-		r.fail(apiError{http.StatusNotFound, "", "not found"})
+		r.writeError(apiError{http.StatusNotFound, "", "not found"})
 	default:
 		owner, _, _ := strings.Cut(run.job.Repository, "/")
 		audience := or(query.Get("audience"), "https://"+forgejoHost+"/"+owner)

@@ -14,7 +14,7 @@ type GitHubJob struct {
 	Issuer           string         // the issuer of a GitHub Enterprise Server; default GitHubIssuer
 	Subject          string         // replaces the subject that GitHub would build
 	SubjectClaims    []string       // include_claim_keys of the repository: the claims of the subject
-	ImmutableSubject bool           // the subject contains IDs, as for repositories of after July 2026
+	ImmutableSubject bool           // the subject contains IDs, as for repositories created after 15 July 2026
 	ReusableWorkflow string         // the reusable workflow that contains the job, as OWNER/REPO/PATH@REF
 	NoIDToken        bool           // the job does not have the permission "id-token: write"
 	Claims           map[string]any // additional or replaced claims; nil removes a claim
@@ -93,15 +93,15 @@ func (r *request) githubToken() {
 	query := r.httpReq.URL.Query()
 	switch {
 	case !strings.HasPrefix(r.endpoint.path, "/222//idtoken/"): // a client that cleans paths loses a slash
-		r.fail(apiError{http.StatusNotFound, "", "not found"})
+		r.writeError(apiError{http.StatusNotFound, "", "not found"})
 	case r.httpReq.Method != http.MethodGet:
-		r.fail(apiError{http.StatusMethodNotAllowed, "", "method not allowed"})
+		r.writeError(apiError{http.StatusMethodNotAllowed, "", "method not allowed"})
 	case !ok || !known:
-		r.fail(apiError{http.StatusUnauthorized, "", "unauthorized"})
+		r.writeError(apiError{http.StatusUnauthorized, "", "unauthorized"})
 	case r.endpoint.path != run.path:
-		r.fail(apiError{http.StatusNotFound, "", "not found"})
+		r.writeError(apiError{http.StatusNotFound, "", "not found"})
 	case query.Get("api-version") != "2.0": // a client that replaces the query loses it
-		r.fail(apiError{http.StatusBadRequest, "", "no api-version was given"})
+		r.writeError(apiError{http.StatusBadRequest, "", "no api-version was given"})
 	default:
 		token := r.server.Mint(or(run.job.Issuer, GitHubIssuer),
 			r.server.githubClaims(run, query.Get("audience")))

@@ -32,8 +32,10 @@ var partitions = []partition{
 // ecr-fips.REGION.amazonaws.com is an older name of api.ecr-fips that is still documented:
 // https://docs.aws.amazon.com/general/latest/gr/ecr.html
 var serviceHosts = []struct {
-	prefix, service     string
-	standard, dualStack bool // with which suffixes
+	prefix, service string
+
+	// Whether the name exists with partition.suffix, and with partition.dualStackSuffix.
+	standard, dualStack bool
 }{
 	{"sts.", "sts", true, true},
 	{"sts-fips.", "sts", true, true},
@@ -62,7 +64,7 @@ const (
 
 // endpoint is the destination of a request.
 type endpoint struct {
-	service string // one of Server.URL, "registry", "connect" or "emulator" (the admin API)
+	service string // a service of Server.URL, "registry", "connect" or "emulator" (the admin API)
 	region  string // from the host name; empty on loopback
 	account string // registries only; "public" for public.ecr.aws
 	path    string // the path within the service

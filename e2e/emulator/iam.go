@@ -19,9 +19,9 @@ type Role struct {
 	Trust       string        // trust policy; if empty, nothing can assume the role
 	Policy      string        // identity policy; if set, it replaces all fields below except MaxSession
 	Push, Pull  []string      // patterns of repository names
-	NoLogin     bool          // without ecr:GetAuthorizationToken
+	NoLogin     bool          // the role does not have ecr:GetAuthorizationToken
 	MaxSession  time.Duration // default 1 hour, as in IAM
-	PublicLogin bool          // with ecr-public:GetAuthorizationToken
+	PublicLogin bool          // the role has ecr-public:GetAuthorizationToken
 }
 
 // User is an IAM user with an access key. It may call sts:AssumeRole.

@@ -92,7 +92,7 @@ func (r *request) issuer() {
 	}
 	switch {
 	case !found || r.endpoint.service == "github" && prefix != "":
-		r.fail(apiError{http.StatusNotFound, "", "not found"})
+		r.writeError(apiError{http.StatusNotFound, "", "not found"})
 	case file == "openid-configuration":
 		r.writeJSON(http.StatusOK, map[string]any{
 			"issuer":                                issuer,
@@ -109,6 +109,6 @@ func (r *request) issuer() {
 			"e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(k.E)).Bytes()),
 		}}})
 	default:
-		r.fail(apiError{http.StatusNotFound, "", "not found"})
+		r.writeError(apiError{http.StatusNotFound, "", "not found"})
 	}
 }

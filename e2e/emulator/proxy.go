@@ -21,18 +21,18 @@ func (s *Server) connect(rw http.ResponseWriter, httpReq *http.Request) {
 		return
 	}
 	if _, port, err := net.SplitHostPort(httpReq.Host); err != nil || port != "443" {
-		r.fail(apiError{http.StatusForbidden, "", "only port 443 can be tunneled"})
+		r.writeError(apiError{http.StatusForbidden, "", "only port 443 can be tunneled"})
 		return
 	}
 	server, err := net.Dial("tcp", s.Addr())
 	if err != nil {
-		r.fail(apiError{http.StatusBadGateway, "", err.Error()})
+		r.writeError(apiError{http.StatusBadGateway, "", err.Error()})
 		return
 	}
 	defer server.Close()
 	client, _, err := http.NewResponseController(rw).Hijack()
 	if err != nil {
-		r.fail(apiError{http.StatusInternalServerError, "", err.Error()})
+		r.writeError(apiError{http.StatusInternalServerError, "", err.Error()})
 		return
 	}
 	defer client.Close()

@@ -40,13 +40,13 @@ func (r *request) registry() {
 	// https://github.com/awslabs/soci-snapshotter/pull/1196
 	case !known, !anonymous && (g.region != r.endpoint.region ||
 		g.public != (r.endpoint.account == "public")):
-		r.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
+		r.writeError(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
 	case !r.server.now().Before(g.expires):
-		r.fail(apiError{http.StatusForbidden, "DENIED",
+		r.writeError(apiError{http.StatusForbidden, "DENIED",
 			"Your authorization token has expired. Reauthenticate and try again."})
 	case repo != "" && !r.server.permits(g, r.endpoint, action, repo):
 		permission := repositoryAction(r.endpoint, action)
-		r.fail(apiError{http.StatusForbidden, "DENIED", fmt.Sprintf(
+		r.writeError(apiError{http.StatusForbidden, "DENIED", fmt.Sprintf(
 			"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
 			g.principal.arn, permission, repositoryARN(r.endpoint, repo), permission)})
 	default:
@@ -80,8 +80,8 @@ func (r *request) recordCredentials(valid bool) {
 	}
 }
 
-// lookUpGrant returns what the request's credentials grant. It reports whether they are known, and
-// whether the request has any.
+// lookUpGrant returns what the request's credentials grant. known reports whether the emulator
+// issued them, and sent whether the request has any.
 func (r *request) lookUpGrant() (g passwordGrant, known, sent bool) {
 	password := ""
 	if r.endpoint.account == "public" {
@@ -116,7 +116,7 @@ func (r *request) publicToken() {
 	case !sent:
 		password = "anonymous"
 	case user != "AWS", !known, !g.public, !r.server.now().Before(g.expires):
-		r.fail(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
+		r.writeError(apiError{http.StatusForbidden, "DENIED", "Your Authorization Token is invalid."})
 		return
 	}
 	r.setCaller(g.principal.arn)
@@ -175,7 +175,7 @@ func (r *request) serveImages(repo string) {
 		images.tagMu.Lock() // serializes pushes of a tag, so that concurrent ones cannot both be the first
 		defer images.tagMu.Unlock()
 		if images.immutable[repo] && images.hasManifest(r.endpoint.path) {
-			r.fail(apiError{http.StatusBadRequest, "TAG_INVALID", fmt.Sprintf(
+			r.writeError(apiError{http.StatusBadRequest, "TAG_INVALID", fmt.Sprintf(
 				"The image tag '%s' already exists in the '%s' repository "+
 					"and cannot be overwritten because the repository is immutable.", tag, repo)})
 			return

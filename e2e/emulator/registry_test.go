@@ -50,7 +50,7 @@ func getPassword(t *testing.T, s *Server, c credentials, u, scope string) (passw
 		t.Fatal(err, body)
 	}
 	if left := time.Unix(int64(d.ExpiresAt), 0).Sub(s.now()); left < 11*time.Hour || left > 12*time.Hour {
-		t.Errorf("the password lives %v", left)
+		t.Errorf("the password is valid for %v", left)
 	}
 	b, err := base64.StdEncoding.DecodeString(d.AuthorizationToken)
 	if err != nil {

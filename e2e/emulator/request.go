@@ -156,10 +156,10 @@ type stsError struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-// fail writes an error response in the service's format.
+// writeError writes an error response in the service's format.
 // https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#operation-error-serialization
 // https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html#operation-error-serialization
-func (r *request) fail(e apiError) {
+func (r *request) writeError(e apiError) {
 	switch r.endpoint.service {
 	case "sts":
 		errorType := "Sender"

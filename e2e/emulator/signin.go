@@ -17,7 +17,7 @@ import (
 // ConsoleClientID is the client ID of "aws login" on the machine that has the browser.
 const ConsoleClientID = "arn:aws:signin:::devtools/same-device"
 
-// consoleLogin is a login by "aws login".
+// consoleLogin is the state of one "aws login" (AWS Sign-In).
 type consoleLogin struct {
 	role, region string           // whose credentials it returns, and in which region
 	key          *ecdsa.PublicKey // that the DPoP proofs must be signed with
@@ -59,14 +59,14 @@ func (r *request) createOAuth2Token() {
 	switch {
 	case err != nil, r.httpReq.Method != http.MethodPost, r.endpoint.path != "/v1/token",
 		in.ClientID != ConsoleClientID, in.GrantType != "refresh_token":
-		r.fail(apiError{http.StatusBadRequest, "ValidationException", "Invalid request"})
+		r.writeError(apiError{http.StatusBadRequest, "ValidationException", "Invalid request"})
 	case !known:
-		r.fail(apiError{http.StatusForbidden, "AccessDeniedException", "The refresh token has expired"})
+		r.writeError(apiError{http.StatusForbidden, "AccessDeniedException", "The refresh token has expired"})
 	case r.endpoint.region != "" && r.endpoint.region != login.region:
-		r.fail(apiError{http.StatusBadRequest, "ValidationException", "Invalid request"})
+		r.writeError(apiError{http.StatusBadRequest, "ValidationException", "Invalid request"})
 	default:
 		if err := r.checkProof(login.key); err != nil {
-			r.fail(apiError{http.StatusBadRequest, "ValidationException",
+			r.writeError(apiError{http.StatusBadRequest, "ValidationException",
 				"Invalid DPoP proof: " + err.Error()})
 			return
 		}

@@ -29,7 +29,7 @@ func (s *Server) AddSSORefreshToken(refreshToken, accessToken string) {
 // https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html
 func (r *request) roleCredentials() {
 	if r.httpReq.Method != http.MethodGet || r.endpoint.path != "/federation/credentials" {
-		r.fail(apiError{http.StatusNotFound, "ResourceNotFoundException", "No such operation"})
+		r.writeError(apiError{http.StatusNotFound, "ResourceNotFoundException", "No such operation"})
 		return
 	}
 	query := r.httpReq.URL.Query()
@@ -44,10 +44,10 @@ func (r *request) roleCredentials() {
 	r.server.mu.Unlock()
 	switch {
 	case !known:
-		r.fail(apiError{http.StatusUnauthorized, "UnauthorizedException",
+		r.writeError(apiError{http.StatusUnauthorized, "UnauthorizedException",
 			"Session token not found or invalid"})
 	case !ok:
-		r.fail(apiError{http.StatusForbidden, "ForbiddenException", "No access"})
+		r.writeError(apiError{http.StatusForbidden, "ForbiddenException", "No access"})
 	default:
 		p := r.server.newSession(role, "jane@example.com", time.Hour, nil)
 		r.setCaller(p.arn)
@@ -65,16 +65,16 @@ func (r *request) roleCredentials() {
 func (r *request) createToken() {
 	var in struct{ ClientID, ClientSecret, GrantType, RefreshToken string }
 	if err := json.Unmarshal(r.body, &in); err != nil || r.endpoint.path != "/token" {
-		r.fail(apiError{http.StatusBadRequest, "InvalidRequestException", "Invalid request"})
+		r.writeError(apiError{http.StatusBadRequest, "InvalidRequestException", "Invalid request"})
 		return
 	}
 	if in.ClientID == "" || in.ClientSecret == "" {
-		r.fail(apiError{http.StatusUnauthorized, "InvalidClientException", "Invalid client provided"})
+		r.writeError(apiError{http.StatusUnauthorized, "InvalidClientException", "Invalid client provided"})
 		return
 	}
 	access, next, ok := r.server.redeemRefreshToken(in.RefreshToken)
 	if in.GrantType != "refresh_token" || !ok {
-		r.fail(apiError{http.StatusBadRequest, "InvalidGrantException", "Invalid refresh token provided"})
+		r.writeError(apiError{http.StatusBadRequest, "InvalidGrantException", "Invalid refresh token provided"})
 		return
 	}
 	r.writeJSON(http.StatusOK, map[string]any{

@@ -22,7 +22,7 @@ func (r *request) sts() {
 	case "GetCallerIdentity":
 		r.callerIdentity()
 	default:
-		r.fail(apiError{http.StatusBadRequest, "InvalidAction",
+		r.writeError(apiError{http.StatusBadRequest, "InvalidAction",
 			fmt.Sprintf("Could not find operation %s for version %s", r.form.Get("Action"),
 				r.form.Get("Version"))})
 	}
@@ -55,7 +55,7 @@ func (r *request) startSession(role Role, ttl time.Duration, result assumeRoleRe
 	if text := r.form.Get("Policy"); text != "" {
 		var err error
 		if session, err = parsePolicy(text); err != nil {
-			r.fail(apiError{http.StatusBadRequest, "MalformedPolicyDocument", err.Error()})
+			r.writeError(apiError{http.StatusBadRequest, "MalformedPolicyDocument", err.Error()})
 			return
 		}
 	}
@@ -100,13 +100,13 @@ func (r *request) assumeRole() {
 		principals: map[string][]string{"AWS": principals}, context: context}),
 		caller.session != nil && !caller.session.allows(policyRequest{action: "sts:AssumeRole",
 			resource: r.form.Get("RoleArn")}):
-		r.fail(apiError{http.StatusForbidden, "AccessDenied", fmt.Sprintf(
+		r.writeError(apiError{http.StatusForbidden, "AccessDenied", fmt.Sprintf(
 			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.arn,
 			r.form.Get("RoleArn"))})
 	case chained && ttl > time.Hour:
-		r.failValidation("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+		r.writeValidationError("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
 	case ttl > role.MaxSession:
-		r.failValidation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		r.writeValidationError("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	default:
 		r.startSession(role, ttl, assumeRoleResult{})
 	}
@@ -142,19 +142,19 @@ func (r *request) roleParameters() (role Role, trust *policy, ttl time.Duration,
 	if s := r.form.Get("DurationSeconds"); s != "" {
 		var err error
 		if seconds, err = strconv.Atoi(s); err != nil {
-			r.fail(apiError{http.StatusBadRequest, "MalformedInput", "DurationSeconds is not a number"})
+			r.writeError(apiError{http.StatusBadRequest, "MalformedInput", "DurationSeconds is not a number"})
 			return
 		}
 	}
 	constraint := func(field, value, rule string) {
-		r.failValidation(fmt.Sprintf("1 validation error detected: "+
+		r.writeValidationError(fmt.Sprintf("1 validation error detected: "+
 			"Value '%s' at '%s' failed to satisfy constraint: Member must %s", value, field, rule))
 	}
 	switch {
 	case len(arn) < 20 || len(arn) > 2048:
 		constraint("roleArn", arn, "have length between 20 and 2048")
 	case !roleARN.MatchString(arn):
-		r.failValidation("Request ARN is invalid")
+		r.writeValidationError("Request ARN is invalid")
 	case len(name) < 2:
 		constraint("roleSessionName", name, "have length greater than or equal to 2")
 	case len(name) > 64:
@@ -173,6 +173,6 @@ func (r *request) roleParameters() (role Role, trust *policy, ttl time.Duration,
 	return
 }
 
-func (r *request) failValidation(message string) {
-	r.fail(apiError{http.StatusBadRequest, "ValidationError", message})
+func (r *request) writeValidationError(message string) {
+	r.writeError(apiError{http.StatusBadRequest, "ValidationError", message})
 }

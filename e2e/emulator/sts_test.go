@@ -71,7 +71,7 @@ func assumeWithToken(t *testing.T, s *Server, role, token string, params ...stri
 func TestWebIdentity(t *testing.T) {
 	s := start(t, Options{})
 	s.AddRole(Role{ARN: "arn:aws:iam::" + SpokeAccount + ":role/gh", Trust: GitHubTrust("x")})
-	s.AddRole(Role{ARN: "arn:aws:iam::" + Account + ":role/nobody"})
+	s.AddRole(Role{ARN: "arn:aws:iam::" + Account + ":role/untrusted"})
 	good := gitHubToken(t, s, GitHubJob{})
 	claims := func(more ...any) map[string]any {
 		m := map[string]any{"sub": "repo:acme/app:ref:refs/heads/main", "aud": "sts.amazonaws.com"}
@@ -98,7 +98,7 @@ func TestWebIdentity(t *testing.T) {
 			GitHubJob{Subject: "repo:acme@123456/app@456789:ref:refs/heads/main"}), want: denied},
 		{name: "no such role", role: "arn:aws:iam::" + Account + ":role/none", token: good, want: denied},
 		{name: "no such account", role: "arn:aws:iam::999999999999:role/none", token: good, want: denied},
-		{name: "empty trust policy", role: "arn:aws:iam::" + Account + ":role/nobody", token: good,
+		{name: "empty trust policy", role: "arn:aws:iam::" + Account + ":role/untrusted", token: good,
 			want: denied},
 		{name: "trusts another issuer", role: CircleRole, token: good, want: denied},
 		{name: "no provider", role: "arn:aws:iam::" + SpokeAccount + ":role/gh", token: good,

@@ -59,7 +59,7 @@ func (r *request) throttle() bool {
 	r.call.Throttled = throttled
 	s.mu.Unlock()
 	if throttled {
-		r.fail(throttlingErrors[r.call.Service])
+		r.writeError(throttlingErrors[r.call.Service])
 	}
 	return throttled
 }

@@ -29,8 +29,8 @@ func TestThrottle(t *testing.T) {
 				return send(t, s, post(s.URL(service), "application/x-www-form-urlencoded",
 					"Action=GetCallerIdentity"))
 			}
-			// calls makes n calls and expects that only the first ones, accepted of
-			// them, are not throttled.
+			// calls makes n calls. It checks that the first accepted calls succeed and
+			// all others are throttled.
 			calls := func(n, accepted int) {
 				t.Helper()
 				for i := range n {

@@ -19,21 +19,21 @@ func (r *request) webIdentity() {
 	}
 	raw := r.form.Get("WebIdentityToken")
 	if len(raw) < 4 || len(raw) > 20000 {
-		r.failValidation("1 validation error detected: Value at 'webIdentityToken' failed to satisfy constraint: " +
+		r.writeValidationError("1 validation error detected: Value at 'webIdentityToken' failed to satisfy constraint: " +
 			"Member must have length between 4 and 20000")
 		return
 	}
 	claims := jwt.MapClaims{}
 	parser := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"RS256"}))
 	if _, _, err := parser.ParseUnverified(raw, claims); err != nil {
-		r.failToken("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+		r.writeTokenError("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
 		return
 	}
 	account := accountOf(r.form.Get("RoleArn"))
 	issuer, _ := claims["iss"].(string)
 	clients, ok := r.server.provider(account, issuer)
 	if role.ARN != "" && !ok {
-		r.failToken("No OpenIDConnect provider found in your account for " + issuer)
+		r.writeTokenError("No OpenIDConnect provider found in your account for " + issuer)
 		return
 	}
 	if role.ARN != "" && !r.checkToken(parser, raw, claims, clients) {
@@ -46,10 +46,10 @@ func (r *request) webIdentity() {
 		principals: map[string][]string{"Federated": {provider}},
 		context:    conditionKeys(issuer, claims),
 	}):
-		r.fail(apiError{http.StatusForbidden, "AccessDenied",
+		r.writeError(apiError{http.StatusForbidden, "AccessDenied",
 			"Not authorized to perform sts:AssumeRoleWithWebIdentity"})
 	case ttl > role.MaxSession:
-		r.failValidation("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+		r.writeValidationError("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	default:
 		subject, _ := claims.GetSubject()
 		audience := audienceOf(claims)
@@ -83,20 +83,20 @@ func (r *request) checkToken(parser *jwt.Parser, raw string, claims jwt.MapClaim
 	audience := audienceOf(claims)
 	switch {
 	case !known:
-		r.failToken("Couldn't retrieve verification key from your identity provider,  " +
+		r.writeTokenError("Couldn't retrieve verification key from your identity provider,  " +
 			"please reference AssumeRoleWithWebIdentity documentation for requirements")
 	case err != nil: // AWS does not document its message for this error
-		r.failToken("The web identity token that was passed could not be validated: invalid signature")
+		r.writeTokenError("The web identity token that was passed could not be validated: invalid signature")
 	case expires == nil:
-		r.failToken("Missing a required claim: exp")
+		r.writeTokenError("Missing a required claim: exp")
 	case !now.Before(expires.Time):
-		r.fail(apiError{http.StatusBadRequest, "ExpiredTokenException", fmt.Sprintf(
+		r.writeError(apiError{http.StatusBadRequest, "ExpiredTokenException", fmt.Sprintf(
 			"Token expired: current date/time %d must be before the expiration date/time %d", now.Unix(),
 			expires.Unix())})
 	case notBefore != nil && now.Before(notBefore.Time):
-		r.failToken("The web identity token that was passed is not valid yet")
+		r.writeTokenError("The web identity token that was passed is not valid yet")
 	case !slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(clients, a) }):
-		r.failToken("Incorrect token audience")
+		r.writeTokenError("Incorrect token audience")
 	default:
 		return true
 	}
@@ -114,8 +114,8 @@ func audienceOf(claims jwt.MapClaims) []string {
 	return audience
 }
 
-func (r *request) failToken(message string) {
-	r.fail(apiError{http.StatusBadRequest, "InvalidIdentityToken", message})
+func (r *request) writeTokenError(message string) {
+	r.writeError(apiError{http.StatusBadRequest, "InvalidIdentityToken", message})
 }
 
 // Admits reports whether a role's trust policy admits a token with these claims. It evaluates only the

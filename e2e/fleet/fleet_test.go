@@ -1,22 +1,57 @@
 package main
 
 import (
+	"context"
 	"io"
+	"log"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
 var smallPlan = plan{jobs: 5, pulls: 7, regions: []string{"eu-west-2", "us-east-1", "ap-southeast-2"},
 	concurrency: 3, wave: 4, duration: 100 * time.Millisecond}
 
+// binary builds the program on first use, into a directory that TestMain removes.
+var binary = sync.OnceValues(func() (string, error) { return build.Helper(context.Background(), buildDir) })
+
+var buildDir string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ecr-oidc-fleet-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	buildDir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// builtPlan returns smallPlan with a program that is built once.
+func builtPlan(t *testing.T) plan {
+	t.Helper()
+	p := smallPlan
+	var err error
+	if p.binary, err = binary(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // TestFleet runs a small fleet against low rate limits. All pulls succeed, and each job makes only
 // one accepted call per region and service.
 func TestFleet(t *testing.T) {
 	t.Parallel()
-	p := smallPlan
+	if testing.Short() {
+		t.Skip("waits for rate limits (-short)")
+	}
+	p := builtPlan(t)
 	p.rate = map[string]float64{"oidc": 5, "sts": 4, "ecr": 3}
 	var out strings.Builder
 	got, err := run(t.Context(), p, &out, io.Discard)
@@ -41,16 +76,19 @@ func TestFleet(t *testing.T) {
 // TestFleetFails checks the errors of the program.
 func TestFleetFails(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs three fleets (-short)")
+	}
 	for _, tt := range []struct{ name, extraEnv, want string }{
-		{"pulls fail", "ECR_ROLE_TO_ASSUME=arn:aws:iam::123456789012:role/nobody",
-			"35 pulls failed:\necr-oidc: AWS refused role nobody in 123456789012"},
+		{"pulls fail", "ECR_ROLE_TO_ASSUME=arn:aws:iam::123456789012:role/untrusted",
+			"35 pulls failed:\necr-oidc: AWS refused role untrusted in 123456789012"},
 		{"no cache", "ECR_OIDC_CACHE=off", ", but needs "},
 		{"password of another job", "GITHUB_RUN_ID=1000000000",
 			"35 pulls succeeded, with 7 correct passwords and 28 of another job"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := smallPlan
+			p := builtPlan(t)
 			p.extraEnv = []string{tt.extraEnv}
 			var out strings.Builder
 			if _, err := run(t.Context(), p, &out, io.Discard); err == nil ||

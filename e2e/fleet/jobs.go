@@ -39,7 +39,6 @@ type fleet struct {
 	plan
 	server     *emulator.Server
 	dir        string
-	binary     string
 	ca         string
 	registry   *http.Client
 	fetchSlots chan struct{} // limits the helpers that may have to call AWS

@@ -15,7 +15,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -23,10 +22,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/build"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
-
-const program = "docker-credential-ecr-oidc"
 
 // services are the services that a login calls, by their name in emulator.Call and in the output.
 var services = []struct{ name, label string }{{"oidc", "GitHub"}, {"sts", "STS"}, {"ecr", "ECR"}}
@@ -41,6 +39,7 @@ type plan struct {
 	duration    time.Duration      // from the first wave of jobs to the last
 	rate        map[string]float64 // calls per second that each service accepts; 0 for no limit
 	extraEnv    []string           // NAME=value; added to the environment of each job
+	binary      string             // the program; empty: it is built
 }
 
 func main() {
@@ -51,10 +50,10 @@ func main() {
 	flag.IntVar(&p.pulls, "pulls", 20, "number of `pulls` per job")
 	flag.StringVar(&regions, "regions", "eu-west-2,us-east-1,ap-southeast-2",
 		"`regions` whose registries each job pulls from in turn")
-	flag.IntVar(&p.concurrency, "at-once", 6,
+	flag.IntVar(&p.concurrency, "concurrency", 6,
 		"`pulls` that a job runs at the same time, as docker compose does")
 	flag.IntVar(&p.wave, "wave", 25, "`jobs` that start at the same time, as in a matrix")
-	flag.DurationVar(&p.duration, "over", 2*time.Minute, "`time` from the first wave of jobs to the last")
+	flag.DurationVar(&p.duration, "duration", 2*time.Minute, "`time` from the first wave of jobs to the last")
 	flag.Float64Var(&aws, "rate", 30, "`calls` per second that STS and ECR each accept; 0 for no limit")
 	flag.Float64Var(&github, "github-rate", 0,
 		"`calls` per second that GitHub accepts; 0 for no limit (GitHub documents none)")
@@ -92,23 +91,20 @@ func run(ctx context.Context, p plan, out, progress io.Writer) (t tally, err err
 	transport.MaxIdleConnsPerHost = maxHelpers
 	defer transport.CloseIdleConnections()
 	f := &fleet{
-		plan: p, server: server, dir: dir, binary: filepath.Join(dir, program),
+		plan: p, server: server, dir: dir,
 		ca:         filepath.Join(dir, "ca.pem"),
 		registry:   &http.Client{Transport: transport},
 		fetchSlots: make(chan struct{}, maxHelpers), cacheSlots: make(chan struct{}, runtime.NumCPU()),
 		jobOf: map[string]int{},
 	}
-	if runtime.GOOS == "windows" {
-		f.binary += ".exe"
-	}
 	if err := os.WriteFile(f.ca, server.CAPEM(), 0o600); err != nil {
 		return t, err
 	}
-	fmt.Fprintln(progress, "building", program)
-	build := exec.CommandContext(ctx, "go", "build", "-o", f.binary,
-		"github.com/ecr-oidc/docker-credential-ecr-oidc/cmd/"+program)
-	if text, err := build.CombinedOutput(); err != nil {
-		return t, fmt.Errorf("building %s: %w\n%s", program, err, text)
+	if f.plan.binary == "" {
+		fmt.Fprintln(progress, "building", build.Program)
+		if f.plan.binary, err = build.Helper(ctx, dir); err != nil {
+			return t, err
+		}
 	}
 	for _, s := range services {
 		if rate := p.rate[s.name]; rate > 0 {

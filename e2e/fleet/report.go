@@ -149,12 +149,12 @@ func (t tally) print(out io.Writer, wall time.Duration) {
 			c.calls-c.throttled, t.jobs*t.regionsPerJob(), all)
 	}
 	table.Flush()
-	least := ""
+	ecrTime := ""
 	if rate := t.rate["ecr"]; rate > 0 {
-		least = fmt.Sprintf("; the calls to ECR alone would take %v",
+		ecrTime = fmt.Sprintf("; the calls to ECR alone would take %v",
 			time.Duration(float64(all)/rate*float64(time.Second)).Round(time.Second))
 	}
-	printf("\nWith one call per pull and service, the fleet would make %d calls%s.", all*len(services), least)
+	printf("\nWith one call per pull and service, the fleet would make %d calls%s.", all*len(services), ecrTime)
 }
 
 // short rounds a duration for the output.

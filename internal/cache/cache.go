@@ -4,7 +4,8 @@
 // from a secret of the job, such as the token that lets it request OIDC tokens. The secret is not
 // stored. A later job on the same machine has another secret, so it cannot read the entries or
 // create one that this job accepts. A process that can read the job's environment can read its
-// entries. Without a secret, only the file mode 0600 protects an entry, as in ~/.aws/sso/cache.
+// entries. Without a secret, only the file mode 0600 protects an entry, as in ~/.aws/sso/cache. The
+// caller decides when that is acceptable; see openCache in internal/helper.
 //
 // Any number of processes may use one directory at the same time. They may fetch the same login
 // twice. They never read an entry that is half written or that belongs to another job.
@@ -39,8 +40,10 @@ const (
 	entrySuffix = ".sealed"
 	lockSuffix  = ".lock"
 	maxFileSize = 64 << 10 // bytes of an encrypted file; a password has a few thousand
-	blockSize   = 8 << 10  // bytes; plaintext is padded to a multiple, so that its length reveals little
 	maxFileAge  = 24 * time.Hour
+
+	// Plaintext is padded to a multiple of paddingSize bytes, so that its length reveals little.
+	paddingSize = 8 << 10
 )
 
 // ownFileName matches the names of this package's files, and of the temporary files that atomicfile
@@ -62,9 +65,10 @@ type Cache struct {
 	lockTimeout func(fetchTimeout, lockAge time.Duration) time.Duration
 }
 
-// Open returns the cache in the first suitable directory of dirs: not a symlink, owned by this user,
-// and not accessible to other users. A missing directory is created. The entries are encrypted with
-// a key derived from secret. If secret is nil, only their file mode protects them.
+// Open returns the cache in the first suitable directory of dirs: not a symlink, owned by this
+// user, and not accessible to other users. A missing directory is created. The entries are
+// encrypted with a key derived from secret. If secret is nil, that key is the same for everyone,
+// and only their file mode protects them.
 func Open(dirs []string, secret []byte) (*Cache, error) {
 	return openFirst(dirs, secret, createAndCheckDir)
 }
@@ -98,6 +102,7 @@ func openFirst(dirs []string, secret []byte, check func(dir string) error) (*Cac
 }
 
 func open(dir string, secret []byte) (*Cache, error) {
+	// The labels have their own version. It changes only with the key derivation.
 	key, err := hkdf.Key(sha256.New, secret, nil, "docker-credential-ecr-oidc cache 1: entry", 32)
 	if err != nil {
 		return nil, err
@@ -167,7 +172,8 @@ func (c *Cache) Remove(key string) error {
 // createTemp creates the temporary file for writeEncrypted. The file has the size of an entry, so
 // that a full disk is an error before the fetch.
 func (c *Cache) createTemp() (*atomicfile.TempFile, error) {
-	return atomicfile.CreateTemp(filepath.Join(c.dir, "entry"), blockSize+len(header)+c.aead.Overhead())
+	size := paddingSize + len(header) + c.aead.Overhead()
+	return atomicfile.CreateTemp(filepath.Join(c.dir, "entry"), size)
 }
 
 // writeEncrypted writes value for key to file and renames file to its final path. It also removes
@@ -180,7 +186,7 @@ func (c *Cache) writeEncrypted(file *atomicfile.TempFile, key string, value any)
 		return err
 	}
 	plain = append(plain, bytes.Repeat([]byte(" "),
-		blockSize-1-(len(plain)-1)%blockSize)...) // JSON may end with spaces
+		paddingSize-1-(len(plain)-1)%paddingSize)...) // JSON may end with spaces
 	encrypted := c.aead.Seal([]byte(header), nil, plain, []byte(header+key))
 	if len(encrypted) > maxFileSize { // readFile would reject it
 		return fmt.Errorf("the entry has %d bytes; the limit is %d", len(encrypted),

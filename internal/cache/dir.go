@@ -29,7 +29,7 @@ func checkDir(dir string) error {
 	if !fi.IsDir() {
 		return fmt.Errorf("it is not a directory (file type %v)", fi.Mode().Type())
 	}
-	return checkOwner(dir, fi)
+	return checkPrivate(dir, fi)
 }
 
 // notCreatedError is the error of checkExistingDir for a directory that createAndCheckDir would

@@ -19,9 +19,9 @@ func createDir(dir string) error {
 	return os.Chmod(dir, 0o700) // #nosec G302 -- a directory
 }
 
-// checkOwner returns an error if dir is not owned by this user or is accessible to others. fi is the
-// Lstat of dir.
-func checkOwner(_ string, fi fs.FileInfo) error {
+// checkPrivate returns an error if dir is not owned by this user or is accessible to others. fi is
+// the Lstat of dir.
+func checkPrivate(_ string, fi fs.FileInfo) error {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
 		return fmt.Errorf("it is owned by user %d, not by %d", st.Uid, os.Geteuid())
 	}

@@ -39,10 +39,10 @@ func createDir(dir string) error {
 	return nil
 }
 
-// checkOwner returns an error unless dir is owned by this user and accessible only to this user,
-// SYSTEM and Administrators. If this process is elevated, Administrators may own dir: they own the
-// files that an elevated process creates.
-func checkOwner(dir string, _ fs.FileInfo) error {
+// checkPrivate returns an error if dir is not owned by this user, or is accessible to other users
+// than this user, SYSTEM and Administrators. If this process is elevated, Administrators may own
+// dir: they own the files that an elevated process creates.
+func checkPrivate(dir string, _ fs.FileInfo) error {
 	user, err := currentUser()
 	if err != nil {
 		return err

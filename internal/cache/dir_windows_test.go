@@ -108,7 +108,7 @@ func TestCreatedInSharedDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{dir, c.path("id", entrySuffix)} {
-		if err := checkOwner(path, nil); err != nil {
+		if err := checkPrivate(path, nil); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 	}

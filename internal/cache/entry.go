@@ -40,8 +40,8 @@ func (e Entry) IsUsable(now time.Time) bool { return e.Remaining(now) > 0 }
 // Remaining returns how long the entry is usable after the time now, or zero if it is not usable.
 func (e Entry) Remaining(now time.Time) time.Duration {
 	age := now.Sub(e.CreatedAt)
-	if age < 0 ||
-		age >= e.TTL-margin { // a negative age: the clock was set back, the age is unknown
+	// A negative age means that the clock was set back, so the age is unknown.
+	if age < 0 || age >= e.TTL-margin {
 		return 0
 	}
 	return e.TTL - margin - age

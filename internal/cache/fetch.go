@@ -21,16 +21,16 @@ const (
 	lockMargin = time.Second
 	lockJitter = 3 * time.Second
 
-	// lockTimeDelay is how long a waiter waits before it reads the lock file's modification time.
+	// modTimeDelay is how long a waiter waits before it reads the lock file's modification time.
 	// By then the holder has set it.
-	lockTimeDelay = time.Second
+	modTimeDelay = time.Second
 )
 
 // Failure is the result of a failed fetch, in the form in which it is passed to other processes.
 type Failure struct {
 	Payload []byte        // the error, in the caller's encoding
-	TTL     time.Duration // how long later callers get this failure; zero: only concurrent callers get it
-	Refused bool          // AWS refused this identity, so a cached login must not be returned either
+	TTL     time.Duration // how long later callers get it; zero: only concurrent callers get it
+	Refused bool          // AWS refused this identity: a usable cached login must not be returned
 }
 
 // storedFailure is a Failure on disk.
@@ -54,7 +54,8 @@ func failureKey(key string) string { return "failure of " + key }
 //
 // # Results of a fetch
 //
-//   - A login is stored and returned. A login that expires too soon to be usable is only returned.
+//   - A login is stored and returned. A login that expires too soon to be usable is only returned,
+//     and so is a login with a TTL of zero.
 //   - A refusal by AWS (Failure.Refused) deletes the old entry. The failure is stored and returned.
 //   - After any other failure, a usable old entry is returned instead. It counts as fresh for another
 //     5 minutes, unless another process deleted or replaced it during the fetch.
@@ -70,8 +71,9 @@ func failureKey(key string) string { return "failure of " + key }
 // # Faults
 //
 //   - A holder that dies: the kernel releases its lock, and one of the waiters fetches.
-//   - A holder that hangs: each waiter times out and then fetches without the lock. A waiter may
-//     have had less time than a holder, so it stores a login or a refusal, but no other failure.
+//   - A holder that hangs: each waiter times out and then fetches without the lock. The
+//     rest of its own time may be too short for a fetch, so it stores a login or a refusal, but no
+//     other failure.
 //   - Files that cannot be locked or written: every process fetches for itself.
 //   - A nil Cache: GetOrFetch only calls fetch.
 //
@@ -119,17 +121,17 @@ func (c *Cache) lookup(key string, start time.Time) (Entry, *Failure, bool) {
 	return entry, nil, false
 }
 
-// acquire waits for the lock of key, whose holder may fetch for fetchTimeout. It returns nil if the
-// caller must fetch without the lock.
+// acquire waits for the lock of key. The lock's holder may fetch for up to fetchTimeout. acquire
+// returns nil if the caller must fetch without the lock.
 //
-// The wait depends on the lock file's modification time. Of many processes that start together, most
-// begin to wait before the holder has set it. They would read the time of an earlier fetch, so it is
-// read after lockTimeDelay.
+// The timeout depends on the lock file's modification time, which the holder sets. When many
+// processes start together, most of them begin to wait before it is set, and would read the time of
+// an earlier fetch. acquire therefore reads it after modTimeDelay.
 func (c *Cache) acquire(ctx context.Context, key string, fetchTimeout time.Duration) *lockfile.Held {
 	path := c.path(key, lockSuffix)
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout+lockMargin+lockJitter)
 	defer cancel()
-	timer := time.AfterFunc(lockTimeDelay, func() {
+	timer := time.AfterFunc(modTimeDelay, func() {
 		age := fetchTimeout
 		if fi, err := os.Lstat(path); err == nil {
 			age = time.Since(fi.ModTime())
@@ -178,7 +180,7 @@ func (c *Cache) fetchAndStore(ctx context.Context, key string, lock *lockfile.He
 	ctx, cancel := context.WithTimeout(ctx, c.fetchTimeout(old))
 	defer cancel()
 	login, failure := fetch(ctx)
-	store := func(key string, value any) {
+	put := func(key string, value any) {
 		if file == nil {
 			return
 		}
@@ -188,10 +190,11 @@ func (c *Cache) fetchAndStore(ctx context.Context, key string, lock *lockfile.He
 	}
 	switch {
 	case failure == nil:
-		if !login.IsUsable(c.now()) {
+		switch {
+		case login.IsUsable(c.now()):
+			put(key, login)
+		case login.TTL != 0: // otherwise fetch has reported why it must not be cached
 			c.debug("not caching: the login expires in %v", login.TTL)
-		} else {
-			store(key, login)
 		}
 		return login, nil
 	case failure.Refused:
@@ -203,25 +206,26 @@ func (c *Cache) fetchAndStore(ctx context.Context, key string, lock *lockfile.He
 		old.FreshFor = c.now().Sub(old.CreatedAt) + staleExtension
 		if stored, ok := c.Read(key); ok &&
 			stored.CreatedAt.Equal(old.CreatedAt) { // not deleted or replaced during the fetch
-			store(key, old)
+			put(key, old)
 		}
 		return old, nil
-	case lock == nil: // this process may have had less time than a holder
+	case lock == nil: // the failure may only mean that the wait left too little time
 		return Entry{}, failure
 	}
-	store(failureKey(key), storedFailure{*failure, c.now()})
+	put(failureKey(key), storedFailure{*failure, c.now()})
 	return Entry{}, failure
 }
 
-// CachedFailure returns the failure that GetOrFetch would return for key now, and how much longer it
-// would. A fresh entry takes precedence over it, which CachedFailure does not check.
+// CachedFailure returns the cached failure for key and the rest of its TTL. It returns false if
+// there is none or its TTL has expired. It does not check for a fresh entry, which GetOrFetch would
+// return instead.
 func (c *Cache) CachedFailure(key string) (f Failure, remaining time.Duration, ok bool) {
 	s, age, ok := c.readFailure(key)
 	return s.Failure, s.TTL - age, ok && age < s.TTL
 }
 
 // readFailure returns the last failure for key and its age. It returns false if the clock was set
-// back since the failure: the age is unknown then.
+// back after the failure, because its age is then unknown.
 func (c *Cache) readFailure(key string) (f storedFailure, age time.Duration, ok bool) {
 	if !c.readEncrypted(failureKey(key), &f) {
 		return storedFailure{}, 0, false

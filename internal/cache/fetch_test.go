@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,7 +38,7 @@ func (f *fetcher) fetch(ctx context.Context) (Entry, *Failure) {
 }
 
 // allWaiting returns a channel that is closed when n callers have waited for the lock for
-// lockTimeDelay.
+// modTimeDelay.
 func allWaiting(c *Cache, n int32) <-chan struct{} {
 	all := make(chan struct{})
 	var count atomic.Int32
@@ -65,12 +66,14 @@ func lockKey(t *testing.T, c *Cache, key string) *lockfile.Held {
 // Concurrent callers share one fetch. All of them get its login, or its failure, even if the failure
 // has no TTL.
 func TestFetchOnce(t *testing.T) {
+	t.Parallel()
 	const callers = 64
 	for name, f := range map[string]*fetcher{
 		"login":   {entry: login()},
 		"failure": {failure: &Failure{Payload: []byte("refused")}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 			c.now = time.Now // a failure's time is compared with the start of the wait
 			f.entry.CreatedAt = time.Now()
@@ -83,7 +86,7 @@ func TestFetchOnce(t *testing.T) {
 					if e.Secret != f.entry.Secret ||
 						(failure == nil) != (f.failure == nil) ||
 						failure != nil && string(failure.Payload) != "refused" {
-						t.Errorf("%v, %v", e, failure)
+						t.Errorf("GetOrFetch = %v, %v", e, failure)
 					}
 				})
 			}
@@ -207,7 +210,7 @@ func TestStaleEntryDeletedDuringFetch(t *testing.T) {
 		return Entry{}, &Failure{TTL: time.Second}
 	})
 	if failure != nil || e.Secret != "old" {
-		t.Errorf("%v, %v", e, failure)
+		t.Errorf("GetOrFetch = %v, %v", e, failure)
 	}
 	if _, ok := c.Read("id"); ok {
 		t.Error("the deleted entry was stored again")
@@ -237,7 +240,8 @@ func TestFetchTimeout(t *testing.T) {
 
 // A caller may begin to wait before the holder has set the lock file's modification time. It waits
 // for the whole duration of the holder's fetch, and does not use the time of an earlier fetch.
-func TestLockTimeSetLate(t *testing.T) {
+func TestModTimeSetLate(t *testing.T) {
+	t.Parallel()
 	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	path := c.path("id", lockSuffix)
 	held := lockKey(t, c, "id")
@@ -245,14 +249,10 @@ func TestLockTimeSetLate(t *testing.T) {
 	if err := os.Chtimes(path, earlier, earlier); err != nil {
 		t.Fatal(err)
 	}
-	c.Debug = func(format string, _ ...any) {
-		if strings.HasPrefix(format, "not in the cache") { // the caller is about to wait
-			time.AfterFunc(lockTimeDelay/5, func() {
-				now := time.Now()
-				os.Chtimes(path, now, now)
-			})
-		}
-	}
+	time.AfterFunc(modTimeDelay/5, func() {
+		now := time.Now()
+		os.Chtimes(path, now, now)
+	})
 	timeout, ages := c.lockTimeout, make(chan time.Duration, 1)
 	c.lockTimeout = func(fetchTimeout, age time.Duration) time.Duration {
 		ages <- age
@@ -262,11 +262,11 @@ func TestLockTimeSetLate(t *testing.T) {
 	group.Go(func() {
 		f := &fetcher{entry: login()}
 		if _, failure := c.GetOrFetch(t.Context(), "id", f.fetch); failure != nil {
-			t.Errorf("%v", failure)
+			t.Errorf("failure %v", failure)
 		}
 	})
 	if age := <-ages; age > time.Minute {
-		t.Errorf("the lock seems to be %v old", age)
+		t.Errorf("lockAge = %v, want the age of the new lock", age)
 	}
 	held.Unlock()
 	group.Wait()
@@ -275,6 +275,7 @@ func TestLockTimeSetLate(t *testing.T) {
 // If a holder hangs, the waiters time out and fetch without the lock. Later callers get the result
 // that one of them stored.
 func TestHungHolder(t *testing.T) {
+	t.Parallel()
 	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	c.lockTimeout = func(time.Duration,
 		time.Duration) time.Duration {
@@ -285,7 +286,7 @@ func TestHungHolder(t *testing.T) {
 	for range 3 {
 		e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
 		if failure != nil || e.Secret != "the-password" {
-			t.Errorf("%v, %v", e, failure)
+			t.Errorf("GetOrFetch = %v, %v", e, failure)
 		}
 	}
 	if n := f.calls.Load(); n != 1 {
@@ -334,7 +335,7 @@ func TestLockTimeout(t *testing.T) {
 }
 
 // The lock file's modification time is set when the lock is acquired.
-func TestLockTime(t *testing.T) {
+func TestModTime(t *testing.T) {
 	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	path := c.path("id", lockSuffix)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -375,7 +376,7 @@ func TestFetchWithoutStorage(t *testing.T) {
 				group.Go(func() {
 					e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
 					if failure != nil || e.Secret != "the-password" {
-						t.Errorf("%v, %v", e, failure)
+						t.Errorf("GetOrFetch = %v, %v", e, failure)
 					}
 				})
 			}
@@ -390,7 +391,7 @@ func TestFetchWithoutStorage(t *testing.T) {
 			f = &fetcher{failure: &Failure{Payload: []byte("refused"), TTL: time.Hour}}
 			_, failure := c.GetOrFetch(t.Context(), "another", f.fetch)
 			if failure == nil || string(failure.Payload) != "refused" {
-				t.Errorf("%v", failure)
+				t.Errorf("failure %v", failure)
 			}
 		})
 	}
@@ -451,22 +452,44 @@ func TestFetchContext(t *testing.T) {
 	f := &fetcher{release: make(chan struct{})}
 	_, failure := c.GetOrFetch(ctx, "id", f.fetch)
 	if failure == nil || string(failure.Payload) != "no response in time" {
-		t.Errorf("%v", failure)
+		t.Errorf("failure %v", failure)
 	}
 }
 
-// A login that expires too soon to be usable is returned but not stored.
+// A login that expires too soon to be usable, or that has no TTL, is returned but not stored. Only the
+// first one is reported: for the second one, fetch reports the reason.
 func TestShortLivedLogin(t *testing.T) {
-	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
-	f := &fetcher{entry: Entry{Secret: "short", CreatedAt: noon, TTL: margin, FreshFor: margin}}
-	for n := range int32(2) {
-		e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
-		if failure != nil || e.Secret != "short" || f.calls.Load() != n+1 {
-			t.Errorf("%v, %v, %d fetches", e, failure, f.calls.Load())
-		}
-	}
-	if _, ok := c.Read("id"); ok {
-		t.Error("the login was stored")
+	for _, tt := range []struct {
+		name    string
+		ttl     time.Duration
+		message string
+	}{
+		{"too short", margin, "not caching: the login expires in 15m0s"},
+		{"zero", 0, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
+			var message string
+			c.Debug = func(format string, args ...any) {
+				if strings.HasPrefix(format, "not caching") {
+					message = fmt.Sprintf(format, args...)
+				}
+			}
+			f := &fetcher{entry: Entry{Secret: "short", CreatedAt: noon, TTL: tt.ttl,
+				FreshFor: tt.ttl}}
+			for n := range int32(2) {
+				e, failure := c.GetOrFetch(t.Context(), "id", f.fetch)
+				if failure != nil || e.Secret != "short" || f.calls.Load() != n+1 {
+					t.Errorf("GetOrFetch = %v, %v after %d fetches", e, failure, f.calls.Load())
+				}
+			}
+			if message != tt.message {
+				t.Errorf("debug output %q, want %q", message, tt.message)
+			}
+			if _, ok := c.Read("id"); ok {
+				t.Error("the login was stored")
+			}
+		})
 	}
 }
 
@@ -499,20 +522,20 @@ func TestFileSizes(t *testing.T) {
 func TestCachedFailure(t *testing.T) {
 	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	if _, _, ok := c.CachedFailure("id"); ok {
-		t.Error("a failure before the first fetch")
+		t.Error("CachedFailure returns true before the first fetch")
 	}
 	failing := &fetcher{failure: &Failure{Payload: []byte("refused"), TTL: 10 * time.Second}}
 	c.GetOrFetch(t.Context(), "id", failing.fetch)
 	c.now = func() time.Time { return noon.Add(4 * time.Second) }
 	f, remaining, ok := c.CachedFailure("id")
 	if !ok || string(f.Payload) != "refused" || remaining != 6*time.Second {
-		t.Errorf("%s, %v, %v", f.Payload, remaining, ok)
+		t.Errorf("CachedFailure = %s, %v, %v", f.Payload, remaining, ok)
 	}
 	c.now = func() time.Time { return noon.Add(10 * time.Second) }
 	if _, _, ok := c.CachedFailure("id"); ok {
-		t.Error("after its TTL")
+		t.Error("CachedFailure returns true after the TTL")
 	}
 	if _, _, ok := (*Cache)(nil).CachedFailure("id"); ok {
-		t.Error("without a cache")
+		t.Error("CachedFailure returns true without a cache")
 	}
 }

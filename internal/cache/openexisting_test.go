@@ -35,7 +35,7 @@ func TestOpenExisting(t *testing.T) {
 	}
 	c, err := OpenExisting([]string{dir + "/"}, secret)
 	if err != nil || c.Dir() != dir {
-		t.Fatalf("%v, %v", c, err)
+		t.Fatalf("OpenExisting = %v, %v", c, err)
 	}
 	c.now = func() time.Time { return noon }
 	if e, ok := c.Get("id"); !ok || e.Secret != login().Secret {
@@ -59,7 +59,7 @@ func TestOpenExistingSkips(t *testing.T) {
 	good := openCache(t, filepath.Join(temp, "good"), secret)
 	if c, err := OpenExisting([]string{file, good.Dir()}, secret); err != nil ||
 		c.Dir() != good.Dir() {
-		t.Errorf("%v, %v", c, err)
+		t.Errorf("OpenExisting = %v, %v", c, err)
 	}
 	unsuitable := []string{file}
 	if runtime.GOOS != "windows" {
@@ -73,7 +73,7 @@ func TestOpenExistingSkips(t *testing.T) {
 	}
 	c, err := OpenExisting(unsuitable, secret)
 	if c != nil || err == nil || errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("%v, %v", c, err)
+		t.Fatalf("OpenExisting = %v, %v", c, err)
 	}
 	for _, dir := range unsuitable {
 		if !strings.Contains(err.Error(), dir) {

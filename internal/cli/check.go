@@ -86,7 +86,7 @@ func (c *checkCommand) run(args []string) error {
 	}
 	results := make([]checkResult, len(targets))
 	h := helper.Helper{
-		Env: c.Env, Environ: os.Environ(), Debug: debuglog.ForLogin(c.Env, c.Stderr),
+		Env: c.Env, Environ: os.Environ(), Debug: debuglog.ForCommand(c.Env, c.Stderr),
 		Tokens: new(token.Shared), IgnoreCachedFailures: true,
 	}
 	var wg sync.WaitGroup

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -32,17 +33,7 @@ func run(stdin string, args []string, pairs ...string) result {
 	return result{code, stdout.String(), stderr.String()}
 }
 
-func environ(pairs ...string) func(string) (string, bool) {
-	vars := map[string]string{}
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		vars[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, set := vars[name]
-		return value, set
-	}
-}
+func environ(pairs ...string) func(string) (string, bool) { return testenv.Lookup(pairs...) }
 
 func args(a ...string) []string { return a }
 

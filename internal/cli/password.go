@@ -52,7 +52,7 @@ func (p Program) password(arg string) error {
 	if !ok {
 		return usageErrorf("%s", describeNotECR(arg))
 	}
-	h := helper.Helper{Env: p.Env, Environ: os.Environ(), Debug: debuglog.ForLogin(p.Env, p.Stderr)}
+	h := helper.Helper{Env: p.Env, Environ: os.Environ(), Debug: debuglog.ForCommand(p.Env, p.Stderr)}
 	secret, err := explain.RunWithTimeout("running password", explain.GetTimeout,
 		func(ctx context.Context) (string, error) {
 			_, secret, err := h.Get(ctx, reg.Host)

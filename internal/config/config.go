@@ -68,7 +68,7 @@ func Read(env token.Env, environ []string) (Config, error) {
 		}
 	}
 	var err error
-	c.file, err = readFile(env)
+	c.file, err = readConfigured(env)
 	return c, err
 }
 
@@ -152,7 +152,7 @@ func (c Config) For(reg registry.Registry) (s Settings, err error) {
 		{"ECR_OIDC_ALLOW_HTTP_ENDPOINTS", &s.AllowHTTPEndpoints, false},
 		{"ECR_OIDC_DEBUG", new(bool), false}, // only validated here; package debuglog uses it
 	} {
-		if *v.on, err = Switch(c.env, v.name, v.def); err != nil {
+		if *v.on, err = Bool(c.env, v.name, v.def); err != nil {
 			return Settings{}, err
 		}
 	}
@@ -253,9 +253,9 @@ func (l layers) identity(env token.Env) token.Settings {
 	return s
 }
 
-// Switch returns the value of a variable that turns something on or off. It returns def if the
-// variable is not set or empty, and an error that lists the allowed values if the value is invalid.
-func Switch(env token.Env, name string, def bool) (bool, error) {
+// Bool returns the value of an on/off variable. It returns def if the variable is not set or empty,
+// and an error that lists the allowed values if the value is invalid.
+func Bool(env token.Env, name string, def bool) (bool, error) {
 	switch v := env.Get(name); v {
 	case "":
 		return def, nil

@@ -11,7 +11,7 @@ import (
 )
 
 func TestFor(t *testing.T) {
-	got, err := planForHost(t, host,
+	got, err := resolveForHost(t, host,
 		"ECR_OIDC_SOURCE=aws", "ECR_OIDC_PROFILE= dev ", "ECR_OIDC_AUDIENCE=aud",
 		"ECR_OIDC_CACHE_DIR=/c", "ECR_OIDC_CACHE=off",
 		"ECR_OIDC_SESSION_DURATION=900", "ECR_OIDC_SESSION_NAME=me", "AWS_PROFILE=another")
@@ -30,7 +30,7 @@ func TestFor(t *testing.T) {
 		got.SessionDuration != 15*time.Minute || got.SessionName != "me" {
 		t.Errorf("settings %+v", got)
 	}
-	got, err = planForHost(t, host, "AWS_PROFILE=another") // only the SDK reads AWS_PROFILE
+	got, err = resolveForHost(t, host, "AWS_PROFILE=another") // only the SDK reads AWS_PROFILE
 	if err != nil || got.Identity != (token.Settings{}) || got.Audience != "" ||
 		got.CacheDir != "" || !got.CacheEnabled || got.SessionDuration != 0 {
 		t.Errorf("without settings: %+v, %v", got, err)
@@ -56,9 +56,9 @@ func TestForInvalid(t *testing.T) {
 		{[]string{"AWS_ROLE_SESSION_NAME=x"},
 			`AWS_ROLE_SESSION_NAME is "x"; it must have 2 to 64 characters: ` + chars},
 		{[]string{"ECR_OIDC_TOKEN=x", "ECR_OIDC_TOKEN_FILE=y"},
-			`ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set: unset one of them`},
+			`ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set; remove one of them`},
 	} {
-		if got, err := planForHost(t, host, tt.env...); err == nil || err.Error() != tt.want {
+		if got, err := resolveForHost(t, host, tt.env...); err == nil || err.Error() != tt.want {
 			t.Errorf("%q: %+v, %v, want %s", tt.env, got, err, tt.want)
 		}
 	}
@@ -70,15 +70,15 @@ func TestSwitch(t *testing.T) {
 			"": def, " ": def, "1": true, "true": true, "on": true, " on\n": true,
 			"0": false, "false": false, "off": false,
 		} {
-			if got, err := Switch(testEnv("X="+value), "X", def); err != nil || got != want {
+			if got, err := Bool(testEnv("X="+value), "X", def); err != nil || got != want {
 				t.Errorf("Switch(%q, default %v) = %v, %v", value, def, got, err)
 			}
 		}
-		if got, err := Switch(testEnv(), "X", def); err != nil || got != def {
+		if got, err := Bool(testEnv(), "X", def); err != nil || got != def {
 			t.Errorf("Switch of an unset variable, default %v = %v, %v", def, got, err)
 		}
 		for _, value := range []string{"yes", "no", "TRUE", "2", "t", "enabled"} {
-			got, err := Switch(testEnv("X="+value), "X", def)
+			got, err := Bool(testEnv("X="+value), "X", def)
 			const format = "X is %q; allowed values are 1, 0, true, false, on, off"
 			want := fmt.Sprintf(format, value)
 			if err == nil || err.Error() != want || got != def {
@@ -95,16 +95,16 @@ func TestDuration(t *testing.T) {
 		"1h30m": 90 * time.Minute, "900s": 15 * time.Minute, "1.5h": 90 * time.Minute,
 		" 1h ": time.Hour,
 	} {
-		p, err := planForHost(t, host, "ECR_OIDC_SESSION_DURATION="+value)
-		if err != nil || p.SessionDuration != want {
-			t.Errorf("with %q: %v, %v, want %v", value, p.SessionDuration, err, want)
+		got, err := resolveForHost(t, host, "ECR_OIDC_SESSION_DURATION="+value)
+		if err != nil || got.SessionDuration != want {
+			t.Errorf("with %q: %v, %v, want %v", value, got.SessionDuration, err, want)
 		}
 	}
 	for _, value := range []string{
 		"899", "43201", "14m59s", "12h1s", "0", "-900", "1", "900.5s", "15m0.5s", "1d", "1 h",
 		"h", "1e3", "0x400", "99999999999999999999", "NaN", "15m\n15m",
 	} {
-		_, err := planForHost(t, host, "ECR_OIDC_SESSION_DURATION="+value)
+		_, err := resolveForHost(t, host, "ECR_OIDC_SESSION_DURATION="+value)
 		if err == nil || !strings.HasPrefix(err.Error(), "ECR_OIDC_SESSION_DURATION is ") ||
 			!strings.Contains(err.Error(), "it must be 900 to 43200 seconds, or 15m to 12h") {
 			t.Errorf("with %q: %v, want an error", value, err)
@@ -155,14 +155,14 @@ func TestSessionName(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got, err := planForHost(t, host, tt.env...); err != nil ||
+			if got, err := resolveForHost(t, host, tt.env...); err != nil ||
 				got.SessionName != tt.want {
 				t.Errorf("session name %q, %v, want %q", got.SessionName, err, tt.want)
 			}
 		})
 	}
 	for _, bad := range []string{"x", strings.Repeat("x", 65), "a/b", "a b", "é!", "a\nb", "a:b"} {
-		if got, err := planForHost(t, host, "ECR_OIDC_SESSION_NAME="+bad); err == nil ||
+		if got, err := resolveForHost(t, host, "ECR_OIDC_SESSION_NAME="+bad); err == nil ||
 			!strings.Contains(err.Error(), "ECR_OIDC_SESSION_NAME is ") {
 			t.Errorf("session name %q from %q, %v, want an error", got.SessionName, bad, err)
 		}

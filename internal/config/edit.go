@@ -27,18 +27,18 @@ type AccountSettings struct {
 	Audience          string
 	SessionName       string
 	SessionDuration   string
-	AllowedAccountIDs []string // added to allowed_account_ids; these do not belong to an account
+	AllowedAccountIDs []string // added to allowed_account_ids, which applies to the whole file
 }
 
-// Setting is a key of an entry and its value.
-type Setting struct {
+// KeyValue is a key of an entry and its value.
+type KeyValue struct {
 	Key   string
 	Texts []string // a role chain; exactly one text for every other key
 }
 
 // all returns the settings of an account, in the order in which they are written.
-func (s AccountSettings) all() []Setting {
-	return []Setting{
+func (s AccountSettings) all() []KeyValue {
+	return []KeyValue{
 		{"role", s.Role},
 		{"source", []string{s.Source}},
 		{"profile", []string{s.Profile}},
@@ -50,13 +50,13 @@ func (s AccountSettings) all() []Setting {
 
 // NonEmpty returns the settings of an account that are not empty, in the order in which they are
 // written.
-func (s AccountSettings) NonEmpty() (settings []Setting) {
-	for _, setting := range s.all() {
-		if len(setting.Texts) > 1 || len(setting.Texts) == 1 && setting.Texts[0] != "" {
-			settings = append(settings, setting)
+func (s AccountSettings) NonEmpty() (pairs []KeyValue) {
+	for _, pair := range s.all() {
+		if len(pair.Texts) > 1 || len(pair.Texts) == 1 && pair.Texts[0] != "" {
+			pairs = append(pairs, pair)
 		}
 	}
-	return settings
+	return pairs
 }
 
 // SetAccounts writes settings for accounts to the file at path. The account "" is the public
@@ -147,7 +147,7 @@ func addAllowed(root *ast.MappingNode, numbers []string) error {
 
 // CredsStore returns creds_store of the file at path, or "" if the key or the file is missing.
 func CredsStore(path string) (string, error) {
-	f, err := readAt(path)
+	f, err := readOptional(path)
 	return f.CredsStore, err
 }
 
@@ -187,9 +187,9 @@ func (f *File) set(account string, settings Entry) {
 	f.Accounts[account] = a
 }
 
-// settings returns all settings of the file, without their line numbers, to compare two files. The
+// flatten returns all settings of the file, without their line numbers, to compare two files. The
 // keys of the map consist of the entry and the key, such as "123456789012 role".
-func (f File) settings() map[string][]string {
+func (f File) flatten() map[string][]string {
 	all := map[string][]string{
 		"creds_store": {f.CredsStore},
 		"allowed":     slices.Sorted(maps.Keys(f.Allowed)),
@@ -248,7 +248,7 @@ func edit(path string, change func(root *ast.MappingNode) error, expect func(*Fi
 		return fmt.Errorf("writing %s: configure cannot edit this file; edit it by hand", path)
 	}
 	expect(&want)
-	if !reflect.DeepEqual(want.settings(), got.settings()) {
+	if !reflect.DeepEqual(want.flatten(), got.flatten()) {
 		return fmt.Errorf("writing %s: the edit would change other settings; edit it by hand",
 			path)
 	}

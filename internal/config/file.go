@@ -78,14 +78,14 @@ func FilePath(env token.Env, dockerDir string) (string, error) {
 	return filepath.Join(dockerDir, "ecr-oidc.yaml"), nil
 }
 
-// readFile reads and validates the configuration file. A missing file is an error only if
+// readConfigured reads and validates the configuration file. A missing file is an error only if
 // ECR_OIDC_CONFIG names it.
-func readFile(env token.Env) (File, error) {
+func readConfigured(env token.Env) (File, error) {
 	path, err := FilePath(env, "")
 	if err != nil { // a process without HOME needs no file
 		return File{}, nil
 	}
-	b, err := readAll(path)
+	b, err := readBytes(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && env.Get("ECR_OIDC_CONFIG") == "":
 		return File{}, nil
@@ -97,9 +97,10 @@ func readFile(env token.Env) (File, error) {
 	return parse(path, b)
 }
 
-// readAt reads and validates the file at path. It returns an empty File if the file does not exist.
-func readAt(path string) (File, error) {
-	b, err := readAll(path)
+// readOptional reads and validates the file at path. It returns an empty File if the file does not
+// exist.
+func readOptional(path string) (File, error) {
+	b, err := readBytes(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return File{}, nil
 	}
@@ -109,7 +110,8 @@ func readAt(path string) (File, error) {
 	return parse(path, b)
 }
 
-func readAll(path string) ([]byte, error) {
+// readBytes returns the text of the file, which may have at most MaxSize bytes.
+func readBytes(path string) ([]byte, error) {
 	b, _, err := atomicfile.Read(path, MaxSize)
 	if errors.Is(err, syscall.ENOTDIR) { // some services set HOME=/dev/null
 		return nil, fs.ErrNotExist

@@ -52,11 +52,11 @@ func TestDocumentedFile(t *testing.T) {
 		{"public.ecr.aws", "arn:aws:iam::210987654321:role/public-pull", "aws", ""},
 	} {
 		reg, _ := registry.Parse(tt.host)
-		p, err := c.For(reg)
-		id, _ := token.Identify(env, p.Identity)
-		if err != nil || strings.Join(p.Role.ARNs, ",") != tt.roles ||
-			id.Name != tt.environment || p.Identity.Profile != tt.profile {
-			t.Errorf("%s: %+v, %v", tt.host, p, err)
+		got, err := c.For(reg)
+		id, _ := token.Identify(env, got.Identity)
+		if err != nil || strings.Join(got.Role.ARNs, ",") != tt.roles ||
+			id.Name != tt.environment || got.Identity.Profile != tt.profile {
+			t.Errorf("%s: %+v, %v", tt.host, got, err)
 		}
 	}
 	reg, _ := registry.Parse("123456789012.dkr.ecr.eu-west-2.amazonaws.com")
@@ -121,14 +121,14 @@ func TestFileInvalid(t *testing.T) {
 			`the file must be a mapping of keys to values`},
 		{"word in place of the file", "default", `the file must be a mapping of keys to values`},
 		{"two documents", "default: {role: x}\n---\npublic: {role: x}",
-			`:2:1: only one document is allowed; only comments and one --- may precede it`},
+			`:2:1: only one YAML document is allowed, and only comments and one --- before it`},
 		{"syntax error", "default: {role: x", `:1:10: `},
 		{"second document after an empty document", "---\n---\nallowed_account_ids: []\n",
-			`:2:1: only one document is allowed`},
+			`:2:1: only one YAML document is allowed`},
 		{"directive", "%YAML 1.2\n---\ndefault: {role: x}",
-			`:1:1: only one document is allowed`},
+			`:1:1: only one YAML document is allowed`},
 		{"text after a marker", "--- {default: {role: x}}",
-			`:1:1: only one document is allowed`},
+			`:1:1: only one YAML document is allowed`},
 		{"long value", "default: {source: " + strings.Repeat("x", 20_000) + "}",
 			`source is invalid; allowed values are auto, github`},
 		{"tab", "default:\n\trole: x",
@@ -148,7 +148,7 @@ func TestFileInvalid(t *testing.T) {
 		{"10 MB", strings.Repeat("# comment\n", 1<<20), `it is larger than 256 KiB`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := planForFile(t, tt.text, nil)
+			_, err := resolveForFile(t, tt.text, nil)
 			if err == nil || !strings.HasPrefix(err.Error(), "reading ") ||
 				!strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("%v, want %s", err, tt.want)
@@ -165,19 +165,19 @@ func TestFileEmpty(t *testing.T) {
 		"", "# only a comment\n", "---\n", "\n\n", "# head\n---\n",
 		"\xef\xbb\xbf# from Notepad\r\n", strings.Repeat("# see [1\n", 40),
 	} {
-		if p, err := planForFile(t, text, nil); err != nil || len(p.roles.ARNs) > 0 {
-			t.Errorf("%q: %+v, %v", text, p, err)
+		if got, err := resolveForFile(t, text, nil); err != nil || len(got.roles.ARNs) > 0 {
+			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
 	reg, _ := registry.Parse(host)
-	if _, err := planWith(testEnv("DOCKER_CONFIG="+t.TempDir()), reg); err != nil {
+	if _, err := resolve(testEnv("DOCKER_CONFIG="+t.TempDir()), reg); err != nil {
 		t.Errorf("no file next to config.json: %v", err)
 	}
-	if _, err := planWith(testEnv(), reg); err != nil {
+	if _, err := resolve(testEnv(), reg); err != nil {
 		t.Errorf("no HOME: %v", err)
 	}
 	missing := filepath.Join(t.TempDir(), "none.yaml")
-	if _, err := planWith(testEnv("ECR_OIDC_CONFIG="+missing), reg); err == nil ||
+	if _, err := resolve(testEnv("ECR_OIDC_CONFIG="+missing), reg); err == nil ||
 		err.Error() != "reading ECR_OIDC_CONFIG: there is no file "+missing {
 		t.Errorf("missing file in ECR_OIDC_CONFIG: %v", err)
 	}
@@ -187,9 +187,9 @@ func TestFileEmpty(t *testing.T) {
 func TestFileVariants(t *testing.T) {
 	for _, text := range []string{"\xef\xbb\xbfdefault:\r\n  role: ci\r\n",
 		"# head\n---\ndefault: {role: ci}\n", "\n# x\n\ndefault:\n    role: 'ci'\n"} {
-		if p, err := planForFile(t, text, nil); err != nil || len(p.roles.ARNs) != 1 ||
-			p.roles.ARNs[0] != "arn:aws:iam::123456789012:role/ci" {
-			t.Errorf("%q: %+v, %v", text, p.roles.ARNs, err)
+		if got, err := resolveForFile(t, text, nil); err != nil || len(got.roles.ARNs) != 1 ||
+			got.roles.ARNs[0] != "arn:aws:iam::123456789012:role/ci" {
+			t.Errorf("%q: %+v, %v", text, got.roles.ARNs, err)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestOverriddenInvalidVariables(t *testing.T) {
 		"ECR_OIDC_EXTERNAL_ID=a b", "ECR_OIDC_SESSION_NAME=x",
 	} {
 		name, value, _ := strings.Cut(pair, "=")
-		_, err := planForFile(t, file, map[string]string{name: value})
+		_, err := resolveForFile(t, file, map[string]string{name: value})
 		if err == nil || !strings.HasPrefix(err.Error(), name+" ") {
 			t.Errorf("%s: %v", pair, err)
 		}
@@ -224,7 +224,7 @@ func TestAccountVariablesInvalid(t *testing.T) {
 	_, err := Read(testEnv(), []string{"ECR_OIDC_ROLE=x", "ECR_OIDC_ROLE_123456789012=x",
 		"ECR_OIDC_ROLE_PUBLIC=x", "ECR_OIDC_ROLES=x", "X"})
 	if err != nil {
-		t.Error(err)
+		t.Errorf("Read: %v", err)
 	}
 }
 

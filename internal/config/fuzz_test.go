@@ -71,7 +71,7 @@ func FuzzEdit(f *testing.F) {
 			t.Fatal(err)
 		}
 		if second, err := parse("f", again); err != nil ||
-			!reflect.DeepEqual(second.settings(), file.settings()) {
+			!reflect.DeepEqual(second.flatten(), file.flatten()) {
 			t.Errorf("%q became %q, and then %q: %v", before, after, again, err)
 		}
 		replaced := strings.Contains(string(before), "123456789012") ||
@@ -94,7 +94,7 @@ func TestSetAccountsNotUTF8(t *testing.T) {
 	}
 	err := SetAccounts(path, []string{"123456789012"}, AccountSettings{Role: []string{"ci"}})
 	if err == nil || !strings.Contains(err.Error(), "it is not valid UTF-8") {
-		t.Errorf("%v", err)
+		t.Errorf("SetAccounts: %v, want the UTF-8 error", err)
 	}
 	if b, _ := os.ReadFile(path); string(b) != text {
 		t.Errorf("the file changed to %q", b)

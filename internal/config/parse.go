@@ -36,8 +36,8 @@ func parse(path string, b []byte) (File, error) {
 		return File{}, fmt.Errorf("reading %s: it is not valid UTF-8", path)
 	}
 	if line, found := findExtraMarker(b); found {
-		return File{}, fmt.Errorf("reading %s:%d:1: only one document is allowed; "+
-			"only comments and one --- may precede it", path, line)
+		return File{}, fmt.Errorf("reading %s:%d:1: only one YAML document is allowed, "+
+			"and only comments and one --- before it", path, line)
 	}
 	if isTooDeep(b) {
 		return File{}, fmt.Errorf("reading %s: it is nested more than %d levels deep", path,
@@ -81,18 +81,18 @@ func (d decoder) errorf(n ast.Node, format string, args ...any) error {
 	return fmt.Errorf("reading %s:%d:%d: %s", d.path, p.Line, p.Column, text)
 }
 
-// spaceKey returns a space and the key in quotes. It returns "" if the text does not look like a key,
-// because it may be a secret from another file.
-func spaceKey(key string) string {
+// keySuffix returns " " and the key in quotes, to append to a message. It returns "" if the text
+// does not look like a key, because it may be a secret from another file.
+func keySuffix(key string) string {
 	if len(key) > 32 || strings.Trim(key, "abcdefghijklmnopqrstuvwxyz_-") != "" {
 		return ""
 	}
 	return " " + strconv.Quote(key)
 }
 
-// spaceNumber returns a space and the number. It returns "" if the text does not look like an account
-// number, because it may be a secret from another file.
-func spaceNumber(number string) string {
+// numberSuffix returns " " and the number, to append to a message. It returns "" if the text does
+// not look like an account number, because it may be a secret from another file.
+func numberSuffix(number string) string {
 	if len(number) > 14 || strings.Trim(number, "0123456789") != "" {
 		return ""
 	}
@@ -123,11 +123,11 @@ func (d decoder) pairs(n ast.Node, name string,
 		key, ok := pair.Key.(*ast.StringNode)
 		if !ok {
 			return d.errorf(pair.Key, "the key%s must be a string in quotes",
-				spaceNumber(pair.Key.GetToken().Value))
+				numberSuffix(pair.Key.GetToken().Value))
 		}
 		if seen[key.Value] {
 			return d.errorf(key, "duplicate key%s",
-				cmp.Or(spaceKey(key.Value), spaceNumber(key.Value)))
+				cmp.Or(keySuffix(key.Value), numberSuffix(key.Value)))
 		}
 		seen[key.Value] = true
 		if err := f(key.Value, key, pair.Value); err != nil {
@@ -142,7 +142,7 @@ func (d decoder) accounts(n ast.Node) (map[string]Account, error) {
 	err := d.pairs(n, "accounts", func(number string, keyNode, value ast.Node) error {
 		if !isAccount(number) {
 			return d.errorf(keyNode, "the key%s is not an account number; "+
-				"it must have twelve digits", spaceNumber(number))
+				"it must have twelve digits", numberSuffix(number))
 		}
 		var regions map[string]Entry
 		entry, err := d.entryWith(value, into(&regions, d.regions))
@@ -229,7 +229,7 @@ func (d decoder) text(n ast.Node, name string) (string, error) {
 	case *ast.IntegerNode:
 		if name != "session_duration" {
 			return "", d.errorf(n, "%s must be a string; put%s in quotes",
-				name, cmp.Or(spaceNumber(n.GetToken().Value), " it"))
+				name, cmp.Or(numberSuffix(n.GetToken().Value), " it"))
 		}
 		text = n.GetToken().Value
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
@@ -256,7 +256,7 @@ func (d decoder) allowed(n ast.Node) (map[string]bool, error) {
 		}
 		if !isAccount(number) {
 			return nil, d.errorf(item, "the value%s is not an account number; "+
-				"it must have twelve digits", spaceNumber(number))
+				"it must have twelve digits", numberSuffix(number))
 		}
 		allowed[number] = true
 	}

@@ -18,40 +18,40 @@ func TestPrecedence(t *testing.T) {
 	// Levels of the file. Every other level is the name of a variable.
 	const region, account, def = "region", "account", "default"
 	const rolePrefix = "arn:aws:iam::123456789012:role/"
-	role := func(p plan) string {
-		return strings.TrimPrefix(strings.Join(p.roles.ARNs, ","), rolePrefix)
+	role := func(r resolved) string {
+		return strings.TrimPrefix(strings.Join(r.roles.ARNs, ","), rolePrefix)
 	}
 	source := func(n int) string { return []string{"github", "circleci", "buildkite", "aws"}[n] }
 	hours := func(n int) string { return fmt.Sprint(n+1, "h") }
-	duration := func(p plan) string { return strings.TrimSuffix(p.SessionDuration.String(), "0m0s") }
+	duration := func(r resolved) string { return strings.TrimSuffix(r.SessionDuration.String(), "0m0s") }
 	policy := func(n int) string { return fmt.Sprintf(`{"Statement":[%d]}`, n) }
 	for _, setting := range []struct {
 		key    string
 		levels []string // from the narrowest to the widest
 		value  func(n int) string
-		got    func(plan) string
+		got    func(resolved) string
 	}{
 		{"role", []string{"ECR_OIDC_ROLE_123456789012", region, account, "ECR_OIDC_ROLE", def,
-			"ECR_ROLE_TO_ASSUME"}, name, role},
-		{"role", []string{region, account, "ECR_OIDC_ROLE", def, "AWS_ROLE_ARN"}, name, role},
+			"ECR_ROLE_TO_ASSUME"}, numberedValue, role},
+		{"role", []string{region, account, "ECR_OIDC_ROLE", def, "AWS_ROLE_ARN"}, numberedValue, role},
 		{"source", []string{region, account, "ECR_OIDC_SOURCE", def}, source,
-			func(p plan) string { return p.identity.Name }},
-		{"audience", []string{region, account, "ECR_OIDC_AUDIENCE", def}, name,
-			func(p plan) string { return p.Audience }},
-		{"token_file", []string{region, account, "ECR_OIDC_TOKEN_FILE", def}, name,
-			func(p plan) string { return p.Identity.TokenFile }},
+			func(r resolved) string { return r.identity.Name }},
+		{"audience", []string{region, account, "ECR_OIDC_AUDIENCE", def}, numberedValue,
+			func(r resolved) string { return r.Audience }},
+		{"token_file", []string{region, account, "ECR_OIDC_TOKEN_FILE", def}, numberedValue,
+			func(r resolved) string { return r.Identity.TokenFile }},
 		{"profile", []string{"ECR_OIDC_PROFILE_123456789012", region, account,
-			"ECR_OIDC_PROFILE", def}, name,
-			func(p plan) string { return p.Identity.Profile }},
+			"ECR_OIDC_PROFILE", def}, numberedValue,
+			func(r resolved) string { return r.Identity.Profile }},
 		{"session_name", []string{region, account, "ECR_OIDC_SESSION_NAME", def,
-			"AWS_ROLE_SESSION_NAME"}, name,
-			func(p plan) string { return p.SessionName }},
+			"AWS_ROLE_SESSION_NAME"}, numberedValue,
+			func(r resolved) string { return r.SessionName }},
 		{"session_duration", []string{region, account, "ECR_OIDC_SESSION_DURATION", def}, hours,
 			duration},
-		{"external_id", []string{region, account, "ECR_OIDC_EXTERNAL_ID", def}, name,
-			func(p plan) string { return p.ExternalID }},
+		{"external_id", []string{region, account, "ECR_OIDC_EXTERNAL_ID", def}, numberedValue,
+			func(r resolved) string { return r.ExternalID }},
 		{"session_policy", []string{region, account, "ECR_OIDC_SESSION_POLICY", def}, policy,
-			func(p plan) string { return p.SessionPolicy }},
+			func(r resolved) string { return r.SessionPolicy }},
 	} {
 		test := func(t *testing.T, i, j int) {
 			env, file := map[string]string{}, map[string]string{}
@@ -69,13 +69,14 @@ func TestPrecedence(t *testing.T) {
 					env[level] = value
 				}
 			}
-			got, want := setting.got(planForLevels(t, env, file)), setting.value(i)
+			got, want := setting.got(resolveForLevels(t, env, file)), setting.value(i)
 			if got != want {
 				t.Errorf("%s is %q, want %q", setting.key, got, want)
 			}
 		}
 		for i, narrow := range setting.levels {
-			for j, wide := range setting.levels[i:] { // also narrow alone
+			// The first one is narrow itself, which tests it alone.
+			for j, wide := range setting.levels[i:] {
 				name := fmt.Sprintf("%s/%s over %s", setting.key, narrow, wide)
 				t.Run(name, func(t *testing.T) { test(t, i, i+j) })
 			}
@@ -83,10 +84,11 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-func name(n int) string { return fmt.Sprintf("value-%d", n) }
+func numberedValue(n int) string { return fmt.Sprintf("value-%d", n) }
 
-// planForLevels returns the plan for variables and for a file with an entry per level.
-func planForLevels(t *testing.T, env, file map[string]string) plan {
+// resolveForLevels returns the settings, identity and roles for variables and for a file with an
+// entry per level.
+func resolveForLevels(t *testing.T, env, file map[string]string) resolved {
 	t.Helper()
 	text := ""
 	if e := file["default"]; e != "" {
@@ -102,15 +104,16 @@ func planForLevels(t *testing.T, env, file map[string]string) plan {
 	if account != nil {
 		text += "accounts: {'123456789012': {" + strings.Join(account, ", ") + "}}\n"
 	}
-	p, err := planForFile(t, text, env)
+	got, err := resolveForFile(t, text, env)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	return p
+	return got
 }
 
-// planForFile returns the plan for host with a file of this text and with variables.
-func planForFile(t *testing.T, text string, env map[string]string) (plan, error) {
+// resolveForFile returns the settings, identity and roles for host with a file of this text and
+// with variables.
+func resolveForFile(t *testing.T, text string, env map[string]string) (resolved, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ecr-oidc.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -124,7 +127,7 @@ func planForFile(t *testing.T, text string, env map[string]string) (plan, error)
 	if !ok {
 		t.Fatal(host)
 	}
-	return planWith(testEnv(pairs...), reg, pairs...)
+	return resolve(testEnv(pairs...), reg, pairs...)
 }
 
 // Two settings that select different identities are an error if they have the same scope. Otherwise
@@ -173,15 +176,15 @@ func TestSourcePrecedence(t *testing.T) {
 			nil, "file"},
 		{"conflicting variables", ``,
 			map[string]string{"ECR_OIDC_SOURCE": "github", "ECR_OIDC_TOKEN": "x"},
-			"ECR_OIDC_SOURCE=github and ECR_OIDC_TOKEN disagree"},
+			"ECR_OIDC_SOURCE=github conflicts with ECR_OIDC_TOKEN"},
 		{"conflicting keys of an entry", "default:\n  source: aws\n  token_file: /t", nil,
 			":3: token_file requires source: file, but source is \"aws\""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := planForFile(t, tt.file, tt.env)
-			if err == nil && p.identity.Name != tt.want ||
+			got, err := resolveForFile(t, tt.file, tt.env)
+			if err == nil && got.identity.Name != tt.want ||
 				err != nil && !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("%v, %v, want %s", p.identity.Name, err, tt.want)
+				t.Errorf("%v, %v, want %s", got.identity.Name, err, tt.want)
 			}
 		})
 	}
@@ -219,7 +222,7 @@ func TestSessionSettings(t *testing.T) {
 			"ECR_OIDC_EXTERNAL_ID is \"no spaces\"; it must have"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := planForFile(t, tt.file, tt.env)
+			_, err := resolveForFile(t, tt.file, tt.env)
 			if tt.want == "" && err != nil ||
 				tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)
@@ -229,15 +232,15 @@ func TestSessionSettings(t *testing.T) {
 	public, _ := registry.Parse("public.ecr.aws")
 	for _, env := range [][]string{{"ECR_OIDC_ROLE=ci", "ECR_OIDC_SESSION_POLICY=pull"},
 		{"ECR_OIDC_SESSION_POLICY=pull"}} {
-		if p, err := planWith(testEnv(env...), public, env...); err != nil ||
-			len(p.roles.ARNs) > 0 { // access is anonymous
-			t.Errorf("public.ecr.aws with %v: %+v, %v", env, p, err)
+		if got, err := resolve(testEnv(env...), public, env...); err != nil ||
+			len(got.roles.ARNs) > 0 { // access is anonymous
+			t.Errorf("public.ecr.aws with %v: %+v, %v", env, got, err)
 		}
 	}
-	p, err := planForFile(t,
+	got, err := resolveForFile(t,
 		"default: {role: ci, session_policy: pull, session_duration: 3600}", nil)
-	if err != nil || !strings.Contains(p.SessionPolicy, `"ecr:BatchGetImage"`) ||
-		strings.Contains(p.SessionPolicy, "Put") || p.SessionDuration != time.Hour {
-		t.Errorf("%+v, %v", p, err)
+	if err != nil || !strings.Contains(got.SessionPolicy, `"ecr:BatchGetImage"`) ||
+		strings.Contains(got.SessionPolicy, "Put") || got.SessionDuration != time.Hour {
+		t.Errorf("settings %+v, %v", got, err)
 	}
 }

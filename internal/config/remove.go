@@ -20,7 +20,7 @@ type Removal struct {
 // path. It omits accounts without settings. It keeps the last numbers of allowed_account_ids, because
 // without that key every account is allowed. It writes nothing, and does not require the file.
 func PlanRemoval(path string, accounts []string) (plan []Removal, err error) {
-	f, err := readAt(path)
+	f, err := readOptional(path)
 	if err != nil {
 		return nil, err
 	}

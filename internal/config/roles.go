@@ -161,7 +161,7 @@ func FirstBareRole(chain []string) string {
 // line that sets the chain. limited reports whether the file has allowed_account_ids. A missing file
 // is not an error.
 func DefaultBareRole(env token.Env, path string) (role, from string, limited bool, err error) {
-	f, err := readAt(path)
+	f, err := readOptional(path)
 	if err != nil {
 		return "", "", false, err
 	}

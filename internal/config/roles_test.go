@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -20,33 +21,28 @@ const (
 
 // testEnv returns an environment with only these variables, each "NAME=value".
 func testEnv(pairs ...string) token.Env {
-	vars := map[string]string{"HOME": "/no/such/home", "USERPROFILE": "/no/such/home"}
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		vars[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, set := vars[name]
-		return value, set
-	}
+	home := []string{"HOME=/no/such/home", "USERPROFILE=/no/such/home"}
+	return testenv.Lookup(append(home, pairs...)...)
 }
 
-// plan contains the settings for a registry and the resulting identity and roles, as in package helper.
-type plan struct {
+// resolved contains the settings for a registry and the resulting identity and roles, as in
+// package helper.
+type resolved struct {
 	Settings
 	identity token.Identity
 	roles    RoleChain
 }
 
-// planWith returns the plan for a registry in an environment. environ has the variables for accounts.
-func planWith(env token.Env, reg registry.Registry, environ ...string) (plan, error) {
+// resolve returns the settings, identity and roles for a registry in an environment. environ has
+// the variables for accounts.
+func resolve(env token.Env, reg registry.Registry, environ ...string) (resolved, error) {
 	c, err := Read(env, environ)
 	if err != nil {
-		return plan{}, err
+		return resolved{}, err
 	}
 	s, err := c.For(reg)
 	if err != nil {
-		return plan{}, err
+		return resolved{}, err
 	}
 	id, err := token.Identify(env, s.Identity)
 	var (
@@ -54,24 +50,25 @@ func planWith(env token.Env, reg registry.Registry, environ ...string) (plan, er
 		noRole  *token.NoRoleError
 	)
 	if err != nil && !errors.As(err, &missing) && !errors.As(err, &noRole) {
-		return plan{}, err
+		return resolved{}, err
 	}
-	p := plan{s, id, s.Role}
+	got := resolved{s, id, s.Role}
 	if id.WebIdentityPair {
-		p.roles = s.WebIdentityRole
+		got.roles = s.WebIdentityRole
 	}
-	p.SessionName = cmp.Or(s.SessionName, id.SessionName())
-	return p, p.roles.Err
+	got.SessionName = cmp.Or(s.SessionName, id.SessionName())
+	return got, got.roles.Err
 }
 
-// planForHost returns the plan for a registry host with variables, each "NAME=value".
-func planForHost(t *testing.T, host string, pairs ...string) (plan, error) {
+// resolveForHost returns the settings, identity and roles for a registry host with variables,
+// each "NAME=value".
+func resolveForHost(t *testing.T, host string, pairs ...string) (resolved, error) {
 	t.Helper()
 	reg, ok := registry.Parse(host)
 	if !ok {
 		t.Fatalf("%s is not ECR", host)
 	}
-	return planWith(testEnv(pairs...), reg, pairs...)
+	return resolve(testEnv(pairs...), reg, pairs...)
 }
 
 func TestRoles(t *testing.T) {
@@ -160,7 +157,7 @@ func TestRoles(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := planForHost(t, tt.host, tt.env...)
+			got, err := resolveForHost(t, tt.host, tt.env...)
 			if err != nil || !slices.Equal(got.roles.ARNs, tt.want) ||
 				got.roles.From != tt.from {
 				t.Errorf("roles %q from %q, %v, want %q from %q", got.roles.ARNs,
@@ -219,7 +216,7 @@ func TestRolesInvalid(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := planForHost(t, tt.host, tt.env...)
+			got, err := resolveForHost(t, tt.host, tt.env...)
 			if err == nil {
 				t.Fatalf("roles %q, want an error", got.roles.ARNs)
 			}

@@ -9,7 +9,7 @@ import (
 )
 
 // secretFiles are files that ECR_OIDC_CONFIG may name by mistake. Every secret in them contains
-// "marked" in upper or lower case.
+// the word "marked" in upper or lower case, which no error may contain.
 var secretFiles = map[string]string{
 	"shadow": "root:$y$j9T$MARKED/salt.$MARKED.hash:20228:0:99999:7:::\n" +
 		"daemon:*:20228::::::\n",
@@ -83,7 +83,7 @@ func TestFileSecretsNotQuoted(t *testing.T) {
 			for _, err := range []error{read, store, edited} {
 				if err == nil || !want.MatchString(err.Error()) ||
 					strings.Contains(strings.ToLower(err.Error()), "marked") {
-					t.Errorf("%v", err)
+					t.Errorf("the error quotes a secret, or has another form: %v", err)
 				}
 			}
 		})

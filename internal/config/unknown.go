@@ -58,10 +58,10 @@ func isForAccount(name string) bool {
 // describeUnknownKey returns the text after "unknown key": the key, and the allowed key that it is
 // probably meant to be, or all allowed keys.
 func describeUnknownKey(key string, allowed []string) string {
-	if quoted := spaceKey(key); quoted != "" {
+	if quoted := keySuffix(key); quoted != "" {
 		if nearest := suggest.Nearest(key, allowed); nearest != "" {
 			return quoted + "; did you mean " + nearest + "?"
 		}
 	}
-	return spaceKey(key) + "; allowed keys are " + strings.Join(allowed, ", ")
+	return keySuffix(key) + "; allowed keys are " + strings.Join(allowed, ", ")
 }

@@ -23,8 +23,8 @@ func body(tree *ast.File) ast.Node {
 }
 
 // findExtraMarker returns the number of the first line that starts with "---", "..." or "%". It
-// allows one "---" that only comments precede. The parser would read one document of the file and
-// ignore the others.
+// allows one "---" after nothing but comments. Every other marker is an error, because the parser
+// would ignore all documents but one.
 func findExtraMarker(b []byte) (line int, found bool) {
 	begun := false
 	for text := range strings.Lines(string(b)) {

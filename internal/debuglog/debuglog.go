@@ -1,4 +1,4 @@
-// Package debuglog writes the steps of a login if ECR_OIDC_DEBUG or GitHub's debug logging is on. In
+// Package debuglog writes the steps of a command if ECR_OIDC_DEBUG or GitHub's debug logging is on. In
 // GitHub Actions it also notes each failed login for the action.
 package debuglog
 
@@ -19,10 +19,11 @@ import (
 // Func writes one line about a step. It redacts secrets.
 type Func = func(format string, args ...any)
 
-// ForLogin returns a Func for a login. It writes to stderr if ECR_OIDC_DEBUG is on. If ECR_OIDC_DEBUG
-// is not set and GitHub's debug logging is on, it writes to a file in RUNNER_TEMP. In that case it
-// does not write to stderr, because some clients (cue, Spring Boot) parse stdout and stderr together.
-func ForLogin(env token.Env, stderr io.Writer) Func {
+// ForCommand returns the Func for one of Docker's commands. It writes to stderr if ECR_OIDC_DEBUG is
+// on. If ECR_OIDC_DEBUG is not set and GitHub's debug logging is on, it writes to a file in
+// RUNNER_TEMP. In that case it does not write to stderr, because some clients (cue, Spring Boot)
+// parse stdout and stderr together.
+func ForCommand(env token.Env, stderr io.Writer) Func {
 	dir := env.Get("RUNNER_TEMP")
 	if env.Get("RUNNER_DEBUG") != "1" || env.Get("ECR_OIDC_DEBUG") != "" || dir == "" {
 		return ToStderr(env, stderr)
@@ -43,7 +44,7 @@ func userFile(dir, name, extension string) string {
 // ToStderr returns a Func that writes to stderr if ECR_OIDC_DEBUG is on, and otherwise does nothing.
 // It ignores an invalid value, which config reports.
 func ToStderr(env token.Env, stderr io.Writer) Func {
-	on, err := config.Switch(env, "ECR_OIDC_DEBUG", false)
+	on, err := config.Bool(env, "ECR_OIDC_DEBUG", false)
 	if !on || err != nil {
 		return func(string, ...any) {}
 	}

@@ -58,7 +58,7 @@ func TestPipe(t *testing.T) {
 	}
 	defer reader.Close()
 	if n, err := (&logFile{path: path}).Write([]byte("line\n")); n != 5 || err != nil {
-		t.Errorf("%d, %v", n, err)
+		t.Errorf("Write = %d, %v", n, err)
 	}
 	if n, err := reader.Read(make([]byte, 10)); n != 0 {
 		t.Errorf("read %d bytes from the pipe, %v", n, err)

@@ -34,8 +34,8 @@ func (d Doctor) Diagnose(reg registry.Registry) Diagnosis {
 		func(ctx context.Context, x helper.Examination) helper.Examination {
 			return d.Helper.Examine(ctx, x.Registry)
 		})
-	if !x.Done() {
-		x = runStep(explain.GetTimeout, x, d.Helper.Request)
+	if !x.NoRequest() {
+		x = runStep(explain.GetTimeout, x, d.Helper.LoginWithoutCache)
 	}
 	return d.describe(x)
 }

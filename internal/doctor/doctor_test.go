@@ -209,7 +209,7 @@ func TestAdvice(t *testing.T) {
 		{&exchange.Error{Step: exchange.StepWebIdentity, Code: "AccessDenied"},
 			"the role does not exist"},
 		{&exchange.Error{Step: exchange.StepWebIdentity, Code: "Unknown"}, ""},
-		{errors.New(`ECR_OIDC_SOURCE is "typo"; allowed are ...`), ""},
+		{errors.New(`ECR_OIDC_SOURCE is "typo"; allowed values are ...`), ""},
 	} {
 		if got := advice(tt.err); !strings.Contains(got, tt.want) || tt.want == "" && got != "" {
 			t.Errorf("%v: %q, want %q", tt.err, got, tt.want)

@@ -52,7 +52,7 @@ func (d Doctor) hosts(ctx context.Context, reg registry.Registry) (hosts []Host,
 
 // loginHosts returns the hosts of a login. A missing token or role does not matter.
 func (d Doctor) loginHosts(ctx context.Context, x helper.Examination) (hosts []Host, err error) {
-	r := exchange.Request{
+	r := exchange.LoginInput{
 		Settings: x.Settings, Roles: x.Roles, Identity: x.Identity, Env: d.Helper.Env,
 		Debug: d.Helper.Debug,
 	}

@@ -89,7 +89,7 @@ type Token struct {
 // One of its fields is not nil.
 type Policy struct {
 	Verdict *trust.Verdict    `json:"verdict,omitempty"`
-	Minimal *trust.Suggestion `json:"smallest,omitempty"`
+	Minimal *trust.Suggestion `json:"minimal,omitempty"`
 }
 
 // Upcoming is the subject that a GitHub job has after its repository is renamed or transferred, or

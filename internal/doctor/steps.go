@@ -77,9 +77,9 @@ func (d *Diagnosis) addSource(x helper.Examination, env token.Env) {
 	}
 	switch {
 	case id.Explicit:
-		text += ", selected by " + id.DetectedBy
-	case id.DetectedBy != "":
-		text += ", detected by " + id.DetectedBy
+		text += ", selected by " + id.SelectedBy
+	case id.SelectedBy != "":
+		text += ", detected by " + id.SelectedBy
 	default:
 		text += ": no CI's variables are set, so this is a machine"
 	}
@@ -125,7 +125,7 @@ func (d *Diagnosis) addToken(x helper.Examination) {
 		display(c.Subject), display(strings.Join(c.Audience, ", ")))
 	if !c.Issued.IsZero() && !c.Expires.IsZero() {
 		text += fmt.Sprintf("\nlifetime %s", formatDuration(c.Expires.Sub(c.Issued)))
-		if left := time.Until(c.Expires); !x.Identity.Source.OnDemand {
+		if left := time.Until(c.Expires); !x.Identity.TokenSource.OnDemand {
 			if left > 0 {
 				text += ", " + formatDuration(left) + " left"
 			} else {

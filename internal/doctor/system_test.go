@@ -67,6 +67,9 @@ func TestParseAuthConfig(t *testing.T) {
 // commandOutput returns "" for a command that hangs, fails, prints too much or does not exist. It
 // passes no secret in the environment.
 func TestCommandOutput(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the limit of a command, 4 seconds (-short)")
+	}
 	if runtime.GOOS == "windows" {
 		t.Skipf("the commands are shell scripts")
 	}

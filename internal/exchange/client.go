@@ -30,30 +30,32 @@ const (
 	requestTimeout = 6 * time.Second // of one attempt, including its response
 	maxResponse    = 1 << 20         // bytes; the longest response, a password, has about 5,000
 
-	firstBackoff = time.Second     // longest pause before the second attempt
-	maxBackoff   = 2 * time.Second // longest later pause; a longer one favors later jobs
-	minRetryTime = time.Second     // no attempt starts with less time left
-	maxAttempts  = 20              // of a throttled request; a get has no time for more
+	firstBackoff = time.Second // longest pause before the second attempt
+
+	// maxBackoff is the longest pause before a later attempt. With longer pauses, jobs that start
+	// later would succeed first.
+	maxBackoff = 2 * time.Second
+
+	minRetryTime = time.Second // no attempt starts with less time left
+	maxAttempts  = 20          // of a throttled request; a get has no time for more
 )
 
 // environmentConfig returns an SDK configuration from AWS's standard variables and no file. The SDK
 // resolves service-specific endpoints, FIPS and dual-stack from ConfigSources. The global endpoint
 // and the retry settings are set here: the SDK sets them only in LoadDefaultConfig, which also
 // reads files. Callers must check the endpoints before they send a request.
-func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
+func (in LoginInput) environmentConfig(ctx context.Context) (aws.Config, error) {
 	env, err := awsconfig.NewEnvConfig()
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("reading AWS's environment variables: %w", err)
 	}
 	cfg := aws.Config{
-		Region:           r.Settings.Registry.Region,
-		HTTPClient:       r.httpClient().Freeze(), // otherwise clients do not share connections
-		ConfigSources:    []any{env},
-		RetryMode:        env.RetryMode,
-		RetryMaxAttempts: env.RetryMaxAttempts,
-		Retryer:          retryer(ctx, env.RetryMode, env.RetryMaxAttempts),
-		AppID:            env.AppID,
-		APIOptions:       r.apiOptions(),
+		Region:        in.Settings.Registry.Region,
+		HTTPClient:    in.httpClient().Freeze(), // otherwise clients do not share connections
+		ConfigSources: []any{env},
+		Retryer:       retryer(ctx, env.RetryMode, env.RetryMaxAttempts),
+		AppID:         env.AppID,
+		APIOptions:    in.apiOptions(),
 	}
 	if env.BaseEndpoint != "" && !aws.ToBool(env.IgnoreConfiguredEndpoints) {
 		cfg.BaseEndpoint = aws.String(env.BaseEndpoint)
@@ -63,12 +65,12 @@ func (r Request) environmentConfig(ctx context.Context) (aws.Config, error) {
 
 // httpClient returns the SDK's HTTP client with this package's timeout, root certificates,
 // preconnected connections and redirect policy. It reads proxies from the environment.
-func (r Request) httpClient() *awshttp.BuildableClient {
+func (in LoginInput) httpClient() *awshttp.BuildableClient {
 	client := awshttp.NewBuildableClient().WithTimeout(requestTimeout)
 	return client.WithTransportOptions(func(t *http.Transport) {
-		t.TLSClientConfig.RootCAs = r.roots
-		if r.preconnected != nil {
-			t.DialTLSContext = r.preconnected.dial
+		t.TLSClientConfig.RootCAs = in.roots
+		if in.preconnected != nil {
+			t.DialTLSContext = in.preconnected.dial
 		}
 		proxy := t.Proxy
 		t.Proxy = func(req *http.Request) (*url.URL, error) {
@@ -101,8 +103,8 @@ var errRedirect = errors.New("redirects are not followed")
 
 // apiOptions returns the middleware for every SDK client, including the clients of the SDK's
 // default chain.
-func (r Request) apiOptions() []func(*middleware.Stack) error {
-	return []func(*middleware.Stack) error{plainBody, limitResponse, r.refuseClearText}
+func (in LoginInput) apiOptions() []func(*middleware.Stack) error {
+	return []func(*middleware.Stack) error{plainBody, limitResponse, in.refuseClearText}
 }
 
 // limitResponse fails a response that is longer than maxResponse. smithy-go reads a whole response
@@ -193,16 +195,17 @@ func retryer(ctx context.Context, mode aws.RetryMode, attempts int) func() aws.R
 // caller would get the error of a pause that ctx interrupts.
 func backoff(ctx context.Context, attempts int) retry.BackoffDelayer {
 	throttle := retry.IsErrorThrottles(retry.DefaultThrottles)
-	end, limited := ctx.Deadline()
+	end, hasDeadline := ctx.Deadline()
 	return retry.BackoffDelayerFunc(func(failed int, err error) (time.Duration, error) {
-		limit := maxBackoff
+		maxPause := maxBackoff
 		if failed <= 1 {
-			limit = firstBackoff
+			maxPause = firstBackoff
 		}
-		pause := limit/2 + rand.N(limit/2) // #nosec G404 -- the pause is not a secret
-		withinLimit := attempts > 0 || failed < retry.DefaultMaxAttempts
-		noTime := limited && time.Until(end) < pause+minRetryTime
-		if noTime || !withinLimit && !throttle.IsErrorThrottle(err).Bool() {
+		pause := maxPause/2 + rand.N(maxPause/2) // #nosec G404 -- the pause is not a secret
+		// The SDK's retryer enforces the user's number of attempts.
+		retryAnyError := attempts > 0 || failed < retry.DefaultMaxAttempts
+		noTime := hasDeadline && time.Until(end) < pause+minRetryTime
+		if noTime || !retryAnyError && !throttle.IsErrorThrottle(err).Bool() {
 			return 0, &retry.MaxAttemptsError{Attempt: failed, Err: err}
 		}
 		return pause, nil
@@ -233,6 +236,20 @@ func retryIssuerKeys(err error) aws.Ternary {
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
+}
+
+// seconds returns a duration in seconds; nil for 0, so that the parameter is not sent.
+func seconds(d time.Duration) *int32 {
+	return optional(int32(d / time.Second)) // #nosec G115 -- at most 12 hours
+}
+
+// optional returns a pointer to value, or nil for the zero value, which omits the parameter.
+func optional[T comparable](value T) *T {
+	var zero T
+	if value == zero {
+		return nil
+	}
+	return &value
 }
 
 // maxCABundle is the maximum size of the file AWS_CA_BUNDLE in bytes. A system's bundle has about

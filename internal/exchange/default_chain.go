@@ -20,35 +20,35 @@ import (
 )
 
 // environmentKeys returns the access keys in the environment.
-func (r Request) environmentKeys() (aws.Credentials, error) {
-	secret := r.Env.Get("AWS_SECRET_ACCESS_KEY")
+func (in LoginInput) environmentKeys() (aws.Credentials, error) {
+	secret := in.Env.Get("AWS_SECRET_ACCESS_KEY")
 	if secret == "" {
 		const format = "reading AWS credentials: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is %s"
-		if _, set := r.Env("AWS_SECRET_ACCESS_KEY"); set {
+		if _, set := in.Env("AWS_SECRET_ACCESS_KEY"); set {
 			return aws.Credentials{}, fmt.Errorf(format, "empty")
 		}
 		return aws.Credentials{}, fmt.Errorf(format, "not")
 	}
 	return aws.Credentials{
-		AccessKeyID: r.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
-		SessionToken: r.Env.Get("AWS_SESSION_TOKEN"),
+		AccessKeyID: in.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,
+		SessionToken: in.Env.Get("AWS_SESSION_TOKEN"),
 	}, nil
 }
 
 // awsCredentials returns the SDK configuration and the credentials of an "aws" identity. With
 // KeysOnly they are the access keys in the environment, and no file and no metadata service is
 // read. Otherwise they come from the SDK's default chain.
-func (r Request) awsCredentials(ctx context.Context) (cfg aws.Config, s session, err error) {
-	if r.Identity.KeysOnly {
-		if s.keys, err = r.environmentKeys(); err != nil {
+func (in LoginInput) awsCredentials(ctx context.Context) (cfg aws.Config, s session, err error) {
+	if in.Identity.KeysOnly {
+		if s.keys, err = in.environmentKeys(); err != nil {
 			return cfg, s, err
 		}
-		if cfg, err = r.environmentConfig(ctx); err != nil {
+		if cfg, err = in.environmentConfig(ctx); err != nil {
 			return cfg, s, err
 		}
-		_, _, err = r.endpoints(ctx, cfg)
+		_, _, err = in.endpoints(ctx, cfg)
 	} else {
-		cfg, s.keys, err = r.defaultChain(ctx)
+		cfg, s.keys, err = in.defaultChain(ctx)
 		// Another job may later write its token to the profile's token file. The cache key
 		// does not depend on the token, because only the SDK reads the file.
 		s.noCache = usesSource(cfg, aws.CredentialSourceProfileSTSWebIDToken)
@@ -64,62 +64,62 @@ func (r Request) awsCredentials(ctx context.Context) (cfg aws.Config, s session,
 // credential_process. The end of the chain, the credentials of the container or the instance, is
 // used only when the user named the "aws" source. A process without its job's variables (sudo, env
 // -i, a nested container) must not use the machine's identity.
-func (r Request) defaultChain(ctx context.Context) (aws.Config, aws.Credentials, error) {
-	cfg, err := r.loadDefaultConfig(ctx)
+func (in LoginInput) defaultChain(ctx context.Context) (aws.Config, aws.Credentials, error) {
+	cfg, err := in.loadDefaultConfig(ctx)
 	if err != nil {
 		return aws.Config{}, aws.Credentials{}, err
 	}
 	shared := sharedConfig(cfg)
 	ambient := ambientSource(cfg, baseProfile(shared))
-	if ambient != "" && !r.Identity.Explicit {
+	if ambient != "" && !in.Identity.Explicit {
 		return aws.Config{}, aws.Credentials{},
 			&NoCredentialsError{Profile: shared.Profile, Ambient: ambient}
 	}
-	r.Debug("requesting credentials from the AWS SDK's default chain, profile %q", shared.Profile)
-	found, err := r.retrieveFromChain(ctx, cfg, shared)
+	in.Debug("requesting credentials from the AWS SDK's default chain, profile %q", shared.Profile)
+	found, err := in.retrieveFromChain(ctx, cfg, shared)
 	switch {
 	case err != nil && ambient != "":
 		none := &NoCredentialsError{Profile: shared.Profile, Ambient: ambient}
-		none.Why = safetext.Redact(describeSDKError(err), r.Env.Secrets()...)
+		none.Why = safetext.Redact(describeSDKError(err), in.Env.Secrets()...)
 		return aws.Config{}, aws.Credentials{}, none
 	case err != nil:
-		return aws.Config{}, aws.Credentials{}, r.chainError(shared, err)
+		return aws.Config{}, aws.Credentials{}, in.chainError(shared, err)
 	}
 	return cfg, found, nil
 }
 
 // loadDefaultConfig returns the configuration of the SDK's default chain. It makes no request and
 // runs no command.
-func (r Request) loadDefaultConfig(ctx context.Context) (aws.Config, error) {
+func (in LoginInput) loadDefaultConfig(ctx context.Context) (aws.Config, error) {
 	options := []func(*awsconfig.LoadOptions) error{
-		awsconfig.WithRegion(r.Settings.Registry.Region),
-		awsconfig.WithHTTPClient(r.httpClient()),
+		awsconfig.WithRegion(in.Settings.Registry.Region),
+		awsconfig.WithHTTPClient(in.httpClient()),
 		awsconfig.WithEndpointCredentialOptions(func(o *endpointcreds.Options) {
-			o.HTTPClient = r.httpClient()
+			o.HTTPClient = in.httpClient()
 		}),
-		awsconfig.WithAPIOptions(append(r.apiOptions(), refuseRenewal)),
+		awsconfig.WithAPIOptions(append(in.apiOptions(), disableRenewal)),
 		awsconfig.WithLogger(logging.Nop{}), // a successful get is silent on stderr
 	}
 	// A profile in the options overrides the keys in the environment. AWS_PROFILE does not.
-	if r.Settings.Identity.Profile != "" {
-		options = append(options, awsconfig.WithSharedConfigProfile(r.Settings.Identity.Profile))
+	if in.Settings.Identity.Profile != "" {
+		options = append(options, awsconfig.WithSharedConfigProfile(in.Settings.Identity.Profile))
 	}
-	if !r.Identity.Explicit {
+	if !in.Identity.Explicit {
 		options = append(options, awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled))
 	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
-		return aws.Config{}, r.profileError(ctx, err)
+		return aws.Config{}, in.profileError(ctx, err)
 	}
 	cfg.Retryer = retryer(ctx, cfg.RetryMode, cfg.RetryMaxAttempts)
 	shared := sharedConfig(cfg)
-	profile, from := r.profileName()
+	profile, from := in.profileName()
 	if profile != shared.Profile && from == "AWS_DEFAULT_PROFILE" {
 		// The SDK ignores a missing profile that AWS_DEFAULT_PROFILE names.
 		notExist := awsconfig.SharedConfigProfileNotExistError{Profile: profile}
-		return aws.Config{}, r.profileError(ctx, notExist)
+		return aws.Config{}, in.profileError(ctx, notExist)
 	}
-	_, _, err = r.endpoints(ctx, cfg)
+	_, _, err = in.endpoints(ctx, cfg)
 	return cfg, err
 }
 
@@ -127,38 +127,38 @@ func (r Request) loadDefaultConfig(ctx context.Context) (aws.Config, error) {
 // session or a credential_process it does not use the SDK's provider directly, for the reasons at
 // signIn.retrieve and process. A legacy SSO profile, without sso-session, needs no such handling:
 // its token cannot be renewed.
-func (r Request) retrieveFromChain(
+func (in LoginInput) retrieveFromChain(
 	ctx context.Context, cfg aws.Config, shared awsconfig.SharedConfig,
 ) (aws.Credentials, error) {
-	var login signIn
+	var signInSession signIn
 	var err error
 	base := baseProfile(shared)
 	switch {
 	case usesSource(cfg, aws.CredentialSourceProfileProcess):
-		return r.retrieveFromProcess(ctx, cfg, shared)
+		return in.retrieveFromProcess(ctx, cfg, shared)
 	case usesSource(cfg, aws.CredentialSourceProfileSSO):
-		login.credentials = cfg.Credentials
-		login.file, err = ssocreds.StandardCachedTokenFilepath(base.SSOSession.Name)
+		signInSession.credentials = cfg.Credentials
+		signInSession.file, err = ssocreds.StandardCachedTokenFilepath(base.SSOSession.Name)
 	case usesSource(cfg, aws.CredentialSourceProfileLogin):
-		login, err = r.consoleSignIn(cfg, base)
+		signInSession, err = in.consoleSignIn(cfg, base)
 	default:
 		return cfg.Credentials.Retrieve(ctx)
 	}
 	if err != nil {
 		return aws.Credentials{}, err
 	}
-	r.Debug("reading the sign-in session in %s", login.file)
-	return login.retrieve(ctx)
+	in.Debug("reading the sign-in session in %s", signInSession.file)
+	return signInSession.retrieve(ctx)
 }
 
 // profileName returns the profile that the SDK uses, and the variable or line that names it; "" for
 // the default profile.
-func (r Request) profileName() (name, from string) {
-	if r.Settings.Identity.Profile != "" {
-		return r.Settings.Identity.Profile, r.Settings.Identity.ProfileFrom
+func (in LoginInput) profileName() (name, from string) {
+	if in.Settings.Identity.Profile != "" {
+		return in.Settings.Identity.Profile, in.Settings.Identity.ProfileFrom
 	}
 	for _, from := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
-		if name := r.Env.Get(from); name != "" {
+		if name := in.Env.Get(from); name != "" {
 			return name, from
 		}
 	}
@@ -198,9 +198,9 @@ func usesSource(cfg aws.Config, source aws.CredentialSource) bool {
 	return ok && slices.Contains(p.ProviderSources(), source)
 }
 
-// ambientSource returns "instance" or "container" when the credentials are the machine's. That is
-// at the end of the default chain, or when the base profile has credential_source. Otherwise it
-// returns "".
+// ambientSource returns "instance" or "container" if the SDK would use the credentials of the
+// machine: at the end of the default chain, or for a base profile with credential_source. Otherwise
+// it returns "".
 func ambientSource(cfg aws.Config, profile awsconfig.SharedConfig) string {
 	switch {
 	case usesSource(cfg, aws.CredentialSourceIMDS):

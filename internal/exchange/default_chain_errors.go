@@ -16,15 +16,15 @@ import (
 )
 
 // profileError returns the *ProfileError for an error of loading a profile. It redacts secrets.
-func (r Request) profileError(ctx context.Context, err error) error {
-	profile, from := r.profileName()
+func (in LoginInput) profileError(ctx context.Context, err error) error {
+	profile, from := in.profileName()
 	var (
 		assumeRole awsconfig.SharedConfigAssumeRoleError
 		notExist   awsconfig.SharedConfigProfileNotExistError
 		mfa        awsconfig.AssumeRoleTokenProviderNotSetError
 	)
 	e := &ProfileError{Profile: profile, From: from}
-	configs, secrets := ProfileFiles(r.Env)
+	configs, secrets := ProfileFiles(in.Env)
 	switch {
 	case errors.As(err, &assumeRole) && assumeRole.Err != nil:
 		e.Why = fmt.Sprintf("has source_profile %s, which does not exist",
@@ -40,7 +40,7 @@ func (r Request) profileError(ctx context.Context, err error) error {
 			})
 		// The SDK's hasCredentials (config/shared_config.go) ignores login_session.
 		if sourceProfile.LoginSession != "" {
-			e.LoginProfile, e.Role = assumeRole.Profile, assumeRole.RoleARN
+			e.ConsoleProfile, e.Role = assumeRole.Profile, assumeRole.RoleARN
 			e.Why = fmt.Sprintf("has source_profile %s, which uses aws login; "+
 				"the AWS SDK for Go does not support that", quoteProfile(assumeRole.Profile))
 		}
@@ -49,7 +49,7 @@ func (r Request) profileError(ctx context.Context, err error) error {
 	case errors.As(err, &mfa):
 		e.MFA, e.Why = true, "requires an MFA code (mfa_serial), which cannot be entered here"
 	default:
-		why := safetext.Redact(err.Error(), r.Env.Secrets()...)
+		why := safetext.Redact(err.Error(), in.Env.Secrets()...)
 		e.Why = "cannot be read: " + safetext.Sanitize(why)
 	}
 	return e
@@ -57,9 +57,9 @@ func (r Request) profileError(ctx context.Context, err error) error {
 
 // chainError returns the error of this package for an error of the default chain. It redacts
 // secrets. An expired sign-in session becomes a *SignInError.
-func (r Request) chainError(shared awsconfig.SharedConfig, err error) error {
+func (in LoginInput) chainError(shared awsconfig.SharedConfig, err error) error {
 	base := baseProfile(shared)
-	sso, login := base.SSOSession != nil || base.SSOStartURL != "", base.LoginSession != ""
+	sso, console := base.SSOSession != nil || base.SSOStartURL != "", base.LoginSession != ""
 	var (
 		renewal  *renewalError
 		process  *ProcessError
@@ -70,13 +70,13 @@ func (r Request) chainError(shared awsconfig.SharedConfig, err error) error {
 		return endpoint
 	case errors.As(err, &process):
 		return process
-	case errors.As(err, &renewal) && (sso || login):
+	case errors.As(err, &renewal) && (sso || console):
 		why := "cannot be renewed here: " + renewal.why.Error()
 		return &SignInError{
-			Profile: base.Profile, Command: loginCommand(sso), Why: why, Err: err,
+			Profile: base.Profile, Command: signInCommand(sso), Why: why, Err: err,
 		}
-	case needsLogin(err) && (sso || login):
-		return &SignInError{Profile: base.Profile, Command: loginCommand(sso), Err: err}
+	case mustSignIn(err) && (sso || console):
+		return &SignInError{Profile: base.Profile, Command: signInCommand(sso), Err: err}
 	}
 	if api, ok := asAPIError(err); ok {
 		detail := safetext.Sanitize(api.ErrorCode())
@@ -85,28 +85,28 @@ func (r Request) chainError(shared awsconfig.SharedConfig, err error) error {
 		// OIDC service returns no message.
 		message := api.ErrorMessage()
 		if message != "" && !strings.Contains(detail, "Signature") {
-			secrets := append(r.Env.Secrets(), base.Credentials.SecretAccessKey,
+			secrets := append(in.Env.Secrets(), base.Credentials.SecretAccessKey,
 				base.Credentials.SessionToken)
 			detail += ": " + safetext.Sanitize(safetext.Redact(message, secrets...))
 		}
 		return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, detail)
 	}
-	why := safetext.Sanitize(safetext.Redact(describeSDKError(err), r.Env.Secrets()...))
+	why := safetext.Sanitize(safetext.Redact(describeSDKError(err), in.Env.Secrets()...))
 	return fmt.Errorf("finding AWS credentials in profile %q: %s", shared.Profile, why)
 }
 
-// loginCommand returns the command that starts a new sign-in session.
-func loginCommand(sso bool) string {
+// signInCommand returns the command that starts a new sign-in session.
+func signInCommand(sso bool) string {
 	if sso {
 		return "aws sso login"
 	}
 	return "aws login"
 }
 
-// needsLogin reports whether an error means that the user must sign in again. The SDK has no single
+// mustSignIn reports whether an error means that the user must sign in again. The SDK has no single
 // type for an expired session: its providers (credentials/ssocreds, logincreds) return five
 // different errors, two of them only as text.
-func needsLogin(err error) bool {
+func mustSignIn(err error) bool {
 	var (
 		invalid      *ssocreds.InvalidTokenError
 		unauthorized *ssotypes.UnauthorizedException

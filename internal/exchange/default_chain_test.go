@@ -26,7 +26,7 @@ func TestChainErrorRedacted(t *testing.T) {
 		{"AccessDenied", "User is not authorized", "AccessDenied: User is not authorized"},
 	} {
 		api := &smithy.GenericAPIError{Code: tt.code, Message: tt.message}
-		err := Request{Env: environ()}.chainError(dev, api)
+		err := LoginInput{Env: environ()}.chainError(dev, api)
 		want := `finding AWS credentials in profile "dev": ` + tt.want
 		if err == nil || err.Error() != want || strings.Contains(err.Error(), "TOKEN'") {
 			t.Errorf("%v, want %s", err, want)

@@ -11,9 +11,9 @@
 //  3. Otherwise it gets AWS credentials: the access keys in the environment, or those of the SDK's
 //     default chain (default_chain.go). A profile with credential_process (process.go) or with a
 //     sign-in session of "aws sso login" or "aws login" (signin.go) is handled here, not by the SDK.
-//  4. It assumes the roles of Request.Roles in order. The first role of an OIDC identity is assumed
-//     with the token (AssumeRoleWithWebIdentity). Every other role is assumed with the credentials
-//     of the previous step (AssumeRole). Without roles this step is empty.
+//  4. It assumes the roles of LoginInput.Roles in order. The first role of an OIDC identity is
+//     assumed with the token (AssumeRoleWithWebIdentity). Every other role is assumed with the
+//     credentials of the previous step (AssumeRole). Without roles this step is empty.
 //  5. It requests the password with the last credentials (GetAuthorizationToken of ECR or ECR
 //     Public).
 //  6. If STS reports that the token has expired, and the CI can issue a new one, it requests a new

@@ -38,32 +38,32 @@ func (e *EndpointError) Error() string {
 }
 
 // checkEndpoint returns an *EndpointError when a service must not be called at endpoint.
-func (r Request) checkEndpoint(service, endpoint string) error {
+func (in LoginInput) checkEndpoint(service, endpoint string) error {
 	u, err := token.ParseEndpoint(endpoint)
 	switch {
 	case err == nil:
 		return nil
 	case u == nil:
-		return &EndpointError{Service: service, From: r.endpointSetting(service)}
-	case errors.Is(err, token.ErrClearText) && u.Scheme == "http" && r.Settings.AllowHTTPEndpoints:
+		return &EndpointError{Service: service, From: in.endpointSetting(service)}
+	case errors.Is(err, token.ErrClearText) && u.Scheme == "http" && in.Settings.AllowHTTPEndpoints:
 		return nil
 	}
 	return &EndpointError{
-		Service: service, Endpoint: u.Scheme + "://" + u.Host, From: r.endpointSetting(service),
+		Service: service, Endpoint: u.Scheme + "://" + u.Host, From: in.endpointSetting(service),
 	}
 }
 
 // endpointSetting returns the variable or file that sets a service's custom endpoint, in the SDK's
 // order of precedence.
-func (r Request) endpointSetting(service string) string {
+func (in LoginInput) endpointSetting(service string) string {
 	own := "AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(service, " ", "_"))
 	for _, name := range []string{own, "AWS_ENDPOINT_URL"} {
-		if value, _ := r.Env(name); value != "" {
+		if value, _ := in.Env(name); value != "" {
 			return name
 		}
 	}
-	profile, _ := r.profileName()
-	file, _ := ProfileFiles(r.Env)
+	profile, _ := in.profileName()
+	file, _ := ProfileFiles(in.Env)
 	return fmt.Sprintf("endpoint_url of profile %s in %s", quoteProfile(profile), file)
 }
 
@@ -76,22 +76,22 @@ var metadataOperations = []string{"GetCredentials", "GetToken", "GetMetadata"}
 // before the request is sent. Every SDK client has it, including the clients of the SDK's default
 // chain. The metadata services of containers and instances are exempt, because they use http. For a
 // container, the SDK allows only loopback and the addresses of ECS and EKS.
-func (r Request) refuseClearText(stack *middleware.Stack) error {
+func (in LoginInput) refuseClearText(stack *middleware.Stack) error {
 	if slices.Contains(metadataOperations, stack.ID()) {
 		return nil
 	}
 	refuse := func(
-		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+		ctx context.Context, input middleware.DeserializeInput, next middleware.DeserializeHandler,
 	) (out middleware.DeserializeOutput, metadata middleware.Metadata, err error) {
-		req, ok := in.Request.(*smithyhttp.Request)
+		req, ok := input.Request.(*smithyhttp.Request)
 		if !ok {
-			return out, metadata, fmt.Errorf("unknown transport %T", in.Request)
+			return out, metadata, fmt.Errorf("unknown transport %T", input.Request)
 		}
 		service := awsmiddleware.GetServiceID(ctx)
-		if err := r.checkEndpoint(service, req.URL.String()); err != nil {
+		if err := in.checkEndpoint(service, req.URL.String()); err != nil {
 			return out, metadata, err
 		}
-		return next.HandleDeserialize(ctx, in)
+		return next.HandleDeserialize(ctx, input)
 	}
 	return stack.Deserialize.Add(
 		middleware.DeserializeMiddlewareFunc("RefuseClearText", refuse), middleware.After)
@@ -100,29 +100,29 @@ func (r Request) refuseClearText(stack *middleware.Stack) error {
 // Endpoints returns the URLs of STS and ECR that Login uses. The URL of STS is "" when no role is
 // assumed. Endpoints makes no request and runs no command. The error is an *EndpointError or a
 // *ProfileError, or reports an invalid setting.
-func Endpoints(ctx context.Context, r Request) (sts, ecr string, err error) {
-	if r.roots, err = CABundle(r.Env); err != nil { // the SDK would read a file of any size
+func Endpoints(ctx context.Context, in LoginInput) (sts, ecr string, err error) {
+	if in.roots, err = CABundle(in.Env); err != nil { // the SDK would read a file of any size
 		return "", "", err
 	}
-	load := r.environmentConfig
-	if !r.Identity.OIDC() && !r.Identity.KeysOnly {
-		load = r.loadDefaultConfig
+	load := in.environmentConfig
+	if !in.Identity.OIDC() && !in.Identity.KeysOnly {
+		load = in.loadDefaultConfig
 	}
 	cfg, err := load(ctx)
 	if err != nil {
 		return "", "", err
 	}
-	return r.endpoints(ctx, cfg)
+	return in.endpoints(ctx, cfg)
 }
 
-// endpoints returns the URLs that the clients of login use, from the SDK's resolvers. The URL of
+// endpoints returns the URLs that the clients of Login use, from the SDK's resolvers. The URL of
 // STS is "" when no role is assumed. The error is an *EndpointError, or reports that AWS has no
 // such endpoint.
-func (r Request) endpoints(
+func (in LoginInput) endpoints(
 	ctx context.Context, cfg aws.Config,
 ) (stsURL, ecrURL string, err error) {
-	if len(r.Roles.ARNs) > 0 {
-		o := r.sts(cfg).Options()
+	if len(in.Roles.ARNs) > 0 {
+		o := in.sts(cfg).Options()
 		e := o.EndpointOptions
 		resolver := sts.NewDefaultEndpointResolverV2()
 		resolved, err := resolver.ResolveEndpoint(ctx, sts.EndpointParameters{
@@ -130,13 +130,13 @@ func (r Request) endpoints(
 			UseFIPS:      fipsEnabled(e.UseFIPSEndpoint),
 			UseDualStack: dualStackEnabled(e.UseDualStackEndpoint),
 		})
-		stsURL, err = r.endpointURL(sts.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
+		stsURL, err = in.endpointURL(sts.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
 		if err != nil {
 			return "", "", err
 		}
 	}
-	if r.Settings.Registry.Public {
-		o := r.ecrPublic(cfg).Options()
+	if in.Settings.Registry.Public {
+		o := in.ecrPublic(cfg).Options()
 		e := o.EndpointOptions
 		resolver := ecrpublic.NewDefaultEndpointResolverV2()
 		resolved, err := resolver.ResolveEndpoint(ctx, ecrpublic.EndpointParameters{
@@ -144,11 +144,11 @@ func (r Request) endpoints(
 			UseFIPS:      fipsEnabled(e.UseFIPSEndpoint),
 			UseDualStack: dualStackEnabled(e.UseDualStackEndpoint),
 		})
-		ecrURL, err = r.endpointURL(ecrpublic.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint,
+		ecrURL, err = in.endpointURL(ecrpublic.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint,
 			resolved, err)
 		return stsURL, ecrURL, err
 	}
-	o := r.ecr(cfg).Options()
+	o := in.ecr(cfg).Options()
 	e := o.EndpointOptions
 	resolver := ecr.NewDefaultEndpointResolverV2()
 	resolved, err := resolver.ResolveEndpoint(ctx, ecr.EndpointParameters{
@@ -156,7 +156,7 @@ func (r Request) endpoints(
 		UseFIPS:      fipsEnabled(e.UseFIPSEndpoint),
 		UseDualStack: dualStackEnabled(e.UseDualStackEndpoint),
 	})
-	ecrURL, err = r.endpointURL(ecr.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
+	ecrURL, err = in.endpointURL(ecr.ServiceID, o.BaseEndpoint, e.UseFIPSEndpoint, resolved, err)
 	return stsURL, ecrURL, err
 }
 
@@ -170,13 +170,13 @@ func dualStackEnabled(s aws.DualStackEndpointState) *bool {
 // becomes "/". custom is the endpoint in a setting; nil for none. resolved and err are the result
 // of the SDK's resolver. endpointURL returns an error for a custom endpoint that must not be
 // called, for a variant that AWS does not have, and for err.
-func (r Request) endpointURL(
+func (in LoginInput) endpointURL(
 	service string, custom *string, useFIPS aws.FIPSEndpointState,
 	resolved smithyendpoints.Endpoint, err error,
 ) (string, error) {
-	reg := r.Settings.Registry
+	reg := in.Settings.Registry
 	if custom != nil {
-		if invalid := r.checkEndpoint(service, *custom); invalid != nil {
+		if invalid := in.checkEndpoint(service, *custom); invalid != nil {
 			return "", invalid
 		}
 	}
@@ -199,31 +199,31 @@ func (r Request) endpointURL(
 	return u.String(), nil
 }
 
-func (r Request) sts(cfg aws.Config) *sts.Client {
+func (in LoginInput) sts(cfg aws.Config) *sts.Client {
 	return sts.NewFromConfig(cfg, func(o *sts.Options) {
 		e := &o.EndpointOptions
-		r.chooseVariant(o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
+		in.chooseVariant(o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
 	})
 }
 
-func (r Request) ecr(cfg aws.Config) *ecr.Client {
+func (in LoginInput) ecr(cfg aws.Config) *ecr.Client {
 	return ecr.NewFromConfig(cfg, func(o *ecr.Options) {
 		e := &o.EndpointOptions
-		r.chooseVariant(o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
+		in.chooseVariant(o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
 	})
 }
 
-func (r Request) ecrPublic(cfg aws.Config) *ecrpublic.Client {
+func (in LoginInput) ecrPublic(cfg aws.Config) *ecrpublic.Client {
 	return ecrpublic.NewFromConfig(cfg, func(o *ecrpublic.Options) {
 		e := &o.EndpointOptions
-		r.chooseVariant(o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
+		in.chooseVariant(o.BaseEndpoint, &e.UseFIPSEndpoint, &e.UseDualStackEndpoint)
 	})
 }
 
 // chooseVariant enables FIPS and dual-stack for a client when the registry's host has them. AWS's
 // standard variables can enable more, but cannot disable these. With a custom endpoint both are
 // disabled, because the SDK rejects a custom endpoint combined with either.
-func (r Request) chooseVariant(
+func (in LoginInput) chooseVariant(
 	custom *string, fips *aws.FIPSEndpointState, dualStack *aws.DualStackEndpointState,
 ) {
 	if custom != nil {
@@ -231,10 +231,10 @@ func (r Request) chooseVariant(
 		*dualStack = aws.DualStackEndpointStateDisabled
 		return
 	}
-	if r.Settings.Registry.FIPS {
+	if in.Settings.Registry.FIPS {
 		*fips = aws.FIPSEndpointStateEnabled
 	}
-	if r.Settings.Registry.DualStack {
+	if in.Settings.Registry.DualStack {
 		*dualStack = aws.DualStackEndpointStateEnabled
 	}
 }

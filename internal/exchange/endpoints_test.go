@@ -136,16 +136,16 @@ sso_region = eu-west-2
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := Request{
+			in := LoginInput{
 				Settings: config.Settings{Registry: parseHost(t, tt.host),
 					Identity: settings, SessionName: "test"},
 				Roles: config.RoleChain{ARNs: []string{role}}, Identity: id, Env: env,
 				Debug: func(string, ...any) {},
 			}
 			if tt.noRole {
-				r.Roles.ARNs = nil
+				in.Roles.ARNs = nil
 			}
-			sts, ecr, err := Endpoints(t.Context(), r)
+			sts, ecr, err := Endpoints(t.Context(), in)
 			if sts != tt.sts || ecr != tt.ecr || (err == nil) != (tt.wrong == "") ||
 				err != nil && !strings.Contains(err.Error(), tt.wrong) {
 				t.Errorf("%q, %q, %v; want %q, %q, %q", sts, ecr, err, tt.sts, tt.ecr,

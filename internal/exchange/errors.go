@@ -38,16 +38,19 @@ type Outcome struct {
 // Error reports that AWS refused a request, or that there is no valid response. It contains no
 // secret.
 type Error struct {
-	Step      Step
-	Registry  registry.Registry
-	Role      string // ARN; "" when no role is involved
-	From      string // the variable or line that names the role
-	Source    string // the value of ECR_OIDC_SOURCE, or the detected one
-	Subject   string // of the token; "" for other sources
-	Audience  string // of the token; "" for other sources
-	Code      string // AWS's error code; "" when there is no valid response
-	Message   string // AWS's message, or why there is no valid response
-	Retryable bool   // a later attempt may succeed: no response, a throttle, or an error of AWS
+	Step     Step
+	Registry registry.Registry
+	Role     string // ARN; "" when no role is involved
+	From     string // the variable or line that names the role
+	Source   string // the value of ECR_OIDC_SOURCE, or the detected one
+	Subject  string // of the token; "" for other sources
+	Audience string // of the token; "" for other sources
+	Code     string // AWS's error code; "" when there is no valid response
+	Message  string // AWS's message, or why there is no valid response
+
+	// Retryable means that a later attempt may succeed: after throttling, a server error of AWS, or
+	// no response.
+	Retryable bool
 }
 
 // Refused reports whether AWS refused the identity. Its cached password must then not be used any
@@ -107,11 +110,11 @@ func DescribeRole(arn string) string {
 	return "role " + strings.TrimPrefix(parts[5], "role/") + " in " + parts[4]
 }
 
-// NoCredentialsError reports that the SDK's default chain has no credentials, or only those of the
-// machine, which are used only when the user named the "aws" source.
+// NoCredentialsError reports that the SDK's default chain has no credentials. Credentials of the
+// machine (an instance or a container) count only if the user named the "aws" source.
 type NoCredentialsError struct {
 	Profile string // the profile that the SDK read
-	Ambient string // the end of the chain: "instance" or "container"
+	Ambient string // the machine's source: "instance" or "container"; "" if not reached
 	Why     string // why it has no credentials; "" when they are not used
 }
 
@@ -133,8 +136,8 @@ type SignInError struct {
 }
 
 func (e *SignInError) Error() string {
-	s := "finding AWS credentials: the login of profile " + quoteProfile(e.Profile) +
-		" has expired "
+	s := "finding AWS credentials: the AWS sign-in session of profile " +
+		quoteProfile(e.Profile) + " has expired "
 	if e.Why != "" {
 		return s + "and " + safetext.Sanitize(e.Why)
 	}
@@ -150,10 +153,10 @@ type ProfileError struct {
 	Missing bool // the profile does not exist
 	MFA     bool // the profile requires an MFA code
 
-	// Role is the role of a profile whose source_profile is LoginProfile, a profile of "aws
+	// Role is the role of a profile whose source_profile is ConsoleProfile, a profile of "aws
 	// login". The SDK does not support that. ECR_OIDC_ROLE can assume the role. Both are "" for
 	// other errors.
-	LoginProfile, Role string
+	ConsoleProfile, Role string
 }
 
 func (e *ProfileError) Error() string {
@@ -167,7 +170,7 @@ func (e *ProfileError) Error() string {
 // quoteProfile returns a profile's name in quotes, sanitized for output.
 func quoteProfile(profile string) string { return fmt.Sprintf("%q", safetext.Sanitize(profile)) }
 
-// errorCode returns AWS's code for an error of login; "" when AWS did not return one.
+// errorCode returns AWS's code for an error of Login; "" when AWS did not return one.
 func errorCode(err error) string {
 	var e *Error
 	if errors.As(err, &e) {
@@ -178,24 +181,24 @@ func errorCode(err error) string {
 
 // newError returns the Error of a step. role is "" for the password, which belongs to the last
 // role.
-func (r Request) newError(step Step, role, why string) *Error {
+func (in LoginInput) newError(step Step, role, why string) *Error {
 	e := &Error{
-		Step: step, Registry: r.Settings.Registry, Role: role, From: r.Roles.From,
-		Source: r.Identity.Name, Message: why,
+		Step: step, Registry: in.Settings.Registry, Role: role, From: in.Roles.From,
+		Source: in.Identity.Name, Message: why,
 	}
-	if r.Identity.OIDC() {
-		e.Subject = r.token.Claims.Subject
-		e.Audience = strings.Join(r.token.Claims.Audience, ", ")
+	if in.Identity.OIDC() {
+		e.Subject = in.token.Claims.Subject
+		e.Audience = strings.Join(in.token.Claims.Audience, ", ")
 	}
-	if n := len(r.Roles.ARNs); role == "" && n > 0 {
-		e.Role = r.Roles.ARNs[n-1]
+	if n := len(in.Roles.ARNs); role == "" && n > 0 {
+		e.Role = in.Roles.ARNs[n-1]
 	}
 	return e
 }
 
 // requestError returns the Error for an error of the SDK.
-func (r Request) requestError(step Step, role string, err error) *Error {
-	e := r.newError(step, role, "")
+func (in LoginInput) requestError(step Step, role string, err error) *Error {
+	e := in.newError(step, role, "")
 	if api, ok := asAPIError(err); ok {
 		e.Code, e.Message = api.ErrorCode(), strings.TrimSpace(api.ErrorMessage())
 		standard := retryer(context.Background(), aws.RetryModeStandard, 0)()
@@ -205,7 +208,7 @@ func (r Request) requestError(step Step, role string, err error) *Error {
 		e.Retryable = retryConnection(err) != aws.FalseTernary
 	}
 	// AWS quotes a token in a validation error, and a session token in a signature error.
-	secrets := slices.Concat(r.Env.Secrets(), r.secrets, []string{r.token.Raw})
+	secrets := slices.Concat(in.Env.Secrets(), in.secrets, []string{in.token.Raw})
 	e.Message = safetext.Sanitize(safetext.Redact(e.Message, secrets...))
 	return e
 }

@@ -22,15 +22,18 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Credentials are a registry's user name and password. Durations count from now. String and
-// GoString omit the password.
+// Credentials are a registry's user name and password. Durations count from the return of
+// Login. String and GoString omit the password.
 type Credentials struct {
 	Username string
 	Password string
 	TTL      time.Duration // until the password expires, by AWS's clock
 	FreshFor time.Duration // until the AWS credentials behind it expire; TTL if they do not
 	Subject  string        // of the OIDC token; "" for AWS credentials
-	NoCache  bool          // the cache key does not identify the identity
+
+	// NoCache means that the login must not be cached, because the cache key does not depend on the
+	// token in the profile's token file.
+	NoCache bool
 }
 
 // String returns a description of the credentials without the password.
@@ -39,8 +42,8 @@ func (c Credentials) String() string { return fmt.Sprintf("login of %q for %v", 
 // GoString returns the same text as String.
 func (c Credentials) GoString() string { return c.String() }
 
-// Request describes a login. OnToken and OnStep may be nil, and Roles may be empty.
-type Request struct {
+// LoginInput is the input of Login. OnToken and OnStep may be nil, and Roles may be empty.
+type LoginInput struct {
 	Settings config.Settings
 	Roles    config.RoleChain // the chain of Settings that applies to Identity
 	Identity token.Identity
@@ -59,46 +62,47 @@ type Request struct {
 // it succeeds or fails, or until ctx is done. The error has one of the error types of this package
 // or of package token, or reports an invalid setting. Several processes may call Login at the same
 // time.
-func Login(ctx context.Context, r Request) (Credentials, error) {
+func Login(ctx context.Context, in LoginInput) (Credentials, error) {
 	var err error
-	if r.roots, err = CABundle(r.Env); err != nil {
+	if in.roots, err = CABundle(in.Env); err != nil {
 		return Credentials{}, err
 	}
-	if !r.Identity.OIDC() {
-		return r.login(ctx)
+	if !in.Identity.OIDC() {
+		return in.assumeRolesAndGetPassword(ctx)
 	}
 	ctx, cancel := context.WithCancel(ctx) // cancel closes the preconnected connections
 	defer cancel()
-	if r.preconnected, err = r.preconnect(ctx); err != nil {
+	if in.preconnected, err = in.preconnect(ctx); err != nil {
 		return Credentials{}, err
 	}
-	client := token.NewClient(r.roots)
-	if r.token, err = r.Identity.Token(ctx, client, r.Settings.Audience); err != nil {
+	client := token.NewClient(in.roots)
+	if in.token, err = in.Identity.Token(ctx, client, in.Settings.Audience); err != nil {
 		return Credentials{}, err
 	}
-	r.reportToken()
-	login, err := r.login(ctx)
-	if err == nil || errorCode(err) != "ExpiredTokenException" || r.Identity.Source.Renew == nil {
+	in.reportToken()
+	login, err := in.assumeRolesAndGetPassword(ctx)
+	renewable := in.Identity.TokenSource.Renew != nil
+	if err == nil || !renewable || errorCode(err) != "ExpiredTokenException" {
 		return login, err
 	}
-	r.Debug("STS reports that the token has expired; requesting a new one, once")
-	renewed, renewErr := r.Identity.Renew(ctx, client, r.Settings.Audience)
+	in.Debug("STS reports that the token has expired; requesting a new one, once")
+	renewed, renewErr := in.Identity.Renew(ctx, client, in.Settings.Audience)
 	if renewErr != nil {
-		r.Debug("requesting a new token failed: %v", renewErr)
+		in.Debug("requesting a new token failed: %v", renewErr)
 		return Credentials{}, err
 	}
-	r.token = renewed
-	r.reportToken()
-	return r.login(ctx)
+	in.token = renewed
+	in.reportToken()
+	return in.assumeRolesAndGetPassword(ctx)
 }
 
 // reportToken passes the token to Debug and OnToken.
-func (r Request) reportToken() {
-	c := r.token.Claims
-	r.Debug("received a %v, issuer %q, audience %q, expires %v",
-		r.token, c.Issuer, c.Audience, c.Expires)
-	if r.OnToken != nil {
-		r.OnToken(r.token)
+func (in LoginInput) reportToken() {
+	c := in.token.Claims
+	in.Debug("received a %v, issuer %q, audience %q, expires %v",
+		in.token, c.Issuer, c.Audience, c.Expires)
+	if in.OnToken != nil {
+		in.OnToken(in.token)
 	}
 }
 
@@ -111,111 +115,113 @@ type session struct {
 	noCache bool          // as in Credentials
 }
 
-// login performs the steps after the token: it assumes the roles and requests the password.
-func (r Request) login(ctx context.Context) (Credentials, error) {
+// assumeRolesAndGetPassword performs steps 3 to 5 of Login, with the token in in.token if the
+// identity is an OIDC token.
+func (in LoginInput) assumeRolesAndGetPassword(ctx context.Context) (Credentials, error) {
 	var (
 		cfg aws.Config
 		s   session
 		err error
 	)
-	if r.Identity.OIDC() { // preconnect has checked the endpoints
-		cfg, err = r.environmentConfig(ctx)
+	if in.Identity.OIDC() { // preconnect has checked the endpoints
+		cfg, err = in.environmentConfig(ctx)
 	} else {
-		cfg, s, err = r.awsCredentials(ctx)
+		cfg, s, err = in.awsCredentials(ctx)
 	}
 	if err != nil {
 		return Credentials{}, err
 	}
 	noCache := s.noCache
-	for i, role := range r.Roles.ARNs {
+	for i, role := range in.Roles.ARNs {
 		start := time.Now()
-		r.secrets = slices.Concat(r.secrets, []string{s.keys.SecretAccessKey, s.keys.SessionToken})
+		in.secrets = slices.Concat(in.secrets,
+			[]string{s.keys.SecretAccessKey, s.keys.SessionToken})
 		policy := ""
-		if i == len(r.Roles.ARNs)-1 { // the session that requests the password
-			policy = r.Settings.SessionPolicy
+		if i == len(in.Roles.ARNs)-1 { // the session that requests the password
+			policy = in.Settings.SessionPolicy
 		}
-		if i == 0 && r.Identity.OIDC() {
-			s, err = r.assumeRoleWithWebIdentity(ctx, cfg, role, policy)
+		if i == 0 && in.Identity.OIDC() {
+			s, err = in.assumeRoleWithWebIdentity(ctx, cfg, role, policy)
 		} else {
-			s, err = r.assumeRole(ctx, cfg, role, policy)
+			s, err = in.assumeRole(ctx, cfg, role, policy)
 		}
 		if err != nil {
 			return Credentials{}, err
 		}
 		cfg.Credentials = credentials.StaticCredentialsProvider{Value: s.keys}
-		r.reportStep(Outcome{Step: s.step, Role: role, TTL: s.ttl, Duration: time.Since(start)})
+		in.reportStep(Outcome{Step: s.step, Role: role, TTL: s.ttl, Duration: time.Since(start)})
 	}
-	r.secrets = slices.Concat(r.secrets, []string{s.keys.SecretAccessKey, s.keys.SessionToken})
+	in.secrets = slices.Concat(in.secrets, []string{s.keys.SecretAccessKey, s.keys.SessionToken})
 	start := time.Now()
-	login, err := r.password(ctx, cfg)
+	login, err := in.password(ctx, cfg)
 	if err != nil {
 		return Credentials{}, err
 	}
-	login.FreshFor, login.NoCache, login.Subject = login.TTL, noCache, r.token.Claims.Subject
+	login.FreshFor, login.NoCache, login.Subject = login.TTL, noCache, in.token.Claims.Subject
 	if s.expires {
 		login.FreshFor = s.ttl
 	}
-	if r.Settings.Registry.Public {
+	if in.Settings.Registry.Public {
 		// The password of public.ecr.aws probably expires with the role session (kaniko#3199).
 		login.TTL = min(login.TTL, login.FreshFor)
 	}
-	r.reportStep(Outcome{Step: StepPassword, TTL: login.TTL, Duration: time.Since(start)})
+	in.reportStep(Outcome{Step: StepPassword, TTL: login.TTL, Duration: time.Since(start)})
 	return login, nil
 }
 
 // reportStep passes o to OnStep.
-func (r Request) reportStep(o Outcome) {
-	if r.OnStep != nil {
-		r.OnStep(o)
+func (in LoginInput) reportStep(o Outcome) {
+	if in.OnStep != nil {
+		in.OnStep(o)
 	}
 }
 
 // assumeRoleWithWebIdentity assumes a role with the job's token. The request is not signed. STS
 // verifies the token's signature and audience, and evaluates the role's trust policy. policy is the
 // session policy; "" for none.
-func (r Request) assumeRoleWithWebIdentity(
+func (in LoginInput) assumeRoleWithWebIdentity(
 	ctx context.Context, cfg aws.Config, role, policy string,
 ) (session, error) {
-	r.Debug("assuming %s by web identity in %s", role, cfg.Region)
-	out, err := r.sts(cfg).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+	in.Debug("assuming %s by web identity in %s", role, cfg.Region)
+	out, err := in.sts(cfg).AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
 		RoleArn:          aws.String(role),
-		RoleSessionName:  aws.String(r.Settings.SessionName),
-		WebIdentityToken: aws.String(r.token.Raw),
-		DurationSeconds:  seconds(r.Settings.SessionDuration),
+		RoleSessionName:  aws.String(in.Settings.SessionName),
+		WebIdentityToken: aws.String(in.token.Raw),
+		DurationSeconds:  seconds(in.Settings.SessionDuration),
 		Policy:           optional(policy),
 	})
 	if err != nil {
-		return session{}, r.requestError(StepWebIdentity, role, err)
+		return session{}, in.requestError(StepWebIdentity, role, err)
 	}
-	return r.parseSession(StepWebIdentity, role, out.Credentials, out.ResultMetadata)
+	return in.parseSession(StepWebIdentity, role, out.Credentials, out.ResultMetadata)
 }
 
 // assumeRole assumes a role with the credentials in cfg: those of the previous role in the chain,
 // or of an "aws" identity. policy is the session policy; "" for none.
-func (r Request) assumeRole(
+func (in LoginInput) assumeRole(
 	ctx context.Context, cfg aws.Config, role, policy string,
 ) (session, error) {
-	r.Debug("assuming %s in %s", role, cfg.Region)
-	out, err := r.sts(cfg).AssumeRole(ctx, &sts.AssumeRoleInput{
+	in.Debug("assuming %s in %s", role, cfg.Region)
+	out, err := in.sts(cfg).AssumeRole(ctx, &sts.AssumeRoleInput{
 		RoleArn:         aws.String(role),
-		RoleSessionName: aws.String(r.Settings.SessionName),
-		DurationSeconds: seconds(r.Settings.SessionDuration),
+		RoleSessionName: aws.String(in.Settings.SessionName),
+		DurationSeconds: seconds(in.Settings.SessionDuration),
 		Policy:          optional(policy),
-		ExternalId:      optional(r.Settings.ExternalID),
+		ExternalId:      optional(in.Settings.ExternalID),
 	})
 	if err != nil {
-		return session{}, r.requestError(StepAssumeRole, role, err)
+		return session{}, in.requestError(StepAssumeRole, role, err)
 	}
-	return r.parseSession(StepAssumeRole, role, out.Credentials, out.ResultMetadata)
+	return in.parseSession(StepAssumeRole, role, out.Credentials, out.ResultMetadata)
 }
 
 // parseSession returns the role session in a response of STS. Its TTL is measured by AWS's clock.
-func (r Request) parseSession(
+func (in LoginInput) parseSession(
 	step Step, role string, c *types.Credentials, metadata middleware.Metadata,
 ) (session, error) {
 	if c == nil || c.Expiration == nil ||
 		aws.ToString(c.AccessKeyId) == "" || aws.ToString(c.SecretAccessKey) == "" {
-		return session{}, r.newError(step, role, "the response of STS contains no credentials")
+		return session{}, in.newError(step, role, "the response of STS contains no credentials")
 	}
 	keys := aws.Credentials{
 		AccessKeyID: *c.AccessKeyId, SecretAccessKey: *c.SecretAccessKey,
@@ -229,48 +235,50 @@ func (r Request) parseSession(
 // identity can access. The parameter registryIds is deprecated and has no effect
 // (GetAuthorizationToken, API reference). The password is valid for twelve hours, even when the
 // role session expires earlier.
-func (r Request) password(ctx context.Context, cfg aws.Config) (Credentials, error) {
-	if r.Settings.Registry.Public {
-		return r.publicPassword(ctx, cfg)
+func (in LoginInput) password(ctx context.Context, cfg aws.Config) (Credentials, error) {
+	if in.Settings.Registry.Public {
+		return in.publicPassword(ctx, cfg)
 	}
-	r.Debug("requesting a password from ECR in %s", cfg.Region)
-	out, err := r.ecr(cfg).GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
+	in.Debug("requesting a password from ECR in %s", cfg.Region)
+	out, err := in.ecr(cfg).GetAuthorizationToken(ctx, &ecr.GetAuthorizationTokenInput{})
 	if err != nil {
-		return Credentials{}, r.requestError(StepPassword, "", err)
+		return Credentials{}, in.requestError(StepPassword, "", err)
 	}
 	if len(out.AuthorizationData) == 0 {
-		return Credentials{}, r.newError(StepPassword, "", "the response of ECR contains no password")
+		return Credentials{}, in.newError(StepPassword, "",
+			"the response of ECR contains no password")
 	}
 	data := out.AuthorizationData[0]
-	return r.parseAuthorizationToken(data.AuthorizationToken, data.ExpiresAt,
+	return in.parseAuthorizationToken(data.AuthorizationToken, data.ExpiresAt,
 		serverTime(out.ResultMetadata))
 }
 
 // publicPassword requests the password of public.ecr.aws.
-func (r Request) publicPassword(ctx context.Context, cfg aws.Config) (Credentials, error) {
-	r.Debug("requesting a password from ECR Public in %s", cfg.Region)
-	out, err := r.ecrPublic(cfg).GetAuthorizationToken(ctx, &ecrpublic.GetAuthorizationTokenInput{})
+func (in LoginInput) publicPassword(ctx context.Context, cfg aws.Config) (Credentials, error) {
+	in.Debug("requesting a password from ECR Public in %s", cfg.Region)
+	out, err := in.ecrPublic(cfg).GetAuthorizationToken(ctx, &ecrpublic.GetAuthorizationTokenInput{})
 	if err != nil {
-		return Credentials{}, r.requestError(StepPassword, "", err)
+		return Credentials{}, in.requestError(StepPassword, "", err)
 	}
 	if out.AuthorizationData == nil {
-		return Credentials{}, r.newError(StepPassword, "",
+		return Credentials{}, in.newError(StepPassword, "",
 			"the response of ECR Public contains no password")
 	}
 	data := out.AuthorizationData
-	return r.parseAuthorizationToken(data.AuthorizationToken, data.ExpiresAt,
+	return in.parseAuthorizationToken(data.AuthorizationToken, data.ExpiresAt,
 		serverTime(out.ResultMetadata))
 }
 
 // parseAuthorizationToken decodes an authorization token, which is base64 of "AWS:password". now is
 // AWS's time.
-func (r Request) parseAuthorizationToken(
+func (in LoginInput) parseAuthorizationToken(
 	encoded *string, expires *time.Time, now time.Time,
 ) (Credentials, error) {
 	plain, err := base64.StdEncoding.DecodeString(aws.ToString(encoded))
 	username, password, ok := strings.Cut(string(plain), ":")
 	if err != nil || !ok || username == "" || password == "" || expires == nil {
-		return Credentials{}, r.newError(StepPassword, "", "the response of ECR contains no password")
+		return Credentials{}, in.newError(StepPassword, "",
+			"the response of ECR contains no password")
 	}
 	return Credentials{Username: username, Password: password, TTL: expires.Sub(now)}, nil
 }
@@ -282,18 +290,4 @@ func serverTime(metadata middleware.Metadata) time.Time {
 		return t
 	}
 	return time.Now()
-}
-
-// seconds returns a duration in seconds; nil for 0, so that the parameter is not sent.
-func seconds(d time.Duration) *int32 {
-	return optional(int32(d / time.Second)) // #nosec G115 -- at most 12 hours
-}
-
-// optional returns a pointer to value, or nil for the zero value, which omits the parameter.
-func optional[T comparable](value T) *T {
-	var zero T
-	if value == zero {
-		return nil
-	}
-	return &value
 }

@@ -30,6 +30,7 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -101,9 +102,9 @@ func TestChooseVariant(t *testing.T) {
 		if tt.custom {
 			custom = aws.String("http://127.0.0.1:1")
 		}
-		r := Request{Settings: config.Settings{Registry: parseHost(t, tt.host)}}
-		r.chooseVariant(custom, &fips, &dual)
-		_, err := r.endpointURL(sts.ServiceID, custom, fips, smithyendpoints.Endpoint{}, nil)
+		in := LoginInput{Settings: config.Settings{Registry: parseHost(t, tt.host)}}
+		in.chooseVariant(custom, &fips, &dual)
+		_, err := in.endpointURL(sts.ServiceID, custom, fips, smithyendpoints.Endpoint{}, nil)
 		if tt.wrong {
 			if err == nil || !strings.Contains(err.Error(), tt.host) ||
 				!strings.Contains(err.Error(), "AWS_USE_FIPS_ENDPOINT") {
@@ -286,7 +287,7 @@ func (timeout) Timeout() bool { return true }
 // the response is not from AWS.
 func TestRequestError(t *testing.T) {
 	raw := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzIn0.c2lnbmF0dXJl"
-	r := Request{
+	in := LoginInput{
 		Settings: config.Settings{Registry: parseHost(t, registryHost)},
 		Roles: config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/hub", role},
 			From: "ECR_OIDC_ROLE"},
@@ -295,7 +296,7 @@ func TestRequestError(t *testing.T) {
 			Claims: token.Claims{Subject: "s", Audience: []string{"a", "b"}}},
 		Env: environ("AWS_SECRET_ACCESS_KEY=secret-of-the-keys"),
 	}
-	e := r.requestError(StepWebIdentity, role, responseError(400, &smithy.GenericAPIError{
+	e := in.requestError(StepWebIdentity, role, responseError(400, &smithy.GenericAPIError{
 		Code:    "ValidationError",
 		Message: " 1 validation error: '" + raw + "' and secret-of-the-keys \n",
 	}))
@@ -307,13 +308,13 @@ func TestRequestError(t *testing.T) {
 		e.Registry.Host != registryHost {
 		t.Errorf("%+v", e)
 	}
-	e = r.requestError(StepPassword, "",
+	e = in.requestError(StepPassword, "",
 		responseError(503, &smithy.GenericAPIError{Code: "UnknownError", Message: "<html>"}))
 	if e.Code != "" || e.Message != "HTTP 503" || e.Role != role {
 		t.Errorf("page of a proxy: code %q, message %q, role %q", e.Code, e.Message, e.Role)
 	}
-	r.Identity = awsIdentity()
-	if e := r.requestError(StepAssumeRole, role, errors.New("x")); e.Subject != "" ||
+	in.Identity = awsIdentity()
+	if e := in.requestError(StepAssumeRole, role, errors.New("x")); e.Subject != "" ||
 		e.Audience != "" || e.Source != "aws" {
 		t.Errorf("an aws source: %+v", e)
 	}
@@ -351,7 +352,7 @@ func TestRetryConnection(t *testing.T) {
 	sent := func(err error) error {
 		return &smithyhttp.RequestSendError{Err: &url.Error{Op: "Post", Err: err}}
 	}
-	r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
+	in := LoginInput{Settings: config.Settings{Registry: parseHost(t, registryHost)},
 		Identity: oidcIdentity(t), Env: environ()}
 	for _, tt := range []struct {
 		name               string
@@ -377,7 +378,7 @@ func TestRetryConnection(t *testing.T) {
 		if retried != tt.retried {
 			t.Errorf("%s: retried: %v", tt.name, retried)
 		}
-		retryable := r.requestError(StepWebIdentity, role, tt.err).Retryable
+		retryable := in.requestError(StepWebIdentity, role, tt.err).Retryable
 		if retryable != tt.retryable {
 			t.Errorf("%s: retryable: %v", tt.name, retryable)
 		}
@@ -496,11 +497,11 @@ func TestCredentialsFormat(t *testing.T) {
 
 func TestParseAuthorizationToken(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
+	in := LoginInput{Settings: config.Settings{Registry: parseHost(t, registryHost)},
 		Identity: awsIdentity()}
 	b64 := base64.StdEncoding.EncodeToString
 	expires := aws.Time(now.Add(12 * time.Hour))
-	got, err := r.parseAuthorizationToken(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
+	got, err := in.parseAuthorizationToken(aws.String(b64([]byte("AWS:pass:with:colons"))), expires, now)
 	want := Credentials{Username: "AWS", Password: "pass:with:colons", TTL: 12 * time.Hour}
 	if err != nil || got != want {
 		t.Errorf("login of %q with %q for %v, %v", got.Username, got.Password, got.TTL, err)
@@ -512,13 +513,13 @@ func TestParseAuthorizationToken(t *testing.T) {
 		"no password": aws.String(b64([]byte("AWS:"))),
 	} {
 		var e *Error
-		if got, err := r.parseAuthorizationToken(encoded, expires, now); !errors.As(err, &e) ||
+		if got, err := in.parseAuthorizationToken(encoded, expires, now); !errors.As(err, &e) ||
 			got != (Credentials{}) || strings.Contains(err.Error(), "secret") ||
 			!strings.Contains(err.Error(), "the response of ECR contains no password") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_, err = r.parseAuthorizationToken(aws.String(b64([]byte("AWS:secret"))), nil, now)
+	_, err = in.parseAuthorizationToken(aws.String(b64([]byte("AWS:secret"))), nil, now)
 	if err == nil {
 		t.Error("no error for a password without an expiry")
 	}
@@ -536,9 +537,9 @@ func TestIncompleteKeyPair(t *testing.T) {
 		{[]string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY= "},
 			"reading AWS credentials: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is empty"},
 	} {
-		r := Request{Settings: config.Settings{Registry: parseHost(t, registryHost)},
+		in := LoginInput{Settings: config.Settings{Registry: parseHost(t, registryHost)},
 			Identity: token.Identity{KeysOnly: true}, Env: environ(tt.env...)}
-		if _, err := r.login(t.Context()); err == nil || err.Error() != tt.want {
+		if _, err := in.assumeRolesAndGetPassword(t.Context()); err == nil || err.Error() != tt.want {
 			t.Errorf("%v, want %s", err, tt.want)
 		}
 	}
@@ -558,7 +559,7 @@ func TestChainError(t *testing.T) {
 		&ssotypes.UnauthorizedException{}, notExist,
 		errors.New("cached SSO token is expired, or not present, and cannot be refreshed"),
 	}
-	r := Request{Env: environ()}
+	in := LoginInput{Env: environ()}
 	for _, tt := range []struct {
 		shared           awsconfig.SharedConfig
 		profile, command string
@@ -569,40 +570,30 @@ func TestChainError(t *testing.T) {
 		{chained, "dev", "aws sso login"},
 	} {
 		for _, err := range expired {
-			got := r.chainError(tt.shared, fmt.Errorf("x: %w", err))
+			got := in.chainError(tt.shared, fmt.Errorf("x: %w", err))
 			var e *SignInError
 			if !errors.As(got, &e) || e.Profile != tt.profile || e.Command != tt.command {
 				t.Errorf("profile %s, %T: %v", tt.shared.Profile, err, got)
 			}
 		}
 		var e *SignInError
-		got := r.chainError(tt.shared, errors.New("connection refused"))
+		got := in.chainError(tt.shared, errors.New("connection refused"))
 		if errors.As(got, &e) || !strings.Contains(got.Error(), tt.shared.Profile) {
 			t.Errorf("profile %s, another error: %v", tt.shared.Profile, got)
 		}
 	}
 	const prefix = `finding AWS credentials in profile "default": `
-	if got := r.chainError(plain, notExist); !strings.HasPrefix(got.Error(), prefix) {
+	if got := in.chainError(plain, notExist); !strings.HasPrefix(got.Error(), prefix) {
 		t.Errorf("a profile without a sign-in session: %v", got)
 	}
-	got := r.chainError(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"})
+	got := in.chainError(plain, &smithy.GenericAPIError{Code: "AccessDenied", Message: "no"})
 	if got.Error() != prefix+"AccessDenied: no" {
 		t.Errorf("an error of AWS: %v", got)
 	}
 }
 
 // environ returns an environment with these variables, each "NAME=value", and no others.
-func environ(pairs ...string) token.Env {
-	vars := map[string]string{}
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		vars[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, set := vars[name]
-		return value, set
-	}
-}
+func environ(pairs ...string) token.Env { return testenv.Lookup(pairs...) }
 
 // oidcIdentity returns an identity that is an OIDC token.
 func oidcIdentity(t *testing.T) token.Identity {

@@ -19,7 +19,7 @@ func FuzzParseAuthorizationToken(f *testing.F) {
 	f.Add("not base64", int64(1<<62))
 	now := time.Unix(1700000000, 0)
 	f.Fuzz(func(t *testing.T, encoded string, ttl int64) {
-		got, err := Request{}.parseAuthorizationToken(aws.String(encoded),
+		got, err := LoginInput{}.parseAuthorizationToken(aws.String(encoded),
 			aws.Time(now.Add(time.Duration(ttl))), now)
 		switch {
 		case err != nil &&
@@ -32,7 +32,7 @@ func FuzzParseAuthorizationToken(f *testing.F) {
 				got.TTL != time.Duration(ttl)):
 			t.Errorf("%q for %d: %#v", encoded, ttl, got)
 		}
-		_, err = Request{}.parseAuthorizationToken(aws.String(encoded), nil, now)
+		_, err = LoginInput{}.parseAuthorizationToken(aws.String(encoded), nil, now)
 		if err == nil {
 			t.Errorf("%q: accepted without an expiry", encoded)
 		}

@@ -12,15 +12,15 @@ import (
 
 // SignInHosts returns the hosts of the profile's sign-in session: its start page, and the services
 // that return and renew credentials. It returns nil for other credentials. It makes no request.
-func SignInHosts(ctx context.Context, r Request) (hosts []string) {
-	if r.Identity.Name != "aws" || r.Identity.KeysOnly {
+func SignInHosts(ctx context.Context, in LoginInput) (hosts []string) {
+	if in.Identity.Name != "aws" || in.Identity.KeysOnly {
 		return nil
 	}
 	var err error
-	if r.roots, err = CABundle(r.Env); err != nil {
+	if in.roots, err = CABundle(in.Env); err != nil {
 		return nil
 	}
-	cfg, err := r.loadDefaultConfig(ctx)
+	cfg, err := in.loadDefaultConfig(ctx)
 	if err != nil {
 		return nil
 	}
@@ -44,7 +44,7 @@ func SignInHosts(ctx context.Context, r Request) (hosts []string) {
 		add(sso.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx,
 			sso.EndpointParameters{Region: &region}))
 	case profile.LoginSession != "":
-		region := r.consoleRegion(cfg, profile)
+		region := in.consoleRegion(cfg, profile)
 		add(signin.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx,
 			signin.EndpointParameters{Region: &region}))
 	}

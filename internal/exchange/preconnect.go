@@ -36,20 +36,20 @@ type connection struct {
 // preconnect resolves and checks the endpoints of STS and ECR, starts to connect to them, and
 // returns without waiting. The connections are closed when ctx is done. The error reports an
 // invalid setting or endpoint; no connection is then opened.
-func (r Request) preconnect(ctx context.Context) (*preconnection, error) {
-	cfg, err := r.environmentConfig(ctx)
+func (in LoginInput) preconnect(ctx context.Context) (*preconnection, error) {
+	cfg, err := in.environmentConfig(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sts, ecr, err := r.endpoints(ctx, cfg)
+	sts, ecr, err := in.endpoints(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	transport := r.httpClient().GetTransport()
+	transport := in.httpClient().GetTransport()
 	p := &preconnection{
 		tls: transport.TLSClientConfig, conns: map[string]chan connection{}, now: time.Now,
 	}
-	if r.Env.Get("AWS_MAX_ATTEMPTS") == "1" {
+	if in.Env.Get("AWS_MAX_ATTEMPTS") == "1" {
 		return p, nil // a request on a closed connection would not be retried
 	}
 	for _, endpoint := range []string{sts, ecr} {

@@ -142,9 +142,9 @@ func TestPreconnect(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			sts, ecr := startServices(t, tt.options)
-			r := newTestRequest(t, sts, ecr)
-			r.preconnected = startPreconnect(t, t.Context(), r)
-			waitForConnections(t, r.preconnected)
+			in := newTestInput(t, sts, ecr)
+			in.preconnected = startPreconnect(t, t.Context(), in)
+			waitForConnections(t, in.preconnected)
 			for _, s := range []*service{sts, ecr} {
 				if _, _, requests := s.counts(); requests != "" {
 					t.Fatalf("%s received a request before the login: %s", s.URL,
@@ -152,9 +152,9 @@ func TestPreconnect(t *testing.T) {
 				}
 			}
 			if tt.between != nil {
-				tt.between(r.preconnected, sts, ecr)
+				tt.between(in.preconnected, sts, ecr)
 			}
-			login, err := r.login(t.Context())
+			login, err := in.assumeRolesAndGetPassword(t.Context())
 			if err != nil || login.Password != "secret" {
 				t.Fatalf("%v, %v", login, err)
 			}
@@ -174,9 +174,9 @@ func TestPreconnect(t *testing.T) {
 }
 
 // startPreconnect calls r.preconnect and fails on an error.
-func startPreconnect(t *testing.T, ctx context.Context, r Request) *preconnection {
+func startPreconnect(t *testing.T, ctx context.Context, in LoginInput) *preconnection {
 	t.Helper()
-	p, err := r.preconnect(ctx)
+	p, err := in.preconnect(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,32 +200,32 @@ func waitForConnections(t *testing.T, p *preconnection) {
 	}
 }
 
-// newTestRequest returns a Request that uses these services.
-func newTestRequest(t *testing.T, sts, ecr *service) Request {
+// newTestInput returns a LoginInput that uses these services.
+func newTestInput(t *testing.T, sts, ecr *service) LoginInput {
 	t.Helper()
 	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
 	t.Setenv("AWS_ENDPOINT_URL_ECR", ecr.URL)
-	r := Request{
+	in := LoginInput{
 		Settings: config.Settings{Registry: parseHost(t, registryHost), SessionName: "test"},
 		Roles:    config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"}},
 		Identity: oidcIdentity(t), token: token.Token{Raw: "x.y.z"}, Env: environ(),
 		Debug: func(string, ...any) {},
 	}
 	if sts.Certificate() != nil {
-		r.roots = x509.NewCertPool()
-		r.roots.AddCert(sts.Certificate())
-		r.roots.AddCert(ecr.Certificate())
+		in.roots = x509.NewCertPool()
+		in.roots.AddCert(sts.Certificate())
+		in.roots.AddCert(ecr.Certificate())
 	}
-	return r
+	return in
 }
 
 // TestPreconnectRoleChain checks that a role chain sends two requests to STS over one connection.
 func TestPreconnectRoleChain(t *testing.T) {
 	sts, ecr := startServices(t, serviceOptions{})
-	r := newTestRequest(t, sts, ecr)
-	r.Roles.ARNs = append(r.Roles.ARNs, "arn:aws:iam::210987654321:role/next")
-	r.preconnected = startPreconnect(t, t.Context(), r)
-	if _, err := r.login(t.Context()); err != nil {
+	in := newTestInput(t, sts, ecr)
+	in.Roles.ARNs = append(in.Roles.ARNs, "arn:aws:iam::210987654321:role/next")
+	in.preconnected = startPreconnect(t, t.Context(), in)
+	if _, err := in.assumeRolesAndGetPassword(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if opened, _, requests := sts.counts(); opened != 1 || requests != "HTTP/1.1 HTTP/1.1" {
@@ -238,7 +238,7 @@ func TestPreconnectCloses(t *testing.T) {
 	sts, ecr := startServices(t, serviceOptions{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	waitForConnections(t, startPreconnect(t, ctx, newTestRequest(t, sts, ecr)))
+	waitForConnections(t, startPreconnect(t, ctx, newTestInput(t, sts, ecr)))
 	cancel()
 	for _, s := range []*service{sts, ecr} {
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -270,20 +270,20 @@ func TestPreconnectSkipped(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			sts, ecr := startServices(t, tt.options)
-			r := newTestRequest(t, sts, ecr)
+			in := newTestInput(t, sts, ecr)
 			if tt.untrusted {
-				r.roots = x509.NewCertPool()
+				in.roots = x509.NewCertPool()
 			}
 			if tt.once {
 				t.Setenv("AWS_MAX_ATTEMPTS", "1")
-				r.Env = environ("AWS_MAX_ATTEMPTS=1")
+				in.Env = environ("AWS_MAX_ATTEMPTS=1")
 			}
-			r.preconnected = startPreconnect(t, t.Context(), r)
-			waitForConnections(t, r.preconnected)
+			in.preconnected = startPreconnect(t, t.Context(), in)
+			waitForConnections(t, in.preconnected)
 			if opened, _, _ := sts.counts(); opened != 0 && !tt.untrusted {
 				t.Errorf("%d connections", opened)
 			}
-			_, err := r.login(t.Context())
+			_, err := in.assumeRolesAndGetPassword(t.Context())
 			if tt.want == "" && err != nil ||
 				tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%v, want %s", err, tt.want)
@@ -321,14 +321,14 @@ func TestPreconnectSettingErrors(t *testing.T) {
 	} {
 		t.Run(tt.setting, func(t *testing.T) {
 			sts, ecr := startServices(t, serviceOptions{})
-			r := newTestRequest(t, sts, ecr)
+			in := newTestInput(t, sts, ecr)
 			t.Setenv(tt.setting, tt.value)
-			r.Env = environ(tt.setting + "=" + tt.value)
-			p, err := r.preconnect(t.Context())
+			in.Env = environ(tt.setting + "=" + tt.value)
+			p, err := in.preconnect(t.Context())
 			if p != nil || err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, want %s", err, tt.want)
 			}
-			if _, again := Login(t.Context(), r); again == nil || again.Error() != err.Error() {
+			if _, again := Login(t.Context(), in); again == nil || again.Error() != err.Error() {
 				t.Errorf("Login: %v, want %v", again, err)
 			}
 			for _, s := range []*service{sts, ecr} {

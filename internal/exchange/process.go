@@ -25,8 +25,8 @@ const (
 // as source_profile, like the SDK (config/resolve_credentials.go, resolveCredsFromProfile). It
 // replaces the SDK's implementation for these reasons:
 //
-//   - The SDK passes the helper's stderr to the command. It must stay empty when a get succeeds.
-//   - The SDK passes the helper's stdin to the command. It contains the client's request.
+//   - The helper's stderr must stay empty when a get succeeds. The SDK passes it to the command.
+//   - The helper's stdin contains the client's request. The SDK passes it to the command.
 //   - The SDK keeps all output of the command in memory.
 //   - The SDK waits forever for a child of the command that keeps stdout open.
 type process struct {
@@ -37,12 +37,12 @@ type process struct {
 
 // retrieveFromProcess returns the credentials of a profile whose base profile has a
 // credential_process.
-func (r Request) retrieveFromProcess(
+func (in LoginInput) retrieveFromProcess(
 	ctx context.Context, cfg aws.Config, profile awsconfig.SharedConfig,
 ) (aws.Credentials, error) {
 	p := process{profile: baseProfile(profile)}
 	found, err := p.provider(cfg, profile).Retrieve(ctx)
-	if failed := p.processError(err, r.Env.Secrets()); failed != nil {
+	if failed := p.processError(err, in.Env.Secrets()); failed != nil {
 		return aws.Credentials{}, failed
 	}
 	return found, err

@@ -50,7 +50,7 @@ func TestProcessErrorOmitsOutput(t *testing.T) {
 	const want = `finding AWS credentials: the credential_process of profile "dev" ` +
 		"did not print valid credentials: warning"
 	if err == nil || err.Error() != want {
-		t.Errorf("%v", err)
+		t.Errorf("error %v", err)
 	}
 	if err := p.processError(errors.New("of STS"), nil); err != nil {
 		t.Errorf("an error of another step: %v", err)

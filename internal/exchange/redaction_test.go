@@ -56,7 +56,7 @@ func TestErrorRedacted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Request{Settings: settings, Roles: roles, Identity: id, token: token.Token{Raw: jwt}, Env: env,
+	in := LoginInput{Settings: settings, Roles: roles, Identity: id, token: token.Token{Raw: jwt}, Env: env,
 		Debug: func(string, ...any) {}}
 	for _, tt := range []struct{ sts, want string }{
 		{"", "InvalidSignatureException: The Canonical String should have been " +
@@ -64,7 +64,7 @@ func TestErrorRedacted(t *testing.T) {
 		{"is bad", "ValidationError: Value '***' at 'webIdentityToken' is bad"},
 	} {
 		stsError = tt.sts
-		_, err := r.login(t.Context())
+		_, err := in.assumeRolesAndGetPassword(t.Context())
 		if err == nil || !strings.HasSuffix(err.Error(), tt.want) {
 			t.Errorf("%v, want ...%s", err, tt.want)
 		}
@@ -89,9 +89,9 @@ func TestResponseWithoutCredentials(t *testing.T) {
 	settings := config.Settings{Registry: reg, SessionName: "test"}
 	roles := config.RoleChain{ARNs: []string{"arn:aws:iam::123456789012:role/ci"},
 		From: "ECR_OIDC_ROLE"}
-	r := Request{Settings: settings, Roles: roles, Identity: id, Env: env,
+	in := LoginInput{Settings: settings, Roles: roles, Identity: id, Env: env,
 		Debug: func(string, ...any) {}}
-	_, err = r.login(t.Context())
+	_, err = in.assumeRolesAndGetPassword(t.Context())
 	const want = "requesting role ci in 123456789012 (from ECR_OIDC_ROLE), source env: " +
 		"the response of STS contains no credentials"
 	if err == nil || err.Error() != want {

@@ -24,10 +24,10 @@ func TestRedirectNotFollowed(t *testing.T) {
 		http.Redirect(rw, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
 	}))
 	defer portal.Close()
-	r := Request{Env: environ(), Debug: func(string, ...any) {}}
+	in := LoginInput{Env: environ(), Debug: func(string, ...any) {}}
 	cfg := aws.Config{
-		Region: "eu-west-2", HTTPClient: r.httpClient(), BaseEndpoint: aws.String(portal.URL),
-		APIOptions: r.apiOptions(),
+		Region: "eu-west-2", HTTPClient: in.httpClient(), BaseEndpoint: aws.String(portal.URL),
+		APIOptions: in.apiOptions(),
 		Retryer:    retryer(t.Context(), aws.RetryModeStandard, 0),
 	}
 	_, err := sso.NewFromConfig(cfg).GetRoleCredentials(t.Context(), &sso.GetRoleCredentialsInput{
@@ -35,7 +35,7 @@ func TestRedirectNotFollowed(t *testing.T) {
 		RoleName: aws.String("x"),
 	})
 	if err == nil || !strings.Contains(describeSDKError(err), "redirects are not followed") {
-		t.Errorf("%v", err)
+		t.Errorf("error %v", err)
 	}
 	if elsewhere.Load() != 0 || requests.Load() != 1 {
 		t.Errorf("%d requests to the other host, %d to the portal; want 0 and 1", elsewhere.Load(),

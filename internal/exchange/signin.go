@@ -60,11 +60,11 @@ func (s signIn) retrieve(ctx context.Context) (aws.Credentials, error) {
 		// The directory is not writable: ~/.aws may be mounted read-only into a container.
 		// The SDK would find that out only after AWS has renewed the token. The new token
 		// would be lost, and the user would have to sign in again.
-		found, expired := s.retrieveWithoutRenewal(ctx)
-		if errors.Is(expired, errRenewalNeeded) {
+		found, readErr := s.retrieveWithoutRenewal(ctx)
+		if errors.Is(readErr, errRenewalNeeded) {
 			return aws.Credentials{}, &renewalError{err}
 		}
-		return found, expired
+		return found, readErr
 	} // otherwise the file system does not support locks; renew without a lock
 	found, err := s.credentials.Retrieve(ctx)
 	if !renewalRefused(err) && !isPartialRead(err) {
@@ -90,17 +90,17 @@ func (s signIn) retrieveWithoutRenewal(ctx context.Context) (aws.Credentials, er
 // errRenewalNeeded is the error of a renewal that noRenewalKey disables.
 var errRenewalNeeded = errors.New("the token is expired")
 
-// noRenewalKey is the context key that disables renewals. See refuseRenewal.
+// noRenewalKey is the context key that disables renewals. See disableRenewal.
 type noRenewalKey struct{}
 
-// refuseRenewal adds middleware that fails a request to renew a token with errRenewalNeeded when
+// disableRenewal adds middleware that fails a request to renew a token with errRenewalNeeded when
 // the context has noRenewalKey. The SDK's providers have no option to read the file without
 // renewing the token.
-func refuseRenewal(stack *middleware.Stack) error {
+func disableRenewal(stack *middleware.Stack) error {
 	if stack.ID() != "CreateToken" && stack.ID() != "CreateOAuth2Token" {
 		return nil
 	}
-	refuse := func(
+	disable := func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (out middleware.InitializeOutput, metadata middleware.Metadata, err error) {
 		if ctx.Value(noRenewalKey{}) != nil {
@@ -108,26 +108,26 @@ func refuseRenewal(stack *middleware.Stack) error {
 		}
 		return next.HandleInitialize(ctx, in)
 	}
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("RefuseRenewal", refuse),
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("DisableRenewal", disable),
 		middleware.Before)
 }
 
 // consoleRegion returns the region of the session of "aws login". Its token can be renewed only in
 // the region in which it was created (aws/aws-cli#10613). "aws login" writes that region to the
 // profile. The SDK's default chain would use the registry's region.
-func (r Request) consoleRegion(cfg aws.Config, profile awsconfig.SharedConfig) string {
+func (in LoginInput) consoleRegion(cfg aws.Config, profile awsconfig.SharedConfig) string {
 	return cmp.Or(
-		profile.Region, r.Env.Get("AWS_REGION"), r.Env.Get("AWS_DEFAULT_REGION"), cfg.Region)
+		profile.Region, in.Env.Get("AWS_REGION"), in.Env.Get("AWS_DEFAULT_REGION"), cfg.Region)
 }
 
 // consoleSignIn returns the session of "aws login".
-func (r Request) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (signIn, error) {
+func (in LoginInput) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (signIn, error) {
 	file, err := logincreds.StandardCachedTokenFilepath(profile.LoginSession,
 		os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
 	if err != nil {
 		return signIn{}, err
 	}
-	cfg.Region = r.consoleRegion(cfg, profile)
+	cfg.Region = in.consoleRegion(cfg, profile)
 	provider := logincreds.New(signin.NewFromConfig(cfg), file, func(o *logincreds.Options) {
 		o.RestrictPermissions = cfg.RestrictFilePermissions != aws.RestrictFilePermissionsUnrestricted
 	})

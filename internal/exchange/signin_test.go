@@ -37,30 +37,30 @@ func startOIDCService(t *testing.T, handler http.HandlerFunc) signIn {
 	}
 	provider := ssocreds.NewSSOTokenProvider(ssooidc.NewFromConfig(aws.Config{
 		Region: "eu-west-2", BaseEndpoint: aws.String(server.URL),
-		APIOptions: []func(*middleware.Stack) error{refuseRenewal},
+		APIOptions: []func(*middleware.Stack) error{disableRenewal},
 	}), file)
-	login := signIn{file,
+	signInSession := signIn{file,
 		aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
 			token, err := provider.RetrieveBearerToken(ctx)
 			return aws.Credentials{SessionToken: token.Value}, err
 		})}
-	if err := os.MkdirAll(filepath.Dir(login.file), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(signInSession.file), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return login
+	return signInSession
 }
 
 // writeToken writes an SSO token that expires after ttl.
-func writeToken(t *testing.T, login signIn, ttl time.Duration, refreshToken string) {
+func writeToken(t *testing.T, signInSession signIn, ttl time.Duration, refreshToken string) {
 	b, err := json.Marshal(map[string]string{
 		"accessToken": "x", "expiresAt": time.Now().Add(ttl).UTC().Format(time.RFC3339),
 		"clientId": "id", "clientSecret": "secret", "refreshToken": refreshToken,
 	})
 	if err == nil {
-		err = os.WriteFile(login.file+".new", b, 0o600)
+		err = os.WriteFile(signInSession.file+".new", b, 0o600)
 	}
 	if err == nil {
-		err = os.Rename(login.file+".new", login.file)
+		err = os.Rename(signInSession.file+".new", signInSession.file)
 	}
 	if err != nil {
 		t.Error(err)
@@ -89,16 +89,16 @@ func TestRetrieveWithoutLock(t *testing.T) {
 		"valid, not renewable":   {time.Hour, "", true},
 		"expired, not renewable": {-time.Hour, "", false},
 	} {
-		login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		signInSession := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 			t.Errorf("%s: AWS received a request", name)
 			writeRefusal(rw)
 		})
-		writeToken(t, login, tt.ttl, tt.refreshToken)
-		_, err := login.retrieve(t.Context())
-		if (err == nil) != tt.valid || !tt.valid && !needsLogin(err) {
+		writeToken(t, signInSession, tt.ttl, tt.refreshToken)
+		_, err := signInSession.retrieve(t.Context())
+		if (err == nil) != tt.valid || !tt.valid && !mustSignIn(err) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := os.Stat(login.file + ".lock"); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(signInSession.file + ".lock"); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: a lock file was created: %v", name, err)
 		}
 	}
@@ -108,18 +108,18 @@ func TestRetrieveWithoutLock(t *testing.T) {
 // not use the lock, has used the refresh token, and writes the new token only after AWS has refused
 // the renewal here.
 func TestRenewedByAnotherProgram(t *testing.T) {
-	var login signIn
+	var signInSession signIn
 	var others sync.WaitGroup
-	login = startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+	signInSession = startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 		writeRefusal(rw)
 		others.Go(func() {
 			time.Sleep(rereadDelay / 2)
-			writeToken(t, login, time.Hour, "next")
+			writeToken(t, signInSession, time.Hour, "next")
 		})
 	})
-	writeToken(t, login, -time.Hour, "spent")
-	if _, err := login.retrieve(t.Context()); err != nil {
-		t.Error(err)
+	writeToken(t, signInSession, -time.Hour, "spent")
+	if _, err := signInSession.retrieve(t.Context()); err != nil {
+		t.Errorf("retrieve: %v", err)
 	}
 	others.Wait()
 }
@@ -127,40 +127,40 @@ func TestRenewedByAnotherProgram(t *testing.T) {
 // TestNoRenewalWithoutLock checks that an expired token is not renewed when the lock file cannot be
 // created, and that a valid token is used.
 func TestNoRenewalWithoutLock(t *testing.T) {
-	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+	signInSession := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 		t.Error("AWS received a request")
 		writeRefusal(rw)
 	})
-	if err := os.Mkdir(login.file+".lock", 0o700); err != nil {
+	if err := os.Mkdir(signInSession.file+".lock", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	writeToken(t, login, time.Hour, "next")
-	if _, err := login.retrieve(t.Context()); err != nil {
-		t.Error(err)
+	writeToken(t, signInSession, time.Hour, "next")
+	if _, err := signInSession.retrieve(t.Context()); err != nil {
+		t.Errorf("retrieve: %v", err)
 	}
-	writeToken(t, login, -time.Hour, "next")
+	writeToken(t, signInSession, -time.Hour, "next")
 	var expired *renewalError
-	if _, err := login.retrieve(t.Context()); !errors.As(err, &expired) {
-		t.Error(err)
+	if _, err := signInSession.retrieve(t.Context()); !errors.As(err, &expired) {
+		t.Errorf("retrieve: %v, want a *renewalError", err)
 	}
 }
 
 // TestPartiallyWrittenToken checks that a file that another process is writing is read again.
 func TestPartiallyWrittenToken(t *testing.T) {
-	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+	signInSession := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 		t.Error("AWS received a request")
 		writeRefusal(rw)
 	})
-	if err := os.WriteFile(login.file, []byte(`{"accessToken": "half`), 0o600); err != nil {
+	if err := os.WriteFile(signInSession.file, []byte(`{"accessToken": "half`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var others sync.WaitGroup
 	others.Go(func() {
 		time.Sleep(rereadDelay / 2)
-		writeToken(t, login, time.Hour, "next")
+		writeToken(t, signInSession, time.Hour, "next")
 	})
-	if _, err := login.retrieve(t.Context()); err != nil {
-		t.Error(err)
+	if _, err := signInSession.retrieve(t.Context()); err != nil {
+		t.Errorf("retrieve: %v", err)
 	}
 	others.Wait()
 }
@@ -169,13 +169,13 @@ func TestPartiallyWrittenToken(t *testing.T) {
 // reported after rereadDelay.
 func TestRenewalRefusedOnce(t *testing.T) {
 	var requests atomic.Int32
-	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+	signInSession := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 		requests.Add(1)
 		writeRefusal(rw)
 	})
-	writeToken(t, login, -time.Hour, "spent")
+	writeToken(t, signInSession, -time.Hour, "spent")
 	start := time.Now()
-	_, err := login.retrieve(t.Context())
+	_, err := signInSession.retrieve(t.Context())
 	if took := time.Since(start); !renewalRefused(err) || requests.Load() != 1 ||
 		took > rereadDelay+3*time.Second {
 		t.Errorf("%v after %v and %d requests", err, took, requests.Load())
@@ -185,17 +185,17 @@ func TestRenewalRefusedOnce(t *testing.T) {
 // TestNoTokenFile checks that a missing directory is reported as a missing session, and is not
 // created.
 func TestNoTokenFile(t *testing.T) {
-	login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+	signInSession := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 		t.Error("AWS received a request")
 		writeRefusal(rw)
 	})
-	if err := os.RemoveAll(filepath.Dir(login.file)); err != nil {
+	if err := os.RemoveAll(filepath.Dir(signInSession.file)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := login.retrieve(t.Context()); !needsLogin(err) {
-		t.Errorf("%v", err)
+	if _, err := signInSession.retrieve(t.Context()); !mustSignIn(err) {
+		t.Errorf("retrieve: %v, want an error for which mustSignIn is true", err)
 	}
-	if _, err := os.Stat(filepath.Dir(login.file)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Dir(signInSession.file)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the directory was created: %v", err)
 	}
 }
@@ -207,13 +207,13 @@ func TestRenewalRefused(t *testing.T) {
 		"InvalidClientException": true, "UnauthorizedClientException": true,
 		"SlowDownException": false, "InvalidRequestException": false, "SomethingNew": false,
 	} {
-		login := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
+		signInSession := startOIDCService(t, func(rw http.ResponseWriter, _ *http.Request) {
 			rw.Header().Set("X-Amzn-Errortype", code)
 			rw.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(rw, `{}`)
 		})
-		writeToken(t, login, -time.Hour, "token")
-		if _, err := login.credentials.Retrieve(t.Context()); err == nil ||
+		writeToken(t, signInSession, -time.Hour, "token")
+		if _, err := signInSession.credentials.Retrieve(t.Context()); err == nil ||
 			renewalRefused(err) != want || !strings.Contains(err.Error(), code) {
 			t.Errorf("%s: refused: %v: %v", code, renewalRefused(err), err)
 		}

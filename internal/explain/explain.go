@@ -139,8 +139,8 @@ func profileAdvice(e *exchange.ProfileError) string {
 	case e.MFA:
 		return "export session credentials to the environment: aws configure export-credentials " +
 			"--format env --profile " + ShellQuote(e.Profile)
-	case e.LoginProfile != "":
-		return "set ECR_OIDC_PROFILE=" + ShellQuote(e.LoginProfile) + " and ECR_OIDC_ROLE=" + e.Role
+	case e.ConsoleProfile != "":
+		return "set ECR_OIDC_PROFILE=" + ShellQuote(e.ConsoleProfile) + " and ECR_OIDC_ROLE=" + e.Role
 	}
 	return ""
 }

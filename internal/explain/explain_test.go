@@ -9,21 +9,13 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-func environ(pairs ...string) token.Env {
-	return func(name string) (string, bool) {
-		for _, pair := range pairs {
-			if key, value, _ := strings.Cut(pair, "="); key == name {
-				return value, true
-			}
-		}
-		return "", false
-	}
-}
+func environ(pairs ...string) token.Env { return testenv.Lookup(pairs...) }
 
 func TestAdvice(t *testing.T) {
 	t.Setenv("PATH", t.TempDir()) // no circleci command
@@ -93,7 +85,7 @@ func TestAdvice(t *testing.T) {
 		{"profile that requires MFA", &exchange.ProfileError{Profile: "dev", MFA: true},
 			[]string{"aws configure export-credentials --format env --profile dev"}},
 		{"role on an aws login profile",
-			&exchange.ProfileError{Profile: "dev", LoginProfile: "jane", Role: "R"},
+			&exchange.ProfileError{Profile: "dev", ConsoleProfile: "jane", Role: "R"},
 			[]string{"set ECR_OIDC_PROFILE=jane and ECR_OIDC_ROLE=R"}},
 		{"other profile error", &exchange.ProfileError{Profile: "dev"}, nil},
 		{"no credentials", &exchange.NoCredentialsError{Profile: "p", Ambient: "instance"},
@@ -169,7 +161,7 @@ func TestAdvice(t *testing.T) {
 // The advice follows its error on the same line, and secrets are redacted.
 func TestLine(t *testing.T) {
 	err := fmt.Errorf("a\nrequest-token-of-this-job: %w",
-		&token.MissingError{Token: "the OIDC token", Why: "x",
+		&token.MissingError{TokenName: "the OIDC token", Why: "x",
 			Advice: "set ECR_OIDC_TOKEN to the token"})
 	got := Line(err, "", []string{"request-token-of-this-job"})
 	const want = "ecr-oidc: a ***: finding the OIDC token: x; set ECR_OIDC_TOKEN to the token"

@@ -16,10 +16,10 @@ func BenchmarkGet(b *testing.B) {
 		"RUNNER_TEMP="+b.TempDir(), "ECR_OIDC_ROLE=ci",
 		"ACTIONS_ID_TOKEN_REQUEST_URL=https://localhost:1/",
 		"ACTIONS_ID_TOKEN_REQUEST_TOKEN=the-request-token-of-this-job")
-	r := requestFor(b, h, host)
+	in := loginInputFor(b, h, host)
 	e := cache.Entry{Username: "AWS", Secret: strings.Repeat("x", 2500), CreatedAt: time.Now(),
 		TTL: 12 * time.Hour, FreshFor: 12 * time.Hour}
-	if err := h.cacheFor(r).Put(h.cacheKey(r), e); err != nil {
+	if err := h.cacheFor(in).Put(h.cacheKey(in), e); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

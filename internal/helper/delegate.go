@@ -22,21 +22,21 @@ import (
 
 // delegatedVariable is set in the environment of the delegate. If the delegate calls this helper
 // again, for example because it is a wrapper, this helper does not delegate a second time.
-const delegatedVariable = "ECR_OIDC_FORWARDED"
+const delegatedVariable = "ECR_OIDC_DELEGATED"
 
-// delegateTimeout is how long the delegate may take. It is shorter than a whole get, so that an error can
-// still name the delegate.
+// delegateTimeout is how long the delegate may take. It is shorter than a whole get, so that an
+// error can still name the delegate.
 const delegateTimeout = 25 * time.Second
 
 // delegate is the credential helper that creds_store names.
 type delegate struct {
-	name    string
-	program client.ProgramFunc
-	secrets []string // of the environment, which the delegate inherits
+	name       string
+	newProgram client.ProgramFunc
+	secrets    []string // of the environment, which the delegate inherits
 }
 
-// wrap adds the delegate's name to an error and redacts its secrets. It returns nil and the protocol's
-// "not found" unchanged.
+// wrap adds the delegate's name to an error and redacts its secrets. It returns nil and the
+// protocol's "not found" unchanged.
 func (d *delegate) wrap(err error, secrets ...string) error {
 	if err == nil || credentials.IsErrCredentialsNotFound(err) {
 		return err
@@ -45,9 +45,9 @@ func (d *delegate) wrap(err error, secrets ...string) error {
 	return fmt.Errorf("calling creds_store %s: %s", d.name, safetext.Sanitize(text))
 }
 
-// delegate returns the delegate, or nil if there is none. The caller must call cancel, which ends the
-// delegate's process, even after an error.
-func (h Helper) delegate(ctx context.Context) (d *delegate, cancel func(), err error) {
+// findDelegate returns the delegate, or nil if there is none. The caller must call cancel, which
+// ends the delegate's process, even after an error.
+func (h Helper) findDelegate(ctx context.Context) (d *delegate, cancel func(), err error) {
 	ctx, cancel = context.WithTimeout(ctx, delegateTimeout)
 	path, err := config.FilePath(h.Env, "")
 	if err != nil { // there is no home directory, so there is no ecr-oidc.yaml
@@ -58,14 +58,14 @@ func (h Helper) delegate(ctx context.Context) (d *delegate, cancel func(), err e
 		return nil, cancel, err
 	}
 	d = &delegate{name: name, secrets: h.Env.Secrets()}
-	program, err := exec.LookPath("docker-credential-" + name)
-	if err == nil && IsSelf(program) {
+	executable, err := exec.LookPath("docker-credential-" + name)
+	if err == nil && IsSelf(executable) {
 		err = errors.New("it is this program under another name")
 	}
 	if err != nil {
 		return nil, cancel, d.wrap(err)
 	}
-	d.program = programFunc(ctx, program)
+	d.newProgram = programFunc(ctx, executable)
 	return d, cancel, nil
 }
 
@@ -77,7 +77,7 @@ func programFunc(ctx context.Context, path string) client.ProgramFunc {
 		cmd.Env = append(os.Environ(), delegatedVariable+"=1")
 		cmd.Stderr = os.Stderr
 		cmd.WaitDelay = time.Second
-		return program{cmd}
+		return command{cmd}
 	}
 }
 
@@ -92,14 +92,14 @@ func IsSelf(path string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// program is client.Shell with a context.
-type program struct{ cmd *exec.Cmd }
+// command is client.Shell with a context.
+type command struct{ cmd *exec.Cmd }
 
-func (p program) Output() ([]byte, error) { return p.cmd.Output() }
-func (p program) Input(in io.Reader)      { p.cmd.Stdin = in }
+func (c command) Output() ([]byte, error) { return c.cmd.Output() }
+func (c command) Input(in io.Reader)      { c.cmd.Stdin = in }
 
 func (h Helper) delegateGet(ctx context.Context, host string) (username, secret string, err error) {
-	d, cancel, err := h.delegate(ctx)
+	d, cancel, err := h.findDelegate(ctx)
 	defer cancel()
 	if err != nil {
 		return "", "", err
@@ -107,7 +107,7 @@ func (h Helper) delegateGet(ctx context.Context, host string) (username, secret 
 	if d == nil {
 		return "", "", credentials.NewErrCredentialsNotFound()
 	}
-	c, err := client.Get(d.program, host)
+	c, err := client.Get(d.newProgram, host)
 	if err != nil {
 		return "", "", d.wrap(err)
 	}
@@ -115,7 +115,7 @@ func (h Helper) delegateGet(ctx context.Context, host string) (username, secret 
 }
 
 func (h Helper) delegateStore(ctx context.Context, c *credentials.Credentials) error {
-	d, cancel, err := h.delegate(ctx)
+	d, cancel, err := h.findDelegate(ctx)
 	defer cancel()
 	if err == nil && d == nil {
 		err = errors.New("no creds_store is set for other hosts")
@@ -124,27 +124,27 @@ func (h Helper) delegateStore(ctx context.Context, c *credentials.Credentials) e
 		return fmt.Errorf("storing a login: %q is not an ECR registry: %w",
 			safetext.Sanitize(c.ServerURL), err)
 	}
-	return d.wrap(client.Store(d.program, c), c.Secret)
+	return d.wrap(client.Store(d.newProgram, c), c.Secret)
 }
 
 func (h Helper) delegateErase(ctx context.Context, host string) error {
-	d, cancel, err := h.delegate(ctx)
+	d, cancel, err := h.findDelegate(ctx)
 	defer cancel()
 	if err != nil || d == nil {
 		return err
 	}
-	return d.wrap(client.Erase(d.program, host))
+	return d.wrap(client.Erase(d.newProgram, host))
 }
 
 // delegateList returns the delegate's usernames by host, without ECR hosts.
 func (h Helper) delegateList(ctx context.Context) (map[string]string, error) {
 	hosts := map[string]string{}
-	d, cancel, err := h.delegate(ctx)
+	d, cancel, err := h.findDelegate(ctx)
 	defer cancel()
 	if err != nil || d == nil {
 		return hosts, err
 	}
-	all, err := client.List(d.program)
+	all, err := client.List(d.newProgram)
 	if err != nil {
 		return nil, d.wrap(err)
 	}

@@ -24,13 +24,16 @@ type Examination struct {
 	Token     token.Token        // zero for AWS credentials
 	Steps     []exchange.Outcome // the steps that succeeded
 	ClockSkew time.Duration      // local clock minus the token's issue time; 0: unknown
-	Err       error              // the error of the get; nil if it would return a login
+
+	// Err is the error of the first step that failed, config.ErrNotAllowed included. It is nil if
+	// none failed. CachedErr is separate.
+	Err error
 
 	Anonymous bool   // the get returns "not found", and the client continues without a login
 	CacheDir  string // "" if there is no cache; CacheErr is the reason then
 	CacheErr  error
 
-	Cached       *cache.Entry // the entry for this request, which may have expired; nil: none
+	Cached       *cache.Entry // the cached login, which may have expired; nil: none
 	StoredLogin  *cache.Entry // another tool's login, which get returns first; nil: none
 	IgnoredLogin *cache.Entry // like StoredLogin, with ECR_OIDC_STORED_LOGINS=off; nil: none
 
@@ -46,69 +49,74 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 		x.Anonymous = errors.Is(x.Err, config.ErrNotAllowed)
 		return x
 	}
-	r, noIdentity, err := h.newRequest(x.Settings)
+	in, identityErr, err := h.newLoginInput(x.Settings)
 	if x.Err = err; err != nil {
 		return x
 	}
-	x.Settings, x.Identity, x.Roles, x.Resolved = r.Settings, r.Identity, r.Roles, true
-	store := h.readCache(&x)
+	x.Settings, x.Identity, x.Roles, x.Resolved = in.Settings, in.Identity, in.Roles, true
+	entries := h.readCache(&x)
 	if reg.Public && len(x.Roles.ARNs) == 0 {
 		x.Anonymous = x.StoredLogin == nil
 		return x
 	}
-	if x.Err = noIdentity; x.Err != nil {
+	if x.Err = identityErr; x.Err != nil {
 		return x
 	}
 	fresh := x.Cached != nil && x.Cached.IsFresh(time.Now())
-	if f, remaining, ok := store.CachedFailure(h.cacheKey(r)); ok && !fresh {
-		x.CachedErr, x.CachedErrUntil = decodeError(&f, r), time.Now().Add(remaining)
+	if f, remaining, ok := entries.CachedFailure(h.cacheKey(in)); ok && !fresh {
+		x.CachedErr, x.CachedErrUntil = decodeError(&f, in), time.Now().Add(remaining)
 	}
-	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, r)
+	x.STS, x.ECR, x.Err = exchange.Endpoints(ctx, in)
 	return x
 }
 
-// Done reports whether the get ends without a request: it returns a stored login, fails, or returns
-// "not found".
-func (x Examination) Done() bool { return x.Err != nil || x.Anonymous || x.ECR == "" }
+// NoRequest reports whether LoginWithoutCache must not be called. The get fails or returns "not
+// found" before its first request, or it can only return a stored login, for the public registry
+// without a role. NoRequest ignores all other logins and failures in the cache.
+func (x Examination) NoRequest() bool {
+	// Examine sets ECR unless the get can only return a stored login.
+	return x.Err != nil || x.Anonymous || x.ECR == ""
+}
 
-// Request makes the requests of Get, even if the cache has a login. It stores nothing in the cache. It
-// blocks for at most cache.FetchTimeout. It must not be called if x.Done returns true.
-func (h Helper) Request(ctx context.Context, x Examination) Examination {
+// LoginWithoutCache makes the requests of Get, even if the cache has a login. It stores nothing in
+// the cache. It blocks for at most cache.FetchTimeout. It returns x with the results. It must not be
+// called if x.NoRequest returns true.
+func (h Helper) LoginWithoutCache(ctx context.Context, x Examination) Examination {
 	ctx, cancel := context.WithTimeout(ctx, cache.FetchTimeout)
 	defer cancel()
-	r := exchange.Request{
+	in := exchange.LoginInput{
 		Settings: x.Settings, Roles: x.Roles, Identity: x.Identity, Env: h.Env, Debug: h.Debug,
 	}
-	r.OnToken = func(t token.Token) {
+	in.OnToken = func(t token.Token) {
 		x.Token = t
-		if !t.Claims.Issued.IsZero() && x.Identity.Source.OnDemand {
+		if !t.Claims.Issued.IsZero() && x.Identity.TokenSource.OnDemand {
 			x.ClockSkew = time.Since(t.Claims.Issued)
 		}
 	}
-	r.OnStep = func(o exchange.Outcome) { x.Steps = append(x.Steps, o) }
-	_, x.Err = exchange.Login(ctx, r)
+	in.OnStep = func(o exchange.Outcome) { x.Steps = append(x.Steps, o) }
+	_, x.Err = exchange.Login(ctx, in)
 	return x
 }
 
 // readCache sets the fields of x that describe the cache. It returns the cache, or nil if there is
 // none, and creates nothing.
 func (h Helper) readCache(x *Examination) *cache.Cache {
-	r := exchange.Request{Settings: x.Settings, Roles: x.Roles, Identity: x.Identity}
-	store, err := h.openCache(r, cache.OpenExisting)
+	in := exchange.LoginInput{Settings: x.Settings, Roles: x.Roles, Identity: x.Identity}
+	entries, err := h.openCache(in, cache.OpenExisting)
 	if err != nil {
 		x.CacheErr = err
 		return nil
 	}
-	x.CacheDir = store.Dir()
-	if e, ok := store.Read(h.cacheKey(r)); ok {
+	x.CacheDir = entries.Dir()
+	if e, ok := entries.Read(h.cacheKey(in)); ok {
 		x.Cached = &e
 	}
-	if e, ok := store.Get(loginKey(x.Registry)); ok {
+	if e, ok := entries.Get(storedLoginKey(x.Registry)); ok {
 		if x.Settings.StoredLogins {
 			x.StoredLogin = &e
 		} else {
 			x.IgnoredLogin = &e
 		}
 	}
-	return store
+	return entries
 }

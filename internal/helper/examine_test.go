@@ -37,7 +37,7 @@ func TestExamine(t *testing.T) {
 	for _, tt := range []struct {
 		name, host string
 		env        []string
-		done       bool
+		noRequest  bool
 		anonymous  bool
 		err        any // a pointer to the error's type, or a part of its text
 		sts, ecr   string
@@ -53,20 +53,20 @@ func TestExamine(t *testing.T) {
 			env: append(github, "ECR_OIDC_ROLE_PUBLIC=arn:aws:iam::123456789012:role/ci"),
 			sts: "https://sts.us-east-1.amazonaws.com/",
 			ecr: "https://api.ecr-public.us-east-1.amazonaws.com/"},
-		{name: "public registry", host: "public.ecr.aws", env: github, done: true,
+		{name: "public registry", host: "public.ecr.aws", env: github, noRequest: true,
 			anonymous: true},
 		{name: "public registry without token", host: "public.ecr.aws",
-			env: []string{"GITHUB_ACTIONS=true"}, done: true, anonymous: true},
+			env: []string{"GITHUB_ACTIONS=true"}, noRequest: true, anonymous: true},
 		{name: "account not allowed", host: host,
-			env: append(github, "ECR_OIDC_CONFIG="+allowed), done: true,
+			env: append(github, "ECR_OIDC_CONFIG="+allowed), noRequest: true,
 			anonymous: true, err: config.ErrNotAllowed.Error()},
 		{name: "wrong setting", host: host, env: append(github, "ECR_OIDC_SOURCE=typo"),
-			done: true, err: `ECR_OIDC_SOURCE is "typo"`},
+			noRequest: true, err: `ECR_OIDC_SOURCE is "typo"`},
 		{name: "no token", host: host, env: []string{"GITHUB_ACTIONS=true", role},
-			done: true, err: &missing},
-		{name: "no role", host: host, env: github[:2], done: true, err: &noRole},
+			noRequest: true, err: &missing},
+		{name: "no role", host: host, env: github[:2], noRequest: true, err: &noRole},
 		{name: "unknown endpoint", host: host,
-			env: append(github, "AWS_USE_FIPS_ENDPOINT=true"), done: true,
+			env: append(github, "AWS_USE_FIPS_ENDPOINT=true"), noRequest: true,
 			err: "AWS has no FIPS endpoint"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -82,23 +82,23 @@ func TestExamine(t *testing.T) {
 				t.Fatal(tt.host)
 			}
 			x := h.Examine(t.Context(), reg)
-			if x.Done() != tt.done || x.Anonymous != tt.anonymous || x.STS != tt.sts ||
-				x.ECR != tt.ecr || x.Registry != reg {
-				t.Errorf("done %v, anonymous %v, %q, %q", x.Done(), x.Anonymous,
+			if x.NoRequest() != tt.noRequest || x.Anonymous != tt.anonymous ||
+				x.STS != tt.sts || x.ECR != tt.ecr || x.Registry != reg {
+				t.Errorf("no request %v, anonymous %v, %q, %q", x.NoRequest(), x.Anonymous,
 					x.STS, x.ECR)
 			}
 			switch want := tt.err.(type) {
 			case nil:
 				if x.Err != nil {
-					t.Error(x.Err)
+					t.Errorf("Err = %v, want nil", x.Err)
 				}
 			case string:
 				if x.Err == nil || !strings.Contains(x.Err.Error(), want) {
-					t.Errorf("%v, want %s", x.Err, want)
+					t.Errorf("Err = %v, want %s", x.Err, want)
 				}
 			default:
 				if !errors.As(x.Err, want) {
-					t.Errorf("%v", x.Err)
+					t.Errorf("Err = %v, want a %T", x.Err, want)
 				}
 			}
 			if _, err := os.Stat(filepath.Dir(dir)); !errors.Is(err, fs.ErrNotExist) {
@@ -113,10 +113,10 @@ func TestExamineCachedFailure(t *testing.T) {
 	offlineHelper(t)
 	h := newHelper()
 	reg, _ := registry.Parse(host)
-	r := requestFor(t, h, host)
+	in := loginInputFor(t, h, host)
 	refused := &exchange.Error{Step: exchange.StepPassword, Code: "AccessDeniedException",
 		Registry: reg}
-	_, failure := h.cacheFor(r).GetOrFetch(t.Context(), h.cacheKey(r),
+	_, failure := h.cacheFor(in).GetOrFetch(t.Context(), h.cacheKey(in),
 		func(context.Context) (cache.Entry, *cache.Failure) {
 			return cache.Entry{}, encodeError(refused)
 		})
@@ -163,8 +163,8 @@ func TestExamineStoredLogin(t *testing.T) {
 			x.StoredLogin == nil || x.StoredLogin.Secret != "stored-for-"+name {
 			t.Errorf("%s: %+v", name, x)
 		}
-		if public := name == "public.ecr.aws"; x.Anonymous || x.Done() != public {
-			t.Errorf("%s: anonymous %v, done %v", name, x.Anonymous, x.Done())
+		if public := name == "public.ecr.aws"; x.Anonymous || x.NoRequest() != public {
+			t.Errorf("%s: anonymous %v, no request %v", name, x.Anonymous, x.NoRequest())
 		}
 	}
 	h = newHelper("ECR_OIDC_CACHE=off")

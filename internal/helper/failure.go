@@ -23,16 +23,16 @@ const (
 // encodedError is an error for another process, as JSON. Errors of the listed types keep their type,
 // because packages explain and doctor handle them by type. None of them contains a secret.
 type encodedError struct {
-	Text     string
-	AWS      *exchange.Error              `json:",omitempty"`
-	None     *exchange.NoCredentialsError `json:",omitempty"`
-	SSO      *exchange.SignInError        `json:",omitempty"`
-	Profile  *exchange.ProfileError       `json:",omitempty"`
-	Process  *exchange.ProcessError       `json:",omitempty"`
-	Endpoint *exchange.EndpointError      `json:",omitempty"`
-	Request  *token.RequestError          `json:",omitempty"`
-	Missing  *token.MissingError          `json:",omitempty"`
-	Audience *token.AudienceError         `json:",omitempty"`
+	Text          string
+	AWS           *exchange.Error              `json:",omitempty"`
+	NoCredentials *exchange.NoCredentialsError `json:",omitempty"`
+	SignIn        *exchange.SignInError        `json:",omitempty"`
+	Profile       *exchange.ProfileError       `json:",omitempty"`
+	Process       *exchange.ProcessError       `json:",omitempty"`
+	Endpoint      *exchange.EndpointError      `json:",omitempty"`
+	Request       *token.RequestError          `json:",omitempty"`
+	Missing       *token.MissingError          `json:",omitempty"`
+	Audience      *token.AudienceError         `json:",omitempty"`
 }
 
 // encodeError encodes the error of a fetch for other processes. It returns nil for nil.
@@ -40,61 +40,63 @@ func encodeError(err error) *cache.Failure {
 	if err == nil {
 		return nil
 	}
-	m := encodedError{Text: err.Error()}
+	encoded := encodedError{Text: err.Error()}
 	f := &cache.Failure{}
-	var responded, retryable bool
+	var final, retryable bool
 	switch {
-	case errors.As(err, &m.AWS):
-		f.Refused, responded, retryable = m.AWS.Refused(), m.AWS.Code != "", m.AWS.Retryable
-	case errors.As(err, &m.Request):
-		responded, retryable = m.Request.Responded, m.Request.Retryable
-	case errors.As(err, &m.None), errors.As(err, &m.SSO), errors.As(err, &m.Profile),
-		errors.As(err, &m.Process), errors.As(err, &m.Endpoint),
-		errors.As(err, &m.Missing), errors.As(err, &m.Audience):
+	case errors.As(err, &encoded.AWS):
+		f.Refused, retryable = encoded.AWS.Refused(), encoded.AWS.Retryable
+		final = encoded.AWS.Code != ""
+	case errors.As(err, &encoded.Request):
+		final, retryable = encoded.Request.Final, encoded.Request.Retryable
+	case errors.As(err, &encoded.NoCredentials), errors.As(err, &encoded.SignIn),
+		errors.As(err, &encoded.Profile), errors.As(err, &encoded.Process),
+		errors.As(err, &encoded.Endpoint),
+		errors.As(err, &encoded.Missing), errors.As(err, &encoded.Audience):
 	}
 	switch {
 	case retryable:
 		f.TTL = retryableTTL
-	case responded:
+	case final:
 		f.TTL = finalTTL
 	}
-	f.Payload, err = json.Marshal(m)
+	f.Payload, err = json.Marshal(encoded)
 	if err != nil { // strings and booleans
 		panic(err)
 	}
 	return f
 }
 
-// decodeError decodes the error of a fetch in this process or another one. r is the request of this
+// decodeError decodes the error of a fetch in this process or another one. in is the input of this
 // process.
-func decodeError(f *cache.Failure, r exchange.Request) error {
-	var m encodedError
-	if err := json.Unmarshal(f.Payload, &m); err != nil {
+func decodeError(f *cache.Failure, in exchange.LoginInput) error {
+	var encoded encodedError
+	if err := json.Unmarshal(f.Payload, &encoded); err != nil {
 		return fmt.Errorf("getting a password: another version of this program failed, and this "+
 			"version cannot read the cached error; retry in %v, or delete it: docker logout %s",
-			finalTTL, r.Settings.Registry.Host)
+			finalTTL, in.Settings.Registry.Host)
 	}
 	switch {
-	case m.AWS != nil:
+	case encoded.AWS != nil:
 		// The process that failed may have requested another registry.
-		m.AWS.Registry, m.AWS.From = r.Settings.Registry, r.Roles.From
-		return m.AWS
-	case m.None != nil:
-		return m.None
-	case m.SSO != nil:
-		return m.SSO
-	case m.Profile != nil:
-		return m.Profile
-	case m.Process != nil:
-		return m.Process
-	case m.Endpoint != nil:
-		return m.Endpoint
-	case m.Request != nil:
-		return m.Request
-	case m.Missing != nil:
-		return m.Missing
-	case m.Audience != nil:
-		return m.Audience
+		encoded.AWS.Registry, encoded.AWS.From = in.Settings.Registry, in.Roles.From
+		return encoded.AWS
+	case encoded.NoCredentials != nil:
+		return encoded.NoCredentials
+	case encoded.SignIn != nil:
+		return encoded.SignIn
+	case encoded.Profile != nil:
+		return encoded.Profile
+	case encoded.Process != nil:
+		return encoded.Process
+	case encoded.Endpoint != nil:
+		return encoded.Endpoint
+	case encoded.Request != nil:
+		return encoded.Request
+	case encoded.Missing != nil:
+		return encoded.Missing
+	case encoded.Audience != nil:
+		return encoded.Audience
 	}
-	return errors.New(m.Text)
+	return errors.New(encoded.Text)
 }

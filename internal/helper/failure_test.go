@@ -39,15 +39,15 @@ func TestEncodeDecodeError(t *testing.T) {
 		{"throttled", aws("Throttling", true), 2 * time.Second, false},
 		{"no response", aws("", true), 2 * time.Second, false},
 		{"CI refused", &token.RequestError{CI: "GitHub", Attempts: 1,
-			Why: "HTTP 401 Unauthorized", Responded: true}, 10 * time.Second, false},
+			Why: "HTTP 401 Unauthorized", Final: true}, 10 * time.Second, false},
 		{"CI certificate not trusted", &token.RequestError{CI: "GitHub", Attempts: 1,
 			Why: "certificate signed by unknown authority"}, 0, false},
 		{"AWS certificate not trusted", aws("", false), 0, false},
 		{"CI unavailable", &token.RequestError{CI: "GitHub", Attempts: 5, Why: "HTTP 503",
 			Retryable: true}, 2 * time.Second, false},
-		{"other audience", &token.AudienceError{Token: name, Advice: "do this", Want: "a",
+		{"other audience", &token.AudienceError{TokenName: name, Advice: "do this", Want: "a",
 			Got: []string{"b", "c"}, Why: "why"}, 0, false},
-		{"no token", &token.MissingError{Token: name, Advice: "do that",
+		{"no token", &token.MissingError{TokenName: name, Advice: "do that",
 			Why: "it is not set", Ignored: []string{"AWS_ACCESS_KEY_ID"}}, 0, false},
 		{"no credentials", &exchange.NoCredentialsError{Profile: "dev", Ambient: "instance",
 			Why: "no route"}, 0, false},
@@ -65,7 +65,7 @@ func TestEncodeDecodeError(t *testing.T) {
 				t.Errorf("TTL %v, refused %v", f.TTL, f.Refused)
 			}
 			got := decodeError(f,
-				exchange.Request{Settings: config.Settings{Registry: reg},
+				exchange.LoginInput{Settings: config.Settings{Registry: reg},
 					Roles: config.RoleChain{From: "ECR_OIDC_ROLE"}})
 			if got.Error() != tt.err.Error() || !reflect.DeepEqual(got, tt.err) {
 				t.Errorf("%T %v\nwant %T %v", got, got, tt.err, tt.err)
@@ -85,7 +85,7 @@ func TestDecodeErrorRegistry(t *testing.T) {
 	f := encodeError(&exchange.Error{Step: exchange.StepPassword, Registry: first,
 		Role: "arn:aws:iam::123456789012:role/ci", From: "ECR_OIDC_ROLE_123456789012",
 		Source: "github", Code: "AccessDeniedException"})
-	got := decodeError(f, exchange.Request{Settings: config.Settings{Registry: second},
+	got := decodeError(f, exchange.LoginInput{Settings: config.Settings{Registry: second},
 		Roles: config.RoleChain{From: "ECR_OIDC_ROLE_210987654321"}}).Error()
 	if !strings.Contains(got, second.Host) || strings.Contains(got, first.Host) ||
 		!strings.Contains(got, "from ECR_OIDC_ROLE_210987654321") {
@@ -97,7 +97,7 @@ func TestDecodeErrorRegistry(t *testing.T) {
 func TestDecodeErrorOtherVersion(t *testing.T) {
 	for _, payload := range []string{"", "noise", "[]", `{"AWS": 7}`} {
 		if err := decodeError(&cache.Failure{Payload: []byte(payload)},
-			exchange.Request{}); err == nil || err.Error() == "" {
+			exchange.LoginInput{}); err == nil || err.Error() == "" {
 			t.Errorf("%q: %v", payload, fmt.Sprint(err))
 		}
 	}

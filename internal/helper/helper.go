@@ -25,21 +25,25 @@ const errorReserve = time.Second
 // be called by several goroutines and processes at the same time.
 type Helper struct {
 	Env     token.Env
-	Environ []string                         // the whole environment, as os.Environ returns it
-	Debug   func(format string, args ...any) // receives one line per step, without secrets; not nil
+	Environ []string // the whole environment, as os.Environ returns it
 
-	Tokens               *token.Shared // shares OIDC tokens between the logins of a process; nil shares none
-	IgnoreCachedFailures bool          // log in even if the same login failed a moment ago
+	// Debug receives one line per step, without secrets. It is not nil.
+	Debug func(format string, args ...any)
+
+	// Tokens shares OIDC tokens between the logins of this process. nil shares none.
+	Tokens *token.Shared
+
+	// IgnoreCachedFailures makes Login request a login again even if a request failed a moment ago.
+	IgnoreCachedFailures bool
 }
 
-// Login is the login for a registry, and where it comes from. String and GoString leave the secret
-// out.
+// Login is the login for a registry, and where it comes from. String and GoString omit the secret.
 type Login struct {
 	Username, Secret string
 
 	Roles   config.RoleChain
 	Source  string    // a value of ECR_OIDC_SOURCE
-	Subject string    // of the OIDC token; "" for AWS credentials, and for a stored login
+	Subject string    // of the OIDC token; "" for AWS credentials and for a stored login
 	Expires time.Time // AWS's expiry, by the local clock
 	Cached  bool      // it was in the cache
 	Stored  bool      // another tool stored it; roles and source are not used
@@ -50,9 +54,9 @@ func (l Login) String() string { return fmt.Sprintf("login of %q until %v", l.Us
 // GoString is String.
 func (l Login) GoString() string { return l.String() }
 
-// Get returns the login for a registry, from the cache or from AWS. A login that another tool stored
-// takes precedence. If a request fails and the cache has no usable login, Get returns the error. It
-// never tries another identity.
+// Get returns the login for a registry, from the cache or from AWS. A login that another tool
+// stored takes precedence. If a request fails and the cache has no usable login, Get returns the
+// error. It never tries another identity.
 //
 // For a host that is not ECR, Get calls the credential helper that creds_store names.
 //
@@ -63,7 +67,7 @@ func (l Login) GoString() string { return l.String() }
 //   - The registry's account is not in allowed_account_ids.
 //   - The registry is public, no role is configured for it, and no login is stored.
 //
-// Get returns when ctx is done at the latest.
+// Get returns no later than when ctx is done.
 func (h Helper) Get(ctx context.Context, host string) (username, secret string, err error) {
 	reg, ok := registry.Parse(host)
 	if !ok {
@@ -83,25 +87,25 @@ func (h Helper) Login(ctx context.Context, reg registry.Registry) (Login, error)
 	if err != nil {
 		return Login{}, err
 	}
-	r, noIdentity, err := h.newRequest(settings)
+	in, identityErr, err := h.newLoginInput(settings)
 	if err != nil {
 		return Login{}, err
 	}
-	h.Debug("registry %s: account %q, region %s, partition %s", reg.Host, reg.Account, reg.Region,
-		reg.Partition)
-	h.Debug("source %s, decided by %q; roles %q from %q", r.Identity.Name, r.Identity.DetectedBy,
-		r.Roles.ARNs, r.Roles.From)
-	store := h.cacheFor(r)
-	login := Login{Roles: r.Roles, Source: r.Identity.Name}
-	if e, ok := h.storedLogin(store, settings); ok {
+	h.Debug("registry %s: account %q, region %s, partition %s",
+		reg.Host, reg.Account, reg.Region, reg.Partition)
+	h.Debug("source %s, selected by %q; roles %q from %q",
+		in.Identity.Name, in.Identity.SelectedBy, in.Roles.ARNs, in.Roles.From)
+	entries := h.cacheFor(in)
+	login := Login{Roles: in.Roles, Source: in.Identity.Name}
+	if e, ok := h.storedLogin(entries, settings); ok {
 		login.Stored = true
 		return login.with(e), nil
 	}
-	if reg.Public && len(r.Roles.ARNs) == 0 {
+	if reg.Public && len(in.Roles.ARNs) == 0 {
 		return Login{}, credentials.NewErrCredentialsNotFound()
 	}
-	if noIdentity != nil {
-		return Login{}, noIdentity
+	if identityErr != nil {
+		return Login{}, identityErr
 	}
 	if end, ok := ctx.Deadline(); ok {
 		var cancel func()
@@ -109,15 +113,17 @@ func (h Helper) Login(ctx context.Context, reg registry.Registry) (Login, error)
 		defer cancel()
 	}
 	start := time.Now()
-	entry, failure := store.GetOrFetch(ctx, h.cacheKey(r),
+	entry, failure := entries.GetOrFetch(ctx, h.cacheKey(in),
 		func(ctx context.Context) (cache.Entry, *cache.Failure) {
-			c, err := exchange.Login(ctx, r)
+			c, err := exchange.Login(ctx, in)
 			if err != nil {
 				return cache.Entry{}, encodeError(err)
 			}
+			login.Expires = time.Now().Add(c.TTL)
 			if c.NoCache {
-				h.Debug("not caching: the profile's token file may have another job's token later")
-				c.TTL = 0
+				h.Debug("not caching: another job may later write its token to the profile's " +
+					"token file")
+				c.TTL = 0 // GetOrFetch does not store it
 			}
 			return cache.Entry{
 				Username: c.Username, Secret: c.Password, Subject: c.Subject,
@@ -125,7 +131,7 @@ func (h Helper) Login(ctx context.Context, reg registry.Registry) (Login, error)
 			}, nil
 		})
 	if failure != nil {
-		return Login{}, decodeError(failure, r)
+		return Login{}, decodeError(failure, in)
 	}
 	login.Cached = entry.CreatedAt.Before(start)
 	return login.with(entry), nil
@@ -134,7 +140,9 @@ func (h Helper) Login(ctx context.Context, reg registry.Registry) (Login, error)
 // with returns the login with the username, the password and the times of a cache entry.
 func (l Login) with(e cache.Entry) Login {
 	l.Username, l.Secret, l.Subject = e.Username, e.Secret, e.Subject
-	l.Expires = e.CreatedAt.Add(e.TTL)
+	if l.Expires.IsZero() {
+		l.Expires = e.CreatedAt.Add(e.TTL)
+	}
 	return l
 }
 
@@ -147,11 +155,13 @@ func (h Helper) settings(reg registry.Registry) (config.Settings, error) {
 	return c.For(reg)
 }
 
-// newRequest decides the identity and returns the request for its login. err is a wrong setting.
+// newLoginInput decides the identity and returns the input of exchange.Login. err is a wrong setting.
 //
-// noIdentity is a *token.MissingError or *token.NoRoleError. It is separate from err because r is
-// complete enough to open the cache, and a stored login needs no identity.
-func (h Helper) newRequest(settings config.Settings) (r exchange.Request, noIdentity, err error) {
+// identityErr is a *token.MissingError or *token.NoRoleError, or nil. It is separate from err
+// because in is complete enough to open the cache, and a stored login needs no identity.
+func (h Helper) newLoginInput(
+	settings config.Settings,
+) (in exchange.LoginInput, identityErr, err error) {
 	identity, err := token.Identify(h.Env, settings.Identity)
 	identity = h.Tokens.Share(identity)
 	var (
@@ -159,24 +169,24 @@ func (h Helper) newRequest(settings config.Settings) (r exchange.Request, noIden
 		noRole  *token.NoRoleError
 	)
 	if errors.As(err, &missing) || errors.As(err, &noRole) {
-		noIdentity, err = err, nil
+		identityErr, err = err, nil
 	}
 	roles := settings.Role
 	if identity.WebIdentityPair {
 		roles = settings.WebIdentityRole
 	}
 	settings.SessionName = cmp.Or(settings.SessionName, identity.SessionName())
-	r = exchange.Request{
+	in = exchange.LoginInput{
 		Settings: settings, Roles: roles, Identity: identity, Env: h.Env, Debug: h.Debug,
 	}
-	return r, noIdentity, cmp.Or(err, roles.Err)
+	return in, identityErr, cmp.Or(err, roles.Err)
 }
 
 // storedLogin returns the login that another tool stored for the registry. It takes precedence over
 // the identity: the last login wins.
-func (h Helper) storedLogin(store *cache.Cache, settings config.Settings) (cache.Entry, bool) {
+func (h Helper) storedLogin(entries *cache.Cache, settings config.Settings) (cache.Entry, bool) {
 	host := settings.Registry.Host
-	e, ok := store.Get(loginKey(settings.Registry))
+	e, ok := entries.Get(storedLoginKey(settings.Registry))
 	if !ok {
 		return cache.Entry{}, false
 	}

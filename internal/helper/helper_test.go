@@ -67,11 +67,11 @@ func TestStoreOneHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, got, err := h.Get(t.Context(), "public.ecr.aws"); err != nil || got != "public" {
-		t.Errorf("%q, %v", got, err)
+		t.Errorf("Get(public.ecr.aws) = %q, %v", got, err)
 	}
 	for _, other := range []string{host, "ecr-public.aws.com"} {
 		if _, got, err := h.Get(t.Context(), other); err == nil {
-			t.Errorf("%s: %q", other, got)
+			t.Errorf("Get(%s) = %q, want an error", other, got)
 		}
 	}
 	if _, err := os.Stat("public.ecr.aws"); err == nil {

@@ -18,19 +18,19 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// cacheKey returns the cache key of a request: a digest of all inputs that determine which login AWS
+// cacheKey returns the cache key of a login: a digest of all inputs that determine which login AWS
 // returns. A login is valid for all registries of a region, so the registry's account and host are
 // not part of the key. cacheKey reads environment variables and the metadata of files. It opens no
 // file.
-func (h Helper) cacheKey(r exchange.Request) string {
-	s, id := r.Settings, r.Identity
+func (h Helper) cacheKey(in exchange.LoginInput) string {
+	s, id := in.Settings, in.Identity
 	key := struct {
 		Region, Partition       string
 		FIPS, DualStack, Public bool
 
 		Source                        string
 		CI, Explicit, KeysOnly, Pair  bool
-		Audience, Profile, Token      string
+		Audience, Profile, TokenInput string
 		Credentials                   []string // inputs that select the AWS credentials
 		Roles                         []string
 		SessionName, Policy, External string
@@ -40,14 +40,14 @@ func (h Helper) cacheKey(r exchange.Request) string {
 		Region: s.Registry.Region, Partition: s.Registry.Partition,
 		FIPS: s.Registry.FIPS, DualStack: s.Registry.DualStack, Public: s.Registry.Public,
 		Source: id.Name, CI: id.CI, Explicit: id.Explicit, KeysOnly: id.KeysOnly,
-		Pair: id.WebIdentityPair, Audience: s.Audience, Token: id.Source.CacheKeyInput,
-		Credentials: h.credentialsKey(id), Roles: r.Roles.ARNs, SessionName: s.SessionName,
+		Pair: id.WebIdentityPair, Audience: s.Audience, TokenInput: id.TokenSource.CacheKeyInput,
+		Credentials: h.credentialsKey(id), Roles: in.Roles.ARNs, SessionName: s.SessionName,
 		Policy: s.SessionPolicy, Duration: s.SessionDuration, Network: h.networkKey(),
 	}
 	if id.Name == "aws" && !id.KeysOnly {
 		key.Profile = s.Identity.Profile
 	}
-	if !id.OIDC() || len(r.Roles.ARNs) > 1 { // otherwise it is not sent
+	if !id.OIDC() || len(in.Roles.ARNs) > 1 { // otherwise it is not sent
 		key.External = s.ExternalID
 	}
 	b, err := json.Marshal(key)
@@ -91,8 +91,8 @@ func (h Helper) credentialsKey(id token.Identity) []string {
 		fileMetadata(configuration), fileMetadata(credentials))
 }
 
-// loginKey returns the cache key of a login that another tool stored for a registry's host.
-func loginKey(reg registry.Registry) string { return "login " + reg.Host }
+// storedLoginKey returns the cache key of a login that another tool stored for a registry's host.
+func storedLoginKey(reg registry.Registry) string { return "login " + reg.Host }
 
 func (h Helper) values(names ...string) []string {
 	values := make([]string, len(names))
@@ -112,34 +112,34 @@ func fileMetadata(path string) string {
 	return fmt.Sprintf("%s %d %d", path, fi.Size(), fi.ModTime().UnixNano())
 }
 
-// cacheFor opens the cache for a request. It returns nil if that fails: a get works without a cache.
-func (h Helper) cacheFor(r exchange.Request) *cache.Cache {
-	store, err := h.openCache(r, cache.Open)
+// cacheFor opens the cache for a login. It returns nil if that fails: a get works without a cache.
+func (h Helper) cacheFor(in exchange.LoginInput) *cache.Cache {
+	entries, err := h.openCache(in, cache.Open)
 	if err != nil {
 		h.Debug("no cache: %v", err)
 	}
-	return store
+	return entries
 }
 
-// openCache opens the cache for a request. open is cache.Open, or cache.OpenExisting for callers that
+// openCache opens the cache for a login. open is cache.Open, or cache.OpenExisting for callers that
 // only read.
 //
-// Without a secret, the cache is used only for the "aws" source outside a CI: all processes of the
-// user can use that profile anyway. For all other identities, a later job, or a later token in the
-// same file, would find the entries.
-func (h Helper) openCache(r exchange.Request,
+// Without a secret, the cache is used only for AWS credentials outside a CI, which all processes of
+// the user can use anyway. With any other identity, a later job, or a later token in the same file,
+// would find the entries.
+func (h Helper) openCache(in exchange.LoginInput,
 	open func(dirs []string, secret []byte) (*cache.Cache, error)) (*cache.Cache, error) {
-	if !r.Settings.CacheEnabled {
+	if !in.Settings.CacheEnabled {
 		return nil, fmt.Errorf("opening the cache: ECR_OIDC_CACHE is off")
 	}
-	if r.Identity.Secret == nil && (r.Identity.CI || r.Identity.Name != "aws") {
+	if in.Identity.CacheSecret == nil && (in.Identity.CI || in.Identity.Name != "aws") {
 		return nil, fmt.Errorf("opening the cache: this job has no secret to encrypt the cache with")
 	}
-	store, err := open(h.cacheDirs(r.Settings), r.Identity.Secret)
+	entries, err := open(h.cacheDirs(in.Settings), in.Identity.CacheSecret)
 	if err == nil {
-		store.Debug, store.IgnoreFailures = h.Debug, h.IgnoreCachedFailures
+		entries.Debug, entries.IgnoreFailures = h.Debug, h.IgnoreCachedFailures
 	}
-	return store, err
+	return entries, err
 }
 
 // cacheDirs returns the candidates for the cache directory, in order. Their name contains the user ID,

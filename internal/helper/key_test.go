@@ -34,7 +34,7 @@ func newHelper(pairs ...string) Helper {
 	}
 }
 
-func requestFor(t testing.TB, h Helper, host string) exchange.Request {
+func loginInputFor(t testing.TB, h Helper, host string) exchange.LoginInput {
 	t.Helper()
 	reg, ok := registry.Parse(host)
 	if !ok {
@@ -44,16 +44,16 @@ func requestFor(t testing.TB, h Helper, host string) exchange.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, _, err := h.newRequest(settings)
+	in, _, err := h.newLoginInput(settings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return in
 }
 
 func keyFor(t *testing.T, h Helper, host string) string {
 	t.Helper()
-	return h.cacheKey(requestFor(t, h, host))
+	return h.cacheKey(loginInputFor(t, h, host))
 }
 
 // The profile is part of the key only for the "aws" source. The external ID is part of the key only if
@@ -68,7 +68,7 @@ func TestCacheKeyIdentity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := exchange.Request{Identity: aws, Roles: config.RoleChain{ARNs: []string{"one"}}}
+	one := exchange.LoginInput{Identity: aws, Roles: config.RoleChain{ARNs: []string{"one"}}}
 	explicit := one
 	explicit.Identity.Explicit = true
 	if h.cacheKey(explicit) == h.cacheKey(one) {
@@ -79,9 +79,9 @@ func TestCacheKeyIdentity(t *testing.T) {
 	if h.cacheKey(profile) == h.cacheKey(one) {
 		t.Error("another profile has the same key")
 	}
-	external := func(r exchange.Request) exchange.Request { r.Settings.ExternalID = "x"; return r }
-	oneOIDC := exchange.Request{Identity: oidc, Roles: config.RoleChain{ARNs: []string{"one"}}}
-	twoOIDC := exchange.Request{Identity: oidc,
+	external := func(in exchange.LoginInput) exchange.LoginInput { in.Settings.ExternalID = "x"; return in }
+	oneOIDC := exchange.LoginInput{Identity: oidc, Roles: config.RoleChain{ARNs: []string{"one"}}}
+	twoOIDC := exchange.LoginInput{Identity: oidc,
 		Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
 	if h.cacheKey(external(oneOIDC)) != h.cacheKey(oneOIDC) {
 		t.Error("an external ID that is not sent is part of the key")
@@ -118,9 +118,9 @@ func TestCacheKeySettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := exchange.Request{Identity: id, Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
-	before := h.cacheKey(r)
-	if again := h.cacheKey(r); again != before || len(before) != 64 {
+	in := exchange.LoginInput{Identity: id, Roles: config.RoleChain{ARNs: []string{"one", "two"}}}
+	before := h.cacheKey(in)
+	if again := h.cacheKey(in); again != before || len(before) != 64 {
 		t.Fatalf("two keys for a request: %s and %s", before, again)
 	}
 	var walk func(v reflect.Value, path string)
@@ -135,15 +135,15 @@ func TestCacheKeySettings(t *testing.T) {
 		old := reflect.New(v.Type()).Elem()
 		old.Set(v)
 		change(t, v, path)
-		if changed, want := h.cacheKey(r) != before, excluded[path] == ""; changed != want {
+		if changed, want := h.cacheKey(in) != before, excluded[path] == ""; changed != want {
 			t.Errorf("%s changes the key: %v, want %v", path, changed, want)
 		}
 		v.Set(old)
 	}
-	walk(reflect.ValueOf(&r.Settings).Elem(), "")
+	walk(reflect.ValueOf(&in.Settings).Elem(), "")
 	for _, roles := range [][]string{nil, {"two", "one"}, {"one"}, {"one", "two", "two"},
 		{"onetwo"}, {"one,two"}} {
-		other := r
+		other := in
 		other.Roles.ARNs = roles
 		if h.cacheKey(other) == before {
 			t.Errorf("the roles %q have the same key", roles)
@@ -327,8 +327,8 @@ func TestCacheDirs(t *testing.T) {
 		{[]string{"RUNNER_TEMP=" + home, "ECR_OIDC_CACHE_DIR=/c"}, []string{"/c"}},
 	} {
 		h := newHelper(tt.env...)
-		r := requestFor(t, h, "123456789012.dkr.ecr.us-east-1.amazonaws.com")
-		if got := h.cacheDirs(r.Settings); !reflect.DeepEqual(got, tt.want) {
+		in := loginInputFor(t, h, "123456789012.dkr.ecr.us-east-1.amazonaws.com")
+		if got := h.cacheDirs(in.Settings); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("%q: %q, want %q", tt.env, got, tt.want)
 		}
 	}
@@ -341,7 +341,7 @@ func TestOpenCache(t *testing.T) {
 	if err := os.WriteFile(tokenFile, []byte("token-of-this-build"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	in := func(pairs ...string) []string {
+	withCacheDir := func(pairs ...string) []string {
 		return append(pairs, "ECR_OIDC_CACHE_DIR="+dir,
 			"ECR_OIDC_ROLE=ci")
 	}
@@ -350,25 +350,28 @@ func TestOpenCache(t *testing.T) {
 		env  []string
 		want string // part of the error; "" if there is a cache
 	}{
-		{"machine without secret", in(), ""},
-		{"job with secret", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+		{"machine without secret", withCacheDir(), ""},
+		{"job with secret", withCacheDir("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
 			"ACTIONS_ID_TOKEN_REQUEST_TOKEN=request-token-of-this-job"), ""},
-		{"job without token", in("GITHUB_ACTIONS=true"), "no secret to encrypt the cache with"},
-		{"job with short secret", in("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
+		{"job without token", withCacheDir("GITHUB_ACTIONS=true"),
+			"no secret to encrypt the cache with"},
+		{"job with short secret", withCacheDir("ACTIONS_ID_TOKEN_REQUEST_URL=https://x",
 			"ACTIONS_ID_TOKEN_REQUEST_TOKEN=short"), "no secret to encrypt the cache with"},
-		{"token file", in("ECR_OIDC_TOKEN_FILE=" + tokenFile), ""},
-		{"token file in CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN_FILE="+tokenFile), ""},
-		{"unreadable token file", in("ECR_OIDC_TOKEN_FILE=/none"),
+		{"token file", withCacheDir("ECR_OIDC_TOKEN_FILE=" + tokenFile), ""},
+		{"token file in CI",
+			withCacheDir("GITHUB_ACTIONS=true", "ECR_OIDC_TOKEN_FILE="+tokenFile), ""},
+		{"unreadable token file", withCacheDir("ECR_OIDC_TOKEN_FILE=/none"),
 			"no secret to encrypt the cache with"},
-		{"short token", in("ECR_OIDC_TOKEN=short"), "no secret to encrypt the cache with"},
-		{"aws source in CI", in("GITHUB_ACTIONS=true", "ECR_OIDC_SOURCE=aws"),
+		{"short token", withCacheDir("ECR_OIDC_TOKEN=short"),
 			"no secret to encrypt the cache with"},
-		{"off", in("ECR_OIDC_CACHE=off"), "ECR_OIDC_CACHE is off"},
+		{"aws source in CI", withCacheDir("GITHUB_ACTIONS=true", "ECR_OIDC_SOURCE=aws"),
+			"no secret to encrypt the cache with"},
+		{"off", withCacheDir("ECR_OIDC_CACHE=off"), "ECR_OIDC_CACHE is off"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHelper(tt.env...)
 			store,
-				err := h.openCache(requestFor(t, h,
+				err := h.openCache(loginInputFor(t, h,
 				"123456789012.dkr.ecr.us-east-1.amazonaws.com"), cache.Open)
 			if tt.want == "" && (err != nil || store.Dir() != dir) || tt.want != "" &&
 				(store != nil || err == nil || !strings.Contains(err.Error(),

@@ -33,16 +33,16 @@ func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 	if err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
-	r, noIdentity, err := h.newRequest(settings)
+	in, identityErr, err := h.newLoginInput(settings)
 	if err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
-	store, err := h.openCache(r, cache.Open)
+	entries, err := h.openCache(in, cache.Open)
 	if err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
-	if noIdentity == nil {
-		own, ok := store.Get(h.cacheKey(r))
+	if identityErr == nil { // the identity can have a cached login
+		own, ok := entries.Get(h.cacheKey(in))
 		if ok && own.Username == c.Username && own.Secret == c.Secret {
 			return nil
 		}
@@ -55,7 +55,7 @@ func (h Helper) Store(ctx context.Context, c *credentials.Credentials) error {
 		return fmt.Errorf("storing the login for %s: it expires in %v, too soon to be cached",
 			reg.Host, e.TTL.Truncate(time.Second))
 	}
-	if err := store.Put(loginKey(reg), e); err != nil {
+	if err := entries.Put(storedLoginKey(reg), e); err != nil {
 		return fmt.Errorf("storing the login for %s: %w", reg.Host, err)
 	}
 	return nil
@@ -76,14 +76,14 @@ func (h Helper) Erase(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
-	r, noIdentity, err := h.newRequest(settings)
+	in, identityErr, err := h.newLoginInput(settings)
 	if err != nil {
 		return err
 	}
-	store := h.cacheFor(r)
-	err = store.Remove(loginKey(reg))
-	if noIdentity == nil {
-		err = errors.Join(err, store.Remove(h.cacheKey(r)))
+	entries := h.cacheFor(in)
+	err = entries.Remove(storedLoginKey(reg))
+	if identityErr == nil { // the identity can have a cached login
+		err = errors.Join(err, entries.Remove(h.cacheKey(in)))
 	}
 	return err
 }

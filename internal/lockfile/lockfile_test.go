@@ -53,7 +53,7 @@ func TestLockExclusive(t *testing.T) {
 	}
 	for range 20 {
 		if err := <-done; err != nil {
-			t.Error(err)
+			t.Errorf("Lock: %v", err)
 		}
 	}
 }
@@ -122,7 +122,7 @@ func TestLockRemovedFile(t *testing.T) {
 			waiters.Go(func() {
 				held, err := Lock(t.Context(), path)
 				if err != nil {
-					t.Error(err)
+					t.Errorf("Lock: %v", err)
 					return
 				}
 				maxHolders.Store(max(maxHolders.Load(), holders.Add(1)))

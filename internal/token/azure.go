@@ -7,18 +7,18 @@ import (
 	"regexp"
 )
 
-// azure returns the source for Azure Pipelines. The token is requested by one POST to the URL that
-// the agent sets, with the job's access token
+// azure returns the token source for Azure Pipelines. The token is requested by one POST to the
+// URL that the agent sets, with the job's access token
 // (https://learn.microsoft.com/rest/api/azure/devops/distributedtask/oidctoken/create;
 // azure-identity's AzurePipelinesCredential sends the same request). A request with the id of a
 // service connection returns the connection's token. A request without one returns the pipeline's
-// own token. The audience cannot be requested: it is api://AzureADTokenExchange, or the id of that
-// resource in a token that Entra issues for a connection.
+// own token. The audience cannot be requested: it is api://AzureADTokenExchange, or the id of
+// that resource in a token that Entra issues for a connection.
 //
 // Azure Pipelines generates the access token for each job
 // (https://learn.microsoft.com/azure/devops/pipelines/process/access-tokens). No other job has it,
 // so the job's cache is encrypted with it.
-func azure(env Env, settings Settings) (Source, string) {
+func azure(env Env, settings Settings) (TokenSource, string) {
 	const urlName, tokenName = "SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN"
 	endpoint, accessToken := env.Get(urlName), env.Get(tokenName)
 	connectionName, connection := "ECR_OIDC_AZURE_SERVICE_CONNECTION", settings.Connection
@@ -26,8 +26,8 @@ func azure(env Env, settings Settings) (Source, string) {
 		connectionName = "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"
 		connection = env.Get(connectionName)
 	}
-	s := Source{
-		Origin: "Azure Pipelines", Secret: accessToken,
+	s := TokenSource{
+		Origin: "Azure Pipelines", CacheSecret: accessToken,
 		CacheKeyInput: endpoint + " " + connection,
 	}
 	// Entra sets the issue time of a connection's token five minutes in the past.

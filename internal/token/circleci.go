@@ -15,15 +15,15 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// circleci returns the source for CircleCI. The token is in CIRCLE_OIDC_TOKEN_V2, or in the older
-// CIRCLE_OIDC_TOKEN when the first is not set (CircleCI server). CircleCI mints it shortly before
-// the job starts, for one audience. It expires after one hour. When it is empty, expired or for
-// another audience, "circleci run oidc get" mints a new one. Only the CLI in a job's environment
-// has that command (https://circleci.com/docs/openid-connect-tokens/).
+// circleci returns the token source for CircleCI. The token is in CIRCLE_OIDC_TOKEN_V2, or in the
+// older CIRCLE_OIDC_TOKEN when the first is not set (CircleCI server). CircleCI issues it shortly
+// before the job starts, for one audience. It expires after one hour. When it is empty, expired
+// or for another audience, "circleci run oidc get" requests a new one. Only the CLI in a job's
+// environment has that command (https://circleci.com/docs/openid-connect-tokens/).
 //
 // The cache is encrypted with the variable's value, which is the same for the whole job. A token
-// that is minted later is not used for that.
-func circleci(env Env, _ Settings) (Source, string) {
+// that is issued later is not used for that.
+func circleci(env Env, _ Settings) (TokenSource, string) {
 	name := "CIRCLE_OIDC_TOKEN_V2"
 	if _, set := env(name); !set {
 		if _, set := env("CIRCLE_OIDC_TOKEN"); set {
@@ -31,12 +31,12 @@ func circleci(env Env, _ Settings) (Source, string) {
 		}
 	}
 	raw := env.Get(name)
-	s := Source{Origin: name, Secret: raw}
+	s := TokenSource{Origin: name, CacheSecret: raw}
 	s.Token = func(ctx context.Context, _ *http.Client, audience string) (string, error) {
 		return circleciToken(ctx, env, name, raw, audience)
 	}
 	s.Renew = func(ctx context.Context, _ *http.Client, audience string) (string, error) {
-		return circleciRenew(ctx, env, name, raw, audience)
+		return circleciRenew(ctx, env, raw, audience)
 	}
 	if raw == "" {
 		if _, err := exec.LookPath("circleci"); err != nil {
@@ -57,53 +57,47 @@ const (
 		"run oidc get` is on PATH, or push earlier in the job"
 )
 
-// circleciToken returns the token in the variable. It returns a newly minted token when the
+// circleciToken returns the token in the variable. It returns a newly issued token when the
 // variable's is missing, expired or for another audience.
 func circleciToken(ctx context.Context, env Env, name, raw, audience string) (string, error) {
-	current, err := Parse(raw)
-	if raw != "" && err != nil {
-		return "", fmt.Errorf("%w (from %s)", err, name)
-	}
+	current, _ := Parse(raw) // the first request has checked it; "" has the zero Token
 	matches := raw != "" && (audience == "" || slices.Contains(current.Claims.Audience, audience))
 	if matches && !expiresWithinMinute(current, time.Now()) {
 		return raw, nil
 	}
 	audience = circleciAudience(env, current, audience)
-	minted, err := circleciMint(ctx, env, audience)
+	issued, err := circleciRequest(ctx, env, audience)
 	var audienceErr *AudienceError
 	switch {
 	case err == nil:
-		return minted.Raw, nil
+		return issued.Raw, nil
 	case errors.As(err, &audienceErr):
 		return "", audienceErr
 	case matches: // expired by the local clock, which may be wrong; STS decides
 		return raw, nil
 	case raw != "":
 		return "", &AudienceError{
-			Token: circleciName, Want: audience, Got: current.Claims.Audience,
+			TokenName: circleciName, Want: audience, Got: current.Claims.Audience,
 			Why: err.Error(), Advice: circleciAudienceAdvice,
 		}
 	}
 	return "", &MissingError{
-		Token: circleciName, Why: env.DescribeMissing(name) + "; " + err.Error(),
+		TokenName: circleciName, Why: env.DescribeMissing(name) + "; " + err.Error(),
 		Advice: circleciAdvice, Ignored: ignoredAWSVariables(env),
 	}
 }
 
-// circleciRenew mints a token after STS has reported the variable's token as expired.
-func circleciRenew(ctx context.Context, env Env, name, raw, audience string) (string, error) {
-	current, err := Parse(raw)
-	if raw != "" && err != nil {
-		return "", fmt.Errorf("%w (from %s)", err, name)
-	}
-	minted, err := circleciMint(ctx, env, circleciAudience(env, current, audience))
+// circleciRenew requests a token after STS has reported the variable's token as expired.
+func circleciRenew(ctx context.Context, env Env, raw, audience string) (string, error) {
+	current, _ := Parse(raw) // the first request has checked it; "" has the zero Token
+	issued, err := circleciRequest(ctx, env, circleciAudience(env, current, audience))
 	if err != nil {
 		return "", fmt.Errorf("renewing the CircleCI job's OIDC token: %w", err)
 	}
-	return minted.Raw, nil
+	return issued.Raw, nil
 }
 
-// circleciAudience returns the audience to mint a token for: the requested audience, else the
+// circleciAudience returns the audience to request a token for: the requested audience, else the
 // current token's, else the organization's id. The id is CircleCI's default, and the audience that
 // its AWS orb requests.
 func circleciAudience(env Env, current Token, audience string) string {
@@ -128,10 +122,10 @@ func circleciHint(env Env) Hint {
 	}
 }
 
-// circleciMint runs the circleci command to mint a token. On success stdout is the token, so no
-// part of stdout is ever shown. The CircleCI CLI for developers has the same name, but not this
-// subcommand, and fails.
-func circleciMint(ctx context.Context, env Env, audience string) (Token, error) {
+// circleciRequest runs the circleci command to request a new token. On success stdout is the
+// token, so no part of stdout is ever shown. The CircleCI CLI for developers has the same name,
+// but not this subcommand, and fails.
+func circleciRequest(ctx context.Context, env Env, audience string) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	args := []string{"run", "oidc", "get"}
@@ -148,17 +142,17 @@ func circleciMint(ctx context.Context, env Env, audience string) (Token, error) 
 	cmd.WaitDelay = time.Second // a grandchild may keep the pipes open
 	err := cmd.Run()
 	if err == nil {
-		minted, err := Parse(strings.TrimSpace(string(stdout)))
+		issued, err := Parse(strings.TrimSpace(string(stdout)))
 		switch {
 		case err != nil:
 			return Token{}, errors.New("`circleci run oidc get`: the output is not a token")
-		case audience != "" && !slices.Contains(minted.Claims.Audience, audience):
+		case audience != "" && !slices.Contains(issued.Claims.Audience, audience):
 			return Token{}, &AudienceError{
-				Token: circleciName, Want: audience, Got: minted.Claims.Audience,
+				TokenName: circleciName, Want: audience, Got: issued.Claims.Audience,
 				Advice: circleciAudienceAdvice,
 			}
 		}
-		return minted, nil
+		return issued, nil
 	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return Token{}, errors.New("`circleci run oidc get`: circleci is not on PATH")

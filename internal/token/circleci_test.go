@@ -49,7 +49,7 @@ func circleciJob(t *testing.T, pairs ...string) Identity {
 func TestCircleCI(t *testing.T) {
 	good, old := jwtFor(organizationID, time.Hour), jwtFor(organizationID, -time.Hour)
 	second := jwtFor(organizationID, 2*time.Hour)
-	minted, sts := jwtFor(organizationID, 50*time.Minute), jwtFor("sts.amazonaws.com", 50*time.Minute)
+	issued, sts := jwtFor(organizationID, 50*time.Minute), jwtFor("sts.amazonaws.com", 50*time.Minute)
 	both, first := jwtFor([]string{"first", "second"}, -time.Hour), jwtFor("first", 50*time.Minute)
 	const v1, v2 = "CIRCLE_OIDC_TOKEN=", "CIRCLE_OIDC_TOKEN_V2="
 	tests := []struct {
@@ -57,29 +57,31 @@ func TestCircleCI(t *testing.T) {
 		env      []string
 		audience string
 		renew    bool
-		prints   string // the token that the command prints
+		output   string // the token that the command prints
 		want     string
-		mints    string // the audience to mint a token for; "" when the command does not run
+
+		// wantAudience is the audience of the command's request; "" when the command does not run.
+		wantAudience string
 	}{
-		{"V2", []string{v2 + good}, "", false, minted, good, ""},
-		{"V2 before V1", []string{v2 + good, v1 + second}, "", false, minted, good, ""},
-		{"V1 without V2", []string{v1 + good}, "", false, minted, good, ""},
-		{"empty V2 with V1", []string{v2, v1 + good}, "", false, minted, minted, organizationID},
-		{"neither", nil, "", false, minted, minted, organizationID},
-		{"expired", []string{v2 + old}, "", false, minted, minted, organizationID},
+		{"V2", []string{v2 + good}, "", false, issued, good, ""},
+		{"V2 before V1", []string{v2 + good, v1 + second}, "", false, issued, good, ""},
+		{"V1 without V2", []string{v1 + good}, "", false, issued, good, ""},
+		{"empty V2 with V1", []string{v2, v1 + good}, "", false, issued, issued, organizationID},
+		{"neither", nil, "", false, issued, issued, organizationID},
+		{"expired", []string{v2 + old}, "", false, issued, issued, organizationID},
 		{"expired, two audiences", []string{v2 + both}, "", false, first, first, "first"},
-		{"the token's own audience", []string{v2 + good}, organizationID, false, minted, good, ""},
+		{"the token's own audience", []string{v2 + good}, organizationID, false, issued, good, ""},
 		{"another audience", []string{v2 + good}, "sts.amazonaws.com", false, sts, sts,
 			"sts.amazonaws.com"},
 		{"audience with quotes", []string{v2 + good}, `a"b\c`, false, jwtFor(`a"b\c`, time.Hour),
 			"", `a\"b\\c`},
-		{"renew", []string{v2 + good}, "", true, minted, minted, organizationID},
+		{"renew", []string{v2 + good}, "", true, issued, issued, organizationID},
 		{"renew for another audience", []string{v2 + good}, "sts.amazonaws.com", true, sts, sts,
 			"sts.amazonaws.com"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			argsFile := installCircleCI(t, "echo\necho '  "+tt.prints+"'")
+			argsFile := installCircleCI(t, "echo\necho '  "+tt.output+"'")
 			s := circleciJob(t, tt.env...)
 			get := s.Token
 			if tt.renew {
@@ -90,8 +92,8 @@ func TestCircleCI(t *testing.T) {
 				t.Errorf("%v, %v", got, err)
 			}
 			args, want := readIfExists(t, argsFile), ""
-			if tt.mints != "" {
-				want = "run\noidc\nget\n--claims\n{\"aud\":\"" + tt.mints + "\"}\n"
+			if tt.wantAudience != "" {
+				want = "run\noidc\nget\n--claims\n{\"aud\":\"" + tt.wantAudience + "\"}\n"
 			}
 			if args != want {
 				t.Errorf("arguments %q, want %q", args, want)
@@ -167,7 +169,7 @@ func TestCircleCICommandFails(t *testing.T) {
 			}
 			_, err = s.Token(t.Context(), nil, "")
 			var missing *MissingError
-			if !errors.As(err, &missing) || !strings.Contains(missing.Token, "CircleCI") ||
+			if !errors.As(err, &missing) || !strings.Contains(missing.TokenName, "CircleCI") ||
 				!strings.Contains(err.Error(), "CIRCLE_OIDC_TOKEN_V2 is set but empty") ||
 				!strings.Contains(err.Error(), c.want) ||
 				strings.Contains(err.Error(), secret) {
@@ -208,7 +210,7 @@ func TestCircleCICommandHangs(t *testing.T) {
 }
 
 // TestCircleCIInvalidToken checks that an invalid token in the variable is an error, and that no
-// other token is minted.
+// other token is issued.
 func TestCircleCIInvalidToken(t *testing.T) {
 	argsFile := installCircleCI(t, "echo "+jwtFor(organizationID, time.Hour))
 	_, err := circleciJob(t, "CIRCLE_OIDC_TOKEN_V2=ghs_16C7e42F292c6912").Token(t.Context(),

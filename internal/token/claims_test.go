@@ -8,20 +8,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 )
 
 // environ returns an environment with these variables, each "NAME=value", and no others.
-func environ(pairs ...string) Env {
-	vars := map[string]string{}
-	for _, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		vars[name] = value
-	}
-	return func(name string) (string, bool) {
-		value, set := vars[name]
-		return value, set
-	}
-}
+func environ(pairs ...string) Env { return testenv.Lookup(pairs...) }
 
 // jwtWith returns a token with these claims. Its signature is invalid, since this package verifies
 // none.
@@ -212,8 +204,8 @@ func TestOnDemand(t *testing.T) {
 	} {
 		env := environ(tt.env...)
 		id, _ := Identify(env, Settings{HasRole: true})
-		if id.Source.OnDemand != tt.want {
-			t.Errorf("%s: %v", name, !tt.want)
+		if id.TokenSource.OnDemand != tt.want {
+			t.Errorf("%s: OnDemand = %v", name, !tt.want)
 		}
 	}
 }

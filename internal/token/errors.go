@@ -13,7 +13,10 @@ type RequestError struct {
 	Attempts  int
 	Why       string
 	Retryable bool // a later attempt may succeed
-	Responded bool // the CI rejected the request, or its response is invalid
+
+	// Final means that the CI refused the request, or that its response is invalid. A retry gives
+	// the same result.
+	Final bool
 }
 
 func (e *RequestError) Error() string {
@@ -23,14 +26,14 @@ func (e *RequestError) Error() string {
 
 // MissingError reports that a role is configured and that the job has no token.
 type MissingError struct {
-	Token   string   // description of the token, for messages
-	Why     string   // names the variable that is missing or empty
-	Advice  string   // what to change
-	Ignored []string // variables of AWS credentials that are set and not used
+	TokenName string   // the result of Identity.TokenName
+	Why       string   // names the variable that is missing or empty
+	Advice    string   // what to change
+	Ignored   []string // variables of AWS credentials that are set and not used
 }
 
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("finding %s: %s", e.Token, e.Why)
+	return fmt.Sprintf("finding %s: %s", e.TokenName, e.Why)
 }
 
 // NoRoleError reports that no role is configured and that the identity requires one.
@@ -50,16 +53,16 @@ func (e *NoRoleError) Error() string {
 
 // AudienceError reports a token with the wrong audience. Such a token is not sent to AWS.
 type AudienceError struct {
-	Token  string // description of the token, for messages
-	Want   string
-	Got    []string
-	Why    string // why no token with the audience Want is available; may be ""
-	Advice string // what to change
+	TokenName string // the result of Identity.TokenName
+	Want      string
+	Got       []string
+	Why       string // why no token with the audience Want is available; may be ""
+	Advice    string // what to change
 }
 
 func (e *AudienceError) Error() string {
 	got := safetext.Sanitize(strings.Join(e.Got, ", "))
-	s := fmt.Sprintf("checking %s: it is for audience %q, not %q", e.Token, got, e.Want)
+	s := fmt.Sprintf("checking %s: it is for audience %q, not %q", e.TokenName, got, e.Want)
 	if e.Why != "" {
 		s += " (" + e.Why + ")"
 	}

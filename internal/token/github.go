@@ -40,16 +40,16 @@ func githubAdvice(env Env) string {
 		"workflow's; pull requests from public forks never get it)"
 }
 
-// github returns the source for GitHub Actions and Forgejo, which have the same API
-// (actions/toolkit packages/core/src/oidc-utils.ts). The runner sets both variables for a job with
-// "id-token: write" (actions/runner ScriptHandler.cs). The request token is the same for the whole
-// job, so the job's cache is encrypted with it.
-func github(env Env, _ Settings) (Source, string) {
+// github returns the token source for GitHub Actions and Forgejo, which have the same API
+// (actions/toolkit packages/core/src/oidc-utils.ts). The runner sets both variables for a job
+// with "id-token: write" (actions/runner ScriptHandler.cs). The request token is the same for the
+// whole job, so the job's cache is encrypted with it.
+func github(env Env, _ Settings) (TokenSource, string) {
 	const urlName, tokenName = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
 	endpoint, bearer := env.Get(urlName), env.Get(tokenName)
-	s := Source{
+	s := TokenSource{
 		OnDemand: true, Audience: stsAudience, Origin: "GitHub",
-		Secret: bearer, CacheKeyInput: endpoint,
+		CacheSecret: bearer, CacheKeyInput: endpoint,
 	}
 	s.Token = func(ctx context.Context, client *http.Client, audience string) (string, error) {
 		u, err := ParseEndpoint(endpoint)

@@ -41,22 +41,23 @@ type Identity struct {
 	Provider
 	CI         bool   // a CI was detected; unless Explicit, the machine's credentials are not used
 	DetectedCI string // name of the detected CI; "" outside a CI
-	DetectedBy string // variable or line that selected the provider; "" for the default
+	SelectedBy string // variable or line that selected the source; "" for the default
 	Explicit   bool   // the user named the source, and no other is used
 
-	// WebIdentityPair means that the token is in AWS_WEB_IDENTITY_TOKEN_FILE, so that AWS_ROLE_ARN
-	// applies.
+	// WebIdentityPair means that the token is in AWS_WEB_IDENTITY_TOKEN_FILE, so that
+	// AWS_ROLE_ARN applies.
 	WebIdentityPair bool
 
-	// KeysOnly means that only the AWS access keys in the environment are used. Name is "aws".
+	// KeysOnly means that only the AWS access keys in the environment are used. Name is then
+	// "aws".
 	KeysOnly bool
 
-	// Secret is a secret that no other job has. The cache is encrypted with it. It is nil when
-	// there is none.
-	Secret []byte
+	// CacheSecret is the secret from which the cache's key is derived. No other job has it. It is
+	// nil when there is none.
+	CacheSecret []byte
 
-	// Source provides the OIDC token. It is the zero Source when the identity is AWS credentials.
-	Source Source
+	// TokenSource provides the OIDC token. It is zero when the identity is AWS credentials.
+	TokenSource TokenSource
 
 	env Env
 
@@ -81,8 +82,9 @@ const stsAudience = "sts.amazonaws.com"
 //     role, in a CI, the identity is the AWS access keys in the environment and nothing else;
 //     missing keys are an error. A source that the user named is never replaced by access keys.
 //
-// The error is a *MissingError, a *NoRoleError, or reports an invalid setting. The Identity that is
-// returned with the first two has its Secret, so that a login stored for this job is still found.
+// The error is a *MissingError, a *NoRoleError, or reports an invalid setting. The Identity that
+// is returned with the first two has its CacheSecret, so that a login stored for this job is
+// still found.
 func Identify(env Env, s Settings) (Identity, error) {
 	id, err := selectProvider(env, s)
 	id.env = env
@@ -90,28 +92,28 @@ func Identify(env Env, s Settings) (Identity, error) {
 		return id, err
 	}
 	if id.Name == "aws" {
-		id.Secret = usableSecret(chainSecret(env, s))
+		id.CacheSecret = usableSecret(chainSecret(env, s))
 		return id, nil
 	}
 	source, missing := id.New(env, s)
-	id.Secret = usableSecret(source.Secret)
+	id.CacheSecret = usableSecret(source.CacheSecret)
 	role := s.HasRole
 	if id.WebIdentityPair {
 		role = s.HasWebIdentityRole
 	}
 	switch {
 	case role && missing == "":
-		id.Source = source
+		id.TokenSource = source
 		return id, nil
 	case role:
 		return id, &MissingError{
-			Token: id.TokenName(), Why: missing, Advice: id.Advice(env),
+			TokenName: id.TokenName(), Why: missing, Advice: id.Advice(env),
 			Ignored: ignoredAWSVariables(env),
 		}
 	case env.Get("AWS_ACCESS_KEY_ID") != "" && id.CI && !id.Explicit:
 		id.Name, id.KeysOnly = "aws", true
-		if id.Secret == nil {
-			id.Secret = usableSecret(env.Get("AWS_SECRET_ACCESS_KEY"))
+		if id.CacheSecret == nil {
+			id.CacheSecret = usableSecret(env.Get("AWS_SECRET_ACCESS_KEY"))
 		}
 		return id, nil
 	}
@@ -131,10 +133,10 @@ func selectProvider(env Env, s Settings) (Identity, error) {
 	hasToken := hasTokenVariable(env, s)
 	switch {
 	case hasToken && s.TokenFile != "":
-		return ci, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set: unset one of them",
+		return ci, fmt.Errorf("ECR_OIDC_TOKEN and %s are both set; remove one of them",
 			s.TokenFileFrom)
 	case hasToken && ci.Name == "gitlab": // a job's id_tokens set this variable
-		ci.DetectedBy = "ECR_OIDC_TOKEN"
+		ci.SelectedBy = "ECR_OIDC_TOKEN"
 		return ci, nil
 	case hasToken:
 		return ci.withProvider("env", "ECR_OIDC_TOKEN"), nil
@@ -159,7 +161,7 @@ func detectCI(env Env) Identity {
 		}
 		if variable := p.Detect(env); variable != "" {
 			return Identity{
-				Provider: p, CI: true, DetectedCI: p.Name, DetectedBy: variable,
+				Provider: p, CI: true, DetectedCI: p.Name, SelectedBy: variable,
 				jobNames: p.Job,
 			}
 		}
@@ -174,7 +176,7 @@ func hasTokenVariable(env Env, s Settings) bool {
 }
 
 // withNamedSource returns the identity with the source that the user named. The error reports an
-// unknown source, or another setting that contradicts it.
+// unknown source, or another setting that conflicts with it.
 func (id Identity) withNamedSource(env Env, s Settings) (Identity, error) {
 	id = id.withProvider(s.Source, s.SourceFrom)
 	id.Explicit = true
@@ -186,25 +188,27 @@ func (id Identity) withNamedSource(env Env, s Settings) (Identity, error) {
 	}
 	switch {
 	case id.Name == "":
-		return id, fmt.Errorf("%s is %q; allowed are %s", s.SourceFrom, s.Source,
+		return id, fmt.Errorf("%s is %q; allowed values are %s", s.SourceFrom, s.Source,
 			strings.Join(Sources(), ", "))
 	case hasTokenVariable(env, s) && s.Source != "env" && s.Source != "gitlab":
-		return id, fmt.Errorf("%s and ECR_OIDC_TOKEN disagree: unset one of them", setting)
+		return id, fmt.Errorf("%s conflicts with ECR_OIDC_TOKEN; remove one of them", setting)
 	case s.TokenFile != "" && s.Source != "file":
-		return id, fmt.Errorf("%s and %s disagree: unset one of them", setting, s.TokenFileFrom)
+		return id, fmt.Errorf("%s conflicts with %s; remove one of them", setting,
+			s.TokenFileFrom)
 	}
 	return id, nil
 }
 
-// withProvider returns the identity with another provider, and with the variable that selected it.
-func (id Identity) withProvider(name, variable string) Identity {
+// withProvider returns the identity with another provider, and with the variable or line that
+// selected it.
+func (id Identity) withProvider(name, selectedBy string) Identity {
 	id.Provider, _ = findProvider(name)
-	id.DetectedBy = variable
+	id.SelectedBy = selectedBy
 	return id
 }
 
 // OIDC reports whether the identity is an OIDC token. Otherwise it is AWS credentials.
-func (id Identity) OIDC() bool { return id.Source.Token != nil }
+func (id Identity) OIDC() bool { return id.TokenSource.Token != nil }
 
 // TokenName returns a description of the identity's token, for messages.
 func (id Identity) TokenName() string {
@@ -220,13 +224,13 @@ func (id Identity) TokenName() string {
 // or *AudienceError, or reports an invalid setting or token. It contains no secret. Identity must
 // be an OIDC token.
 func (id Identity) Token(ctx context.Context, client *http.Client, audience string) (Token, error) {
-	return id.fetch(ctx, id.Source.Token, client, audience)
+	return id.fetch(ctx, id.TokenSource.Token, client, audience)
 }
 
 // Renew requests a new token after STS has reported that the first one has expired. It is otherwise
-// like Token. Source.Renew must not be nil.
+// like Token. TokenSource.Renew must not be nil.
 func (id Identity) Renew(ctx context.Context, client *http.Client, audience string) (Token, error) {
-	return id.fetch(ctx, id.Source.Renew, client, audience)
+	return id.fetch(ctx, id.TokenSource.Renew, client, audience)
 }
 
 // fetch calls get, parses the token, and checks its audience.
@@ -235,7 +239,7 @@ func (id Identity) fetch(
 ) (Token, error) {
 	want := audience
 	if want == "" {
-		want = id.Source.Audience
+		want = id.TokenSource.Audience
 	}
 	raw, err := get(ctx, client, want)
 	if err != nil {
@@ -243,11 +247,11 @@ func (id Identity) fetch(
 	}
 	t, err := Parse(raw)
 	if err != nil {
-		return Token{}, fmt.Errorf("%w (from %s)", err, id.Source.Origin)
+		return Token{}, fmt.Errorf("%w (from %s)", err, id.TokenSource.Origin)
 	}
 	if want != "" && !slices.Contains(t.Claims.Audience, want) {
 		return Token{}, &AudienceError{
-			Token: id.TokenName(), Want: want, Got: t.Claims.Audience,
+			TokenName: id.TokenName(), Want: want, Got: t.Claims.Audience,
 			Advice: "make the CI issue the token for that audience, or set ECR_OIDC_AUDIENCE " +
 				"to the audience it has and add that to the IAM OIDC provider",
 		}

@@ -75,7 +75,7 @@ func TestIdentifyInCI(t *testing.T) {
 		{"azure", "TF_BUILD=True",
 			[]string{"SYSTEM_OIDCREQUESTURI=https://x", "SYSTEM_ACCESSTOKEN=0123456789abcdef"}},
 	}
-	cells := []struct {
+	cases := []struct {
 		name                   string
 		role, token, keys, pod bool
 		want                   identityKind
@@ -95,24 +95,24 @@ func TestIdentifyInCI(t *testing.T) {
 		{"pod", false, false, false, true, missingRole},
 	}
 	for _, ci := range cis {
-		for _, cell := range cells {
-			t.Run(ci.name+": "+cell.name, func(t *testing.T) {
+		for _, tt := range cases {
+			t.Run(ci.name+": "+tt.name, func(t *testing.T) {
 				pairs := []string{ci.marker}
-				if cell.token {
+				if tt.token {
 					pairs = append(pairs, ci.token...)
 				}
-				if cell.keys {
+				if tt.keys {
 					pairs = append(pairs, keys...)
 				}
-				if cell.pod {
+				if tt.pod {
 					pairs = append(pairs, pod...)
 				}
-				s, err := identify(t, cell.role, Settings{}, pairs...)
-				if got := identityKindOf(t, s, err); got != cell.want {
-					t.Fatalf("Identify = %v, want %v", got, cell.want)
+				s, err := identify(t, tt.role, Settings{}, pairs...)
+				if got := identityKindOf(t, s, err); got != tt.want {
+					t.Fatalf("Identify = %v, want %v", got, tt.want)
 				}
 				want := ci.name
-				if cell.want == usesKeys {
+				if tt.want == usesKeys {
 					want = "aws"
 				}
 				if s.Name != want {
@@ -126,7 +126,7 @@ func TestIdentifyInCI(t *testing.T) {
 					return
 				}
 				for variable, set := range map[string]bool{
-					"AWS_ACCESS_KEY_ID": cell.keys, "AWS_WEB_IDENTITY_TOKEN_FILE": cell.pod,
+					"AWS_ACCESS_KEY_ID": tt.keys, "AWS_WEB_IDENTITY_TOKEN_FILE": tt.pod,
 				} {
 					if slices.Contains(missing.Ignored, variable) != set {
 						t.Errorf("Ignored = %q", missing.Ignored)
@@ -282,7 +282,7 @@ func TestSecret(t *testing.T) {
 				"CIRCLE_OIDC_TOKEN=" + other}, s16},
 		{"circleci: the older variable", true, Settings{},
 			[]string{"CIRCLECI=true", "CIRCLE_OIDC_TOKEN=" + s16}, s16},
-		{"circleci: empty, not a minted token", true, Settings{},
+		{"circleci: empty, not an issued token", true, Settings{},
 			[]string{"CIRCLECI=true", "CIRCLE_OIDC_TOKEN_V2="}, ""},
 		{"gitlab: the variable", true, Settings{},
 			[]string{"GITLAB_CI=true", "ECR_OIDC_TOKEN=" + s16,
@@ -344,8 +344,8 @@ func TestSecret(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := identify(t, tt.role, tt.settings, tt.env...)
-			if string(s.Secret) != tt.want || s.Secret != nil && tt.want == "" {
-				t.Errorf("Secret = %q, want %q", s.Secret, tt.want)
+			if string(s.CacheSecret) != tt.want || s.CacheSecret != nil && tt.want == "" {
+				t.Errorf("Secret = %q, want %q", s.CacheSecret, tt.want)
 			}
 		})
 	}
@@ -402,7 +402,7 @@ func TestTokenFromVariableAndFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := s.Token(context.Background(), nil, ""); err != nil || got.Raw != raw ||
-		string(s.Secret) != raw {
+		string(s.CacheSecret) != raw {
 		t.Errorf("after the file was replaced: %v, %v", got, err)
 	}
 }
@@ -458,7 +458,7 @@ func TestSourceRenewable(t *testing.T) {
 		{nil, Settings{}, false},
 	} {
 		if s, err := identify(t, true, tt.settings, tt.env...); err != nil ||
-			(s.Source.Renew != nil) != tt.want {
+			(s.TokenSource.Renew != nil) != tt.want {
 			t.Errorf("%q %+v: %v, want %v", tt.env, tt.settings, err, tt.want)
 		}
 	}

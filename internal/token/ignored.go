@@ -25,7 +25,7 @@ func (id Identity) Ignored() []string {
 		}
 	}
 	for _, name := range names {
-		if id.env.Get(name) != "" && name != id.DetectedBy {
+		if id.env.Get(name) != "" && name != id.SelectedBy {
 			found = append(found, name)
 		}
 	}

@@ -36,10 +36,10 @@ func (e Env) firstMissing(names ...string) string {
 	return ""
 }
 
-// Provider is one row of the table of sources: a CI, a token that the user supplies, or the AWS
-// SDK's credential chain. All differences between CIs are in this table and in the functions that
-// it names. The exceptions are in Identify: gitlab, whose token may be in ECR_OIDC_TOKEN, and env,
-// file and aws.
+// Provider is one row of the provider table: a CI, a token that the user supplies, or the AWS SDK's
+// credential chain. Its Name is a value of ECR_OIDC_SOURCE. All differences between CIs are in this
+// table and in the functions that it names. The exceptions are in Identify: gitlab, whose token may
+// be in ECR_OIDC_TOKEN, and env, file and aws. To add a CI, see CONTRIBUTING.md.
 type Provider struct {
 	Name    string           // value of ECR_OIDC_SOURCE
 	Label   string           // the CI's own name, for messages; "" when it is not a CI
@@ -57,34 +57,43 @@ type Provider struct {
 	// Job returns the job's parts of the role session's name; nil when it is not a CI.
 	Job func(Env) (repository, run string)
 
-	// New returns the source of the token. It reads the environment and the token's file.
-	// missing explains why the source has no token; "" when it has one.
-	New func(Env, Settings) (source Source, missing string)
+	// New returns the token source. It reads the environment and the token's file. missing
+	// explains why there is no token; "" when there is one. CacheSecret decides whether the job
+	// has a cache, so New sets it even when the token is missing, if the job has such a secret.
+	New func(Env, Settings) (source TokenSource, missing string)
 }
 
-// Hint explains why a job has no token, for doctor. The zero Hint is no explanation.
+// Hint explains why a job has no token, for doctor. The zero Hint means that there is no
+// explanation.
 type Hint struct {
-	Name, Text, Next string
+	Name string // short name, for doctor
+	Text string // the cause
+	Next string // what to do
 
 	NoSecrets bool // the CI passes no secrets to the job either, so its role may be missing too
 }
 
-// Source provides a job's OIDC token. The zero Source provides none.
-type Source struct {
-	Token tokenFunc // returns the token; nil for the zero Source
+// TokenSource provides a job's OIDC token. The zero TokenSource provides none.
+type TokenSource struct {
+	Token tokenFunc // returns the token; nil for the zero TokenSource
 	Renew tokenFunc // requests a new token; nil when the CI cannot issue one
 
 	OnDemand      bool   // the token is issued on request, with the time of the CI's clock
 	Audience      string // requested by default; "" when no audience can be requested
 	Origin        string // the variable, file or CI that provides the token, for messages
-	Secret        string // no other job has it; the cache is encrypted with it. "" for none
 	CacheKeyInput string // identifies the token without revealing it, for the cache key
+
+	// CacheSecret is a secret from which the cache's key is derived. No other job may have it: a
+	// job with the same secret can read and replace the entries. Every process of the job must
+	// have it. It is "" when there is no such secret. Without it, only AWS credentials have a
+	// cache (openCache in internal/helper).
+	CacheSecret string
 }
 
 // tokenFunc returns a token. It may block until ctx is done.
 type tokenFunc func(ctx context.Context, client *http.Client, audience string) (string, error)
 
-// providers returns the table of sources, in the order in which CIs are detected. GitHub is first
+// providers returns the provider table, in the order in which CIs are detected. GitHub is first
 // because its runners also run on machines of other CIs (sigstore/cosign pkg/providers/all has the
 // same order for the same reason).
 func providers() []Provider {

@@ -89,6 +89,21 @@ func TestProviders(t *testing.T) {
 	}
 }
 
+// TestSecretVariables checks that testdata/secret_variables.txt lists the variables of the table that hold
+// a secret. The tests in e2e, which import no package of the program, read it to check that none of
+// these secrets leaks.
+func TestSecretVariables(t *testing.T) {
+	var names []string
+	for _, p := range providers() {
+		names = append(names, p.Secrets...)
+	}
+	slices.Sort(names)
+	want := strings.Join(slices.Compact(names), "\n") + "\n"
+	if got := readIfExists(t, "testdata/secret_variables.txt"); got != want {
+		t.Errorf("testdata/secret_variables.txt contains\n%swant\n%s", got, want)
+	}
+}
+
 // checkVariables records the variables that a provider's New reads. It fails when the provider's
 // secret is not redacted, or when New reads a URL that is not the provider's.
 func checkVariables(t *testing.T, p Provider) {
@@ -103,8 +118,8 @@ func checkVariables(t *testing.T, p Provider) {
 		return all(name)
 	})
 	source, _ := p.New(recorded, Settings{TokenFile: "/none"})
-	if source.Secret != "" && !slices.Contains(all.Secrets(), source.Secret) {
-		t.Errorf("%s: the secret %q is not redacted", p.Name, source.Secret)
+	if source.CacheSecret != "" && !slices.Contains(all.Secrets(), source.CacheSecret) {
+		t.Errorf("%s: the secret %q is not redacted", p.Name, source.CacheSecret)
 	}
 }
 
@@ -134,8 +149,8 @@ func TestFileTokenIsSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	id, err := identify(t, true, Settings{TokenFile: path})
-	if err != nil || string(id.Secret) != raw || id.Source.Secret != raw {
-		t.Errorf("%q, %v", id.Secret, err)
+	if err != nil || string(id.CacheSecret) != raw || id.TokenSource.CacheSecret != raw {
+		t.Errorf("%q, %v", id.CacheSecret, err)
 	}
 }
 

@@ -74,16 +74,16 @@ func requestToken(ctx context.Context, client *http.Client, ci, field string,
 		if err == nil {
 			return value, nil
 		}
-		var response *responseError
-		var later *retryAfterError
+		var final *finalError
+		var throttled *retryAfterError
 		pause := wait/2 + rand.N(wait/2) // #nosec G404 -- the delay is not a secret
-		if errors.As(err, &later) {
-			pause = max(pause, later.after)
+		if errors.As(err, &throttled) {
+			pause = max(pause, throttled.delay)
 		}
 		if !retryable || attempt == maxAttempts || !sleep(ctx, pause) {
 			return "", &RequestError{
 				CI: ci, Attempts: attempt, Why: err.Error(),
-				Retryable: retryable, Responded: errors.As(err, &response),
+				Retryable: retryable, Final: errors.As(err, &final),
 			}
 		}
 		wait *= 2
@@ -116,23 +116,23 @@ func requestOnce(ctx context.Context, client *http.Client, field string,
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
 		return "", true, &retryAfterError{statusText(resp), retryAfter(resp)}
 	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		return "", false, responseErrorf("HTTP %s: redirects are not followed", statusText(resp))
+		return "", false, finalErrorf("HTTP %s: redirects are not followed", statusText(resp))
 	case resp.StatusCode != http.StatusOK:
-		return "", false, responseErrorf("HTTP %s", statusText(resp))
+		return "", false, finalErrorf("HTTP %s", statusText(resp))
 	case len(body) > maxResponse:
-		return "", false, responseErrorf("the response is longer than %d bytes", maxResponse)
+		return "", false, finalErrorf("the response is longer than %d bytes", maxResponse)
 	}
 	value, err = stringField(body, field)
 	return value, false, err
 }
 
-// responseError reports a response that is a refusal or that is invalid, and that is not retried.
-type responseError struct{ text string }
+// finalError reports a refusal or an invalid response. It is not retried.
+type finalError struct{ text string }
 
-func (e *responseError) Error() string { return e.text }
+func (e *finalError) Error() string { return e.text }
 
-func responseErrorf(format string, args ...any) error {
-	return &responseError{fmt.Sprintf(format, args...)}
+func finalErrorf(format string, args ...any) error {
+	return &finalError{fmt.Sprintf(format, args...)}
 }
 
 // stringField returns a field of a JSON object without leading and trailing white space. The error
@@ -140,11 +140,11 @@ func responseErrorf(format string, args ...any) error {
 func stringField(body []byte, field string) (string, error) {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
-		return "", responseErrorf("the response is not JSON (is there a proxy in between?)")
+		return "", finalErrorf("the response is not JSON (is there a proxy in between?)")
 	}
 	var value string
 	if json.Unmarshal(fields[field], &value) != nil || strings.TrimSpace(value) == "" {
-		return "", responseErrorf("the response has no field %q", field)
+		return "", finalErrorf("the response has no field %q", field)
 	}
 	return strings.TrimSpace(value), nil
 }
@@ -179,14 +179,14 @@ func statusText(resp *http.Response) string {
 // retryAfterError reports a 429 or 5xx response, which is retried.
 type retryAfterError struct {
 	status string
-	after  time.Duration // from Retry-After; 0 for none
+	delay  time.Duration // from Retry-After; 0 for none
 }
 
 func (e *retryAfterError) Error() string {
-	if e.after == 0 {
+	if e.delay == 0 {
 		return "HTTP " + e.status
 	}
-	return fmt.Sprintf("HTTP %s: retry after %v", e.status, e.after)
+	return fmt.Sprintf("HTTP %s: retry after %v", e.status, e.delay)
 }
 
 // retryAfter returns the delay of a Retry-After header in seconds; 0 for none. It ignores the

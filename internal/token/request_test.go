@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -81,6 +82,18 @@ func githubJob(t *testing.T, url string) Identity {
 
 const requestPath = "/222//idtoken/plan-of-the-job/run-of-the-job?api-version=2.0"
 
+// skipPauses runs test in a synctest bubble, whose clock jumps over the pauses between two attempts.
+// Servers stay outside the bubble, and a client may keep no connection: time passes only while all
+// goroutines of the bubble wait, and not for the network.
+func skipPauses(t *testing.T, test func(t *testing.T, client *http.Client)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		client := NewClient(nil)
+		client.Transport.(*http.Transport).DisableKeepAlives = true
+		test(t, client)
+	})
+}
+
 func TestGitHubRequest(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ audience, want string }{
@@ -148,21 +161,30 @@ func TestGitHubRetries(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			e := serve(t, tt.temporary, good)
-			_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), "")
-			if err != nil || len(e.requests) != 2 {
-				t.Errorf("%d requests, %v", len(e.requests), err)
-			}
+			skipPauses(t, func(t *testing.T, client *http.Client) {
+				_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), client, "")
+				if err != nil || len(e.requests) != 2 {
+					t.Errorf("%d requests, %v", len(e.requests), err)
+				}
+			})
 		})
 	}
 	t.Run("every attempt fails", func(t *testing.T) {
 		t.Parallel()
 		e := serve(t, cannedResponse{status: 503, body: "secret body"})
-		_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), "")
-		const want = "requesting the job's OIDC token from GitHub (5 attempts): " +
-			"HTTP 503 Service Unavailable"
-		if err == nil || err.Error() != want || len(e.requests) != 5 {
-			t.Errorf("%d requests, %v, want %s", len(e.requests), err, want)
-		}
+		skipPauses(t, func(t *testing.T, client *http.Client) {
+			start := time.Now()
+			_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), client, "")
+			const want = "requesting the job's OIDC token from GitHub (5 attempts): " +
+				"HTTP 503 Service Unavailable"
+			if err == nil || err.Error() != want || len(e.requests) != 5 {
+				t.Errorf("%d requests, %v, want %s", len(e.requests), err, want)
+			}
+			// The pauses are random between a half of 250 ms, 500 ms, 1 s and 2 s, and the whole.
+			if took := time.Since(start); took < 1875*time.Millisecond || took > 3750*time.Millisecond {
+				t.Errorf("the pauses are %v together", took)
+			}
+		})
 	})
 }
 
@@ -177,29 +199,31 @@ func TestGitHubRetryAfter(t *testing.T) {
 		min, max time.Duration
 		want     string // "" for a token
 	}{
-		{"1", time.Second, 5 * time.Second, ""},
-		{"0", 0, 4 * time.Second, ""},
-		{"6", 0, 4 * time.Second, throttled + ": retry after 6s"},
-		{"86400", 0, 4 * time.Second, throttled + ": retry after 24h0m0s"},
-		{"99999999999999999999", 0, 4 * time.Second, ""},
-		{"-60", 0, 4 * time.Second, ""},
-		{"Fri, 31 Dec 2099 23:59:59 GMT", 0, 4 * time.Second, ""},
+		{"1", time.Second, time.Second, ""},
+		{"0", 125 * time.Millisecond, 250 * time.Millisecond, ""},
+		{"6", 0, 0, throttled + ": retry after 6s"},
+		{"86400", 0, 0, throttled + ": retry after 24h0m0s"},
+		{"99999999999999999999", 125 * time.Millisecond, 250 * time.Millisecond, ""},
+		{"-60", 125 * time.Millisecond, 250 * time.Millisecond, ""},
+		{"Fri, 31 Dec 2099 23:59:59 GMT", 125 * time.Millisecond, 250 * time.Millisecond, ""},
 	} {
 		t.Run(tt.after, func(t *testing.T) {
 			t.Parallel()
 			e := serve(t, cannedResponse{status: 429, retryAfter: tt.after}, good)
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-			defer cancel()
-			start := time.Now()
-			_, err := githubJob(t, e.URL+requestPath).Token(ctx, NewClient(nil), "")
-			took := time.Since(start)
-			if tt.want == "" && (err != nil || len(e.requests) != 2) ||
-				tt.want != "" && (err == nil || err.Error() != tt.want || len(e.requests) != 1) {
-				t.Errorf("%d requests, %v, want %s", len(e.requests), err, tt.want)
-			}
-			if took < tt.min || took > tt.max {
-				t.Errorf("it took %v, want %v to %v", took, tt.min, tt.max)
-			}
+			skipPauses(t, func(t *testing.T, client *http.Client) {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				start := time.Now()
+				_, err := githubJob(t, e.URL+requestPath).Token(ctx, client, "")
+				took := time.Since(start)
+				if tt.want == "" && (err != nil || len(e.requests) != 2) ||
+					tt.want != "" && (err == nil || err.Error() != tt.want || len(e.requests) != 1) {
+					t.Errorf("%d requests, %v, want %s", len(e.requests), err, tt.want)
+				}
+				if took < tt.min || took > tt.max {
+					t.Errorf("it took %v, want %v to %v", took, tt.min, tt.max)
+				}
+			})
 		})
 	}
 }
@@ -291,11 +315,13 @@ func TestGitHubNoResponse(t *testing.T) {
 		t.Parallel()
 		e := serve(t, cannedResponse{})
 		e.Close()
-		_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), "")
-		if err == nil || !strings.Contains(err.Error(), "(5 attempts): dial tcp") {
-			t.Fatal(err)
-		}
-		checkRedacted(t, err)
+		skipPauses(t, func(t *testing.T, client *http.Client) {
+			_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), client, "")
+			if err == nil || !strings.Contains(err.Error(), "(5 attempts): dial tcp") {
+				t.Fatal(err)
+			}
+			checkRedacted(t, err)
+		})
 	})
 	t.Run("connection closed", func(t *testing.T) {
 		t.Parallel()
@@ -404,7 +430,7 @@ func TestGitHubAudience(t *testing.T) {
 		_, err := githubJob(t, e.URL+requestPath).Token(t.Context(), NewClient(nil), tt.audience)
 		var wrong *AudienceError
 		if tt.ok && err != nil ||
-			!tt.ok && (!errors.As(err, &wrong) || !strings.Contains(wrong.Token, "GitHub")) {
+			!tt.ok && (!errors.As(err, &wrong) || !strings.Contains(wrong.TokenName, "GitHub")) {
 			t.Errorf("requested audience %q, got %v: %v", tt.audience, tt.got, err)
 		}
 	}
@@ -416,10 +442,10 @@ func TestGitHubRenew(t *testing.T) {
 	e := serve(t, tokenResponse(first), tokenResponse(second))
 	s := githubJob(t, e.URL+requestPath)
 	if got, err := s.Token(t.Context(), NewClient(nil), ""); err != nil || got.Raw != first {
-		t.Fatal(got, err)
+		t.Fatalf("Token = %v, %v", got, err)
 	}
 	if got, err := s.Renew(t.Context(), NewClient(nil), ""); err != nil || got.Raw != second {
-		t.Error(got, err)
+		t.Errorf("Renew = %v, %v", got, err)
 	}
 }
 
@@ -453,7 +479,7 @@ func TestNewClientRoots(t *testing.T) {
 
 func TestBuildkite(t *testing.T) {
 	t.Parallel()
-	at := func(url string) Identity {
+	jobAt := func(url string) Identity {
 		s, err := identify(t, true, Settings{}, "BUILDKITE=true", "BUILDKITE_JOB_ID=job-1",
 			"BUILDKITE_AGENT_ACCESS_TOKEN="+bearer, "BUILDKITE_AGENT_ENDPOINT="+url)
 		if err != nil {
@@ -467,9 +493,9 @@ func TestBuildkite(t *testing.T) {
 		raw := jwtFor(tt.want, time.Hour)
 		e := serve(t, cannedResponse{status: 500},
 			cannedResponse{status: 200, body: `{"token":"` + raw + `"}`})
-		got, err := at(e.URL+tt.base).Token(t.Context(), NewClient(nil), tt.audience)
+		got, err := jobAt(e.URL+tt.base).Token(t.Context(), NewClient(nil), tt.audience)
 		if err != nil || got.Raw != raw {
-			t.Fatal(got, err)
+			t.Fatalf("Token = %v, %v", got, err)
 		}
 		for i, r := range e.requests { // the second attempt has the whole body too
 			var body map[string]string
@@ -486,15 +512,15 @@ func TestBuildkite(t *testing.T) {
 		}
 	}
 	e := serve(t, cannedResponse{status: 422, body: bearer})
-	_, err := at(e.URL).Token(t.Context(), NewClient(nil), "")
+	_, err := jobAt(e.URL).Token(t.Context(), NewClient(nil), "")
 	const want = "requesting the job's OIDC token from Buildkite (1 attempt): HTTP 422 Unprocessable Entity"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	_, err = at("http://agent.buildkite.com/v3").Token(t.Context(), nil, "")
+	_, err = jobAt("http://agent.buildkite.com/v3").Token(t.Context(), nil, "")
 	const wantURL = "reading BUILDKITE_AGENT_ENDPOINT: it must be an https URL"
 	if err == nil || !strings.Contains(err.Error(), wantURL) {
-		t.Error(err)
+		t.Errorf("%v, want %s", err, wantURL)
 	}
 }
 
@@ -502,7 +528,7 @@ func TestAzure(t *testing.T) {
 	t.Parallel()
 	const own, configured = "11111111-2222-3333-4444-555555555555",
 		"AAAAAAAA-bbbb-cccc-dddd-eeeeeeeeeeee"
-	at := func(url string, settings Settings, connection string) Identity {
+	jobAt := func(url string, settings Settings, connection string) Identity {
 		s, err := identify(t, true, settings, "TF_BUILD=True", "SYSTEM_ACCESSTOKEN="+bearer,
 			"SYSTEM_OIDCREQUESTURI="+url, "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID="+connection)
 		if err != nil {
@@ -519,11 +545,11 @@ func TestAzure(t *testing.T) {
 		raw := jwtFor("api://AzureADTokenExchange", time.Hour)
 		e := serve(t, cannedResponse{status: 500},
 			cannedResponse{status: 200, body: `{"oidcToken":"` + raw + `"}`})
-		id := at(e.URL+"/acme/oidctoken"+tt.query, Settings{Connection: tt.configured},
+		id := jobAt(e.URL+"/acme/oidctoken"+tt.query, Settings{Connection: tt.configured},
 			tt.connection)
 		got, err := id.Token(t.Context(), NewClient(nil), "")
 		if err != nil || got.Raw != raw || len(e.requests) != 2 {
-			t.Fatal(got, err)
+			t.Fatalf("Token = %v, %v", got, err)
 		}
 		for i, r := range e.requests {
 			if got := r.Method + " " + r.RequestURI; got != "POST /acme/oidctoken?"+tt.want {
@@ -552,7 +578,7 @@ func TestAzure(t *testing.T) {
 		{"https://dev.azure.com/x", "", "ecr-push",
 			"reading AZURESUBSCRIPTION_SERVICE_CONNECTION_ID: it must be the id"},
 	} {
-		_, err := at(tt.url, Settings{Connection: tt.configured}, tt.connection).Token(t.Context(),
+		_, err := jobAt(tt.url, Settings{Connection: tt.configured}, tt.connection).Token(t.Context(),
 			nil, "")
 		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("%v, want %s", err, tt.want)

@@ -69,8 +69,8 @@ func urlPasswords(env Env) (found []string) {
 			continue
 		}
 		found = append(found, password)
-		if sent, err := url.PathUnescape(password); err == nil && sent != password {
-			found = append(found, sent)
+		if decoded, err := url.PathUnescape(password); err == nil && decoded != password {
+			found = append(found, decoded)
 		}
 	}
 	return found

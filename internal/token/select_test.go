@@ -10,7 +10,7 @@ import (
 type selection struct {
 	Name            string
 	CI              bool
-	DetectedBy      string
+	SelectedBy      string
 	Explicit        bool
 	WebIdentityPair bool
 }
@@ -18,7 +18,7 @@ type selection struct {
 // selectionOf calls selectProvider.
 func selectionOf(env Env, settings Settings) (selection, error) {
 	id, err := selectProvider(env, settings)
-	return selection{id.Name, id.CI, id.DetectedBy, id.Explicit, id.WebIdentityPair}, err
+	return selection{id.Name, id.CI, id.SelectedBy, id.Explicit, id.WebIdentityPair}, err
 }
 
 func TestSelectProvider(t *testing.T) {
@@ -34,34 +34,34 @@ func TestSelectProvider(t *testing.T) {
 		want     selection
 	}{
 		{"GitHub", []string{"GITHUB_ACTIONS=true"}, Settings{},
-			selection{Name: "github", CI: true, DetectedBy: "GITHUB_ACTIONS"}},
+			selection{Name: "github", CI: true, SelectedBy: "GITHUB_ACTIONS"}},
 		{"GitHub's URL alone", []string{"ACTIONS_ID_TOKEN_REQUEST_URL=https://x"}, Settings{},
-			selection{Name: "github", CI: true, DetectedBy: "ACTIONS_ID_TOKEN_REQUEST_URL"}},
+			selection{Name: "github", CI: true, SelectedBy: "ACTIONS_ID_TOKEN_REQUEST_URL"}},
 		{"GitHub's request token alone", []string{"ACTIONS_ID_TOKEN_REQUEST_TOKEN=x"}, Settings{},
-			selection{Name: "github", CI: true, DetectedBy: "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}},
+			selection{Name: "github", CI: true, SelectedBy: "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}},
 		{"GITHUB_ACTIONS with another value", []string{"GITHUB_ACTIONS=1"}, Settings{},
 			selection{Name: "aws"}},
 		{"CircleCI", []string{onCircle}, Settings{},
-			selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+			selection{Name: "circleci", CI: true, SelectedBy: "CIRCLECI"}},
 		{"GitLab", []string{"GITLAB_CI=true"}, Settings{},
-			selection{Name: "gitlab", CI: true, DetectedBy: "GITLAB_CI"}},
+			selection{Name: "gitlab", CI: true, SelectedBy: "GITLAB_CI"}},
 		{"Buildkite", []string{"BUILDKITE=true"}, Settings{},
-			selection{Name: "buildkite", CI: true, DetectedBy: "BUILDKITE"}},
+			selection{Name: "buildkite", CI: true, SelectedBy: "BUILDKITE"}},
 		{"Azure Pipelines", []string{"TF_BUILD=True"}, Settings{},
-			selection{Name: "azure", CI: true, DetectedBy: "TF_BUILD"}},
+			selection{Name: "azure", CI: true, SelectedBy: "TF_BUILD"}},
 
 		{"GitHub before all others",
 			[]string{"GITHUB_ACTIONS=true", onCircle, "GITLAB_CI=true", "BUILDKITE=true",
 				irsaFile, irsaRole}, Settings{},
-			selection{Name: "github", CI: true, DetectedBy: "GITHUB_ACTIONS"}},
+			selection{Name: "github", CI: true, SelectedBy: "GITHUB_ACTIONS"}},
 		{"CircleCI before GitLab", []string{onCircle, "GITLAB_CI=true", "BUILDKITE=true"},
 			Settings{},
-			selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+			selection{Name: "circleci", CI: true, SelectedBy: "CIRCLECI"}},
 		{"GitLab before Buildkite", []string{"GITLAB_CI=true", "BUILDKITE=true"}, Settings{},
-			selection{Name: "gitlab", CI: true, DetectedBy: "GITLAB_CI"}},
+			selection{Name: "gitlab", CI: true, SelectedBy: "GITLAB_CI"}},
 		{"CI without a token, on a runner in EKS",
 			[]string{onCircle, irsaFile, irsaRole, "AWS_ACCESS_KEY_ID=AKIA"}, Settings{},
-			selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+			selection{Name: "circleci", CI: true, SelectedBy: "CIRCLECI"}},
 
 		{"nothing", nil, Settings{}, selection{Name: "aws"}},
 		{"empty variables",
@@ -70,16 +70,16 @@ func TestSelectProvider(t *testing.T) {
 		{"variables set to false", []string{"CIRCLECI=false", "GITLAB_CI=False"}, Settings{},
 			selection{Name: "aws"}},
 		{"a pod", []string{irsaFile, irsaRole}, Settings{},
-			selection{Name: "file", DetectedBy: "AWS_WEB_IDENTITY_TOKEN_FILE",
+			selection{Name: "file", SelectedBy: "AWS_WEB_IDENTITY_TOKEN_FILE",
 				WebIdentityPair: true}},
 		{"source file in a pod", []string{irsaFile, onCircle}, Settings{Source: "file"},
-			selection{Name: "file", CI: true, DetectedBy: "ECR_OIDC_SOURCE", Explicit: true,
+			selection{Name: "file", CI: true, SelectedBy: "ECR_OIDC_SOURCE", Explicit: true,
 				WebIdentityPair: true}},
 		{"another file in a pod", []string{irsaFile, irsaRole}, Settings{TokenFile: "/t"},
-			selection{Name: "file", DetectedBy: "ECR_OIDC_TOKEN_FILE"}},
+			selection{Name: "file", SelectedBy: "ECR_OIDC_TOKEN_FILE"}},
 		{"account-specific source with ECR_OIDC_TOKEN", []string{"ECR_OIDC_TOKEN=x"},
 			Settings{Source: "aws", AccountSpecific: true},
-			selection{Name: "aws", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+			selection{Name: "aws", SelectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"pod without a role", []string{irsaFile}, Settings{}, selection{Name: "aws"}},
 		{"pod without a file", []string{irsaRole}, Settings{}, selection{Name: "aws"}},
 		{"pod with an empty file variable", []string{"AWS_WEB_IDENTITY_TOKEN_FILE=", irsaRole},
@@ -87,35 +87,35 @@ func TestSelectProvider(t *testing.T) {
 		{"keys", []string{"AWS_ACCESS_KEY_ID=AKIA"}, Settings{}, selection{Name: "aws"}},
 
 		{"a token outside a CI", []string{"ECR_OIDC_TOKEN=x"}, Settings{},
-			selection{Name: "env", DetectedBy: "ECR_OIDC_TOKEN"}},
+			selection{Name: "env", SelectedBy: "ECR_OIDC_TOKEN"}},
 		{"a token in a CI", []string{"ECR_OIDC_TOKEN=x", onCircle}, Settings{},
-			selection{Name: "env", CI: true, DetectedBy: "ECR_OIDC_TOKEN"}},
+			selection{Name: "env", CI: true, SelectedBy: "ECR_OIDC_TOKEN"}},
 		{"a token in GitLab", []string{"ECR_OIDC_TOKEN=x", "GITLAB_CI=true"}, Settings{},
-			selection{Name: "gitlab", CI: true, DetectedBy: "ECR_OIDC_TOKEN"}},
+			selection{Name: "gitlab", CI: true, SelectedBy: "ECR_OIDC_TOKEN"}},
 		{"an empty token", []string{"ECR_OIDC_TOKEN=", onCircle}, Settings{},
-			selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+			selection{Name: "circleci", CI: true, SelectedBy: "CIRCLECI"}},
 		{"a token file", nil, Settings{TokenFile: "/t"},
-			selection{Name: "file", DetectedBy: "ECR_OIDC_TOKEN_FILE"}},
+			selection{Name: "file", SelectedBy: "ECR_OIDC_TOKEN_FILE"}},
 		{"a token file in a CI", []string{"GITHUB_ACTIONS=true"}, Settings{TokenFile: "/t"},
-			selection{Name: "file", CI: true, DetectedBy: "ECR_OIDC_TOKEN_FILE"}},
+			selection{Name: "file", CI: true, SelectedBy: "ECR_OIDC_TOKEN_FILE"}},
 
 		{"auto", []string{onCircle}, Settings{Source: "auto"},
-			selection{Name: "circleci", CI: true, DetectedBy: "CIRCLECI"}},
+			selection{Name: "circleci", CI: true, SelectedBy: "CIRCLECI"}},
 		{"auto and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "auto"},
-			selection{Name: "env", DetectedBy: "ECR_OIDC_TOKEN"}},
+			selection{Name: "env", SelectedBy: "ECR_OIDC_TOKEN"}},
 		{"aws in a CI", []string{"GITHUB_ACTIONS=true"}, Settings{Source: "aws"},
-			selection{Name: "aws", CI: true, DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+			selection{Name: "aws", CI: true, SelectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"aws outside a CI", nil, Settings{Source: "aws"},
-			selection{Name: "aws", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+			selection{Name: "aws", SelectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"another CI than the detected one", []string{"GITHUB_ACTIONS=true"},
 			Settings{Source: "buildkite"},
-			selection{Name: "buildkite", CI: true, DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+			selection{Name: "buildkite", CI: true, SelectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"file with a file", nil, Settings{Source: "file", TokenFile: "/t"},
-			selection{Name: "file", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+			selection{Name: "file", SelectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"env with a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "env"},
-			selection{Name: "env", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+			selection{Name: "env", SelectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 		{"gitlab with a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "gitlab"},
-			selection{Name: "gitlab", DetectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
+			selection{Name: "gitlab", SelectedBy: "ECR_OIDC_SOURCE", Explicit: true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,19 +138,19 @@ func TestSelectProviderConflicts(t *testing.T) {
 		want     []string
 	}{
 		{"unknown source", nil, Settings{Source: "github-actions"},
-			append([]string{`ECR_OIDC_SOURCE is "github-actions"; allowed are`}, Sources()...)},
+			append([]string{`ECR_OIDC_SOURCE is "github-actions"; allowed values are`}, Sources()...)},
 		{"upper case", nil, Settings{Source: "AWS"},
-			[]string{`ECR_OIDC_SOURCE is "AWS"; allowed are`}},
+			[]string{`ECR_OIDC_SOURCE is "AWS"; allowed values are`}},
 		{"a source and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "github"},
-			[]string{"ECR_OIDC_SOURCE=github", "ECR_OIDC_TOKEN disagree"}},
+			[]string{"ECR_OIDC_SOURCE=github", "conflicts with ECR_OIDC_TOKEN; remove one of them"}},
 		{"aws and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "aws"},
-			[]string{"ECR_OIDC_SOURCE=aws", "ECR_OIDC_TOKEN disagree"}},
+			[]string{"ECR_OIDC_SOURCE=aws", "conflicts with ECR_OIDC_TOKEN; remove one of them"}},
 		{"file and a token", []string{"ECR_OIDC_TOKEN=x"}, Settings{Source: "file"},
-			[]string{"ECR_OIDC_SOURCE=file", "ECR_OIDC_TOKEN disagree"}},
+			[]string{"ECR_OIDC_SOURCE=file", "conflicts with ECR_OIDC_TOKEN; remove one of them"}},
 		{"a source and a token file", nil, Settings{Source: "circleci", TokenFile: "/t"},
-			[]string{"ECR_OIDC_SOURCE=circleci", "ECR_OIDC_TOKEN_FILE disagree"}},
+			[]string{"ECR_OIDC_SOURCE=circleci", "conflicts with ECR_OIDC_TOKEN_FILE; remove one of them"}},
 		{"env and a token file", nil, Settings{Source: "env", TokenFile: "/t"},
-			[]string{"ECR_OIDC_SOURCE=env", "ECR_OIDC_TOKEN_FILE disagree"}},
+			[]string{"ECR_OIDC_SOURCE=env", "conflicts with ECR_OIDC_TOKEN_FILE; remove one of them"}},
 		{"a token and a token file", []string{"ECR_OIDC_TOKEN=x"}, Settings{TokenFile: "/t"},
 			[]string{"ECR_OIDC_TOKEN and ECR_OIDC_TOKEN_FILE are both set"}},
 		{"a token and a token file with auto", []string{"ECR_OIDC_TOKEN=x"},

@@ -18,12 +18,12 @@ type Shared struct {
 // returns the same token or error to every later caller. The first caller's context and client are
 // used. Renew is not shared.
 func (s *Shared) Share(id Identity) Identity {
-	request := id.Source.Token
+	request := id.TokenSource.Token
 	if s == nil || request == nil {
 		return id
 	}
-	id.Source.Token = func(ctx context.Context, client *http.Client, audience string) (string, error) {
-		key := strings.Join([]string{id.Name, id.Source.CacheKeyInput, audience}, "\n")
+	id.TokenSource.Token = func(ctx context.Context, client *http.Client, audience string) (string, error) {
+		key := strings.Join([]string{id.Name, id.TokenSource.CacheKeyInput, audience}, "\n")
 		return s.once(key, func() (string, error) { return request(ctx, client, audience) })()
 	}
 	return id

@@ -12,7 +12,7 @@ import (
 func TestShared(t *testing.T) {
 	var requests atomic.Int32
 	identity := func(input string) Identity {
-		return Identity{Source: Source{CacheKeyInput: input,
+		return Identity{TokenSource: TokenSource{CacheKeyInput: input,
 			Token: func(_ context.Context, _ *http.Client, audience string) (string, error) {
 				requests.Add(1)
 				return input + " " + audience, nil
@@ -24,7 +24,7 @@ func TestShared(t *testing.T) {
 		for _, input := range []string{"one", "two"} {
 			for _, audience := range []string{"a", "b"} {
 				wg.Go(func() {
-					token, err := s.Share(identity(input)).Source.Token(t.Context(), nil, audience)
+					token, err := s.Share(identity(input)).TokenSource.Token(t.Context(), nil, audience)
 					if err != nil || token != input+" "+audience {
 						t.Errorf("token %q, %v", token, err)
 					}
@@ -38,7 +38,7 @@ func TestShared(t *testing.T) {
 	}
 	var none *Shared
 	for range 2 {
-		none.Share(identity("one")).Source.Token(t.Context(), nil, "a")
+		none.Share(identity("one")).TokenSource.Token(t.Context(), nil, "a")
 	}
 	if n := requests.Load(); n != 6 {
 		t.Errorf("a nil Shared shares: %d requests, want 6", n)

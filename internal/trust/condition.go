@@ -32,8 +32,8 @@ var textOperators = map[string]func(want pattern) matchFunc{
 
 // orderedOperator is a base operator that compares numbers, dates or booleans as numbers.
 type orderedOperator struct {
-	parse   func(string) (float64, bool)
-	matches []int // the results of cmp.Compare(request, policy) for which the operator matches
+	parse  func(string) (float64, bool)
+	orders []int // the results of cmp.Compare(request, policy) that satisfy the operator
 }
 
 var orderedOperators = map[string]orderedOperator{
@@ -98,7 +98,7 @@ func (o operator) acceptsMissingKey() bool { return o.ifExists || o.set == "ForA
 // evaluatedCondition is a condition with the results of its evaluation.
 type evaluatedCondition struct {
 	Check
-	path      string // in the document
+	path      string // the position in the document
 	operator  operator
 	supported bool // parseOperator supports the operator
 	value     contextValue
@@ -117,8 +117,8 @@ func (c requestContext) evaluateCondition(cond Condition) evaluatedCondition {
 		e.Holds, e.Why = Unknown, "the helper does not evaluate this operator"
 	case len(cond.Values) == 0:
 		e.Holds, e.Why = Unknown, "the condition has no values"
-	case e.value.unknown != "":
-		e.Holds, e.Why = Unknown, e.value.unknown
+	case e.value.unknownReason != "":
+		e.Holds, e.Why = Unknown, e.value.unknownReason
 	case e.operator.base == "Null":
 		e.Holds, e.Why = evaluateNull(cond.Values, e.value)
 	case len(e.value.values) == 0,
@@ -141,10 +141,10 @@ func evaluateNull(wanted []string, value contextValue) (Result, string) {
 	for _, want := range wanted {
 		holds = max(holds, orderedOperators["Null"].compareWith(want)(absent))
 	}
-	if holds == Unknown && value.reason == "" {
+	if holds == Unknown && value.missingReason == "" {
 		return Unknown, "the value of the policy is neither true nor false"
 	}
-	return holds, value.reason
+	return holds, value.missingReason
 }
 
 // evaluateMissingKey evaluates an operator for a key that the request does not have.
@@ -153,16 +153,16 @@ func evaluateMissingKey(o operator, value contextValue) (Result, string) {
 	case o.set == "ForAnyValue" && o.ifExists:
 		return Unknown, "AWS does not document IfExists together with ForAnyValue"
 	case o.set == "ForAnyValue" || !o.negated && !o.acceptsMissingKey():
-		return No, value.reason
+		return No, value.missingReason
 	}
-	return Yes, strings.TrimSuffix("this operator accepts a missing key: "+value.reason, ": ")
+	return Yes, strings.TrimSuffix("this operator accepts a missing key: "+value.missingReason, ": ")
 }
 
 // compare compares every value of the request with every value of the policy.
 func (c requestContext) compare(
 	o operator, wanted []string, value contextValue,
 ) (Result, string) {
-	matches, resolved := c.matches(o, wanted, value.values)
+	matches, allResolved := c.matchValues(o, wanted, value.values)
 	lowest, highest := Yes, No
 	for _, result := range matches {
 		if o.negated {
@@ -172,17 +172,17 @@ func (c requestContext) compare(
 	}
 	result := highest
 	switch {
-	case value.ambiguous != "" && lowest != highest:
-		return Unknown, value.ambiguous
+	case value.ambiguousReason != "" && lowest != highest:
+		return Unknown, value.ambiguousReason
 	case o.set == "ForAllValues":
 		result = lowest
-	case o.set == "" && len(value.values) > 1 && value.ambiguous == "" && highest != No:
+	case o.set == "" && len(value.values) > 1 && value.ambiguousReason == "" && highest != No:
 		return Unknown, "a key with several values requires ForAnyValue or ForAllValues"
 	}
 	switch {
 	// According to AWS, a variable without a value "might" match nothing or invalidate the
 	// whole statement. The difference matters only if the other values match.
-	case result == Yes && !resolved:
+	case result == Yes && !allResolved:
 		return Unknown, "a policy variable in the condition has no value"
 	case result == Unknown:
 		return Unknown, "the helper cannot compare these values"
@@ -190,31 +190,31 @@ func (c requestContext) compare(
 	return result, ""
 }
 
-// matches returns, for each value of the request, whether a value of the policy matches it. It also
-// reports whether all policy variables have a value.
-func (c requestContext) matches(o operator, wanted, got []string) ([]Result, bool) {
-	resolved := true
+// matchValues returns, for each value of the request, whether a value of the policy matches it. It
+// also reports whether all policy variables have a value.
+func (c requestContext) matchValues(o operator, wanted, got []string) ([]Result, bool) {
+	allResolved := true
 	results := make([]Result, len(got))
 	for _, want := range wanted {
 		// IAM's reference contradicts itself on variables under Bool. Their text is not a
 		// boolean, so the result is Unknown.
-		p, known := parsePattern(want), Yes
+		p, resolved := parsePattern(want), Yes
 		if textOperators[o.base] != nil {
-			p, known = c.expand(want)
+			p, resolved = c.expand(want)
 		}
 		compare := func(string) Result { return Unknown }
-		switch known {
+		switch resolved {
 		case Yes:
 			compare = o.compareWith(p)
 		case No:
-			resolved = false
+			allResolved = false
 			continue
 		}
 		for i, text := range got {
 			results[i] = max(results[i], compare(text))
 		}
 	}
-	return results, resolved
+	return results, allResolved
 }
 
 // compareWith returns a function whose result is Unknown if one of the two values cannot be parsed.
@@ -225,7 +225,7 @@ func (o orderedOperator) compareWith(want string) matchFunc {
 		if !ok1 || !ok2 {
 			return Unknown
 		}
-		return resultOf(slices.Contains(o.matches, cmp.Compare(g, w)))
+		return resultOf(slices.Contains(o.orders, cmp.Compare(g, w)))
 	}
 }
 

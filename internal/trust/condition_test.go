@@ -255,7 +255,7 @@ func TestLookup(t *testing.T) {
 		}
 		v := a.lookup(tt.key)
 		got := fmt.Sprint(v.values)
-		if v.unknown != "" {
+		if v.unknownReason != "" {
 			got = "unknown"
 		}
 		if got != tt.want {
@@ -263,7 +263,7 @@ func TestLookup(t *testing.T) {
 		}
 	}
 	got := claimValue([]any{true, 1e6, "x"})
-	if fmt.Sprint(got.values) != "[true 1000000 x]" || got.unknown != "" {
+	if fmt.Sprint(got.values) != "[true 1000000 x]" || got.unknownReason != "" {
 		t.Error(got)
 	}
 }

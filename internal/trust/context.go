@@ -42,7 +42,7 @@ type requestContext struct {
 	Request
 	platform  platform
 	issuer    string                  // without https://, as in provider ARNs and condition keys
-	provider  string                  // the Federated principal of the issuer
+	provider  string                  // the Federated principal; incomplete if the role is not known
 	partition string                  // of the role; empty if the role is not known
 	account   string                  // of the role; empty if the role is not known
 	actions   []string                // must all be allowed; the first is assumeAction
@@ -53,11 +53,11 @@ type requestContext struct {
 
 // contextValue is the value of one condition key in a request.
 type contextValue struct {
-	values       []string // empty if the key is missing
-	ambiguous    string   // if set, AWS uses only one of the values; the text is the reason
-	unknown      string   // if set, AWS may use other values; the text is the reason
-	reason       string   // of a missing key; can be empty
-	neverPresent bool     // the key does not exist for the token's issuer
+	values          []string // empty if the key is missing
+	ambiguousReason string   // if set, AWS uses only one of the values; the text is the reason
+	unknownReason   string   // if set, AWS may use other values; the text is the reason
+	missingReason   string   // why the key is missing; can be empty
+	neverPresent    bool     // the key does not exist for the token's issuer
 }
 
 // maxTokenLength is the maximum length of a token in characters. It is from the API reference of
@@ -123,11 +123,13 @@ func (c *requestContext) addKeys() {
 	flat := claimValue(c.Claims[tagsClaim+"/transitive_tag_keys"])
 	c.keys = map[string]contextValue{
 		"aws:securetransport": {values: []string{"true"}}, // STS accepts HTTPS only
-		"sts:externalid":      {reason: "AssumeRoleWithWebIdentity does not support external IDs"},
-		"sts:sourceidentity":  claimValue(c.Claims[sourceIdentityClaim]),
+		"sts:externalid": {
+			missingReason: "AssumeRoleWithWebIdentity does not support external IDs",
+		},
+		"sts:sourceidentity": claimValue(c.Claims[sourceIdentityClaim]),
 		"sts:transitivetagkeys": {
-			values:  append(transitive.values, flat.values...),
-			unknown: cmp.Or(transitive.unknown, flat.unknown),
+			values:        append(transitive.values, flat.values...),
+			unknownReason: cmp.Or(transitive.unknownReason, flat.unknownReason),
 		},
 	}
 	c.addTags(nested)
@@ -145,7 +147,7 @@ func (c *requestContext) addKeys() {
 	if c.SessionName != "" {
 		c.keys["sts:rolesessionname"] = contextValue{values: []string{c.SessionName}}
 	}
-	if roles := claimValue(c.Claims[rolesClaim]); c.Role != "" && roles.unknown == "" {
+	if roles := claimValue(c.Claims[rolesClaim]); c.Role != "" && roles.unknownReason == "" {
 		authorized := strconv.FormatBool(slices.Contains(roles.values, c.Role))
 		c.keys["sts:roleauthorizedbyidp"] = contextValue{values: []string{authorized}}
 	}
@@ -157,7 +159,7 @@ func (c *requestContext) addTags(nested map[string]any) {
 	var names contextValue
 	add := func(name string, claim any) {
 		if !isDecoded(name) {
-			names.unknown = "the name of a tag contains an invalid character (U+FFFD)"
+			names.unknownReason = "the name of a tag contains an invalid character (U+FFFD)"
 		}
 		names.values = append(names.values, name)
 		c.keys["aws:requesttag/"+strings.ToLower(name)] = claimValue(claim)
@@ -191,22 +193,22 @@ func (c requestContext) lookup(key string) contextValue {
 	switch {
 	case !ok || strings.ContainsAny(vendor, "./") || vendor == "arn" || vendor == "https":
 		const reason = "the key does not belong to the token's issuer"
-		return contextValue{neverPresent: true, reason: reason}
+		return contextValue{neverPresent: true, missingReason: reason}
 	case vendor == "aws" && strings.HasPrefix(name, "requesttag/"):
 		return contextValue{}
 	case vendor == "aws" && strings.HasPrefix(name, "principaltag/") && !c.tagged:
-		return contextValue{reason: "the token has no session tags"}
+		return contextValue{missingReason: "the token has no session tags"}
 	}
-	return contextValue{unknown: "only AWS has the value of this key"}
+	return contextValue{unknownReason: "only AWS has the value of this key"}
 }
 
 // issuerKey returns the value of a condition key of the token's issuer.
 func (c requestContext) issuerKey(name string) contextValue {
 	if !c.platform.hasKey(name) {
 		const reason = "AWS does not support this key for this issuer"
-		v := contextValue{neverPresent: true, reason: reason}
+		v := contextValue{neverPresent: true, missingReason: reason}
 		if _, ok := c.Claims[name]; ok {
-			v.reason += ", although the token contains the claim"
+			v.missingReason += ", although the token contains the claim"
 		}
 		return v
 	}
@@ -218,15 +220,15 @@ func (c requestContext) issuerKey(name string) contextValue {
 	case len(azp.values) == 1 && c.issuer == "accounts.google.com": // its aud is in oaud
 		return azp
 	// https://github.com/aws/aws-sdk-net/issues/3071
-	case len(azp.values)+len(azp.unknown) > 0 && !slices.Equal(aud.values, azp.values):
+	case len(azp.values)+len(azp.unknownReason) > 0 && !slices.Equal(aud.values, azp.values):
 		const either = "the token contains both azp and aud, and AWS may compare either"
 		both := append(aud.values, azp.values...)
-		unknown := cmp.Or(aud.unknown, azp.unknown)
-		return contextValue{values: both, ambiguous: either, unknown: unknown}
+		unknown := cmp.Or(aud.unknownReason, azp.unknownReason)
+		return contextValue{values: both, ambiguousReason: either, unknownReason: unknown}
 	}
 	v := claimValue(c.Claims[name])
-	if len(v.values) == 0 && v.unknown == "" {
-		v.reason = "the token does not contain this claim"
+	if len(v.values) == 0 && v.unknownReason == "" {
+		v.missingReason = "the token does not contain this claim"
 	}
 	return v
 }
@@ -243,7 +245,7 @@ func claimValue(claim any) (v contextValue) {
 		case string:
 			text = item
 			if !isDecoded(item) {
-				v.unknown = "the claim contains an invalid character (U+FFFD)"
+				v.unknownReason = "the claim contains an invalid character (U+FFFD)"
 			}
 		case bool:
 			text = strconv.FormatBool(item)
@@ -253,10 +255,10 @@ func claimValue(claim any) (v contextValue) {
 				text = strconv.FormatFloat(f, 'f', -1, 64)
 			}
 			if _, ok := parseNumber(text); !ok || strings.Contains(text, ".") {
-				v.unknown = "the claim is not an integer of at most 15 digits"
+				v.unknownReason = "the claim is not an integer of at most 15 digits"
 			}
 		default:
-			v.unknown = "the claim is neither a string nor a list of strings"
+			v.unknownReason = "the claim is neither a string nor a list of strings"
 			continue
 		}
 		v.values = append(v.values, text)

@@ -114,9 +114,9 @@ func newSimulation(name, policy string, claims map[string]any) simulation {
 // policies that takes the condition keys from AWS's list.
 // https://www.npmjs.com/package/@cloud-copilot/iam-simulate
 func TestAgreesWithIAMSimulate(t *testing.T) {
-	folder := os.Getenv("ECR_OIDC_IAM_SIMULATE")
-	if folder == "" {
-		t.Skip("ECR_OIDC_IAM_SIMULATE is not set to a folder where npm has installed " +
+	dir := os.Getenv("ECR_OIDC_IAM_SIMULATE")
+	if dir == "" {
+		t.Skip("ECR_OIDC_IAM_SIMULATE is not set to a directory where npm has installed " +
 			"testdata/iam-simulate/package.json")
 	}
 	var simulations []simulation
@@ -133,7 +133,7 @@ func TestAgreesWithIAMSimulate(t *testing.T) {
 		simulations = append(simulations, newSimulation("generated", s.policy(), s.Claims))
 	}
 	simulations = append(simulations, keySimulations()...)
-	allowed := simulate(t, folder, simulations)
+	allowed := simulate(t, dir, simulations)
 	count, wrong := map[trust.Result]int{}, 0
 	for i, s := range simulations {
 		v := evaluate(t, string(s.Policy), s.Claims)
@@ -179,7 +179,7 @@ func keySimulations() (simulations []simulation) {
 }
 
 // simulate returns the output of evaluate.js: "true" or "false" for each evaluation.
-func simulate(t *testing.T, folder string, simulations []simulation) []string {
+func simulate(t *testing.T, dir string, simulations []simulation) []string {
 	t.Helper()
 	var stdin, stderr strings.Builder
 	encoder := json.NewEncoder(&stdin)
@@ -188,7 +188,7 @@ func simulate(t *testing.T, folder string, simulations []simulation) []string {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), "node", "testdata/iam-simulate/evaluate.js", folder)
+	cmd := exec.CommandContext(t.Context(), "node", "testdata/iam-simulate/evaluate.js", dir)
 	cmd.Stdin, cmd.Stderr = strings.NewReader(stdin.String()), &stderr
 	out, err := cmd.Output()
 	if err != nil {

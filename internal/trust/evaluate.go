@@ -73,14 +73,14 @@ type Check struct {
 // evaluatedStatement is a statement with the results of its evaluation.
 type evaluatedStatement struct {
 	Statement
-	result     StatementResult
-	conditions []evaluatedCondition
-	actions    []Result // for each action of the request, whether the statement covers it
-	matches    Result   // whether the principal and all conditions hold
+	result         StatementResult
+	conditions     []evaluatedCondition
+	actions        []Result // for each action of the request, whether the statement covers it
+	conditionsHold Result   // whether the principal and all conditions hold
 }
 
 // applies reports whether the statement applies to the i-th of the request's actions.
-func (e evaluatedStatement) applies(i int) Result { return min(e.matches, e.actions[i]) }
+func (e evaluatedStatement) applies(i int) Result { return min(e.conditionsHold, e.actions[i]) }
 
 // Evaluate reports whether the policy admits the request, and explains the result. It returns an
 // error if the claims have no issuer or are too long, or if the role is not the ARN of a role.
@@ -119,12 +119,12 @@ func (c requestContext) evaluateStatement(s Statement) evaluatedStatement {
 	e := evaluatedStatement{Statement: s}
 	e.result = StatementResult{At: s.path, Sid: s.Sid, Effect: s.Effect}
 	e.result.Principal, e.result.Action = c.checkPrincipal(s), s.checkAction(assumeAction)
-	e.matches = e.result.Principal.Holds
+	e.conditionsHold = e.result.Principal.Holds
 	for _, cond := range s.Conditions {
 		condition := c.evaluateCondition(cond)
 		e.conditions = append(e.conditions, condition)
 		e.result.Conditions = append(e.result.Conditions, condition.Check)
-		e.matches = min(e.matches, condition.Holds)
+		e.conditionsHold = min(e.conditionsHold, condition.Holds)
 	}
 	for _, action := range c.actions {
 		e.actions = append(e.actions, s.checkAction(action).Holds)
@@ -149,7 +149,7 @@ func (c requestContext) checkPrincipal(s Statement) Check {
 			check.Holds = max(check.Holds, Unknown)
 			check.Why = "AWS does not document whether this wildcard " +
 				"matches a web identity"
-		// If the account is not known, it is empty, and every name contains it.
+		// If the account is not known, the empty string matches every name.
 		case p.Kind == "AWS" && s.Effect == "Deny" && strings.Contains(p.Name, c.account):
 			check.Holds = max(check.Holds, Unknown)
 			check.Why = "AWS does not document whether a Deny for an account " +
@@ -194,7 +194,7 @@ func (s Statement) checkAction(action string) Check {
 // https://awsteele.com/blog/2026/07/13/oidc-tokens-can-restrict-which-aws-roles-they-assume.html
 func (c requestContext) excludesRole() Result {
 	roles := claimValue(c.Claims[rolesClaim])
-	if roles.unknown != "" || len(roles.values) > 0 && c.Role == "" {
+	if roles.unknownReason != "" || len(roles.values) > 0 && c.Role == "" {
 		return Unknown
 	}
 	return resultOf(len(roles.values) > 0 && !slices.Contains(roles.values, c.Role))

@@ -100,15 +100,15 @@ func TestUnknownRole(t *testing.T) {
 	}
 }
 
-// TestLongValues checks that findCorrections does not search in values that are longer than real
-// ones.
+// TestLongValues checks that explainByCorrections does not search in values that are longer than
+// real ones.
 func TestLongValues(t *testing.T) {
 	long := strings.Repeat("a*", 100)
-	if got := findCorrections(pair{want: strings.ToUpper(long), got: long}); got == nil {
+	if got := explainByCorrections(pair{want: strings.ToUpper(long), got: long}); got == nil {
 		t.Error("no correction of the case")
 	}
 	long = strings.Repeat("a*", 300_000)
-	if got := findCorrections(pair{want: strings.ToUpper(long), got: long}); got != nil {
+	if got := explainByCorrections(pair{want: strings.ToUpper(long), got: long}); got != nil {
 		t.Errorf("%v", got)
 	}
 }

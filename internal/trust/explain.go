@@ -20,7 +20,7 @@ func (c requestContext) explainCondition(e evaluatedCondition) []explanation {
 		escape(e.Operator), quoteAll(e.Want), quoteAll(e.Got))
 	switch {
 	case e.value.neverPresent && c.platform.hasKey(claim):
-		return []explanation{{KeyPrefix, fmt.Sprintf("the key %s does not belong "+
+		return []explanation{{KeyOtherIssuer, fmt.Sprintf("the key %s does not belong "+
 			"to the token's issuer; use %s", quote(e.Key), quote(c.issuer+":"+claim))}}
 	case e.value.neverPresent:
 		return []explanation{{KeyUnknown, fmt.Sprintf("AWS does not support the key "+
@@ -36,9 +36,10 @@ func (c requestContext) explainCondition(e evaluatedCondition) []explanation {
 	case e.operator.negated || !strings.HasPrefix(e.operator.base, "String"):
 		return []explanation{{OtherValue, values}}
 	}
-	reasons := c.explainValues(e, claim)
-	reasons[0].text = strings.TrimPrefix(reasons[0].text+": "+values, ": ")
-	return reasons
+	explanations := c.explainValues(e, claim)
+	first := &explanations[0]
+	first.text = strings.TrimPrefix(first.text+": "+values, ": ")
+	return explanations
 }
 
 // explainValues returns why the token's value does not match the closest value of the policy.
@@ -46,16 +47,16 @@ func (c requestContext) explainValues(e evaluatedCondition, claim string) []expl
 	var best []explanation
 	difference := explanation{kind: OtherValue}
 	for _, want := range e.Want {
-		if resolved, known := c.expand(want); known == Yes {
-			want = resolved.text()
+		if p, resolved := c.expand(want); resolved == Yes {
+			want = p.text()
 		}
 		p := pair{want, e.Got[0], e.operator.base}
-		found := findCorrections(p)
+		found := explainByCorrections(p)
 		if best == nil || len(found) > 0 && len(found) < len(best) {
 			best = found
 		}
-		if r := c.explainDifference(p, claim); r.kind != OtherValue {
-			difference = r
+		if e := c.explainDifference(p, claim); e.kind != OtherValue {
+			difference = e
 		}
 	}
 	if best == nil {
@@ -64,12 +65,13 @@ func (c requestContext) explainValues(e evaluatedCondition, claim string) []expl
 	return best
 }
 
-// explainDifference returns how two values of a claim differ that no corrections make match.
+// explainDifference describes the difference between two values of a claim that no corrections can
+// make equal.
 func (c requestContext) explainDifference(p pair, claim string) explanation {
 	subject := c.platform.subject
 	switch {
 	case claim == "aud":
-		return explanation{OtherAudience, "the token has another audience"}
+		return explanation{OtherAudience, "the audience differs"}
 	case !c.variables && strings.Contains(p.want, "${"):
 		return explanation{OldVersion,
 			"the Version of the policy is not 2012-10-17, so variables are plain text"}
@@ -111,23 +113,24 @@ func (p pair) each(f func(string) string) pair {
 	return p
 }
 
-// findCorrections returns the fewest corrections that make a pair match. It returns nil if more
-// than three are necessary.
-func findCorrections(p pair) []explanation {
+// explainByCorrections returns the explanations of the fewest corrections that make a pair match.
+// It returns nil if more than three are necessary.
+func explainByCorrections(p pair) []explanation {
 	if len(p.want)+len(p.got) > 1000 { // longer than real values, and the search is not linear
 		return nil
 	}
 	for n := 1; n <= 3; n++ {
-		if found := applyCorrections(p, corrections, n); found != nil {
+		if found := tryCorrections(p, corrections, n); found != nil {
 			return found
 		}
 	}
 	return nil
 }
 
-// applyCorrections returns n corrections from a list that make a pair match, or nil. A subject with
-// another repository and another context is a different subject, and not a mistake.
-func applyCorrections(p pair, list []correction, n int) []explanation {
+// tryCorrections returns the explanations of n corrections from a list that make a pair match, or
+// nil. A subject with another repository and another context is a different subject, and not a
+// mistake.
+func tryCorrections(p pair, list []correction, n int) []explanation {
 	for i, correct := range list {
 		fixed, why := correct(p)
 		switch {
@@ -135,7 +138,7 @@ func applyCorrections(p pair, list []correction, n int) []explanation {
 		case n == 1 && fixed.match():
 			return []explanation{why}
 		case n > 1:
-			rest := applyCorrections(fixed, list[i+1:], n-1)
+			rest := tryCorrections(fixed, list[i+1:], n-1)
 			otherRepo := func(r explanation) bool { return r.kind == OtherRepository }
 			if rest != nil && !(why.kind == OtherContext && slices.ContainsFunc(rest, otherRepo)) {
 				return append([]explanation{why}, rest...)

@@ -32,10 +32,10 @@ type Kind string
 // The kinds. The groups are about the result, principals and actions, condition keys, condition
 // values, and other jobs that the policy admits.
 const (
-	Denied       Kind = "denied"
-	NotEvaluated Kind = "not-evaluated"
-	OtherRole    Kind = "role-not-in-token"
-	TagSession   Kind = "tag-session"
+	Denied        Kind = "denied"
+	NotEvaluated  Kind = "not-evaluated"
+	OtherRole     Kind = "role-not-in-token"
+	MissingAction Kind = "missing-action" // sts:TagSession or sts:SetSourceIdentity
 
 	WrongAction    Kind = "wrong-action"
 	WrongPrincipal Kind = "wrong-principal" // not Federated, or not an OIDC provider
@@ -46,13 +46,13 @@ const (
 	IssuerPath     Kind = "issuer-path"    // only one of the two issuers has a path
 	OtherIssuer    Kind = "other-issuer"
 
-	KeyUnknown   Kind = "key-unknown" // AWS does not support the key for this issuer
-	KeyPrefix    Kind = "key-prefix"  // the key belongs to another issuer
-	MissingClaim Kind = "missing-claim"
-	OldVersion   Kind = "old-version" // the Version does not support policy variables
+	KeyUnknown     Kind = "key-unknown"      // AWS does not support the key for this issuer
+	KeyOtherIssuer Kind = "key-other-issuer" // the key belongs to another issuer
+	MissingClaim   Kind = "missing-claim"
+	OldVersion     Kind = "old-version" // the Version does not support policy variables
 
 	Wildcard        Kind = "wildcard-under-equals"
-	OtherCase       Kind = "other-capitals"
+	OtherCase       Kind = "other-case"
 	WhiteSpace      Kind = "white-space"
 	Encoding        Kind = "encoding"
 	RepoPrefix      Kind = "repo-prefix"
@@ -74,7 +74,7 @@ const (
 	NoSubject        Kind = "no-subject"
 	NoAudience       Kind = "no-audience"
 	AnySubject       Kind = "any-subject"
-	WildcardOverrun  Kind = "branch-hides" // a branch name can contain the rest of a pattern
+	WildcardOverrun  Kind = "wildcard-overrun" // a branch name can contain the rest of a pattern
 	OwnerPrefix      Kind = "owner-prefix"
 	OwnerWide        Kind = "owner-wide"
 	RepositoryWide   Kind = "repository-wide"
@@ -135,15 +135,16 @@ func (c requestContext) addCauses(statements []evaluatedStatement, v Verdict, fo
 	}
 	for _, action := range v.Actions[1:] {
 		if action.Allows == No && v.Actions[0].Allows != No {
-			found.add(Cause, TagSession, "", "the token contains session tags or a "+
+			found.add(Cause, MissingAction, "", "the token contains session tags or a "+
 				"source identity, but the policy does not allow %s", action.Action)
 		}
 	}
 }
 
-// closeness returns how close an Allow comes to the request. It is 3 if the statement names the
-// provider of the token, 2 if it names another provider, and 1 if it names no provider. It is 0
-// for a Deny, and for a statement that only allows session tags or a source identity.
+// closeness returns how close an Allow comes to the request. It is 3 if its principal matches or
+// can match the provider of the token, 2 if it names another provider, and 1 if it names no
+// provider. It is 0 for a Deny, and for a statement that only allows session tags or a source
+// identity.
 func (e evaluatedStatement) closeness() int {
 	switch {
 	case e.Effect == "Deny" || e.actions[0] == No && slices.Max(e.actions) == Yes:

@@ -141,6 +141,9 @@ func TestUnknownCondition(t *testing.T) {
 // TestOverbroadPolicies checks that every policy that admits a job of another owner has a finding
 // that reports it.
 func TestOverbroadPolicies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("evaluates many generated policies (-short)")
+	}
 	found, safe := 0, 0
 	for seed := range uint64(1000) {
 		policy := overbroadPolicy(generator{Rand: rand.New(rand.NewPCG(seed, 4))})

@@ -34,8 +34,9 @@ func (n node) member(names ...string) node {
 	return node{}
 }
 
-// size returns the minimum length of the JSON of a value in characters, not counting white space.
-func (n node) size() (size int) {
+// minLength returns the minimum length of the JSON of a value in characters, not counting white
+// space.
+func (n node) minLength() (size int) {
 	switch v := n.value.(type) {
 	case string:
 		size = len(`""`) + countVisible(v)
@@ -43,11 +44,11 @@ func (n node) size() (size int) {
 		size = len(fmt.Sprint(v))
 	case []node:
 		for _, item := range v {
-			size += len(",") + item.size() // or the bracket after the last element
+			size += len(",") + item.minLength() // or the bracket after the last element
 		}
 	case []member:
 		for _, m := range v {
-			size += len(`"":,`) + countVisible(m.name) + m.size()
+			size += len(`"":,`) + countVisible(m.name) + m.minLength()
 		}
 	}
 	return size
@@ -79,7 +80,7 @@ const maxPathLength = 1000
 func readJSON(text string) (*jsonReader, node) {
 	r := &jsonReader{text: text, json: json.NewDecoder(strings.NewReader(text))}
 	r.json.UseNumber()
-	n := r.node("", 20)
+	n := r.decodeValue("", 20)
 	if r.json.More() {
 		r.fail(n, "unexpected data after the document")
 	}
@@ -95,8 +96,8 @@ func (r *jsonReader) fail(n node, format string, args ...any) {
 	}
 }
 
-// token returns the next token and the offset after it.
-func (r *jsonReader) token() (json.Token, int) {
+// nextToken returns the next token and the offset after it.
+func (r *jsonReader) nextToken() (json.Token, int) {
 	token, err := r.json.Token()
 	end := r.json.InputOffset()
 	if s := new(json.SyntaxError); errors.As(err, &s) {
@@ -118,10 +119,10 @@ func (r *jsonReader) token() (json.Token, int) {
 	return token, n.end
 }
 
-// node reads a value. Like IAM, it rejects an object with duplicate names. encoding/json would use
-// the last value.
-func (r *jsonReader) node(path string, depth int) node {
-	token, end := r.token()
+// decodeValue decodes the next value. Like IAM, it rejects an object with duplicate names.
+// encoding/json would use the last value.
+func (r *jsonReader) decodeValue(path string, depth int) node {
+	token, end := r.nextToken()
 	n := node{path: path, end: end, value: token}
 	if depth == 0 {
 		r.fail(n, "the value is nested too deeply")
@@ -133,22 +134,22 @@ func (r *jsonReader) node(path string, depth int) node {
 	case json.Delim('['):
 		list := []node{}
 		for r.err == nil && r.json.More() {
-			list = append(list, r.node(fmt.Sprintf("%s[%d]", path, len(list)), depth-1))
+			list = append(list, r.decodeValue(fmt.Sprintf("%s[%d]", path, len(list)), depth-1))
 		}
 		n.value = list
-		r.token()
+		r.nextToken()
 	case json.Delim('{'):
-		n.value = r.members(path, depth)
-		r.token()
+		n.value = r.decodeMembers(path, depth)
+		r.nextToken()
 	}
 	return n
 }
 
-// members reads the members of an object.
-func (r *jsonReader) members(path string, depth int) []member {
+// decodeMembers decodes the members of an object.
+func (r *jsonReader) decodeMembers(path string, depth int) []member {
 	members, seen := []member{}, map[string]bool{}
 	for r.err == nil && r.json.More() {
-		token, end := r.token()
+		token, end := r.nextToken()
 		name, _ := token.(string)
 		if seen[name] {
 			r.fail(node{path: path, end: end}, "duplicate name %s", quote(name))
@@ -158,13 +159,14 @@ func (r *jsonReader) members(path string, depth int) []member {
 		// Paths are relative to the policy, not to the output of get-role.
 		inner = strings.TrimPrefix(inner, "Role.")
 		inner = strings.TrimPrefix(inner, "AssumeRolePolicyDocument.")
-		members = append(members, member{name, r.node(inner, depth-1)})
+		members = append(members, member{name, r.decodeValue(inner, depth-1)})
 	}
 	return members
 }
 
-// readObject returns the members of an object. If names are given, each member must have one of them.
-func (r *jsonReader) readObject(n node, names ...string) []member {
+// objectMembers returns the members of a node that is an object. If names are given, each member
+// must have one of them.
+func (r *jsonReader) objectMembers(n node, names ...string) []member {
 	members, ok := n.value.([]member)
 	if !ok {
 		r.fail(n, "expected an object")

@@ -8,15 +8,15 @@ import (
 
 // Suggestion is a trust policy for a job, with patterns that admit more jobs.
 type Suggestion struct {
-	Policy string  `json:"policy"`         // the trust policy, as JSON
-	Caveat string  `json:"open,omitempty"` // a limit of the policy, in one sentence; can be empty
+	Policy string  `json:"policy"`           // the trust policy, as JSON
+	Caveat string  `json:"caveat,omitempty"` // a limit of the policy, in one sentence; can be empty
 	Wider  []Wider `json:"wider"`
 }
 
 // Wider is a pattern for StringLike on sub, with a description of the jobs that it admits.
 type Wider struct {
 	Subject string `json:"subject"`
-	Scope   string `json:"who"`
+	Scope   string `json:"scope"`
 }
 
 // MinimalPolicy returns the narrowest policy that admits the request and the job's next runs. It
@@ -40,15 +40,15 @@ func suggest(r Request) (c requestContext, s Suggestion, condition minimalCondit
 	switch {
 	case len(sub.values) != 1:
 		err = errors.New("the claims have no subject (\"sub\")")
-	case sub.unknown != "":
-		err = fmt.Errorf("subject (\"sub\"): %s", sub.unknown)
-	case aud.unknown != "":
-		err = fmt.Errorf("audience (\"aud\"): %s", aud.unknown)
+	case sub.unknownReason != "":
+		err = fmt.Errorf("subject (\"sub\"): %s", sub.unknownReason)
+	case aud.unknownReason != "":
+		err = fmt.Errorf("audience (\"aud\"): %s", aud.unknownReason)
 	case r.Role == "":
 		err = errors.New("the role is not known")
 	}
 	if err != nil {
-		return c, s, condition, fmt.Errorf("suggesting a trust policy: %w", err)
+		return c, s, condition, fmt.Errorf("creating a minimal trust policy: %w", err)
 	}
 	s, pattern := c.suggestSubject(sub.values[0])
 	condition.Equal = map[string]any{}
@@ -61,7 +61,7 @@ func suggest(r Request) (c requestContext, s Suggestion, condition minimalCondit
 	if scope := c.platform.subject.scope("StringEquals", sub.values[0]); scope.size > oneOwner {
 		s.Caveat = "it admits " + scope.text
 		repository := c.lookup(c.issuer + ":repository")
-		if len(repository.values) == 1 && repository.unknown == "" {
+		if len(repository.values) == 1 && repository.unknownReason == "" {
 			s.Caveat = ""
 			condition.Equal[c.issuer+":repository"] = escapeVariables(repository.values[0])
 		}
@@ -117,11 +117,11 @@ func escapePattern(text string) string {
 func (c requestContext) suggestSubject(sub string) (s Suggestion, pattern string) {
 	format := c.platform.subject
 	if _, context, ok := cutRepo(sub); ok && format.ownerKeys != nil && context != "" {
-		return suggestGitHubSubject(sub), ""
+		return widerGitHubSubjects(sub), ""
 	}
 	if i := strings.LastIndex(sub, ":"); c.platform.issuer == bitbucket && i > 0 {
 		repo, _, _ := strings.Cut(sub, ":")
-		s.Caveat = eachRun("step")
+		s.Caveat = wildcardCaveat("step")
 		s.Wider = []Wider{{escapePattern(repo) + ":*", "every step of that repository"}}
 		return s, escapePattern(sub[:i+1]) + sameLengthPattern(sub[i+1:])
 	}
@@ -140,7 +140,7 @@ func (c requestContext) suggestSubject(sub string) (s Suggestion, pattern string
 		}
 		part := escapePattern(value)
 		if name := format.partName(i); name == "user" || name == "commit" {
-			part, s.Caveat = sameLengthPattern(value), eachRun(name)
+			part, s.Caveat = sameLengthPattern(value), wildcardCaveat(name)
 		}
 		pattern += format.partPrefixes[i] + part
 	}
@@ -150,9 +150,9 @@ func (c requestContext) suggestSubject(sub string) (s Suggestion, pattern string
 	return s, pattern
 }
 
-// suggestGitHubSubject returns wider patterns for a subject of GitHub. All runs of a job have the
+// widerGitHubSubjects returns wider patterns for a subject of GitHub. All runs of a job have the
 // same subject.
-func suggestGitHubSubject(sub string) (s Suggestion) {
+func widerGitHubSubjects(sub string) (s Suggestion) {
 	repo, context, _ := cutRepo(sub)
 	owner, _, _ := strings.Cut(repo, "/")
 	name := escapePattern(repo)
@@ -175,13 +175,13 @@ func suggestGitHubSubject(sub string) (s Suggestion) {
 	return s
 }
 
-// eachRun returns the caveat for a part of the subject that can differ between runs.
-func eachRun(part string) string {
+// wildcardCaveat returns the caveat for a part of the subject that can differ between runs.
+func wildcardCaveat(part string) string {
 	return fmt.Sprintf("its wildcard admits any %s, because the %[1]s can differ in each run", part)
 }
 
 // sameLengthPattern returns a pattern for IDs or hashes of the same length. It contains no "*",
-// which can match several parts of a subject and which overrun would report.
+// which can match several parts of a subject and which describeOverrun would report.
 func sameLengthPattern(value string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("{-}", r) {

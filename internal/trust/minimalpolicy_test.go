@@ -63,21 +63,21 @@ func TestMinimalPolicy(t *testing.T) {
 		}, {
 			name:   "Bitbucket",
 			claims: tokenOf(bitbucketIssuer, "x", uuids(org, user)),
-			caveat: wildcardCaveat("step"),
+			caveat: wantCaveat("step"),
 			wider:  []string{uuids(org) + ":*"},
 			others: []string{uuids(project, user), uuids(org, project, user)},
 			next:   uuids(org, project),
 		}, {
 			name:   "Bitbucket, deployment",
 			claims: tokenOf(bitbucketIssuer, "x", uuids(org, project, user)),
-			caveat: wildcardCaveat("step"),
+			caveat: wantCaveat("step"),
 			wider:  []string{uuids(org) + ":*"},
 			others: []string{uuids(org, user), uuids(org, user, user)},
 			next:   uuids(org, project, org),
 		}, {
 			name:   "CircleCI",
 			claims: tokenOf(circle, org, circleV2),
-			caveat: wildcardCaveat("user"),
+			caveat: wantCaveat("user"),
 			wider:  circleWider("????????-????-????-????-????????????"),
 			others: []string{
 				strings.Replace(circleV2, "heads/main", "heads/dev", 1),
@@ -88,14 +88,14 @@ func TestMinimalPolicy(t *testing.T) {
 		}, {
 			name:   "CircleCI, user that is not a UUID",
 			claims: tokenOf(circle, org, strings.Replace(circleV2, user, "u-7", 1)),
-			caveat: wildcardCaveat("user"),
+			caveat: wantCaveat("user"),
 			wider:  circleWider("?-?"),
 			others: []string{strings.Replace(circleV2, user, "u-7", 1) + "x", circleNested},
 			next:   strings.Replace(circleV2, user, "v-8", 1),
 		}, {
 			name:   "CircleCI V1",
 			claims: tokenOf(circle, org, circleV1),
-			caveat: wildcardCaveat("user"),
+			caveat: wantCaveat("user"),
 			wider: []string{"org/" + org + "/project/" + project + "/user/*",
 				"org/" + org + "/project/*"},
 			others: []string{strings.Replace(circleV1, project, user, 1)},
@@ -103,14 +103,14 @@ func TestMinimalPolicy(t *testing.T) {
 		}, {
 			name:   "Buildkite",
 			claims: tokenOf(buildkite, "x", buildkiteSub("refs/heads/main", "abc", "build")),
-			caveat: wildcardCaveat("commit"),
+			caveat: wantCaveat("commit"),
 			wider:  buildkiteWider("refs/heads/main", "???"),
 			others: []string{buildkiteSub("refs/heads/dev", "abc", "build")},
 			next:   buildkiteSub("refs/heads/main", "def", "build"),
 		}, {
 			name:   "Buildkite, HEAD",
 			claims: tokenOf(buildkite, "x", buildkiteSub("refs/heads/main", "HEAD", "build")),
-			caveat: wildcardCaveat("commit"),
+			caveat: wantCaveat("commit"),
 			wider:  buildkiteWider("refs/heads/main", "????"),
 			others: []string{
 				buildkiteSub("refs/heads/main", "HEAD", "build:step:build"),
@@ -120,7 +120,7 @@ func TestMinimalPolicy(t *testing.T) {
 		}, {
 			name:   "Buildkite, wildcard in the step",
 			claims: tokenOf(buildkite, "x", buildkiteSub("r", "c", "a*b")),
-			caveat: wildcardCaveat("commit"),
+			caveat: wantCaveat("commit"),
 			wider:  buildkiteWider("r", "?"),
 			others: []string{buildkiteSub("r", "c", "aXb")},
 			next:   buildkiteSub("r", "d", "a*b"),
@@ -219,7 +219,7 @@ const (
 	otherSubject = "the next run can have another subject"
 )
 
-func wildcardCaveat(part string) string {
+func wantCaveat(part string) string {
 	return "its wildcard admits any " + part + ", because the " + part + " can differ in each run"
 }
 

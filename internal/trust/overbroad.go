@@ -27,7 +27,7 @@ type restrictions struct {
 func (c requestContext) addOverbroad(s evaluatedStatement, found *findingList) {
 	for _, issuer := range c.trustedIssuers(s.Statement, found) {
 		p := platformOf(issuer)
-		r := p.restrictions(issuer, s.conditions, found)
+		r := p.findRestrictions(issuer, s.conditions, found)
 		admitted := "any customer of " + escape(issuer)
 		if r.workflow {
 			admitted = "any repository that can call this workflow"
@@ -41,7 +41,7 @@ func (c requestContext) addOverbroad(s evaluatedStatement, found *findingList) {
 			found.add(Note, NoSubject, s.path, "no condition restricts the subject: any token "+
 				"of %s is admitted; add a condition on %[1]s:sub", escape(issuer))
 		case r.subject.size == oneJob || r.overrun && r.subject.size == oneProject:
-			// There is nothing to report, or restrictions has reported the overrun.
+			// There is nothing to report, or findRestrictions has reported the overrun.
 		case r.subject.size <= oneOwner:
 			found.add(Note, r.subject.kind, r.subject.path, "%s", r.subject.text)
 		case !r.owner:
@@ -72,9 +72,9 @@ func (c requestContext) trustedIssuers(s Statement, found *findingList) (issuers
 	return issuers
 }
 
-// restrictions returns how the conditions restrict the tokens of the platform's issuer. It adds a
-// Danger for each condition that also admits tokens that it seems to exclude.
-func (p platform) restrictions(
+// findRestrictions returns how the conditions restrict the tokens of the platform's issuer. It adds
+// a Danger for each condition that also admits tokens that it seems to exclude.
+func (p platform) findRestrictions(
 	issuer string, conditions []evaluatedCondition, found *findingList,
 ) (r restrictions) {
 	prefix := strings.ToLower(issuer) + ":"
@@ -127,7 +127,7 @@ func (c evaluatedCondition) restrictsOwner() bool {
 func (r *restrictions) addSubject(f subjectFormat, c evaluatedCondition, found *findingList) {
 	var widest scope
 	for _, v := range c.Want {
-		if text := f.overrun(v); text != "" && c.operator.base == "StringLike" {
+		if text := f.describeOverrun(v); text != "" && c.operator.base == "StringLike" {
 			r.overrun = true
 			found.add(Danger, WildcardOverrun, c.path, "%s", text)
 		}
@@ -143,17 +143,17 @@ func (r *restrictions) addSubject(f subjectFormat, c evaluatedCondition, found *
 
 // scope describes the jobs that a condition on sub admits.
 type scope struct {
-	size size
+	size scopeSize
 	kind Kind
 	path string // of the condition
 	text string // describes the jobs, for a message
 }
 
-// size orders scopes from narrow to wide.
-type size int
+// scopeSize orders scopes from narrow to wide.
+type scopeSize int
 
 const (
-	oneJob size = iota
+	oneJob scopeSize = iota
 	oneProject
 	oneOwner
 	ownersByPrefix
@@ -163,23 +163,23 @@ const (
 // scope returns the jobs that a value for sub admits under a base operator.
 func (f subjectFormat) scope(operator, v string) scope {
 	prefix, exact := fixedPrefix(operator, v)
-	key, owner, separated := strings.Cut(prefix, f.separator)
+	key, rest, separated := strings.Cut(prefix, f.separator)
 	named := separated && slices.Contains(f.ownerKeys, key)
-	_, project, hasProject := strings.Cut(owner, f.project)
+	_, project, hasProject := strings.Cut(rest, f.project)
 	switch {
 	case f.ownerKeys == nil && prefix != "" || exact && (named || !f.isGitHub()):
 		return scope{}
 	case exact && (strings.Contains(key, "/") || !separated && prefix != "pull_request"):
 		return scope{} // no subject of GitHub has this format, not even a customized one
-	case !named || owner == "":
+	case !named || rest == "":
 		text := "jobs of any owner"
 		if strings.Contains(v, "job_workflow_ref:") {
 			text = "jobs of any repository that can call this workflow"
 		}
 		return scope{size: anyone, kind: AnySubject, text: text}
-	case !strings.ContainsAny(owner, f.ownerEnd):
+	case !strings.ContainsAny(rest, f.ownerEnd):
 		return scope{size: ownersByPrefix, kind: OwnerPrefix, text: "every owner whose name begins " +
-			"with " + quote(owner) + ", and anyone can choose such a name"}
+			"with " + quote(rest) + ", and anyone can choose such a name"}
 	case !hasProject || !strings.ContainsAny(project, f.projectEnd):
 		return scope{size: oneOwner, kind: OwnerWide, text: "more than one project of the owner"}
 	}
@@ -207,14 +207,14 @@ func fixedPrefix(operator, v string) (prefix string, exact bool) {
 	return v[:end], false
 }
 
-// overrun describes the other jobs that a pattern admits because a "*" can match several parts of a
-// subject. It returns "" if there are none.
+// describeOverrun describes the other jobs that a pattern admits because a "*" can match several
+// parts of a subject. It returns "" if there are none.
 //
 // The other jobs have the text after the "*" in a name that a developer chooses. Branch names of
 // CircleCI can contain "/", which separates the parts of its subjects. Step keys of Buildkite can
 // contain ":". Branch names in Git cannot contain ":".
 // https://buildkite.com/docs/pipelines/configure/step-types/command-step
-func (f subjectFormat) overrun(v string) string {
+func (f subjectFormat) describeOverrun(v string) string {
 	if f.partPrefixes == nil {
 		return ""
 	}

@@ -54,10 +54,10 @@ func (p pattern) match(text string) bool { return compile(p).match(text) }
 // i characters of the pattern have matched, not counting any *. A word holds 64 states, so that a
 // match takes at most len(pattern)*len(text)/64 steps.
 type matcher struct {
-	last    int               // the final state, and the minimum length of a text
-	loops   []uint64          // the states in which a * matches any character
-	accepts map[rune][]uint64 // for each character of the pattern, the states that accept it
-	others  []uint64          // the states that accept all other characters, because of a ?
+	last      int               // the final state, and the minimum length of a text
+	loops     []uint64          // the states in which a * matches any character
+	accepts   map[rune][]uint64 // for each character of the pattern, the states that accept it
+	wildcards []uint64          // the states of a ?, which accept every character
 }
 
 func compile(p pattern) matcher {
@@ -68,10 +68,10 @@ func compile(p pattern) matcher {
 		}
 	}
 	words := m.last/64 + 1
-	m.loops, m.others = make([]uint64, words), make([]uint64, words)
+	m.loops, m.wildcards = make([]uint64, words), make([]uint64, words)
 	state := 0
 	for _, g := range p {
-		set := m.others
+		set := m.wildcards
 		switch {
 		case g.kind == anyRunes:
 			m.loops[state/64] |= 1 << (state % 64)
@@ -86,8 +86,8 @@ func compile(p pattern) matcher {
 		state++
 	}
 	for _, set := range m.accepts {
-		for i, others := range m.others {
-			set[i] |= others
+		for i, wildcards := range m.wildcards {
+			set[i] |= wildcards
 		}
 	}
 	return m
@@ -102,7 +102,7 @@ func (m matcher) match(text string) bool {
 	for _, r := range text {
 		accepts, ok := m.accepts[r]
 		if !ok {
-			accepts = m.others
+			accepts = m.wildcards
 		}
 		carry, live := uint64(0), uint64(0)
 		for i, set := range states {
@@ -160,10 +160,10 @@ func arnLike(want pattern) matchFunc {
 	}
 }
 
-// expand replaces the policy variables of a value. The result is Yes if all variables have a value
-// or a default, and No if one of them has neither. It is Unknown if the value of a variable is not
-// known, or if the pattern becomes longer than a token. The pattern is valid only if the result is
-// Yes.
+// expand replaces the policy variables of a value and reports whether it could resolve all of them:
+// Yes if every variable has a value or a default, No if one has neither, and Unknown if the value
+// of a variable is not known or the pattern becomes longer than a token. The pattern is valid only
+// if the result is Yes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 func (c requestContext) expand(text string) (pattern, Result) {
 	var p pattern
@@ -187,9 +187,9 @@ func (c requestContext) expand(text string) (pattern, Result) {
 			}
 			found := c.lookup(key)
 			switch {
-			case len(found.values) == 1 && found.unknown == "":
+			case len(found.values) == 1 && found.unknownReason == "":
 				value = found.values[0]
-			case len(found.values) > 1 || found.unknown != "":
+			case len(found.values) > 1 || found.unknownReason != "":
 				result = min(result, Unknown)
 			case hasDefault:
 				value = fallback

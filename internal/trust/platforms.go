@@ -137,7 +137,8 @@ func (p platform) hasKey(claim string) bool {
 // isGitHub reports whether this is GitHub's format, which customers can customize.
 func (f subjectFormat) isGitHub() bool { return slices.Contains(f.ownerKeys, "repo") }
 
-// split returns the parts that a subject has. The subject of CIRCLE_OIDC_TOKEN ends with the user.
+// split returns the values of a subject's parts, without the prefixes. The last parts can be
+// missing: the subject of CIRCLE_OIDC_TOKEN ends with the user.
 func (f subjectFormat) split(sub string) (values []string) {
 	for i, prefix := range f.partPrefixes {
 		before, after, ok := strings.Cut(sub, prefix)

@@ -41,7 +41,7 @@ type Statement struct {
 	NotAction    bool // Actions is the list of NotAction
 	Conditions   []Condition
 
-	path string // in the document
+	path string // the position in the document, such as Statement[0]
 }
 
 // Principal is the name of a principal and its kind: "Federated", "AWS", "Service",
@@ -53,7 +53,7 @@ type Condition struct {
 	Operator, Key string
 	Values        []string
 
-	path string // in the document
+	path string // the position in the document
 }
 
 // Parse parses a trust policy. It accepts the document itself, the output of "aws iam get-role",
@@ -70,8 +70,8 @@ func Parse(text []byte) (Policy, error) {
 	return p, nil
 }
 
-// parse parses a policy in any of the formats. Strings in the document can contain another
-// document, up to the depth.
+// parse parses a policy in any of the formats. A string can contain another document; depth is the
+// number of such levels that it accepts.
 func parse(text string, depth int) (Policy, error) {
 	text = strings.TrimSpace(strings.TrimPrefix(text, "\ufeff"))
 	if strings.HasPrefix(text, "%") { // RFC 3986, according to the reference of GetRole
@@ -106,11 +106,11 @@ func parse(text string, depth int) (Policy, error) {
 // readPolicy reads a policy document.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 func (r *jsonReader) readPolicy(n node) (p Policy) {
-	if n.size() > maxPolicyLength {
+	if n.minLength() > maxPolicyLength {
 		r.fail(n, "the policy exceeds IAM's limit of %d characters, not counting white space",
 			maxPolicyLength)
 	}
-	r.readObject(n, "Version", "Id", "Statement")
+	r.objectMembers(n, "Version", "Id", "Statement")
 	if version := n.member("Version"); version.path != "" {
 		p.Version, _ = version.value.(string)
 		if p.Version != "2012-10-17" && p.Version != "2008-10-17" {
@@ -131,7 +131,7 @@ func (r *jsonReader) readPolicy(n node) (p Policy) {
 func (r *jsonReader) readStatement(n node) Statement {
 	s := Statement{path: n.path}
 	principals, actions := 0, 0
-	members := r.readObject(n,
+	members := r.objectMembers(n,
 		"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition")
 	for _, m := range members {
 		switch m.name {
@@ -168,7 +168,7 @@ func (r *jsonReader) readPrincipals(n node) (principals []Principal) {
 	if n.value == "*" {
 		return []Principal{{"*", "*"}}
 	}
-	for _, kind := range r.readObject(n, "Federated", "AWS", "Service", "CanonicalUser") {
+	for _, kind := range r.objectMembers(n, "Federated", "AWS", "Service", "CanonicalUser") {
 		for _, name := range r.readStrings(kind.node) {
 			principals = append(principals, Principal{kind.name, name})
 		}
@@ -177,8 +177,8 @@ func (r *jsonReader) readPrincipals(n node) (principals []Principal) {
 }
 
 func (r *jsonReader) readConditions(n node) (conditions []Condition) {
-	for _, operator := range r.readObject(n) {
-		keys := r.readObject(operator.node)
+	for _, operator := range r.objectMembers(n) {
+		keys := r.objectMembers(operator.node)
 		for i, key := range keys {
 			same := func(m member) bool { return strings.EqualFold(m.name, key.name) }
 			if slices.ContainsFunc(keys[:i], same) {

@@ -15,7 +15,7 @@ import (
 // https://docs.github.com/en/actions/reference/security/oidc
 func UpcomingSubject(claims map[string]any) string {
 	text := func(claim string) string {
-		if v := claimValue(claims[claim]); len(v.values) == 1 && v.unknown == "" {
+		if v := claimValue(claims[claim]); len(v.values) == 1 && v.unknownReason == "" {
 			return v.values[0]
 		}
 		return ""

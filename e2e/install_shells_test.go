@@ -1,0 +1,105 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// shells are those that install.sh and the orb's scripts are written for. sh is run by itself where it is none of the
+// others.
+var shells = []struct {
+	name string
+	argv []string
+}{{"dash", []string{"dash"}}, {"ash", []string{"busybox", "sh"}}, {"bash", []string{"bash"}}, {"sh", []string{"sh"}}}
+
+// inShells runs a test in each shell that is here.
+func inShells(t *testing.T, test func(t *testing.T, shell []string)) {
+	if runtime.GOOS == "windows" {
+		t.Skipf("%s: for Linux and macOS", t.Name())
+	}
+	slow(t, "runs in every shell")
+	var done []string
+	for _, s := range shells {
+		path, err := exec.LookPath(s.argv[0])
+		if err == nil {
+			real, err := filepath.EvalSymlinks(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.name == "sh" && slices.Contains(done, real) {
+				continue
+			}
+			done = append(done, real)
+		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			if err != nil {
+				t.Skipf("%s is not on PATH", s.argv[0])
+			}
+			test(t, append([]string{path}, s.argv[1:]...))
+		})
+	}
+}
+
+// needed is what install.sh runs besides what downloads and what sums.
+var needed = []string{"uname", "mktemp", "mkdir", "rm", "cp", "mv", "chmod", "tar", "gzip", "sed", "grep", "cut", "tr", "head", "tail", "sh"}
+
+// sums is the program that install.sh takes for checksums here.
+var sums = func() string {
+	for _, name := range []string{"sha256sum", "shasum"} {
+		if _, err := exec.LookPath(name); err == nil {
+			return name
+		}
+	}
+	return "openssl"
+}()
+
+// toolbox makes a folder for PATH that has these programs alone.
+func toolbox(t *testing.T, names ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range slices.Concat(needed, names) {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Skipf("%s is not on PATH", name)
+		}
+		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// busybox makes a folder for PATH as images of Alpine have it: BusyBox's applets, and nothing else.
+func busybox(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("busybox")
+	if err != nil {
+		t.Skipf("busybox is not on PATH")
+	}
+	list, err := exec.Command(path, "--list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, applet := range strings.Fields(string(list)) {
+		if err := os.Symlink(path, filepath.Join(dir, applet)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// stub puts a program of ours into a folder of PATH.
+func stub(t *testing.T, dir, name, script string) {
+	t.Helper()
+	os.Remove(filepath.Join(dir, name)) // a link, perhaps
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
