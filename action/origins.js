@@ -55,8 +55,9 @@ function explain(text, folder) {
   return named
     .replace(/^ecr-oidc: /, '')
     .replace(/; to see why: docker-credential-ecr-oidc doctor \S+/g, '')
-    .replace(/\bis not in allowed_account_ids\b/g, 'is not in allowed-account-ids')
+    .replace(/\ballowed_account_ids\b( in ecr-oidc\.yaml)?/g, 'allowed-account-ids')
     .replace(/\bset ECR_OIDC_ROLE to\b/g, 'set role-to-assume to')
+    .replace(/\bset ECR_OIDC_ROLE_PUBLIC\b/g, 'set role-to-assume')
     .replace(/\bset ECR_OIDC_AUDIENCE to\b/g, 'set audience to')
     .replace(/\breduce ECR_OIDC_SESSION_DURATION\b/g, 'reduce role-duration-seconds');
 }
