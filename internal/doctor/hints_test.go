@@ -20,7 +20,8 @@ func environ(pairs ...string) token.Env { return testenv.Lookup(pairs...) }
 func examine(t *testing.T, role bool, pairs ...string) (helper.Examination, token.Env) {
 	t.Helper()
 	// The first pair of a name counts. The files of the user who runs the test are not read.
-	env := environ(append(pairs, "AWS_CONFIG_FILE=/no/such/file", "AWS_SHARED_CREDENTIALS_FILE=/no/such/file")...)
+	env := environ(append([]string{"AWS_CONFIG_FILE=/no/such/file",
+		"AWS_SHARED_CREDENTIALS_FILE=/no/such/file"}, pairs...)...)
 	var x helper.Examination
 	settings := token.Settings{Source: env.Get("ECR_OIDC_SOURCE"), SourceFrom: "ECR_OIDC_SOURCE",
 		HasRole: role, HasWebIdentityRole: role}
