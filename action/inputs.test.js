@@ -2,7 +2,7 @@
 
 const assert = require('node:assert');
 const test = require('node:test');
-const { read, registries } = require('./inputs.js');
+const { groups, read, registries, registryOf } = require('./inputs.js');
 
 const host = '123456789012.dkr.ecr.eu-west-2.amazonaws.com';
 const host2 = '123456789012.dkr.ecr.us-east-1.amazonaws.com';
@@ -15,8 +15,12 @@ const inputs = (given) => {
 
 test('registries: one per line, with or without a role', () => {
   const arn = 'arn:aws:iam::210987654321:role/a=b';
-  assert.deepStrictEqual([...registries(`\n ${host} \r\n\n${other} = ${arn}\npublic.ecr.aws=x\n`, 'ci')], [[host, 'ci'], [other, arn], ['public.ecr.aws', 'x']]);
-  assert.deepStrictEqual([...registries(`${host}\n${host2}\n${host}`, '')], [[host, ''], [host2, '']]);
+  assert.deepStrictEqual(registries(`\n ${host} \r\n\n${other} = ${arn}\npublic.ecr.aws=x\n`, 'ci'), [
+    { host, role: 'ci', from: 'role-to-assume', line: 2 },
+    { host: other, role: arn, from: 'line 4 of registries', line: 4 },
+    { host: 'public.ecr.aws', role: 'x', from: 'line 5 of registries', line: 5 },
+  ]);
+  assert.deepStrictEqual(registries(`${host}\n${host2}\n${host}`, '').map(({ host, role }) => [host, role]), [[host, ''], [host2, '']]);
 });
 
 for (const [name, text, message] of [
@@ -45,17 +49,45 @@ test('inputs: arguments of configure', () => {
     'github-token': 't',
   }));
   assert.deepStrictEqual(options, {
-    groups: [{ role: 'ci', hosts: [host, host2] }, { role: 'spoke', hosts: [other] }],
+    registries: [
+      { host, role: 'ci', from: 'role-to-assume', line: 1 },
+      { host: other, role: 'spoke', from: 'line 2 of registries', line: 2 },
+      { host: host2, role: 'ci', from: 'role-to-assume', line: 3 },
+    ],
     settings: { audience: 'aud', 'session-name': 'me', 'session-duration': '3600', 'allowed-account-ids': '123456789012,210987654321' },
+    check: 'auto',
     version: '1.2.3-rc.1',
     dockerConfig: 'user',
     dockerLogin: false,
     token: 't',
     verifyRequired: false,
   });
+  assert.deepStrictEqual(groups(options.registries), [
+    { role: 'ci', from: 'role-to-assume', hosts: [host, host2] },
+    { role: 'spoke', from: 'line 2 of registries', hosts: [other] },
+  ]);
+});
+
+test('inputs: account-ids and aws-region add to registries', () => {
+  const accounts = { 'account-ids': '123456789012\n 210987654321', 'aws-region': 'eu-west-2' };
+  const hosts = (given) => read(inputs(given)).registries.map(({ host, role }) => [host, role]);
+  assert.deepStrictEqual(hosts({ ...accounts, registries: '', 'role-to-assume': 'ci' }), [[host, 'ci'], [other, 'ci']]);
+  assert.deepStrictEqual(hosts({ ...accounts, registries: `${host2}=x\n${host}=x`, 'role-to-assume': 'ci' }), [[host2, 'x'], [host, 'x'], [other, 'ci']]);
+});
+
+test('registryOf: the name that the helper prints', () => {
+  for (const name of [host, `https://${host}`, `HTTP://${host.toUpperCase()}:443/v2/`, `${host}/team/app`]) {
+    assert.strictEqual(registryOf(name), host);
+  }
 });
 
 for (const [given, message] of [
+  [{ check: 'always' }, /^check is "always"; allowed are auto, true and false$/],
+  [{ 'account-ids': '123456789012' }, /^account-ids is set, but aws-region is empty; /],
+  [{ 'aws-region': 'eu-west-2' }, /^aws-region is set, but account-ids is empty; .*its variable or secret is set$/],
+  [{ 'account-ids': '123456789012', 'aws-region': 'eu-west' }, /^aws-region is "eu-west", which is not a region; a region looks like eu-west-2$/],
+  [{ 'account-ids': '1402433619', 'aws-region': 'eu-west-2' }, /^account-ids has "1402433619", which is not an account number; .* must be in quotes$/],
+  [{ registries: `${host2}=x`, 'account-ids': '123456789012', 'aws-region': 'eu-west-2' }, /^account-ids: account 123456789012 already has another role/],
   [{ version: '' }, /^version is ""; use a release/],
   [{ version: 'latest' }, /^version is "latest"/],
   [{ version: '1.2' }, /^version is "1\.2"/],

@@ -233,9 +233,10 @@ test('an error of configure fails the step and is undone', async (t) => {
   for (const [inputs, message] of [
     [{ registries: 'docker.io' }, /configuring Docker: "docker\.io" is not an ECR registry/],
     [{ registries: '--remove' }, /configuring Docker: "--remove" is not an ECR registry/],
-    [{ registries: `${host}=no role!` }, /configuring Docker: configure: --role has "no role!", which is not a role/],
-    [{ registries: host, 'role-duration-seconds': '60' }, /configuring Docker: configure: --session-duration is "60"; it must be/],
-    [{ registries: host, 'allowed-account-ids': '12345670123' }, /--allowed-account-ids has "12345670123", which is not an account number/],
+    [{ registries: `${host}=no role!` }, /configuring Docker: line 1 of registries has "no role!", which is not a role/],
+    [{ registries: host, 'role-to-assume': 'no role!' }, /configuring Docker: role-to-assume has "no role!", which is not a role/],
+    [{ registries: host, 'role-duration-seconds': '60' }, /configuring Docker: role-duration-seconds is "60"; it must be/],
+    [{ registries: host, 'allowed-account-ids': '12345670123' }, /: allowed-account-ids has "12345670123", which is not an account number/],
   ]) {
     for (const mode of ['job', 'user']) {
       const job = await jobOf(t);
@@ -295,31 +296,51 @@ test('outside a runner: an error', async (t) => {
   bad((await job.main({ registries: host })).ran, /RUNNER_TEMP is not set: this is not a step of an action$/);
 });
 
-test('summary: doctor\'s output after a failed job, once', async (t) => {
+// The notes of failed logins that the helper writes.
+const uid = process.getuid ? `-${process.getuid()}` : '';
+const notes = (job) => path.join(job.temp, `ecr-oidc-failures${uid}.txt`);
+
+// note writes the notes of failed logins to two registries.
+function note(job, text = 'ecr-oidc: refused') {
+  fs.writeFileSync(notes(job), `${host} ${text}\n${other} ${text}\n${host} ${text}\n`, { mode: 0o600 });
+}
+
+test('summary: doctor\'s output after a failed login in a failed job, once', async (t) => {
   const job = await jobOf(t);
   const first = await job.main({ registries: host });
   const second = await job.main({ registries: other });
   good(second.ran);
+  note(job);
   const failed = await second.post('failure');
   good(failed);
-  assert.match(failed.summary, /^### docker-credential-ecr-oidc doctor\n\n```text\n[^]+\n```\n$/);
+  assert.match(failed.summary, /^### docker-credential-ecr-oidc doctor\n\n```text\n\S+, \S+: refused\n\n[^]+\n```\n$/);
   for (const registry of [host, other]) { // nothing has been undone yet
-    assert.ok(failed.summary.includes(registry), failed.summary);
+    assert.ok(failed.summary.includes(`\n${registry}\n`), failed.summary);
   }
-  assert.match(failed.output, /this job failed; doctor's output is in the job summary\n/);
+  assert.match(failed.output, /a login failed; doctor's output is in the job summary\n/);
   const last = await first.post('failure');
   good(last);
   assert.strictEqual(last.summary, '');
   assert.deepStrictEqual(fs.readdirSync(job.temp), []);
 });
 
-test('summary: not after a successful or cancelled job', async (t) => {
-  for (const status of ['success', 'cancelled', '']) {
+test('summary: not without a failed login, and not after a successful or cancelled job', async (t) => {
+  for (const [status, failed, line] of [
+    ['failure', false, /^no later step failed to log in to ECR\n$/],
+    ['success', false, /^no later step failed to log in to ECR\n$/],
+    ['success', true, new RegExp(`^the job did not fail, but a login did: ${host}: refused\n$`)],
+    ['cancelled', true, /^the job did not fail/],
+    ['', true, /^the job did not fail/],
+  ]) {
     const job = await jobOf(t);
     const step = await job.main({ registries: host });
+    if (failed) {
+      note(job);
+    }
     const ran = await step.post(status);
     good(ran);
     assert.strictEqual(ran.summary, '');
+    assert.match(ran.output, line);
     assert.deepStrictEqual(fs.readdirSync(job.temp), []);
   }
 });
@@ -343,26 +364,42 @@ function replace(job, text) {
 test('post: output cannot close the code block or inject commands', script, async (t) => {
   const job = await jobOf(t);
   const step = await job.main({ registries: host });
+  note(job, 'a ````` ##[error]b');
   replace(job, 'printf \'````\\n::error::x\\n\\033[31m<b>\\n\'; echo "no summary" >&2; exit 1');
   const ran = await step.post('failure');
   good(ran);
-  assert.strictEqual(ran.summary, '### docker-credential-ecr-oidc doctor\n\n`````text\n````\n: :error::x\n [31m<b>\n`````\n');
+  assert.strictEqual(ran.summary, '### docker-credential-ecr-oidc doctor\n\n``````text\n' +
+    `${host}, ${other}: a \`\`\`\`\` # #[error]b\n\n` + '````\n: :error::x\n [31m<b>\n``````\n');
 });
 
 test('post: never fails the job', script, async (t) => {
   for (const [text, message] of [
-    ['echo "ecr-oidc: unknown command" >&2; exit 2', /doctor: unknown command\n/],
-    ['exit 3', /doctor: exit status 3\n/],
-    ['echo x; /bin/rm -rf "$DOCKER_CONFIG"', /running doctor: ENOENT/], // writing doctor-done fails
+    ['echo "ecr-oidc: unknown command" >&2; exit 2', /: refused\n\ndoctor: unknown command\n/],
+    ['exit 3', /: refused\n\ndoctor: exit status 3\n/],
+    ['echo x; /bin/rm -rf "$DOCKER_CONFIG"', /: refused\n\nx\n/],
   ]) {
     const job = await jobOf(t);
     const step = await job.main({ registries: host });
+    note(job);
     replace(job, text);
     const ran = await step.post('failure');
     good(ran);
-    assert.match(ran.output, message);
+    assert.match(ran.summary, message);
     assert.deepStrictEqual(fs.readdirSync(job.temp), []);
   }
+  const gone = await jobOf(t);
+  const first = await gone.main({ registries: host });
+  fs.rmSync(gone.env.DOCKER_CONFIG, { recursive: true });
+  assert.match(good(await first.post('failure')).output, /^::warning title=\S+::reporting the failed logins: ENOENT/m);
+
+  // A link in place of the notes could show another file.
+  const linked = await jobOf(t);
+  const second = await linked.main({ registries: host });
+  fs.symlinkSync(linked.write('aim', `${host} ${secrets.login}\n`), notes(linked));
+  const planted = good(await second.post('failure'));
+  assert.match(planted.output, /^::warning title=\S+::reporting the failed logins: it is not a regular file$/m);
+  assert.deepStrictEqual([planted.summary, fs.readdirSync(linked.temp)], ['', []]);
+
   const user = await jobOf(t);
   const step = await user.main({ 'docker-config': 'user', registries: host });
   replace(user, 'echo "ecr-oidc: the disk is gone" >&2; exit 1');
@@ -377,7 +414,6 @@ test('post: never fails the job', script, async (t) => {
 });
 
 // The debug log that the helper writes with RUNNER_DEBUG=1.
-const uid = process.getuid ? `-${process.getuid()}` : '';
 const debugLog = (job) => path.join(job.temp, `ecr-oidc-debug${uid}.log`);
 
 test('debug log: shown once, in a group, without workflow commands, and removed', async (t) => {
@@ -390,7 +426,7 @@ test('debug log: shown once, in a group, without workflow commands, and removed'
   ];
   fs.writeFileSync(debugLog(job), written.join('\n'), { mode: 0o600 });
   const ran = good(await second.post());
-  const lines = ran.output.split('\n');
+  const lines = ran.output.replace(/^no later step .*\n/, '').split('\n');
   const [, token] = /^::stop-commands::(\S{32,})$/.exec(lines[1]) || [];
   assert.ok(token, ran.output);
   assert.deepStrictEqual(lines, [

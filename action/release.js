@@ -7,33 +7,9 @@ const { extract } = require('./archive.js');
 const { StatusError, download, isReachable } = require('./download.js');
 const provenance = require('./provenance.js');
 const { isLoopback } = require('./proxy.js');
-const toolcache = require('./toolcache.js');
 
 const repository = 'ecr-oidc/docker-credential-ecr-oidc';
 const tool = 'docker-credential-ecr-oidc';
-
-// install returns the path of the helper's binary, from the tool cache or from the release. If
-// verifyRequired is true, it ignores a binary in the tool cache whose provenance was not verified.
-async function install({ version, token, verifyRequired }, platform, env, log) {
-  const cached = toolcache.find(env, version, platform.cache, platform.binary);
-  if (cached && (cached.verified || !verifyRequired)) {
-    const provenance = cached.verified || 'not verified';
-    log(`${tool} ${version}: from the tool cache, ${cached.file}; provenance when cached: ${provenance}`);
-    return cached.file;
-  }
-  const { content, verified } = await fetchRelease({ version, token, verifyRequired }, platform, env, log);
-  if (env.RUNNER_TOOL_CACHE) {
-    try {
-      return toolcache.put(env, version, platform.cache, platform.binary, content, verified);
-    } catch (error) {
-      // In a container, the tool cache may be owned by another user.
-      log(`cannot add ${tool} to the tool cache: ${error.message}`);
-    }
-  }
-  const file = path.join(fs.mkdtempSync(path.join(env.RUNNER_TEMP, `${tool}-bin-`)), platform.binary);
-  toolcache.write(file, content);
-  return file;
-}
 
 // fetchRelease downloads an archive, checks its checksum and provenance, and extracts the binary. It
 // returns { content, verified }. verified describes how the provenance was verified, or is '' if it was
@@ -135,4 +111,4 @@ function checksum(text, name) {
   return '';
 }
 
-module.exports = { checksum, install, source };
+module.exports = { checksum, fetchRelease, source };

@@ -69,6 +69,10 @@ function exportVariable(name, value) {
   append('GITHUB_ENV', name, value);
 }
 
+function setOutput(name, value) {
+  append('GITHUB_OUTPUT', name, value);
+}
+
 function saveState(name, value) {
   append('GITHUB_STATE', name, JSON.stringify(value));
 }
@@ -90,5 +94,5 @@ function addPath(folder) {
 }
 
 module.exports = {
-  addPath, error, escape, exportVariable, group, info, mask, sanitize, saveState, state, warning,
+  addPath, error, escape, exportVariable, group, info, mask, sanitize, saveState, setOutput, state, warning,
 };

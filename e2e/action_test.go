@@ -10,8 +10,45 @@ import (
 	"testing"
 )
 
-// TestAction checks that the inputs in action.yml are those that the code of the action reads and
-// docs/action.md explains, with the same defaults, and that the code needs only Node.
+// manifestSection returns the names in the section "inputs" or "outputs" of action.yml, with their
+// defaults.
+func manifestSection(t *testing.T, manifest, section string) map[string]string {
+	t.Helper()
+	_, rest, found := strings.Cut(manifest, "\n"+section+":\n")
+	if !found {
+		t.Fatalf("action.yml has no %s", section)
+	}
+	names, name := map[string]string{}, ""
+	for line := range strings.Lines(rest) {
+		if strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "  ") {
+			break
+		}
+		m := regexp.MustCompile(`^  ([a-z-]+):$`).FindStringSubmatch(strings.TrimRight(line, "\n"))
+		if m != nil {
+			name = m[1]
+			names[name] = ""
+		} else if value, ok := strings.CutPrefix(line, "    default: "); ok {
+			names[name] = strings.TrimSpace(value)
+		}
+	}
+	return names
+}
+
+// docsTable returns the rows of the table in docs/action.md whose first column has this title: the
+// first cell, and the second.
+func docsTable(docs, title string) map[string]string {
+	_, rest, _ := strings.Cut(docs, "\n| "+title+" |")
+	table, _, _ := strings.Cut(rest, "\n\n")
+	rows := map[string]string{}
+	row := regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| ([^|]*)\\|")
+	for _, m := range row.FindAllStringSubmatch(table, -1) {
+		rows[m[1]] = strings.Trim(strings.TrimSpace(m[2]), "`")
+	}
+	return rows
+}
+
+// TestAction checks that the inputs and outputs in action.yml are those that the code of the action reads and
+// docs/action.md describes, with the same defaults, and that the code needs only Node.
 func TestAction(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)
@@ -22,30 +59,25 @@ func TestAction(t *testing.T) {
 	}
 	manifest, docs, code := read("../action.yml"), read("../docs/action.md"), read("../action/inputs.js")
 
-	inputs := map[string]string{} // name → default
-	_, rest, _ := strings.Cut(manifest, "\ninputs:\n")
-	section, runs, found := strings.Cut(rest, "\nruns:\n")
-	if !found {
-		t.Fatal("action.yml has no inputs, or no runs after them")
+	inputs := manifestSection(t, manifest, "inputs")
+	_, runs, _ := strings.Cut(manifest, "\nruns:\n")
+	set := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\bsetOutput\('([^']+)'`).FindAllStringSubmatch(read("../action/main.js"), -1) {
+		set[m[1]] = true
 	}
-	name := ""
-	for line := range strings.Lines(section) {
-		if m := regexp.MustCompile(`^  ([a-z-]+):$`).FindStringSubmatch(strings.TrimRight(line, "\n")); m != nil {
-			name = m[1]
-			inputs[name] = ""
-		} else if value, ok := strings.CutPrefix(line, "    default: "); ok {
-			inputs[name] = strings.TrimSpace(value)
-		}
+	outputs := slices.Sorted(maps.Keys(manifestSection(t, manifest, "outputs")))
+	if got := slices.Sorted(maps.Keys(set)); !slices.Equal(got, outputs) || len(got) != 3 {
+		t.Errorf("action.yml has the outputs %v, and its code sets %v", outputs, got)
+	}
+	if got := slices.Sorted(maps.Keys(docsTable(docs, "output"))); !slices.Equal(got, outputs) {
+		t.Errorf("action.yml has the outputs %v, and docs/action.md describes %v", outputs, got)
 	}
 
 	used := map[string]bool{}
 	for _, m := range regexp.MustCompile(`\b(?:singleLine|text)\(env, '([^']+)'\)`).FindAllStringSubmatch(code, -1) {
 		used[m[1]] = true
 	}
-	explained := map[string]string{} // name → default, as it is written there
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| ([^|]*)\\|").FindAllStringSubmatch(docs, -1) {
-		explained[m[1]] = strings.Trim(strings.TrimSpace(m[2]), "`")
-	}
+	explained := docsTable(docs, "input") // name → default
 	if got, want := slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(inputs)); !slices.Equal(got, want) || len(want) < 8 {
 		t.Errorf("action.yml has the inputs %v, and its code reads %v", want, got)
 	}

@@ -116,7 +116,11 @@ func TestDoctorClaimsRole(t *testing.T) {
 		t.Errorf("no role: %v: %s", err, stdout)
 	}
 	for _, arn := range []string{"", role} {
-		stdout, _, err := doctor(claims, "--claims", "-", "--json", "--role", arn)
+		args := []string{"--claims", "-", "--json"}
+		if arn != "" {
+			args = append(args, "--role", arn)
+		}
+		stdout, _, err := doctor(claims, args...)
 		var r struct {
 			Ready      bool
 			Registries []struct {
@@ -132,6 +136,10 @@ func TestDoctorClaimsRole(t *testing.T) {
 	stdout, _, err = doctor(claims, "--claims", "-", "--role", role)
 	if err != nil || !strings.Contains(stdout, provider) {
 		t.Errorf("with a role: %v: %s", err, stdout)
+	}
+	if _, stderr, err := doctor(claims, "--claims", "-", "--role", ""); err == nil ||
+		!strings.Contains(stderr, "doctor: the value of --role is empty") {
+		t.Errorf("empty role: %v: %s", err, stderr)
 	}
 	_, stderr, err := doctor("", "--role", role, defaultHost)
 	if err == nil || !strings.Contains(stderr, "--role requires --claims") {

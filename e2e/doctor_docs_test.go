@@ -122,7 +122,7 @@ func TestDoctorChecksDocumented(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	printed := map[string]bool{}
-	check := regexp.MustCompile(`(?m)^[✓✗!·] (\S+(?: \S+)*)  `)
+	check := regexp.MustCompile(`(?m)^(?:  )?[✓✗!·] (\S+(?: \S+)*)  `)
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if err != nil {

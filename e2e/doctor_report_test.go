@@ -244,6 +244,40 @@ func TestDoctorHints(t *testing.T) {
 			j.env["ECR_OIDC_ROLE"] = emulator.CIRole
 			return nil
 		}},
+		{name: "profiles in the AWS configuration", arrange: func(t *testing.T, j *job) []string {
+			j.leaveCI()
+			j.writeAWSConfig(t, userProfile+"[profile admin]\nregion = eu-west-2\n")
+			return nil
+		}},
+		{name: "one profile in a dev container", arrange: func(t *testing.T, j *job) []string {
+			j.leaveCI()
+			j.env["CODESPACES"] = "true"
+			j.writeAWSConfig(t, userProfile)
+			return nil
+		}},
+		{name: "dev container without profiles", arrange: func(t *testing.T, j *job) []string {
+			j.leaveCI()
+			j.env["REMOTE_CONTAINERS"] = "true"
+			j.env["AWS_CONFIG_FILE"] = filepath.Join(j.dir, "none")
+			return nil
+		}},
+		{name: "mistyped profile", arrange: func(t *testing.T, j *job) []string {
+			j.leaveCI()
+			j.writeAWSConfig(t, strings.Replace(userProfile, "dev", "dev-sso", 1)+"[profile admin]\n")
+			j.env["ECR_OIDC_PROFILE"] = "dev-ssso"
+			return nil
+		}},
+		{name: "half a key on a machine", arrange: func(t *testing.T, j *job) []string {
+			j.leaveCI()
+			j.writeAWSConfig(t, userProfile)
+			j.env["AWS_ACCESS_KEY_ID"], j.env["AWS_PROFILE"] = emulator.AccessKeyID, "dev"
+			return nil
+		}},
+		{name: "secret without its key on a machine", arrange: func(t *testing.T, j *job) []string {
+			j.leaveCI()
+			j.env["AWS_SECRET_ACCESS_KEY"] = emulator.SecretAccessKey
+			return nil
+		}},
 		{name: "runner in EKS", arrange: func(t *testing.T, j *job) []string {
 			j.env["AWS_WEB_IDENTITY_TOKEN_FILE"] = "/var/run/secrets/eks/token"
 			j.env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = "http://169.254.170.23/v1/credentials"
@@ -268,6 +302,51 @@ func TestDoctorHints(t *testing.T) {
 			j.env["SSL_CERT_FILE"] = j.writeFile(t, "roots.pem", string(ca))
 			return nil
 		}},
+	})
+}
+
+// Settings that are set and not used, each with what is used instead, and variables that do not exist.
+func TestDoctorIgnored(t *testing.T) {
+	onGitHub := func(file string, pairs ...string) arrange {
+		return func(t *testing.T, j *job) []string {
+			if file != "" {
+				j.writeFile(t, "home/.docker/ecr-oidc.yaml", file)
+			}
+			for _, pair := range pairs {
+				name, value, _ := strings.Cut(pair, "=")
+				j.env[name] = value
+			}
+			return nil
+		}
+	}
+	onMachine := func(file string, pairs ...string) arrange {
+		return func(t *testing.T, j *job) []string {
+			j.leaveCI()
+			j.writeAWSConfig(t, userProfile)
+			return onGitHub(file, pairs...)(t, j)
+		}
+	}
+	const (
+		other   = "arn:aws:iam::123456789012:role/other"
+		account = "accounts:\n  \"123456789012\":\n    "
+	)
+	testReports(t, "ignored.txt", nil, []reportCase{
+		{name: "profile in a variable and in the file",
+			arrange: onMachine(account+"profile: dev\n", "ECR_OIDC_PROFILE=admin")},
+		{name: "profile of the default and in a variable",
+			arrange: onMachine("default:\n  profile: admin\n", "ECR_OIDC_PROFILE=dev")},
+		{name: "two variables", arrange: onMachine("", "ECR_OIDC_PROFILE=admin",
+			"ECR_OIDC_PROFILE_123456789012=dev")},
+		{name: "AWS_PROFILE and keys", arrange: onMachine("", "ECR_OIDC_PROFILE=dev", "AWS_PROFILE=admin",
+			"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=marked-secret")},
+		{name: "profile in a CI", arrange: onGitHub("", "ECR_OIDC_PROFILE=dev", "AWS_PROFILE=admin")},
+		{name: "roles", arrange: onGitHub("", "AWS_ROLE_ARN="+other, "ECR_ROLE_TO_ASSUME="+emulator.CIRole)},
+		{name: "role of a pair", arrange: onGitHub("", "ECR_OIDC_ROLE=", "AWS_ROLE_ARN="+other,
+			"AWS_WEB_IDENTITY_TOKEN_FILE=/x", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=marked-secret")},
+		{name: "settings of a token", arrange: onMachine("", "ECR_OIDC_PROFILE=dev", "ECR_OIDC_AUDIENCE=acme",
+			"ECR_OIDC_SESSION_NAME=deploy", "ECR_OIDC_AZURE_SERVICE_CONNECTION=id")},
+		{name: "external ID without AssumeRole", arrange: onGitHub("", "ECR_OIDC_EXTERNAL_ID=marked-id")},
+		{name: "mistyped variable", arrange: onGitHub("", "ECR_OIDC_ROLE=", "ECR_OIDC_ROEL=ci")},
 	})
 }
 
@@ -502,6 +581,10 @@ func TestDoctorErrors(t *testing.T) {
 				return []string{public}
 			}},
 		{name: "no role", arrange: set("ECR_OIDC_ROLE=")},
+		{name: "unknown region", arrange: func(t *testing.T, j *job) []string {
+			return append(set("AWS_ENDPOINT_URL_STS=https://127.0.0.1:1")(t, j),
+				strings.Replace(defaultHost, "west", "wst", 1))
+		}},
 		{name: "no role and no token", arrange: func(t *testing.T, j *job) []string {
 			j.onGitHub(emulator.GitHubJob{NoIDToken: true})
 			return set("ECR_OIDC_ROLE=", "AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token")(t, j)

@@ -211,17 +211,20 @@ func (j *job) formatRun(args []string, out output) string {
 	return j.normalize(fmt.Sprintf("%s-- exit %d --\n", text, out.code))
 }
 
-// formatChecks returns a part of the output: the checks that are not ok, the checks with these names,
-// the title of the policy, and the line that get would return.
+// formatChecks returns a part of the output: the verdict and what is below it, the other checks that
+// are not ok, the checks with these names, the title of the policy, and the line that get would return.
 func (j *job) formatChecks(out output, names ...string) string {
 	var b strings.Builder
-	checks, rest, _ := strings.Cut(out.stdout[strings.Index(out.stdout, "\n\n")+2:], "\n\n")
+	verdict, checks, _ := strings.Cut(out.stdout, "\n\n")
+	b.WriteString(verdict + "\n")
+	checks, rest, _ := strings.Cut(checks, "\n\n")
 	selected := false
 	for line := range strings.Lines(checks + "\n") {
 		if !strings.HasPrefix(line, " ") {
 			_, name, _ := strings.Cut(line, " ")
 			name, _, _ = strings.Cut(name, "  ")
-			selected = !strings.HasPrefix(line, "✓") || slices.Contains(names, name)
+			selected = !strings.HasSuffix(line, "  (see above)\n") &&
+				(!strings.HasPrefix(line, "✓") || slices.Contains(names, name))
 		}
 		if selected {
 			b.WriteString(line)

@@ -33,7 +33,7 @@ func TestDoctorProbeTimeout(t *testing.T) {
 	}
 	notRegular := "reading " + j.makePipe(t, "odd/config.json") + ": it is not a regular file"
 	out := j.doctor(t, defaultHost)
-	if out.code != 0 ||
+	if out.code != 1 ||
 		!strings.Contains(out.stdout, "Docker cannot call this helper: "+notRegular+"\n") ||
 		!strings.Contains(out.stdout, " when it is started from here") {
 		t.Errorf("Docker's file: %+v", out)
@@ -64,7 +64,7 @@ func TestDoctorTimeout(t *testing.T) {
 	slow(t, "waits for the time limit of a get, 28 seconds")
 	skipOnWindows(t)
 	const (
-		check = "✗ settings  running get: timed out after 28s\n            → a file may block: "
+		check = "  ✗ settings  running get: timed out after 28s\n              → a file may block: "
 		get   = "\nget would return:\necr-oidc: running get: timed out after 28s; to see why: " +
 			"docker-credential-ecr-oidc doctor " + defaultHost + "\n"
 	)

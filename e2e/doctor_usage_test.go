@@ -104,7 +104,9 @@ func TestDoctorNoRegistry(t *testing.T) {
 			t.Errorf("%s: %+v, want %q", text, out, want)
 		}
 	}
-	if out := j.doctor(t, defaultHost); out.code != 0 {
+	j.writeDockerConfig(t, `{}`)
+	out := j.doctor(t, defaultHost)
+	if out.code != 1 || !strings.Contains(out.stdout, "a login works, but Docker does not call") {
 		t.Errorf("with an argument: %+v", out)
 	}
 }
@@ -131,11 +133,15 @@ func TestDoctorExitCodes(t *testing.T) {
 		"anonymous": {func(*job) {}, []string{public}, false},
 		"public": {set("ECR_OIDC_ROLE_PUBLIC", emulator.CIRole),
 			[]string{public}, true},
-		"no Docker config.json": {set("DOCKER_CONFIG", binDir()), []string{defaultHost}, true},
+		"stored login": {func(j *job) {
+			j.storeLogin(t, defaultHost)
+			j.trustOtherRepository()
+		}, []string{defaultHost}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			j := newDoctorJob(t, emulator.Options{})
+			j.setCredHelpers(t, defaultHost, spoke, public)
 			tt.arrange(j)
 			for _, flags := range [][]string{nil, {"--json"}} {
 				out := j.doctor(t, append(flags, tt.hosts...)...)
@@ -347,6 +353,38 @@ func TestDoctorCacheDir(t *testing.T) {
 		j.cachePassword(t)
 		if after := reported("after get"); before != after {
 			t.Errorf("%s: doctor reported %s before get, and %s after it", name, before, after)
+		}
+	}
+}
+
+// doctor exits with 1 if Docker would not call this helper, although a get would succeed.
+func TestDoctorWithoutDocker(t *testing.T) {
+	t.Parallel()
+	skipOnWindows(t)
+	for name, arrange := range map[string]func(t *testing.T, j *job){
+		"no config.json": func(t *testing.T, j *job) { j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "none") },
+		"no entry":       func(t *testing.T, j *job) { j.writeDockerConfig(t, `{}`) },
+		"another helper": func(t *testing.T, j *job) {
+			j.writeDockerConfig(t, `{"credHelpers": {"`+defaultHost+`": "ecr-login"}}`)
+		},
+		"not on PATH": func(t *testing.T, j *job) { j.env["PATH"] = filepath.Join(j.dir, "bin") },
+		"login in DOCKER_AUTH_CONFIG": func(t *testing.T, j *job) {
+			j.env["DOCKER_AUTH_CONFIG"] = `{"auths": {"` + defaultHost + `": {"auth": "eDp5"}}}`
+		},
+	} {
+		j := newDoctorJob(t, emulator.Options{})
+		arrange(t, j)
+		var r struct {
+			Ready      bool
+			Registries []struct{ Ready, Docker bool }
+		}
+		out := j.doctor(t, "--json", defaultHost)
+		if err := json.Unmarshal([]byte(out.stdout), &r); err != nil || out.code != 1 || !r.Ready ||
+			!r.Registries[0].Ready || r.Registries[0].Docker {
+			t.Errorf("%s: exit %d, %v: %s", name, out.code, err, out.stdout)
+		}
+		if _, stderr, err := j.get(defaultHost); err != nil {
+			t.Errorf("%s: %s", name, stderr)
 		}
 	}
 }

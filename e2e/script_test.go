@@ -47,6 +47,10 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"federate": federate,
 	// trust-subject SUBJECT: sets the only subject that role ci trusts
 	"trust-subject": trustSubject,
+	// removes the permission to push from role ci
+	"deny-push": denyPush,
+	// repository NAME: creates a repository in defaultHost
+	"repository": addRepository,
 	// removes ecr:GetAuthorizationToken from role ci
 	"deny-passwords": denyPasswords,
 	// mint-token VARIABLE [key=value...]: sets a variable to a token with these claims
@@ -337,4 +341,14 @@ func repeat(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Repeat(args[0], n)), 0o600))
+}
+
+// addRepository creates a repository in defaultHost.
+func addRepository(ts *testscript.TestScript, _ bool, args []string) {
+	emulatorOf(ts).AddRepository(emulator.Account, emulator.Region, args[0])
+}
+
+// denyPush removes the permission to push from role ci.
+func denyPush(ts *testscript.TestScript, _ bool, _ []string) {
+	emulatorOf(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), Pull: []string{"*"}})
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -171,7 +172,7 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, inOrb bool)
 	for _, step := range steps {
 		name, arguments := oneStep(r.t, step)
 		// Inside the orb, its commands have no prefix.
-		if inOrb && (name == "install" || name == "configure") {
+		if inOrb && slices.Contains([]string{"install", "configure", "doctor"}, name) {
 			name = orbName + "/" + name
 		}
 		var err error
@@ -183,6 +184,7 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, inOrb bool)
 			if holds(r.t, arguments["condition"], values) {
 				err = r.circleSteps(arguments["steps"].([]any), values, inOrb)
 			}
+		case name == "run" && arguments["when"] == "on_fail": // no earlier step has failed here
 		case name == "run":
 			env := map[string]string{}
 			if all, ok := arguments["environment"].(map[string]any); ok {

@@ -25,6 +25,7 @@ func TestSetupReusableWorkflowDoctor(t *testing.T) {
 				t.Fatal(err)
 			}
 			j := newJob(t)
+			j.setCredHelpers(t, defaultHost)
 			const role = "arn:aws:iam::123456789012:role/gha-build-and-push"
 			j.server.AddRole(emulator.Role{ARN: role, Trust: string(text)})
 			const workflow = "acme/gh-actions/.github/workflows/build-and-push.yaml@refs/heads/"

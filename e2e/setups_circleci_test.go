@@ -33,10 +33,13 @@ func TestSetupCircleCI(t *testing.T) {
 		}
 		got := e.assumedRoles()
 		want := []string{"AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/app-push"}
+		if what == "empty" { // the cache is off without a token to encrypt it with, so the push logs in again
+			want = slices.Repeat(want, 2)
+		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: assumed %q, want %q", what, got, want)
 		}
-		calls = r.circleciCalls()
+		calls, _, _ = strings.Cut(r.circleciCalls(), "\n")
 		r.pullPushed(nil, tag)
 		r.requireCredHelpers(registry)
 		return r, calls
@@ -76,7 +79,8 @@ func TestSetupCircleCI(t *testing.T) {
 	_, err = e.circleci("config.yml", with(e.server.Circle(job), "CIRCLE_OIDC_TOKEN_V2", ""))
 	e.requireRefusal(err, "finding the CircleCI job's OIDC token: CIRCLE_OIDC_TOKEN_V2 is set but empty")
 	_, err = e.circleci("config.yml", with(e.server.Circle(job), "ECR_ROLE_TO_ASSUME", ""))
-	e.requireRefusal(err, "no role is configured; set ECR_OIDC_ROLE")
+	e.requireRefusal(err, "no role is configured; role_arn is $ECR_ROLE_TO_ASSUME, "+
+		"which is not set or is empty")
 
 	sub := "org/" + job.Org + "/project/" + job.Project + "/user/"
 	for end, other := range map[string]emulator.CircleJob{

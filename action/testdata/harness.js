@@ -82,6 +82,49 @@ function mirror(t, more = {}) {
   });
 }
 
+// emulator starts the emulated AWS and GitHub of e2e/emulator. It returns their control:
+//
+//   job(options)   starts a job and returns its variables. options are those of emulator.GitHubJob
+//   calls()        returns the calls since the last call of calls, such as ["oidc token", "sts ..."]
+//   ask(op, body)  calls its API
+async function emulator(t) {
+  const dir = fs.mkdtempSync(path.join(scratch, 'emulator-'));
+  const program = path.join(scratch, here.format === 'zip' ? 'emulator.exe' : 'emulator');
+  if (!fs.existsSync(program)) {
+    childProcess.execFileSync('go', ['build', '-o', program, './e2e/emulator/cmd'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  }
+  const child = childProcess.spawn(program, ['-addr', '127.0.0.1:0', '-dir', dir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill());
+  await new Promise((resolve, reject) => {
+    child.stdout.once('data', resolve);
+    child.once('exit', () => reject(new Error('the emulator did not start')));
+  });
+  const found = lines(fs.readFileSync(path.join(dir, 'emulator.env'), 'utf8'));
+  const ask = async (op, body) => {
+    const response = await fetch(`${found.EMULATOR_ADMIN}/${op}`, body && { method: 'POST', body: JSON.stringify(body) });
+    const text = await response.text();
+    assert.ok(response.ok, text);
+    return text;
+  };
+  return {
+    ask,
+    async job(options = {}) {
+      const env = lines(await ask('github', options));
+      return { ...env, HTTPS_PROXY: found.EMULATOR_PROXY, AWS_CA_BUNDLE: path.join(dir, 'ca.pem') };
+    },
+    async calls() {
+      const calls = JSON.parse(await ask('calls')) || [];
+      await ask('reset-calls');
+      return calls.filter(({ Service }) => ['oidc', 'sts', 'ecr'].includes(Service)).map(({ Service, Op }) => `${Service} ${Op}`);
+    },
+  };
+}
+
+// lines parses KEY=value lines.
+function lines(text) {
+  return Object.fromEntries(text.split('\n').filter(Boolean).map((line) => line.split(/=(.*)/s).slice(0, 2)));
+}
+
 // Job is a job on a runner. Its steps can set variables and PATH for later steps.
 class Job {
   constructor(t, env = {}) {
@@ -124,9 +167,9 @@ class Job {
     return file;
   }
 
-  // main runs main.js with inputs. It returns the step; step.post runs post.js.
+  // main runs main.js with inputs, without a check by default. It returns the step; step.post runs post.js.
   async main(inputs = {}, env = {}) {
-    const step = { inputs: { version, 'docker-config': 'job', ...inputs }, env, state: {}, job: this };
+    const step = { inputs: { version, 'docker-config': 'job', check: 'false', ...inputs }, env, state: {}, job: this };
     step.post = (status = 'success', more = {}) => this.stage('post.js', step, { ...more, 'INPUT_JOB-STATUS': status });
     step.ran = await this.stage('main.js', step, { 'INPUT_JOB-STATUS': 'success' });
     return step;
@@ -135,7 +178,7 @@ class Job {
   // stage runs a file of the action as the runner does, and applies the environment files that it wrote.
   async stage(script, step, more) {
     const files = {};
-    for (const name of ['GITHUB_ENV', 'GITHUB_PATH', 'GITHUB_STATE', 'GITHUB_STEP_SUMMARY']) {
+    for (const name of ['GITHUB_ENV', 'GITHUB_OUTPUT', 'GITHUB_PATH', 'GITHUB_STATE', 'GITHUB_STEP_SUMMARY']) {
       files[name] = this.write(`files/${name}`, '');
     }
     const env = { ...this.env, ...step.env, ...files, PATH: this.paths.join(path.delimiter), ...more };
@@ -151,12 +194,19 @@ class Job {
     Object.assign(this.env, pairs(read('GITHUB_ENV')));
     Object.assign(step.state, pairs(read('GITHUB_STATE')));
     this.paths.unshift(...read('GITHUB_PATH').split('\n').filter(Boolean));
-    return { ...ran, summary: read('GITHUB_STEP_SUMMARY') };
+    return { ...ran, summary: read('GITHUB_STEP_SUMMARY'), outputs: pairs(read('GITHUB_OUTPUT')) };
   }
 
   // docker returns the config.json that Docker would read.
   docker() {
     return JSON.parse(fs.readFileSync(path.join(this.env.DOCKER_CONFIG || path.join(this.home, '.docker'), 'config.json'), 'utf8'));
+  }
+
+  // get runs a get, as Docker does in a later step.
+  get(registry, env = {}) {
+    const all = { ...this.env, PATH: this.paths.join(path.delimiter), ...env };
+    const { status, stdout } = childProcess.spawnSync(path.join(this.paths[0], here.binary), ['get'], { env: all, input: registry, encoding: 'utf8' });
+    return { code: status, output: stdout };
   }
 
   // helper runs the installed binary, as a later step would.
@@ -212,4 +262,4 @@ function bad(ran, message) {
   assert.match(errors[0], message);
 }
 
-module.exports = { Job, archiveName, bad, checksums, execute, good, here, mirror, release, root, scratch, secrets, serve, sha256, version };
+module.exports = { Job, archiveName, bad, checksums, emulator, execute, good, here, mirror, release, root, scratch, secrets, serve, sha256, version };

@@ -43,20 +43,25 @@ func main() {
 const exitFailure = 1
 
 // run runs the command in args and returns the exit code. Docker's commands skip package cli, so that
-// a get does not build the command line parser. If a user types one in a terminal, cli explains it
-// instead of waiting for stdin.
+// a get does not build the command line parser. If a user types one that reads from stdin in a
+// terminal, cli explains it instead of waiting for input.
 func run(p cli.Program, args []string) int {
-	if len(args) == 1 && slices.Contains([]string{"get", "store", "erase", "list"}, args[0]) {
-		if args[0] == "list" || !isTerminal(p.Stdin) {
-			return serve(p, args[0])
-		}
+	switch {
+	case len(args) != 1 || !slices.Contains([]string{"get", "store", "erase", "list"}, args[0]),
+		args[0] != "list" && isTerminal(p.Stdin):
+		return p.Run(args)
 	}
-	return p.Run(args)
+	code := serve(p, args[0])
+	if args[0] == "list" && isTerminal(p.Stdout) && isTerminal(p.Stderr) {
+		fmt.Fprintln(p.Stderr, "ecr-oidc: list prints these hosts for Docker; to print the state of "+
+			"every registry: docker-credential-ecr-oidc check --offline")
+	}
+	return code
 }
 
-// isTerminal reports whether stdin is a terminal.
-func isTerminal(stdin io.Reader) bool {
-	f, ok := stdin.(*os.File)
+// isTerminal reports whether stdin, stdout or stderr is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
@@ -143,8 +148,13 @@ func fail(p cli.Program, err error, host string) int {
 		return exitFailure
 	}
 	line := explain.Line(err, host, p.Env.Secrets())
-	fmt.Fprintln(p.Stdout, line)
+	if !isTerminal(p.Stdout) || !isTerminal(p.Stderr) { // a user would read the line twice
+		fmt.Fprintln(p.Stdout, line)
+	}
 	fmt.Fprintln(p.Stderr, line)
+	if host != "" {
+		debuglog.NoteFailure(p.Env, host, line)
+	}
 	return exitFailure
 }
 

@@ -1,10 +1,14 @@
 // Command bench compares the speed of this program with amazon-ecr-credential-helper, the peer. It
 // builds both, and the peer a second time with the AWS SDK versions of this program's go.mod. It
-// runs them alternately against the emulated AWS and CIs, behind an emulated network with a given
+// also measures the action of this program and, with -actions, the two official actions. It runs them alternately against the emulated AWS and CIs, behind an emulated network with a given
 // round-trip time. It prints a table with an upper bound for some of the figures, and draws the
 // chart of the documentation from the same figures.
 //
 //	go run ./e2e/bench
+//	go run ./e2e/bench -actions DIR
+//
+// DIR has checkouts of aws-actions/configure-aws-credentials and aws-actions/amazon-ecr-login, in
+// directories with these names. The actions need node on PATH.
 //
 // It needs Go and the Go module proxy. The emulated network needs Linux, and root or user
 // namespaces. It exists only in namespaces of its own: nothing listens on an address of the
@@ -59,6 +63,8 @@ type plan struct {
 	runs  int
 	quick bool
 	out   string // directory for the chart; "" for no chart
+
+	actions string // directory with checkouts of the official actions; "" to measure only this action
 }
 
 func main() {
@@ -70,6 +76,8 @@ func main() {
 	flag.BoolVar(&p.quick, "quick", false,
 		"for CI: fewer runs, no chart, and no failure if a time exceeds its bound")
 	flag.StringVar(&p.out, "out", "docs", "`directory` for the chart; empty for no chart")
+	flag.StringVar(&p.actions, "actions", "",
+		"`directory` with checkouts of "+configureAction+" and "+loginAction)
 	flag.Parse()
 	if flag.NArg() > 0 || p.rtt < time.Millisecond {
 		flag.Usage()
@@ -104,6 +112,11 @@ func run(ctx context.Context, p plan) (err error) {
 	}
 	if _, err := os.Stat(p.out); p.out != "" && err != nil { // report this before the measurements
 		return fmt.Errorf("checking the directory for the chart: %w", err)
+	}
+	for _, name := range []string{configureAction, loginAction} {
+		if _, err := readAction(filepath.Join(p.actions, name)); p.actions != "" && err != nil {
+			return err
+		}
 	}
 	dir, err := os.MkdirTemp("", "ecr-oidc-bench-")
 	if err != nil {
@@ -174,6 +187,9 @@ func build(ctx context.Context, dir string) error {
 		}
 	}
 	if err := checkSameSDK(executable(built, program), executable(built, peerSameSDK)); err != nil {
+		return err
+	}
+	if err := errors.Join(copyAction(ctx, dir, built), writeDocker(dir)); err != nil {
 		return err
 	}
 	for n := range copies {

@@ -21,6 +21,7 @@ const (
 	cachedRatio = 1.00     // of the duration of a cached get by the peer with the same SDK
 	githubRTTs  = 5.7      // of a cold get on GitHub, including the request for the token
 	circleRTTs  = 4.7      // of a cold get on CircleCI
+	actionRTTs  = 7.5      // of the action's step and the first get: 450 ms at 60 ms
 	coldMemory  = 25       // MiB, peak memory of a cold get
 	binarySize  = 12 << 20 // bytes, on linux/amd64
 )
@@ -63,6 +64,7 @@ func (b *bench) measure(ctx context.Context) error {
 		}, true},
 		{"64 concurrent pulls", b.compareConcurrent, true},
 		{"other regions and accounts", b.compareOtherRegistries, true},
+		{"actions", b.compareActions, true},
 		{"memory", b.compareMemory, false},
 		{"size", b.compareSize, false},
 	} {

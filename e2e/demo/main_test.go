@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestDemo checks the output of the demo: a push, a pull of the same image without a new password,
-// and an error that names its cause.
+// TestDemo checks the output of the demo: a check that succeeds, a push and a pull of the same image
+// without another password, and a check that fails and names its cause.
 func TestDemo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the program and pushes an image (-short)")
@@ -23,9 +23,12 @@ func TestDemo(t *testing.T) {
 	}
 	for _, want := range []string{
 		`(?s)"credHelpers": \{\s*"123456789012.dkr.ecr.eu-west-2.amazonaws.com": "ecr-oidc"\s*\}`,
-		`GitHub +200  token sts.amazonaws.com\n.*STS +200  AssumeRoleWithWebIdentity .*role/ci\n.*ECR +200  GetAuthorizationToken`,
+		`check --push 123456789012.dkr.ecr.eu-west-2.amazonaws.com/app\n.*/app: role ci in 123456789012 .*; ` +
+			`the repository can be pulled from, and an upload may start\n` +
+			` .*GitHub +200  token sts.amazonaws.com\n.*STS +200  AssumeRoleWithWebIdentity .*role/ci\n.*ECR +200  GetAuthorizationToken`,
 		`encrypted with a secret of this job`,
-		`AWS refused role ci in 123456789012 \(from ECR_ROLE_TO_ASSUME\) for "repo:acme/app:pull_request".*AccessDenied`,
+		`check 123456789012.dkr.ecr.eu-west-2.amazonaws.com\necr-oidc: AWS refused role ci in 123456789012 \(from ECR_ROLE_TO_ASSUME\) for "repo:acme/app:pull_request".*AccessDenied.*\n` +
+			`(?s).*\nexit code 1: the job fails here`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out.String()) {
 			t.Errorf("the output does not match %s:\n%s", want, &out)

@@ -23,8 +23,29 @@ import (
 
 const image = host + "/app:v1"
 
+// check checks before the build that the job may push.
+func (d *demo) check() error {
+	d.printf("\n2. Check before the build that this job may push. The login is cached.\n")
+	d.server.ResetCalls()
+	text, err := d.runCheck("--push", host+"/app")
+	if err != nil {
+		return fmt.Errorf("check: %w\n%s", err, text)
+	}
+	return nil
+}
+
+// runCheck runs check with these arguments, and prints the command, its output and the calls.
+func (d *demo) runCheck(args ...string) (output string, err error) {
+	d.printf("$ %s check %s", helper, strings.Join(args, " "))
+	text, err := exec.Command(helper, append([]string{"check"}, args...)...).CombinedOutput()
+	output = strings.TrimSpace(string(text))
+	d.printf("%s", output)
+	d.printCalls()
+	return output, err
+}
+
 func (d *demo) push() error {
-	d.printf("\n2. Push an image with crane's library. Like Docker, it reads config.json and calls the helper.\n")
+	d.printf("\n3. Push an image with crane's library. Like Docker, it calls the helper, which reads its cache.\n")
 	d.printf("$ crane push app.tar %s", image)
 	img, err := random.Image(64<<10, 2)
 	if err != nil {
@@ -41,13 +62,16 @@ func (d *demo) push() error {
 	if err := remote.Write(ref, img, d.remoteOptions()...); err != nil {
 		return fmt.Errorf("pushing: %w", err)
 	}
+	if err := d.noLogin(); err != nil {
+		return err
+	}
 	d.printCalls()
 	d.printf("pushed %s", digest)
 	return nil
 }
 
 func (d *demo) pull() error {
-	d.printf("\n3. Pull it. The helper reads its encrypted cache and calls neither GitHub, STS nor ECR.\n")
+	d.printf("\n4. Pull it. The helper reads its encrypted cache and calls neither GitHub, STS nor ECR.\n")
 	d.printf("$ crane pull %s", image)
 	ref, err := name.ParseReference(image)
 	if err != nil {
@@ -64,11 +88,19 @@ func (d *demo) pull() error {
 	if err != nil {
 		return err
 	}
-	if d.server.Count("oidc")+d.server.Count("sts")+d.server.Count("ecr") > 0 {
-		return errors.New("the pull requested a new password")
+	if err := d.noLogin(); err != nil {
+		return err
 	}
 	d.printCalls()
 	d.printf("pulled %s", digest)
+	return nil
+}
+
+// noLogin returns an error if the helper has requested a password since the calls were last deleted.
+func (d *demo) noLogin() error {
+	if d.server.Count("oidc")+d.server.Count("sts")+d.server.Count("ecr") > 0 {
+		return errors.New("the helper requested another password")
+	}
 	return nil
 }
 
@@ -110,7 +142,7 @@ var descriptions = map[string]string{
 // files prints the files that the job wrote, and fails if one contains the password or an access
 // key.
 func (d *demo) files() error {
-	d.printf("\n4. List the files on disk. None contains the password or an AWS key in plain text.\n")
+	d.printf("\n5. List the files on disk. None contains the password or an AWS key in plain text.\n")
 	password, err := d.password()
 	if err != nil {
 		return err
@@ -156,20 +188,17 @@ func (d *demo) password() (string, error) {
 
 // pullRequest runs a job that the role's trust policy does not allow.
 func (d *demo) pullRequest() error {
-	d.printf("\n5. Run the helper in a job of a pull request, which the role's trust policy does not allow.\n")
+	d.printf("\n6. Check in a job of a pull request, which the role's trust policy does not allow.\n")
 	if err := d.setJob(d.server.GitHubRealHost(emulator.GitHubJob{Event: "pull_request"})); err != nil {
 		return err
 	}
 	d.server.ResetCalls()
-	d.printf("$ echo %s | %s get", host, helper)
-	cmd := exec.Command(helper, "get")
-	cmd.Stdin = strings.NewReader(host)
-	text, err := cmd.Output()
-	if err == nil {
-		return errors.New("the job of the pull request got a password")
+	_, err := d.runCheck(host)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return fmt.Errorf("check in the job of the pull request: %v, want a failure", err)
 	}
-	d.printf("%s", strings.TrimSpace(string(text)))
-	d.printCalls()
+	d.printf("exit code %d: the job fails here, and not at the push after the build.", exit.ExitCode())
 	d.printf("The trust policy requires the subject \"repo:acme/app:ref:refs/heads/main\". The error names the job's subject.")
 	return nil
 }

@@ -18,6 +18,7 @@ type Entry struct {
 	CreatedAt time.Time     // by the local clock
 	TTL       time.Duration // from CreatedAt until AWS's expiry
 	FreshFor  time.Duration // from CreatedAt until the next call fetches a new login; may be negative
+	Subject   string        // of the OIDC token that it was obtained with; "" if there was none
 }
 
 func (e Entry) String() string {

@@ -114,7 +114,8 @@ func (c *Cache) lookup(key string, start time.Time) (Entry, *Failure, bool) {
 	if ok && entry.IsFresh(c.now()) {
 		return entry, nil, true
 	}
-	if f, age, ok := c.readFailure(key); ok && (age < f.TTL || f.CreatedAt.After(start)) {
+	f, age, ok := c.readFailure(key)
+	if ok && (f.CreatedAt.After(start) || age < f.TTL && !c.IgnoreFailures) {
 		return Entry{}, &f.Failure, true
 	}
 	return entry, nil, false

@@ -18,10 +18,11 @@ func (c *configuration) change(file *dockerconfig.File) error {
 			return err
 		}
 	}
+	if c.remove {
+		c.removeHelpers(file)
+	}
 	for _, reg := range c.registries {
-		if c.remove {
-			c.removeHelper(file, reg.Host)
-		} else {
+		if !c.remove {
 			c.setHelper(file, reg.Host)
 			c.removeLogins(file, reg.Host)
 		}
@@ -40,6 +41,9 @@ func (c *configuration) change(file *dockerconfig.File) error {
 			return err
 		}
 	}
+	if c.remove {
+		c.findUsers(file)
+	}
 	return c.writeSettings()
 }
 
@@ -54,18 +58,6 @@ func (c *configuration) setHelper(file *dockerconfig.File, host string) {
 		c.report("%s: %s already uses %s for %s", c.path, c.client, helperName, host)
 	default:
 		c.report("%s: %s uses %s for %s, instead of %s", c.path, c.client, helperName, host, previous)
-	}
-}
-
-func (c *configuration) removeHelper(file *dockerconfig.File, host string) {
-	switch current := file.Helper(host); current {
-	case helperName:
-		file.RemoveHelper(host)
-		c.report("%s: %s no longer uses %s for %s", c.path, c.client, helperName, host)
-	case "":
-		c.report("%s: %s does not use %s for %s", c.path, c.client, helperName, host)
-	default:
-		c.report("%s: unchanged: %s uses %s for %s", c.path, c.client, current, host)
 	}
 }
 

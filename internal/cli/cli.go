@@ -1,4 +1,4 @@
-// Package cli implements the commands that users run: configure, doctor, password, version, help
+// Package cli implements the commands that users run: configure, check, doctor, password, version, help
 // and completion.
 package cli
 
@@ -35,6 +35,9 @@ func (p Program) Run(args []string) int {
 	p.Stdout = out
 	root := p.rootCommand()
 	root.SetArgs(append([]string{}, args...)) // cobra replaces nil by os.Args
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		unquoteUsage(root)
+	}
 	command, err := root.ExecuteC()
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("writing to stdout: %w", out.err)
@@ -89,35 +92,29 @@ func usageErrorf(format string, args ...any) error {
 	return usageError{fmt.Sprintf(format, args...)}
 }
 
-// shortUsage returns the usage of a command, its first example, and the command that prints all help.
-func shortUsage(command *cobra.Command) string {
-	if !command.HasParent() {
-		return command.UsageString()
-	}
-	example, _, _ := strings.Cut(command.Example, "\n")
-	return fmt.Sprintf("Usage:\n  %s\n\nExample:\n%s\n\nUse \"%s --help\" for more.\n",
-		command.UseLine(), example, command.CommandPath())
-}
-
 // rootCommand returns the tree of commands.
 func (p Program) rootCommand() *cobra.Command {
 	var showVersion bool
 	root := &cobra.Command{
-		Use:   "docker-credential-" + helperName,
+		Use:   "docker-credential-" + helperName + " COMMAND",
 		Short: "Log in to Amazon ECR with your CI's own OIDC token",
 		Long: `A Docker credential helper for Amazon ECR that logs in with your CI's OIDC
 token.
 
 Set the role to assume in ECR_OIDC_ROLE, ECR_ROLE_TO_ASSUME or AWS_ROLE_ARN, or
 in ecr-oidc.yaml next to Docker's config.json. ECR_OIDC_DEBUG=1 prints each step
-to stderr.`,
+to stderr.
+
+To print the state of every registry, without a request:
+docker-credential-ecr-oidc check --offline`,
 		Example: examples(
 			"docker-credential-ecr-oidc configure "+exampleHost,
 			"docker push "+exampleHost+"/app:v1",
 		),
-		Args:          cobra.ArbitraryArgs,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Args:                  cobra.ArbitraryArgs,
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
 		RunE: func(root *cobra.Command, args []string) error {
 			switch {
 			case showVersion && len(args) == 0:
@@ -131,12 +128,10 @@ to stderr.`,
 	}
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
-		if command.HasParent() {
-			return usageErrorf("%s: %v", command.Name(), err)
-		}
-		return usageErrorf("%v", err)
-	})
+	root.SetUsageFunc(printUsage)
+	root.SetHelpFunc(printHelp)
+	root.SetFlagErrorFunc(flagError)
+	root.PersistentPreRunE = rejectEmptyFlags
 	root.Flags().BoolVarP(&showVersion, "version", "v", false, "print the version")
 	root.CompletionOptions.DisableDefaultCmd = true
 	const users, docker = "users", "docker"
@@ -144,7 +139,7 @@ to stderr.`,
 		&cobra.Group{ID: docker, Title: "Commands that Docker runs:"})
 	help := p.helpCommand()
 	root.SetHelpCommand(help)
-	for _, command := range []*cobra.Command{p.configureCommand(), p.doctorCommand(),
+	for _, command := range []*cobra.Command{p.configureCommand(), p.checkCommand(), p.doctorCommand(),
 		p.passwordCommand(), p.versionCommand(), p.completionCommand(), help} {
 		command.GroupID = users
 		command.DisableFlagsInUseLine = !command.HasAvailableLocalFlags()
@@ -166,6 +161,3 @@ func unknownCommand(root *cobra.Command, name string) error {
 	}
 	return usageErrorf("unknown command %q", name)
 }
-
-// examples returns lines as the value of a command's Example, which cobra prints unchanged.
-func examples(lines ...string) string { return "  " + strings.Join(lines, "\n  ") }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/testenv"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
@@ -64,6 +65,20 @@ func TestWrongUsage(t *testing.T) {
 		{configure("docker.io"), `"docker.io" is not an ECR registry`},
 		{configure("--no-such-flag", host), "configure: unknown flag: --no-such-flag\n"},
 		{configure("--role"), "configure: flag needs an argument: --role\n"},
+		{configure("--rol", "ci", host), "configure: unknown flag: --rol; did you mean --role?\n"},
+		{configure("--docker-confg=x", host),
+			"configure: unknown flag: --docker-confg; did you mean --docker-config?\n"},
+		{args("--versoin"), "unknown flag: --versoin; did you mean --version?\n"},
+		{configure("--role", "", host), "configure: the value of --role is empty\n"},
+		{configure("--role", "hub,,spoke", host), "configure: the value of --role is empty\n"},
+		{configure("--profile", " ", host), "configure: the value of --profile is empty\n"},
+		{configure("--account", "", "--region", ""),
+			"configure: the value of --account is empty\n"},
+		{configure("--creds-store="), "configure: the value of --creds-store is empty\n"},
+		{configure("--backup=", host), "configure: the value of --backup is empty\n"},
+		{configure("--docker-config", "", host),
+			"configure: the value of --docker-config is empty\n"},
+		{args("doctor", "--claims", ""), "doctor: the value of --claims is empty\n"},
 		{configure("--role", "ci"),
 			"configure: --role, --source, --profile and the other settings require at least " +
 				"one registry"},
@@ -74,7 +89,11 @@ func TestWrongUsage(t *testing.T) {
 		{configure("--account", "12345678901", "--region", "eu-west-2"),
 			`configure: there is no registry of account "12345678901" in region "eu-west-2"`},
 		{configure("--account", "123456789012", "--region", "eu-west-2,London"),
-			`configure: there is no registry of account "123456789012" in region "London"`},
+			`configure: there is no registry of account "123456789012" in region "London"; an ` +
+				"account has twelve digits, and a region looks like eu-west-2\n"},
+		{configure("--account", "123456789012", "--region", "eu-west2"),
+			`configure: there is no registry of account "123456789012" in region "eu-west2"; ` +
+				"did you mean eu-west-2?\n"},
 		{configure("--remove"), "configure requires at least one registry"},
 		{configure("--remove", "--role", "ci", host),
 			"configure: --remove cannot be used with --role"},
@@ -107,6 +126,49 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
+// checkHelp checks the sections and the width of a help text.
+func checkHelp(t *testing.T, name, text string) {
+	t.Helper()
+	for _, title := range []string{"Usage", "Examples", "Flags", "Environment", "Files", "Exit status"} {
+		if strings.Count(text, "\n"+title+":\n  ") != 1 {
+			t.Errorf("%s has no section %s:\n%s", name, title, text)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if len(line) > helpWidth+len("\n") || strings.HasSuffix(line, " \n") {
+			t.Errorf("%s: the line is too long, or ends with a space: %q", name, line)
+		}
+	}
+	if regexp.MustCompile(`\b[Vv]erbs?\b|\[command\]`).MatchString(text) {
+		t.Errorf("%s does not use the word command:\n%s", name, text)
+	}
+}
+
+// The help of the program lists every variable, and points to the state of everything.
+func TestRootHelp(t *testing.T) {
+	help := run("", args("help")).stdout
+	checkHelp(t, "help", help)
+	unknown := config.UnknownVariables([]string{"ECR_OIDC_SOMETHING_ELSE=x"})
+	variables := regexp.MustCompile(`ECR_OIDC_[A-Z_]*[A-Z]`).FindAllString(unknown[0], -1)[1:]
+	if len(variables) < 15 {
+		t.Fatal(variables)
+	}
+	for _, name := range append(variables, "ECR_OIDC_ROLE_<account>", "ECR_OIDC_PROFILE_<account>") {
+		if !regexp.MustCompile(`[ ,]` + name + `[\s,]`).MatchString(help) {
+			t.Errorf("help does not list %s", name)
+		}
+	}
+	for _, command := range []string{"help", "doctor"} {
+		got := run("", args(command, "--help"))
+		if command == "help" {
+			got = run("", args("--help"))
+		}
+		if !strings.Contains(got.stdout, "docker-credential-ecr-oidc check --offline\n") {
+			t.Errorf("%s does not name check --offline:\n%s", command, got.stdout)
+		}
+	}
+}
+
 // The help lists every command. The help of each command has an example, and is the same for help,
 // --help and -h.
 func TestHelp(t *testing.T) {
@@ -117,8 +179,8 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: %+v", a, got)
 		}
 	}
-	for _, command := range []string{"configure", "password", "version", "help", "completion",
-		"get", "store", "erase", "list"} {
+	for _, command := range []string{"configure", "check", "doctor", "password", "version", "help",
+		"completion", "get", "store", "erase", "list"} {
 		if !strings.Contains(all.stdout, "\n  "+command+" ") {
 			t.Errorf("help does not list %s", command)
 		}
@@ -128,6 +190,7 @@ func TestHelp(t *testing.T) {
 			!strings.Contains(got.stdout, "\nUsage:\n  docker-credential-ecr-oidc "+command) {
 			t.Errorf("help %s: %+v", command, got)
 		}
+		checkHelp(t, command, got.stdout)
 		for _, flag := range []string{"--help", "-h"} {
 			if again := run("", args(command, flag)); again != got {
 				t.Errorf("%s %s: %+v, want %+v", command, flag, again, got)
@@ -146,7 +209,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// Completion offers the commands, the configured registries, the sources and the shells.
+// Completion offers the commands, flags, configured registries and accounts, regions, profiles, sources
+// and shells.
 func TestCompletion(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		if got := run("", args("completion", shell)); got.code != exitSuccess ||
@@ -159,6 +223,17 @@ func TestCompletion(t *testing.T) {
 		[]byte(`{"credHelpers":{"`+host+`":"ecr-oidc","gcr.io":"gcloud"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	profiles := filepath.Join(dir, "profiles")
+	if err := os.WriteFile(profiles,
+		[]byte("[default]\n[profile dev]\n[profile ::error::x]\n[profile a\ab]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"configure", "check", "doctor"} {
+		if got := run("", args("__complete", command, "--")); strings.Contains(got.stdout, "`") ||
+			!strings.Contains(got.stdout, "--help\t") {
+			t.Errorf("the flags of %s: %+v", command, got)
+		}
+	}
 	for _, tt := range []struct {
 		args []string
 		want string
@@ -168,11 +243,19 @@ func TestCompletion(t *testing.T) {
 		{args("configure", "--remove", ""), host + "\n:4\n"},
 		{args("configure", host, ""), ":4\n"},
 		{args("configure", "--source", ""), strings.Join(token.Sources(), "\n") + "\n:4\n"},
+		{args("configure", "--profile", ""), "default\ndev\n:4\n"},
+		{args("configure", "--account", ""), "123456789012\n:4\n"},
+		{args("configure", "--region", "eu-west-"), "eu-west-1\neu-west-2\neu-west-3\n:4\n"},
+		{args("configure", "--region", "eu-west-2,us-gov"),
+			"eu-west-2,us-gov-east-1\neu-west-2,us-gov-west-1\n:4\n"},
+		{args("configure", "--pro"), "--profile\tthe AWS PROFILE to use on a machine\n:4\n"},
+		{args("check", ""), host + "\n:4\n"},
 		{args("completion", ""), "bash\nzsh\nfish\npowershell\n:4\n"},
 		{args("help", "help", ""), ":4\n"},
 		{args("version", ""), ":4\n"},
 	} {
-		got := run("", append([]string{"__complete"}, tt.args...), "DOCKER_CONFIG="+dir)
+		got := run("", append([]string{"__complete"}, tt.args...), "DOCKER_CONFIG="+dir,
+			"AWS_CONFIG_FILE="+profiles, "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(dir, "none"))
 		if got.code != exitSuccess || got.stdout != tt.want {
 			t.Errorf("%q: %+v, want %q", tt.args, got, tt.want)
 		}
@@ -236,7 +319,8 @@ func TestConfigure(t *testing.T) {
 			t.Errorf("%q: %+v, want %q", arguments, got, want)
 		}
 		if want := "ecr-oidc: docker-credential-ecr-oidc is not on PATH, where Docker looks for " +
-			"it\n"; got.stderr != want {
+			"it; copy "; !strings.HasPrefix(got.stderr, want) ||
+			!strings.HasSuffix(got.stderr, " with the name docker-credential-ecr-oidc\n") {
 			t.Errorf("%q: stderr %q, want %q", arguments, got.stderr, want)
 		}
 		var file struct{ CredHelpers map[string]string }

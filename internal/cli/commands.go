@@ -5,13 +5,9 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
-	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
 // noArgs is cobra.NoArgs with an error of this program. It appends hint to the error.
@@ -120,53 +116,35 @@ func (p Program) completionCommand() *cobra.Command {
 // main runs the commands themselves when Docker calls them.
 func dockerCommands() []*cobra.Command {
 	var all []*cobra.Command
-	for _, c := range []struct{ name, short, example string }{
-		{"get", "Read a host or URL from stdin and print its username and password as JSON",
-			"echo " + exampleHost + " | docker-credential-ecr-oidc get"},
-		{"store", "Read a login as JSON from stdin and cache it until it expires",
-			"docker login " + exampleHost},
-		{"erase", "Read a host or URL from stdin and delete its cached password",
-			"docker logout " + exampleHost},
+	for _, c := range []struct{ name, short, example, instead string }{
+		{"get", "Read a host or URL from stdin, and print its login as JSON",
+			"echo " + exampleHost + " | docker-credential-ecr-oidc get",
+			"to print a password: docker-credential-ecr-oidc password HOST"},
+		{"store", "Read a login from stdin, and cache it until it expires",
+			"docker login " + exampleHost,
+			"to store a login: docker login HOST"},
+		{"erase", "Read a host or URL from stdin, and delete its cached password",
+			"echo " + exampleHost + " | docker-credential-ecr-oidc erase",
+			"to delete a cached password: echo HOST | docker-credential-ecr-oidc erase"},
 		{"list", "Print the hosts that have a login, as JSON",
-			"docker-credential-ecr-oidc list"},
+			"docker-credential-ecr-oidc list",
+			"to print the state of every registry: docker-credential-ecr-oidc check --offline"},
 	} {
+		hint := "; it reads from stdin"
+		if c.name == "list" { // it has no input
+			hint = ""
+		}
 		all = append(all, &cobra.Command{
 			Use:               c.name,
 			Short:             c.short,
 			Example:           examples(c.example),
-			Args:              noArgs("; it reads from stdin"),
+			Args:              noArgs(hint),
 			ValidArgsFunction: cobra.NoFileCompletions,
 			RunE: func(*cobra.Command, []string) error {
-				return usageErrorf("%s reads from stdin, where Docker writes its input; "+
-					"to print a password: docker-credential-ecr-oidc password HOST",
-					c.name)
+				return usageErrorf("%s reads from stdin, where Docker writes its input; %s",
+					c.name, c.instead)
 			},
 		})
 	}
 	return all
-}
-
-type directive = cobra.ShellCompDirective
-
-// completeHosts returns the registries that credHelpers assigns to this helper, without those that
-// are arguments already.
-func (p Program) completeHosts(
-	command *cobra.Command, args []string, _ string,
-) ([]string, directive) {
-	var hosts []string
-	dir, _ := command.Flags().GetString("docker-config") // "" for commands without this flag
-	if path, err := dockerconfig.Path(cmp.Or(dir, p.Env.Get("DOCKER_CONFIG"))); err == nil {
-		if file, err := dockerconfig.Read(path); err == nil {
-			for host, helper := range file.Helpers() {
-				// Other keys of the file may contain control characters.
-				reg, ok := registry.Parse(host)
-				if ok && reg.Host == host && helper == helperName &&
-					!slices.Contains(args, host) {
-					hosts = append(hosts, host)
-				}
-			}
-		}
-	}
-	slices.Sort(hosts)
-	return hosts, cobra.ShellCompDirectiveNoFileComp
 }

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"os/exec"
 	"time"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/atomicfile"
@@ -33,11 +33,13 @@ type configuration struct {
 	registries []registry.Registry
 	path       string   // of Docker's or Podman's file
 	client     string   // "Docker" or "Podman"
+	users      []user   // with remove: the entries that still name this helper
 	lines      []string // to print when all changes are made
 	warnings   []string
 }
 
-// run makes all changes, and then prints them.
+// run makes all changes, and then prints them. If the settings in ecr-oidc.yaml cannot be removed, it
+// prints what it has removed from Docker's file, and returns the error.
 func (c *configuration) run(args []string) (err error) {
 	if c.registries, err = c.parseRegistries(args); err == nil {
 		err = c.checkFlags()
@@ -53,13 +55,16 @@ func (c *configuration) run(args []string) (err error) {
 			return err
 		}
 	}
-	if c.dryRun {
-		err = c.preview()
+	if _, statErr := os.Stat(c.path); c.dryRun || c.remove && errors.Is(statErr, fs.ErrNotExist) {
+		err = c.preview() // Update would create the directory
 	} else {
 		err = dockerconfig.Update(c.path, lockTimeout, c.change)
 	}
 	if err != nil {
 		return err
+	}
+	if c.remove {
+		err = c.removeSettings()
 	}
 	for _, line := range c.lines {
 		if c.dryRun {
@@ -70,7 +75,7 @@ func (c *configuration) run(args []string) (err error) {
 	for _, warning := range append(c.warnings, c.environmentWarnings()...) {
 		fmt.Fprintln(c.Stderr, c.errorLine(errors.New(warning)))
 	}
-	return nil
+	return err
 }
 
 // lockTimeout limits how long configure waits for the lock of a file. A process holds it for
@@ -88,36 +93,4 @@ func (c *configuration) preview() error {
 		return err
 	}
 	return c.change(file)
-}
-
-// environmentWarnings returns warnings about the environment that prevents Docker from using this
-// helper although its file is correct.
-func (c *configuration) environmentWarnings() (warnings []string) {
-	if c.remove || c.restore != "" {
-		return nil
-	}
-	if _, err := exec.LookPath("docker-credential-" + helperName); err != nil {
-		warnings = append(warnings, fmt.Sprintf("docker-credential-%s is not on PATH, where %s "+
-			"looks for it", helperName, c.client))
-	}
-	if c.authfile == "" && c.Env.Get("DOCKER_AUTH_CONFIG") != "" {
-		warnings = append(warnings,
-			"DOCKER_AUTH_CONFIG is set: Docker uses its logins instead of any helper")
-	}
-	settings, err := config.Read(c.Env, os.Environ())
-	if err != nil {
-		return append(warnings, err.Error())
-	}
-	for _, reg := range c.registries {
-		plan, err := settings.For(reg)
-		switch {
-		case errors.Is(err, config.ErrNotAllowed):
-			warnings = append(warnings,
-				fmt.Sprintf("%s: %v, so the helper returns no login for it", reg.Host, err))
-		case reg.Public && len(c.settings.Role) == 0 && (err != nil || len(plan.Role.ARNs) == 0):
-			warnings = append(warnings, "access to "+reg.Host+" is anonymous because no role is "+
-				"set for it: set ECR_OIDC_ROLE_PUBLIC, or configure it with --role")
-		}
-	}
-	return warnings
 }

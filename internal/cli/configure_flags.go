@@ -9,6 +9,7 @@ import (
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/suggest"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
@@ -26,20 +27,21 @@ host it removed from auths. With --role, --source, --profile, --audience,
 config.json (or the file in ECR_OIDC_CONFIG), for the accounts of these
 registries.
 
+With --remove it removes these entries and settings, and reports what it keeps.
+It does not restore what it replaced. To do that, use --backup and --restore.
+
 With --creds-store, Docker uses this helper for the registries of every account.
 A role that is set by name, without an account, then requires
 --allowed-account-ids.`,
 		Example: examples(
 			"docker-credential-ecr-oidc configure "+exampleHost,
-			"docker-credential-ecr-oidc configure --account 123456789012,210987654321 --region "+
-				"eu-west-2,us-east-1 --role ci-push",
+			"docker-credential-ecr-oidc configure --account=123456789012,210987654321 "+
+				"--region=eu-west-2,us-east-1 --role=ci-push",
 			"docker-credential-ecr-oidc configure --profile dev --source aws "+exampleHost,
-			"docker-credential-ecr-oidc configure --authfile ~/.config/containers/auth.json "+
-				exampleHost,
 			"docker-credential-ecr-oidc configure --creds-store",
 			"docker-credential-ecr-oidc configure --remove --dry-run "+exampleHost,
-			"docker-credential-ecr-oidc configure --backup before.json "+exampleHost+
-				" && docker-credential-ecr-oidc configure --restore before.json",
+			"docker-credential-ecr-oidc configure --backup before.json "+exampleHost,
+			"docker-credential-ecr-oidc configure --restore before.json",
 		),
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: p.completeHosts,
@@ -74,7 +76,8 @@ func (c *configuration) addFlags(command *cobra.Command) {
 			"or to `[=NAME]`")
 	f.Lookup("creds-store").NoOptDefVal = noName
 	f.BoolVar(&c.remove, "remove", false,
-		"remove the entries of these registries; with --creds-store, restore the previous credsStore")
+		"remove the entries of these registries, and the settings of their accounts that configure "+
+			"can write; with --creds-store, restore the previous credsStore")
 	f.StringVar(&c.backup, "backup", "",
 		"save the entries of Docker's file that this replaces, including logins, to a new `FILE`")
 	f.StringVar(&c.restore, "restore", "",
@@ -85,15 +88,23 @@ func (c *configuration) addFlags(command *cobra.Command) {
 	f.StringVar(&c.authfile, "authfile", "",
 		"write Podman's `FILE` instead of Docker's, such as ~/.config/containers/auth.json")
 	// These functions fail only for a flag that does not exist.
-	_ = command.RegisterFlagCompletionFunc("source",
-		cobra.FixedCompletions(token.Sources(), cobra.ShellCompDirectiveNoFileComp))
 	_ = command.MarkFlagDirname("docker-config")
 	for _, flag := range []string{"authfile", "backup", "restore"} {
 		_ = command.MarkFlagFilename(flag)
 	}
-	for _, flag := range []string{"account", "region", "role", "profile", "audience",
-		"session-name", "session-duration", "allowed-account-ids"} {
-		_ = command.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions)
+	for flag, complete := range map[string]cobra.CompletionFunc{
+		"account": c.completeAccounts,
+		"region":  completeRegions,
+		"role":    cobra.NoFileCompletions,
+		"source": cobra.FixedCompletions(token.Sources(),
+			cobra.ShellCompDirectiveNoFileComp),
+		"profile":             c.completeProfiles,
+		"audience":            cobra.NoFileCompletions,
+		"session-name":        cobra.NoFileCompletions,
+		"session-duration":    cobra.NoFileCompletions,
+		"allowed-account-ids": c.completeAccounts,
+	} {
+		_ = command.RegisterFlagCompletionFunc(flag, complete)
 	}
 }
 
@@ -101,16 +112,17 @@ func (c *configuration) addFlags(command *cobra.Command) {
 // default value.
 type credsStoreFlag struct {
 	set  bool
-	name string
+	text string // the value of the flag
+	name string // "" without NAME
 }
 
 // noName is the value that pflag sets for --creds-store without a name.
 const noName = "true"
 
-func (f *credsStoreFlag) String() string { return f.name }
+func (f *credsStoreFlag) String() string { return f.text }
 func (f *credsStoreFlag) Type() string   { return "bool" }
 func (f *credsStoreFlag) Set(v string) error {
-	f.set = true
+	f.set, f.text = true, v
 	if v != noName {
 		f.name = v
 	}
@@ -129,9 +141,13 @@ func (c *configuration) parseRegistries(args []string) ([]registry.Registry, err
 			account, region := strings.TrimSpace(account), strings.TrimSpace(region)
 			host, ok := registry.Host(account, region)
 			if !ok {
+				hint := "an account has twelve digits, and a region looks like eu-west-2"
+				if nearest := suggest.Nearest(region, registry.Regions()); nearest != "" &&
+					nearest != region {
+					hint = "did you mean " + nearest + "?"
+				}
 				return nil, usageErrorf("configure: there is no registry of account %q in "+
-					"region %q; an account has twelve digits, and a region looks like "+
-					"eu-west-2", account, region)
+					"region %q; %s", account, region, hint)
 			}
 			hosts = append(hosts, host)
 		}

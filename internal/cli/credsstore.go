@@ -160,7 +160,12 @@ func (c *configuration) revertCredsStore(file *dockerconfig.File, current, deleg
 	c.report("%s: Docker uses %s for all hosts, instead of %s (credsStore)", c.path, delegate,
 		current)
 	file.AfterWrite(func() error {
-		return c.editSettings(func(path, _ string) error { return config.SetCredsStore(path, "") })
+		return c.editSettings(func(path, displayPath string) error {
+			if err := config.SetCredsStore(path, ""); err != nil {
+				return err
+			}
+			return c.deleteEmptySettings(path, displayPath)
+		})
 	})
 	return nil
 }

@@ -24,7 +24,7 @@ type doctorCommand struct {
 	Program
 	policyFile, claimsFile string
 	role, sessionName      string // of the saved claims
-	json                   bool
+	json, verbose, hosts   bool
 
 	policy *trust.Policy // nil without policyFile
 }
@@ -40,6 +40,8 @@ func (p Program) doctorCommand() *cobra.Command {
 		Long: `Diagnose a login, step by step. It ignores the cached password, and changes
 nothing, except that it renews an AWS login that has expired. Without a registry
 it diagnoses every registry that Docker's config.json assigns to this helper.
+To print the state of every registry, without a request:
+docker-credential-ecr-oidc check --offline
 
 With --trust-policy it also evaluates the role's trust policy against the job's
 token, condition by condition. To print the policy:
@@ -48,8 +50,12 @@ aws iam get-role --role-name NAME
 With --claims you can run it outside the job, on the claims of the job's token
 or on the output of "doctor --json" from the job. It makes no network call.
 
-The exit code is 0 only if a get would succeed. With --claims it is 0 if the
-policy admits the claims or no policy is given.`,
+With --hosts it makes no request. It lists the hosts that a login, a pull and a
+push connect to. For the state of the cache without a request, use the command
+check --offline.
+
+The exit code is 0 only if a get would succeed and Docker calls this helper.
+With --claims it is 0 if the policy admits the claims or no policy is given.`,
 		Example: examples(
 			"docker-credential-ecr-oidc doctor "+exampleHost,
 			"docker-credential-ecr-oidc doctor --json "+exampleHost+" >job.json",
@@ -73,6 +79,9 @@ policy admits the claims or no policy is given.`,
 			"makes no network call")
 	f.BoolVar(&d.json, "json", false,
 		"print the report as JSON; docs/doctor.md describes it")
+	f.BoolVar(&d.verbose, "verbose", false, "print every claim, and the policies that are suggested")
+	f.BoolVar(&d.hosts, "hosts", false,
+		"make no request: list the hosts that a closed network must allow")
 	// These functions fail only for a flag that does not exist.
 	_ = command.MarkFlagFilename("trust-policy", "json")
 	_ = command.MarkFlagFilename("claims", "json")
@@ -100,9 +109,11 @@ func (d *doctorCommand) run(args []string) error {
 				"docker-credential-ecr-oidc doctor %s", err, exampleHost)
 		}
 	}
+	if d.hosts {
+		return d.printHosts(regs)
+	}
 	diagnoser := doctor.Doctor{
-		Helper: helper.Helper{Env: d.Env, Environ: os.Environ(),
-			Debug: debuglog.ToStderr(d.Env, d.Stderr)},
+		Helper: d.helper(),
 		Docker: docker,
 		Policy: d.policy,
 	}
@@ -111,6 +122,33 @@ func (d *doctorCommand) run(args []string) error {
 		diagnoses = append(diagnoses, diagnoser.Diagnose(reg))
 	}
 	return d.print(doctor.NewReport(d.version(), diagnoses...))
+}
+
+func (d *doctorCommand) helper() helper.Helper {
+	return helper.Helper{
+		Env: d.Env, Environ: os.Environ(), Debug: debuglog.ToStderr(d.Env, d.Stderr),
+	}
+}
+
+// printHosts prints the hosts that a closed network must allow, one per line with its use.
+func (d *doctorCommand) printHosts(regs []registry.Registry) error {
+	var hosts []doctor.Host
+	for _, reg := range regs {
+		found, err := doctor.Doctor{Helper: d.helper()}.Hosts(reg)
+		if err != nil {
+			return &getError{err, reg.Host}
+		}
+		hosts = append(hosts, found...)
+	}
+	hosts = doctor.MergeHosts(hosts...)
+	width := 0
+	for _, h := range hosts {
+		width = max(width, len(h.Name))
+	}
+	for _, h := range hosts {
+		fmt.Fprintf(d.Stdout, "%-*s  %s\n", width, safetext.Sanitize(h.Name), h.Use)
+	}
+	return nil
 }
 
 // registries returns the registries in the arguments, each once. An argument that is not an ECR
@@ -131,6 +169,8 @@ func registries(args []string) (regs []registry.Registry, err error) {
 // checkFlags returns an error for flags that cannot be used together.
 func (d *doctorCommand) checkFlags() error {
 	switch {
+	case d.hosts && (d.policyFile != "" || d.claimsFile != "" || d.json || d.verbose):
+		return usageErrorf("doctor: --hosts prints only the hosts, and takes no other flag")
 	case d.policyFile == "-" && d.claimsFile == "-":
 		return usageErrorf("doctor: --trust-policy and --claims cannot both be read from stdin")
 	case d.role != "" && d.claimsFile == "":
@@ -207,9 +247,9 @@ func (d *doctorCommand) read(path string) ([]byte, error) {
 	return text, err
 }
 
-// print prints the report. It returns errUnhealthy unless the report is ready.
+// print prints the report. It returns errUnhealthy unless the report is healthy.
 func (d *doctorCommand) print(r doctor.Report) error {
-	text := d.text(r)
+	text := d.text(r, d.verbose)
 	if d.json {
 		var err error
 		if text, err = encodeReport(r); err != nil {
@@ -218,7 +258,7 @@ func (d *doctorCommand) print(r doctor.Report) error {
 	}
 	// Run reports an error of this write.
 	io.WriteString(d.Stdout, safetext.Redact(text, d.Env.Secrets()...))
-	if !r.Ready {
+	if !r.Healthy() {
 		return errUnhealthy
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -62,11 +63,13 @@ func TestManPages(t *testing.T) {
 		name := pageName(command) + ".1.gz"
 		text := manPage(command, day)
 		for _, want := range []string{roff(command.Short), roff(command.UseLine()),
-			roff(strings.Split(command.Example, "\n")[0])} {
+			roff(strings.Split(command.Example, "\n")[0]), ".SH EXAMPLES\n", ".SH ENVIRONMENT\n",
+			".SH FILES\n", ".SH EXIT STATUS\n.TP\n"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s has no %q:\n%s", name, want, text)
 			}
 		}
+		checkWidth(t, name, text)
 		command.Flags().VisitAll(func(f *pflag.Flag) {
 			if !strings.Contains(text, roff("--"+f.Name)) {
 				t.Errorf("%s has no --%s", name, f.Name)
@@ -92,6 +95,33 @@ func TestManPages(t *testing.T) {
 	}
 }
 
+// checkWidth formats a man page for a terminal of 80 columns, and checks its width.
+func checkWidth(t *testing.T, name, text string) {
+	t.Helper()
+	groff, err := exec.LookPath("groff")
+	if err != nil { // the lines that groff does not fill
+		_, example, _ := strings.Cut(text, ".EX\n")
+		example, _, _ = strings.Cut(example, ".EE\n")
+		for line := range strings.Lines(strings.ReplaceAll(example, `\`, "")) {
+			if len(line) > exampleWidth {
+				t.Errorf("%s: the example is too wide: %s", name, line)
+			}
+		}
+		return
+	}
+	format := exec.Command(groff, "-man", "-Tascii", "-P-c", "-P-b", "-P-o", "-P-u", "-rLL=80n")
+	format.Stdin = strings.NewReader(text)
+	page, err := format.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v: %s", name, err, page)
+	}
+	for line := range strings.Lines(string(page)) {
+		if len(line) > helpWidth+len("\n") {
+			t.Errorf("%s: the line is too wide: %s", name, line)
+		}
+	}
+}
+
 func pageName(command *cobra.Command) string {
 	return strings.ReplaceAll(command.CommandPath(), " ", "-")
 }
@@ -113,6 +143,9 @@ func manPage(command *cobra.Command, day time.Time) string {
 	command.InitDefaultHelpFlag()
 	section("OPTIONS", options(command.Flags()))
 	section("EXAMPLES", ".EX\n"+roff(command.Example)+"\n.EE")
+	for _, s := range referenceOf(command.Name()).sections() {
+		section(strings.ToUpper(s.title), definitionList(s.definitions))
+	}
 	related := command.Commands()
 	if command.HasParent() {
 		related = append(related, command.Parent())
@@ -123,6 +156,19 @@ func manPage(command *cobra.Command, day time.Time) string {
 	}
 	section("SEE ALSO", strings.Join(links, ",\n"))
 	return b.String()
+}
+
+// definitionList returns definitions as tagged paragraphs.
+func definitionList(definitions []definition) string {
+	var all []string
+	for _, d := range definitions {
+		if d.name == "" {
+			all = append(all, ".PP\n"+roff(d.text))
+		} else {
+			all = append(all, fmt.Sprintf(".TP\n\\fB%s\\fR\n%s", roff(d.name), roff(d.text)))
+		}
+	}
+	return strings.Join(all, "\n")
 }
 
 func options(flags *pflag.FlagSet) string {

@@ -59,17 +59,24 @@ func (p Program) password(arg string) error {
 			return secret, err
 		})
 	switch {
-	case credentials.IsErrCredentialsNotFound(err) && reg.Public:
-		return fmt.Errorf("finding a password for %s: access is anonymous because no role is set; "+
-			"set ECR_OIDC_ROLE_PUBLIC", reg.Host)
 	case credentials.IsErrCredentialsNotFound(err):
-		return fmt.Errorf("finding a password for %s: %w", reg.Host, config.ErrNotAllowed)
+		return notFound(reg)
 	case err != nil:
+		debuglog.NoteFailure(p.Env, reg.Host, explain.Line(err, reg.Host, p.Env.Secrets()))
 		return &getError{err, reg.Host}
 	}
 	p.mask(secret)
 	fmt.Fprintln(p.Stdout, secret)
 	return nil
+}
+
+// notFound explains why a get for a registry returns "credentials not found".
+func notFound(reg registry.Registry) error {
+	if reg.Public {
+		return fmt.Errorf("finding a password for %s: access is anonymous because no role is set; "+
+			"set ECR_OIDC_ROLE_PUBLIC", reg.Host)
+	}
+	return fmt.Errorf("finding a password for %s: %w", reg.Host, config.ErrNotAllowed)
 }
 
 // mask makes GitHub's runner mask the password in the job's log. It writes the workflow command to
@@ -86,6 +93,9 @@ func (p Program) mask(secret string) {
 
 // describeNotECR returns the message for an argument that is not an ECR registry.
 func describeNotECR(arg string) string {
-	return fmt.Sprintf("%q is not an ECR registry; a registry looks like %s",
-		safetext.Sanitize(arg), exampleHost)
+	text := fmt.Sprintf("%q is not an ECR registry", safetext.Sanitize(arg))
+	if host := registry.Nearest(arg); host != "" {
+		return text + "; did you mean " + host + "?"
+	}
+	return text + "; a registry looks like " + exampleHost
 }

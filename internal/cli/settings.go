@@ -28,12 +28,9 @@ func (c *configuration) writeSettings() error {
 	accounts := c.registryAccounts()
 	return c.editSettings(func(path, displayPath string) error {
 		for _, account := range accounts {
-			owner := "account " + account
-			if account == "" {
-				owner = "the public registry"
-			}
 			if len(texts) > 0 {
-				c.report("%s: %s has %s", displayPath, owner, strings.Join(texts, "; "))
+				c.report("%s: %s has %s", displayPath, accountName(account),
+					strings.Join(texts, "; "))
 			}
 		}
 		if allowed := c.settings.AllowedAccountIDs; len(allowed) > 0 {
@@ -56,6 +53,14 @@ func (c *configuration) registryAccounts() (accounts []string) {
 		}
 	}
 	return accounts
+}
+
+// accountName returns the name of an account in messages. The account "" is the public registry.
+func accountName(account string) string {
+	if account == "" {
+		return "the public registry"
+	}
+	return "account " + account
 }
 
 // editSettings calls change with the path of ecr-oidc.yaml while it holds the file's lock. In a dry

@@ -36,17 +36,22 @@ type KeyValue struct {
 	Texts []string // a role chain; exactly one text for every other key
 }
 
-// NonEmpty returns the settings of an account that are not empty, in the order in which they are
-// written.
-func (s AccountSettings) NonEmpty() (pairs []KeyValue) {
-	for _, pair := range []KeyValue{
+// all returns the settings of an account, in the order in which they are written.
+func (s AccountSettings) all() []KeyValue {
+	return []KeyValue{
 		{"role", s.Role},
 		{"source", []string{s.Source}},
 		{"profile", []string{s.Profile}},
 		{"audience", []string{s.Audience}},
 		{"session_name", []string{s.SessionName}},
 		{"session_duration", []string{s.SessionDuration}},
-	} {
+	}
+}
+
+// NonEmpty returns the settings of an account that are not empty, in the order in which they are
+// written.
+func (s AccountSettings) NonEmpty() (pairs []KeyValue) {
+	for _, pair := range s.all() {
 		if len(pair.Texts) > 1 || len(pair.Texts) == 1 && pair.Texts[0] != "" {
 			pairs = append(pairs, pair)
 		}
@@ -88,11 +93,7 @@ func SetAccounts(path string, accounts []string, s AccountSettings) error {
 			return nil
 		}
 		for _, account := range accounts {
-			keys := []string{"public"}
-			if account != "" {
-				keys = []string{"accounts", account}
-			}
-			if err := merge(root, keys, lines); err != nil {
+			if err := merge(root, entryPath(account), lines); err != nil {
 				return err
 			}
 		}
@@ -161,12 +162,7 @@ func SetCredsStore(path, name string) error {
 		if name != "" {
 			return merge(root, nil, []string{"creds_store: " + strconv.Quote(name)})
 		}
-		for i, pair := range root.Values {
-			if keyOf(pair) == "creds_store" {
-				root.Values = append(root.Values[:i], root.Values[i+1:]...)
-				break
-			}
-		}
+		removeKeys(root, nil, []string{"creds_store"})
 		return nil
 	}, func(f *File) { f.CredsStore = name })
 }

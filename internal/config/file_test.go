@@ -69,11 +69,15 @@ func TestDocumentedFile(t *testing.T) {
 func TestFileInvalid(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"misspelled key", "defualt: {role: x}",
-			`:1:1: unknown key "defualt"; ` +
+			`:1:1: unknown key "defualt"; did you mean default?`},
+		{"misspelled key of an entry", "default:\n  profiel: x",
+			`:2:3: unknown key "profiel"; did you mean profile?`},
+		{"unknown key", "roles: {role: x}",
+			`:1:1: unknown key "roles"; ` +
 				`allowed keys are accounts, allowed_account_ids, creds_store, ` +
 				`default, public`},
-		{"misspelled key of an entry", "default:\n  roel: x",
-			`:2:3: unknown key "roel"; allowed keys are audience, external_id, profile, role, `},
+		{"unknown key of an entry", "default:\n  arn: x",
+			`:2:3: unknown key "arn"; allowed keys are audience, external_id, profile, role, `},
 		{"regions in the entry of a region",
 			`accounts: {"123456789012": {regions: {eu-west-2: {regions: {}}}}}`,
 			`unknown key "regions"`},
@@ -127,7 +131,10 @@ func TestFileInvalid(t *testing.T) {
 			`:1:1: only one YAML document is allowed`},
 		{"long value", "default: {source: " + strings.Repeat("x", 20_000) + "}",
 			`source is invalid; allowed values are auto, github`},
-		{"tab", "default:\n\trole: x", `:2:1: `},
+		{"tab", "default:\n\trole: x",
+			`:2:1: the line is indented with a tab; YAML allows only spaces`},
+		{"tab in the first line", "\tdefault: {role: x}",
+			`:1:8: the line is indented with a tab; YAML allows only spaces`},
 		{"anchor", "default: &d {role: x}", `an entry must be a mapping of keys to values`},
 		{"alias", "default: {role: &r x}\npublic: {role: *r}",
 			`anchors, aliases and tags are not allowed`},

@@ -104,8 +104,8 @@ func (d decoder) mapping(n ast.Node, name string, fields map[string]func(ast.Nod
 	return d.pairs(n, name, func(key string, keyNode, value ast.Node) error {
 		decode, ok := fields[key]
 		if !ok {
-			return d.errorf(keyNode, "unknown key%s; allowed keys are %s", keySuffix(key),
-				strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+			return d.errorf(keyNode, "unknown key%s", describeUnknownKey(key,
+				slices.Sorted(maps.Keys(fields))))
 		}
 		return decode(value)
 	})

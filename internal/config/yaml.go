@@ -53,7 +53,10 @@ func syntaxError(path string, err error) error {
 		return fmt.Errorf("reading %s: it is not YAML", path)
 	}
 	message := e.GetMessage()
-	if strings.Contains(message, `"`) { // the parser quotes text of the file with %q
+	switch {
+	case strings.Contains(message, "'\t'"), strings.Contains(message, "tab character"):
+		message = "the line is indented with a tab; YAML allows only spaces"
+	case strings.Contains(message, `"`): // the parser quotes text of the file with %q
 		message = "it is not YAML"
 	}
 	p := e.GetToken().Position

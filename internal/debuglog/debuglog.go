@@ -1,4 +1,5 @@
-// Package debuglog writes the steps of a command if ECR_OIDC_DEBUG or GitHub's debug logging is on.
+// Package debuglog writes the steps of a command if ECR_OIDC_DEBUG or GitHub's debug logging is on. In
+// GitHub Actions it also notes each failed login for the action.
 package debuglog
 
 import (
@@ -27,13 +28,17 @@ func ForCommand(env token.Env, stderr io.Writer) Func {
 	if env.Get("RUNNER_DEBUG") != "1" || env.Get("ECR_OIDC_DEBUG") != "" || dir == "" {
 		return ToStderr(env, stderr)
 	}
-	name := "ecr-oidc-debug.log"
-	if uid := os.Getuid(); uid >= 0 { // -1 on Windows
-		name = "ecr-oidc-debug-" + strconv.Itoa(uid) + ".log"
-	}
 	// The action's post step prints this file. The process ID distinguishes concurrent processes.
-	log := &logFile{path: filepath.Join(dir, name)}
+	log := &logFile{path: userFile(dir, "ecr-oidc-debug", ".log")}
 	return newFunc(env, log, fmt.Sprintf("ecr-oidc[%d]: debug: ", os.Getpid()))
+}
+
+// userFile returns the path of a file of this user in a directory that several users share.
+func userFile(dir, name, extension string) string {
+	if uid := os.Getuid(); uid >= 0 { // -1 on Windows
+		name += "-" + strconv.Itoa(uid)
+	}
+	return filepath.Join(dir, name+extension)
 }
 
 // ToStderr returns a Func that writes to stderr if ECR_OIDC_DEBUG is on, and otherwise does nothing.

@@ -43,6 +43,8 @@ func (d *Diagnosis) addCache(x helper.Examination) {
 		reason := strings.ReplaceAll(strings.TrimPrefix(x.CacheErr.Error(), "opening the cache: "),
 			"\n", "; ")
 		d.add("cache", Note, "not used: %s", safetext.Sanitize(reason))
+	case x.Cached == nil && x.CachedErr != nil:
+		d.add("cache", OK, "%s: a failure, cached for another %s", x.CacheDir, remaining(x))
 	case x.Cached == nil:
 		d.add("cache", OK, "%s: no entry for this registry", x.CacheDir)
 	default:
@@ -79,7 +81,11 @@ func (d *Diagnosis) addCachedFailure(x helper.Examination, env token.Env) {
 		return
 	}
 	d.Ready = false
-	left := max(time.Second, time.Until(x.CachedErrUntil))
-	d.add("cache", Wrong, "get returns a cached failure for another %s", formatDuration(left)).
+	d.add("cache", Wrong, "get returns a cached failure for another %s", remaining(x)).
 		Next = "to delete it: docker logout " + host
+}
+
+// remaining returns for how long get returns the cached failure.
+func remaining(x helper.Examination) string {
+	return formatDuration(max(time.Second, time.Until(x.CachedErrUntil)))
 }

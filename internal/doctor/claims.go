@@ -33,6 +33,7 @@ func (d Doctor) Evaluate(c Claims) Diagnosis {
 			"session name is not known").
 			Next = "set it with --session-name, or use the output of doctor --json from the job"
 	}
+	d.addUpcoming(&diagnosis)
 	diagnosis.Ready = diagnosis.Policy != nil && diagnosis.Policy.Verdict != nil &&
 		diagnosis.Policy.Verdict.Admits == trust.Yes
 	return diagnosis

@@ -85,42 +85,49 @@ func readDockerConfig(path string) (*dockerconfig.File, error) {
 	return dockerconfig.Read(path)
 }
 
-// addDocker adds whether Docker calls this helper for the registry.
+// addDocker adds whether Docker calls this helper for the registry, and sets d.Docker.
 func (d *Diagnosis) addDocker(x helper.Examination, e DockerEnvironment) {
-	host := x.Registry.Host
+	first := len(d.Checks)
+	d.addDockerConfig(x.Registry.Host, e)
+	if slices.ContainsFunc(e.authConfigHosts,
+		func(key string) bool { return isHost(key, x.Registry.Host) }) {
+		d.add("docker", Wrong, "DOCKER_AUTH_CONFIG has a login for this registry; Docker uses it "+
+			"instead of any helper").Next = "unset it, or remove that login from it"
+	}
+	d.Checks = append(d.Checks, e.checks...)
+	d.Docker = !slices.ContainsFunc(d.Checks[first:],
+		func(c Check) bool { return c.State == Wrong })
+}
+
+// addDockerConfig adds what Docker's config.json has for a registry.
+func (d *Diagnosis) addDockerConfig(host string, e DockerEnvironment) {
 	configure := "docker-credential-ecr-oidc configure " + host
 	switch {
 	case e.file == nil && errors.Is(e.err, fs.ErrNotExist):
-		d.add("docker", Note, "Docker does not call this helper: %s",
+		d.add("docker", Wrong, "Docker does not call this helper: %s",
 			safetext.Sanitize(e.err.Error())).Next = configure
 	case e.file == nil: // configure would fail too
-		d.add("docker", Note, "Docker cannot call this helper: %s",
+		d.add("docker", Wrong, "Docker cannot call this helper: %s",
 			safetext.Sanitize(e.err.Error())).Next = "fix that file, then run: " + configure
 	case e.file.Helper(host) == helperName:
 		d.add("docker", OK, "%s: credHelpers assigns this registry to %s", e.path, helperName)
 	case e.file.Helper(host) != "":
-		d.add("docker", Note, "%s: credHelpers assigns this registry to %s, not to this helper",
+		d.add("docker", Wrong, "%s: credHelpers assigns this registry to %s, not to this helper",
 			e.path, display(e.file.Helper(host))).Next = configure
 	case e.file.CredsStore() == helperName:
 		d.add("docker", OK, "%s: credsStore is %s", e.path, helperName)
 	case e.file.CredsStore() != "":
-		d.add("docker", Note, "%s: credHelpers has no entry for this registry, so Docker calls its "+
+		d.add("docker", Wrong, "%s: credHelpers has no entry for this registry, so Docker calls its "+
 			"credsStore, %s", e.path, display(e.file.CredsStore())).Next = configure
 	default:
-		d.add("docker", Note, "%s: credHelpers has no entry for this registry",
-			e.path).Next = configure
+		d.add("docker", Wrong, "%s: credHelpers has no entry for this registry, so Docker calls no "+
+			"helper", e.path).Next = configure
 	}
 	if e.file != nil && slices.ContainsFunc(e.file.Logins(),
 		func(key string) bool { return isHost(key, host) }) {
 		d.add("docker", Note, "%s: auths has an old login for this registry; Docker before 29 uses "+
 			"it when the helper fails", e.path).Next = configure
 	}
-	if slices.ContainsFunc(e.authConfigHosts,
-		func(key string) bool { return isHost(key, host) }) {
-		d.add("docker", Note, "DOCKER_AUTH_CONFIG has a login for this registry; Docker uses it "+
-			"instead of any helper").Next = "unset it, or remove that login from it"
-	}
-	d.Checks = append(d.Checks, e.checks...)
 }
 
 func isHost(key, host string) bool {

@@ -4,8 +4,12 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
@@ -67,7 +71,7 @@ func (d Doctor) describe(x helper.Examination) Diagnosis {
 		diagnosis.addToken(x)
 		diagnosis.addExchange(x, d.Policy)
 	} else {
-		diagnosis.addError("settings", x.Err)
+		diagnosis.addSettingsError(x, env)
 	}
 	diagnosis.addHints(x, env)
 	if x.Resolved {
@@ -76,6 +80,7 @@ func (d Doctor) describe(x helper.Examination) Diagnosis {
 	}
 	diagnosis.addDocker(x, d.Docker)
 	diagnosis.setGet(x, env)
+	diagnosis.addIgnored(x, d.Helper)
 	switch {
 	case diagnosis.Token != nil && (d.Policy != nil || isRoleRefused(x.Err)):
 		d.evaluate(&diagnosis)
@@ -85,13 +90,55 @@ func (d Doctor) describe(x helper.Examination) Diagnosis {
 	case d.Policy != nil:
 		diagnosis.add("policy", Skipped, "not evaluated: there is no token")
 	}
+	d.addUpcoming(&diagnosis)
+	diagnosis.summarize(x)
 	diagnosis.redactURLs()
 	return diagnosis
+}
+
+// summarize sets the summary, and marks the checks that are wrong as important.
+func (d *Diagnosis) summarize(x helper.Examination) {
+	var failed []string
+	for i, c := range d.Checks {
+		inDocker := c.Name == "docker" || c.Name == "PATH"
+		switch {
+		case c.State == Wrong && (!d.Ready || inDocker):
+			d.Checks[i].Important = true
+			if !slices.Contains(failed, c.Name) {
+				failed = append(failed, c.Name)
+			}
+		case c.State == Note && c.Name == "registry": // an unknown region is probably the cause
+			d.Checks[i].Important = !d.Healthy()
+		}
+	}
+	switch {
+	case d.Healthy() && x.StoredLogin != nil:
+		d.Summary = "Docker can log in, with the login that another tool stored"
+	case d.Healthy():
+		d.Summary = "Docker can log in"
+	case d.Ready:
+		d.Summary = "a login works, but Docker does not call this helper"
+	case x.Anonymous && x.Registry.Public:
+		d.Summary = "no login, because no role is set for this registry"
+	default:
+		d.Summary = "the login fails (" + strings.Join(failed, ", ") + ")"
+	}
 }
 
 // addError adds a step that failed.
 func (d *Diagnosis) addError(step string, err error) {
 	d.add(step, Wrong, "%s", safetext.Sanitize(err.Error())).Next = advice(err)
+}
+
+// addSettingsError adds an error of the settings. For an account that is not allowed, the advice
+// contains the account and the file.
+func (d *Diagnosis) addSettingsError(x helper.Examination, env token.Env) {
+	d.addError("settings", x.Err)
+	path, err := config.FilePath(env, "")
+	if err == nil && errors.Is(x.Err, config.ErrNotAllowed) {
+		d.Checks[len(d.Checks)-1].Next = fmt.Sprintf("if the helper may log in to this account, add %q "+
+			"to allowed_account_ids in %s", x.Registry.Account, path)
+	}
 }
 
 // advice returns what the user can do about an error. For errors without advice in package explain

@@ -197,6 +197,8 @@ func TestAdvice(t *testing.T) {
 			"give the job `permissions: {id-token: write}`"},
 		{&token.RequestError{CI: "GitHub", Retryable: true},
 			"If it persists, check that this machine can reach that address"},
+		{&token.RequestError{CI: "GitHub", Retryable: true, Why: "dial tcp: lookup gihtub.acme: no such host"},
+			"gihtub.acme does not resolve, which is probably a typo"},
 		{&token.RequestError{CI: "GitHub"}, "only to its own running jobs"},
 		{&explain.TimeoutError{Action: "running get", Limit: explain.GetTimeout},
 			"are not pipes, and not on a mount that does not respond"},

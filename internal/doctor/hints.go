@@ -20,6 +20,7 @@ func detectors() []detector {
 		{"long-lived key", detectLongLivedKey, nil},
 		{"sudo", detectSudo, nil},
 		{"container", detectContainer, []string{"credentials"}},
+		{"profiles", detectProfiles, []string{"credentials", "endpoints"}},
 		{"runner's identity", detectRunnerIdentity, nil},
 		{"clock", detectClockSkew, nil},
 		{"TLS", detectTLSInterception, []string{"token", "credentials", "STS", "ECR"}},
@@ -36,27 +37,33 @@ type detector struct {
 // addHints adds the hints for the conditions that are present.
 func (d *Diagnosis) addHints(x helper.Examination, env token.Env) {
 	if hint := missingTokenHint(x, env); hint.Text != "" {
-		d.add(hint.Name, Note, "%s", hint.Text).Next = hint.Next
-		d.removeAdvice("token")
+		replaces := []string{"token"}
 		if hint.NoSecrets {
-			d.removeAdvice("role")
+			replaces = append(replaces, "role")
 		}
+		important := d.removeAdvice(replaces...)
+		c := d.add(hint.Name, Note, "%s", hint.Text)
+		c.Next, c.Important = hint.Next, important
 	}
 	for _, detector := range detectors() {
 		if text, next := detector.detect(x, env); text != "" {
-			d.add(detector.name, Note, "%s", text).Next = next
-			d.removeAdvice(detector.replaces...)
+			important := d.removeAdvice(detector.replaces...)
+			c := d.add(detector.name, Note, "%s", text)
+			c.Next, c.Important = next, important
 		}
 	}
 }
 
 // removeAdvice removes the advice of these checks if they failed, because a hint has better advice.
-func (d *Diagnosis) removeAdvice(checks ...string) {
+// It reports whether one of them failed.
+func (d *Diagnosis) removeAdvice(checks ...string) (failed bool) {
 	for i, c := range d.Checks {
 		if c.State == Wrong && slices.Contains(checks, c.Name) {
 			d.Checks[i].Next = ""
+			failed = true
 		}
 	}
+	return failed
 }
 
 // hasNoToken reports whether the job has no token. If a role is set, that is a MissingError. If no
@@ -108,19 +115,24 @@ func detectSudo(x helper.Examination, env token.Env) (text, next string) {
 		"run Docker without sudo, or keep the variables: sudo --preserve-env docker ..."
 }
 
-// detectContainer detects a container by the variable and the files that container engines create.
+// isContainer detects a container by the variable and the files that container engines create.
+func isContainer(env token.Env) bool {
+	for _, path := range []string{"/.dockerenv", "/run/.containerenv"} {
+		if _, err := os.Stat(path); err == nil {
+			return true
+		}
+	}
+	return env.Get("container") != "" // podman, systemd-nspawn
+}
+
+// detectContainer detects a container that does not have the variables of a CI's job.
 func detectContainer(x helper.Examination, env token.Env) (text, next string) {
 	var none *exchange.NoCredentialsError
 	if x.Identity.Name != "aws" || x.Identity.Explicit || !errors.As(x.Err, &none) {
 		return "", ""
 	}
-	inContainer := env.Get("container") != "" // podman, systemd-nspawn
-	for _, path := range []string{"/.dockerenv", "/run/.containerenv"} {
-		if _, err := os.Stat(path); err == nil {
-			inContainer = true
-		}
-	}
-	if !inContainer {
+	// A container with profiles is a developer's, and detectProfiles has advice for it.
+	if !isContainer(env) || isDevContainer(env) || len(profiles(env)) > 0 {
 		return "", ""
 	}
 	return "this is a container, and it does not have the variables of a CI",
@@ -134,18 +146,20 @@ func detectRunnerIdentity(x helper.Examination, env token.Env) (text, next strin
 	if !x.Identity.CI || x.Identity.Explicit {
 		return "", ""
 	}
-	for _, identity := range []struct{ variable, source string }{
-		{"AWS_WEB_IDENTITY_TOKEN_FILE", "file"},
-		{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "aws"},
-	} {
-		if env.Get(identity.variable) != "" {
-			return "the runner has its own AWS identity (" + identity.variable +
-					"), which is not used for its jobs",
-				"to use it anyway, set ECR_OIDC_SOURCE=" + identity.source
-		}
+	variable := firstSet(env, runnerVariables...)
+	if variable == "" {
+		return "", ""
 	}
-	return "", ""
+	source := "aws"
+	if variable == "AWS_WEB_IDENTITY_TOKEN_FILE" {
+		source = "file"
+	}
+	return "the runner has its own AWS identity (" + variable + "), which is not used for its jobs",
+		"to use it anyway, set ECR_OIDC_SOURCE=" + source
 }
+
+// runnerVariables are the variables of the AWS identity of a pod.
+var runnerVariables = []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"}
 
 // detectClockSkew compares this machine's clock with the time at which the CI issued the token.
 func detectClockSkew(x helper.Examination, _ token.Env) (text, next string) {

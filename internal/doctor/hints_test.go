@@ -19,7 +19,9 @@ func environ(pairs ...string) token.Env { return testenv.Lookup(pairs...) }
 // examine returns the examination of an environment before the first request.
 func examine(t *testing.T, role bool, pairs ...string) (helper.Examination, token.Env) {
 	t.Helper()
-	env := environ(pairs...)
+	// The first pair of a name counts. The files of the user who runs the test are not read.
+	env := environ(append([]string{"AWS_CONFIG_FILE=/no/such/file",
+		"AWS_SHARED_CREDENTIALS_FILE=/no/such/file"}, pairs...)...)
 	var x helper.Examination
 	settings := token.Settings{Source: env.Get("ECR_OIDC_SOURCE"), SourceFrom: "ECR_OIDC_SOURCE",
 		HasRole: role, HasWebIdentityRole: role}
@@ -52,6 +54,11 @@ func TestHints(t *testing.T) {
 			"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials"
 		explicit = "ECR_OIDC_SOURCE=aws"
 	)
+	config := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(config, []byte("[profile dev]\n[profile admin]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	profiles := "AWS_CONFIG_FILE=" + config
 	none := &exchange.NoCredentialsError{Profile: "default", Ambient: "instance"}
 	untrusted := errors.New("tls: failed to verify certificate: x509: certificate signed by " +
 		"unknown authority")
@@ -126,6 +133,18 @@ func TestHints(t *testing.T) {
 			env: []string{"container=podman", explicit}, err: none},
 		{name: "container of a CI job", env: []string{"container=podman", gitHub, url, bearer},
 			err: none},
+
+		{name: "container with profiles", env: []string{"container=podman", profiles}, err: none,
+			want: "profiles", text: "are admin, dev"},
+		{name: "machine with profiles", env: []string{profiles}, err: none, want: "profiles"},
+		{name: "machine with profiles and credentials", env: []string{profiles}},
+		{name: "dev container", env: []string{"container=podman", "REMOTE_CONTAINERS=true"}, err: none,
+			want: "profiles", text: "this is a dev container without AWS profiles"},
+		{name: "missing profile", env: []string{profiles, explicit},
+			err: &exchange.ProfileError{Profile: "amdin", Missing: true}, want: "profiles",
+			text: "did you mean admin?"},
+		{name: "broken profile", env: []string{profiles}, err: &exchange.ProfileError{Profile: "dev"}},
+		{name: "profiles in a CI", env: []string{profiles, gitHub, url, bearer}, err: none},
 
 		{name: "runner in EKS", env: []string{gitHub, url, bearer, irsa},
 			want: "runner's identity", text: "AWS_WEB_IDENTITY_TOKEN_FILE"},

@@ -11,10 +11,7 @@ import (
 // evaluate adds the verdict of the policy on the token. If no policy is known, it adds a minimal
 // policy that admits the token.
 func (d Doctor) evaluate(diagnosis *Diagnosis) {
-	request := trust.Request{
-		Role: diagnosis.Role, Claims: diagnosis.Token.Claims, Now: time.Now(),
-		SessionName: diagnosis.SessionName,
-	}
+	request := diagnosis.request()
 	if d.Policy == nil {
 		diagnosis.addMinimalPolicy(request)
 		return
@@ -36,6 +33,41 @@ func (d Doctor) evaluate(diagnosis *Diagnosis) {
 		verdict.Findings = []trust.Finding{} // an empty list in JSON, not null
 	}
 	diagnosis.Policy = &Policy{Verdict: &verdict}
+}
+
+// addUpcoming adds the immutable subject that GitHub will issue, and whether the policy admits it.
+func (d Doctor) addUpcoming(diagnosis *Diagnosis) {
+	if diagnosis.Token == nil {
+		return
+	}
+	request := diagnosis.request()
+	subject := trust.UpcomingSubject(request.Claims)
+	if subject == "" {
+		return
+	}
+	const when = "after a rename or a transfer of the repository, or the opt-in to immutable subjects"
+	diagnosis.Upcoming = &Upcoming{Subject: subject}
+	if result := diagnosis.Policy; result != nil && result.Verdict != nil {
+		verdict, err := trust.Evaluate(*d.Policy, request.WithSubject(subject))
+		switch {
+		case err == nil && verdict.Admits == trust.Yes:
+			diagnosis.add("subject", OK, "it becomes %s %s; the policy admits it", display(subject), when)
+			return
+		case result.Verdict.Admits == trust.Yes:
+			diagnosis.add("policy", Note, "the policy admits only the present subject: AWS refuses the "+
+				"role %s", when)
+		}
+	}
+	diagnosis.Upcoming.Policy, _ = trust.TransitionPolicy(request) // an error if there is no role
+	c := diagnosis.add("subject", Note, "it becomes %s %s", display(subject), when)
+	c.Next = "let the trust policy admit both subjects; --verbose prints a policy that does"
+}
+
+// request returns the request for the role's credentials.
+func (d *Diagnosis) request() trust.Request {
+	return trust.Request{
+		Role: d.Role, Claims: d.Token.Claims, Now: time.Now(), SessionName: d.SessionName,
+	}
 }
 
 // addMinimalPolicy adds a minimal policy that admits the request.

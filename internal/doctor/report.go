@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
@@ -20,6 +21,12 @@ type Report struct {
 	Registries []Diagnosis `json:"registries"`
 }
 
+// Healthy reports whether Docker gets a login for each registry. For saved claims it reports whether
+// the policy admits them.
+func (r Report) Healthy() bool {
+	return !slices.ContainsFunc(r.Registries, func(d Diagnosis) bool { return !d.Healthy() })
+}
+
 // NewReport returns a report of these diagnoses. version is the program's version line.
 func NewReport(version string, diagnoses ...Diagnosis) Report {
 	r := Report{Shape: shape, Version: version, Ready: true, Registries: diagnoses}
@@ -32,14 +39,21 @@ func NewReport(version string, diagnoses ...Diagnosis) Report {
 // Diagnosis is the result for one registry or for saved claims.
 type Diagnosis struct {
 	Registry    string  `json:"registry,omitempty"`
-	Ready       bool    `json:"ready"` // a get would succeed; with --claims, the policy admits them
+	Ready       bool    `json:"ready"`  // a get would succeed; with --claims, the policy admits them
+	Docker      bool    `json:"docker"` // Docker calls this helper; false for saved claims
+	Summary     string  `json:"summary,omitempty"`
 	Checks      []Check `json:"checks"`
 	Role        string  `json:"role,omitempty"`         // the role that the token assumes
 	SessionName string  `json:"session_name,omitempty"` // of the role session
 	Token       *Token  `json:"token,omitempty"`
 	Policy      *Policy `json:"policy,omitempty"`
 	Get         string  `json:"get,omitempty"` // the line that get would return
+
+	Upcoming *Upcoming `json:"upcoming,omitempty"` // nil if the subject does not change
 }
+
+// Healthy is Report.Healthy for one registry.
+func (d Diagnosis) Healthy() bool { return d.Ready && (d.Docker || d.Registry == "") }
 
 // Check is one step of a get, or a hint.
 type Check struct {
@@ -48,7 +62,8 @@ type Check struct {
 	Text  string `json:"text"`           // may have several lines
 	Next  string `json:"next,omitempty"` // what to type or to change
 
-	Common bool `json:"-"` // the check is the same for every registry
+	Common    bool `json:"-"` // the check is the same for every registry
+	Important bool `json:"-"` // the check belongs directly below the verdict
 }
 
 // State is the result of a check.
@@ -57,8 +72,8 @@ type State string
 // The states of a check.
 const (
 	OK      State = "ok"
-	Wrong   State = "wrong"   // the reason why a get fails
-	Note    State = "note"    // does not make a get fail
+	Wrong   State = "wrong"   // the reason why Docker gets no login
+	Note    State = "note"    // does not prevent a login
 	Skipped State = "skipped" // not reached
 )
 
@@ -75,6 +90,13 @@ type Token struct {
 type Policy struct {
 	Verdict *trust.Verdict    `json:"verdict,omitempty"`
 	Minimal *trust.Suggestion `json:"minimal,omitempty"`
+}
+
+// Upcoming is the subject that a GitHub job has after its repository is renamed or transferred, or
+// opts in to immutable subjects.
+type Upcoming struct {
+	Subject string `json:"subject"`
+	Policy  string `json:"policy,omitempty"` // admits both subjects; "" if none is suggested
 }
 
 // add appends a check and returns a pointer to it, which is valid until the next add.

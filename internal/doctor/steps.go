@@ -9,6 +9,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
@@ -39,7 +40,14 @@ func (d *Diagnosis) addRegistry(x helper.Examination) {
 	if reg.DualStack {
 		text += ", dual-stack"
 	}
-	d.add("registry", OK, "%s", text)
+	if reg.Public || registry.IsKnownRegion(reg.Region) {
+		d.add("registry", OK, "%s", text)
+		return
+	}
+	c := d.add("registry", Note, "%s; this version does not know that region", text)
+	if host := registry.Nearest(reg.Host); host != "" {
+		c.Next = "did you mean " + host + "?"
+	}
 }
 
 func (d *Diagnosis) addRoles(x helper.Examination) {
@@ -51,8 +59,8 @@ func (d *Diagnosis) addRoles(x helper.Examination) {
 	case len(x.Roles.ARNs) > 0:
 		d.add("role", OK, "%s, from %s", strings.Join(x.Roles.ARNs, ", then "), x.Roles.From)
 	case x.Registry.Public:
-		d.add("role", Note, "none: access to this registry is anonymous").
-			Next = "to log in, set ECR_OIDC_ROLE_PUBLIC"
+		c := d.add("role", Note, "none: access to this registry is anonymous")
+		c.Next, c.Important = "to log in, set ECR_OIDC_ROLE_PUBLIC", x.Anonymous
 	case errors.As(x.Err, &noRole):
 		d.addError("role", x.Err)
 	default:
@@ -81,8 +89,14 @@ func (d *Diagnosis) addSource(x helper.Examination, env token.Env) {
 	if id.Name == "aws" && !id.KeysOnly {
 		text += "; " + describeCredentials(x, env)
 	}
-	if ignored := id.Ignored(); len(ignored) > 0 && !id.KeysOnly {
-		text += "; ignored: " + strings.Join(ignored, ", ")
+	var otherCIs []string // addIgnored adds the variables that the user has set
+	for _, name := range id.Ignored() {
+		if isCIVariable(name) {
+			otherCIs = append(otherCIs, name)
+		}
+	}
+	if len(otherCIs) > 0 && !id.KeysOnly {
+		text += "; ignored: " + strings.Join(otherCIs, ", ")
 	}
 	d.add("source", OK, "%s", text)
 }

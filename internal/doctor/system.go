@@ -39,7 +39,7 @@ func systemChecks() (checks []Check) {
 func checkPath() Check {
 	path, err := exec.LookPath("docker-credential-" + helperName)
 	if err != nil {
-		return Check{Name: "PATH", State: Note,
+		return Check{Name: "PATH", State: Wrong,
 			Text: "docker-credential-" + helperName + " is not on PATH; Docker does not find " +
 				"it when it is started from here",
 			Next: "add its folder to PATH: " + programDir()}

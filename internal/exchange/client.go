@@ -256,10 +256,10 @@ func optional[T comparable](value T) *T {
 // 250 KiB.
 const maxCABundle = 16 << 20
 
-// caBundle returns the certificates in the file AWS_CA_BUNDLE, which replace the system's, as in
+// CABundle returns the certificates in the file AWS_CA_BUNDLE, which replace the system's, as in
 // the SDK. It returns nil when the variable is not set. They also apply to the CI's token endpoint:
 // a proxy whose certificate they verify intercepts both.
-func caBundle(env token.Env) (*x509.CertPool, error) {
+func CABundle(env token.Env) (*x509.CertPool, error) {
 	path := env.Get("AWS_CA_BUNDLE")
 	if path == "" {
 		return nil, nil

@@ -23,9 +23,11 @@ import (
 func (in LoginInput) environmentKeys() (aws.Credentials, error) {
 	secret := in.Env.Get("AWS_SECRET_ACCESS_KEY")
 	if secret == "" {
-		return aws.Credentials{}, fmt.Errorf(
-			"reading AWS credentials: AWS_ACCESS_KEY_ID is set, but %s",
-			in.Env.DescribeMissing("AWS_SECRET_ACCESS_KEY"))
+		const format = "reading AWS credentials: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is %s"
+		if _, set := in.Env("AWS_SECRET_ACCESS_KEY"); set {
+			return aws.Credentials{}, fmt.Errorf(format, "empty")
+		}
+		return aws.Credentials{}, fmt.Errorf(format, "not")
 	}
 	return aws.Credentials{
 		AccessKeyID: in.Env.Get("AWS_ACCESS_KEY_ID"), SecretAccessKey: secret,

@@ -101,7 +101,7 @@ func (in LoginInput) refuseClearText(stack *middleware.Stack) error {
 // assumed. Endpoints makes no request and runs no command. The error is an *EndpointError or a
 // *ProfileError, or reports an invalid setting.
 func Endpoints(ctx context.Context, in LoginInput) (sts, ecr string, err error) {
-	if in.roots, err = caBundle(in.Env); err != nil { // the SDK would read a file of any size
+	if in.roots, err = CABundle(in.Env); err != nil { // the SDK would read a file of any size
 		return "", "", err
 	}
 	load := in.environmentConfig

@@ -29,6 +29,7 @@ type Credentials struct {
 	Password string
 	TTL      time.Duration // until the password expires, by AWS's clock
 	FreshFor time.Duration // until the AWS credentials behind it expire; TTL if they do not
+	Subject  string        // of the OIDC token; "" for AWS credentials
 
 	// NoCache means that the login must not be cached, because the cache key does not depend on the
 	// token in the profile's token file.
@@ -63,7 +64,7 @@ type LoginInput struct {
 // time.
 func Login(ctx context.Context, in LoginInput) (Credentials, error) {
 	var err error
-	if in.roots, err = caBundle(in.Env); err != nil {
+	if in.roots, err = CABundle(in.Env); err != nil {
 		return Credentials{}, err
 	}
 	if !in.Identity.OIDC() {
@@ -156,7 +157,7 @@ func (in LoginInput) assumeRolesAndGetPassword(ctx context.Context) (Credentials
 	if err != nil {
 		return Credentials{}, err
 	}
-	login.FreshFor, login.NoCache = login.TTL, noCache
+	login.FreshFor, login.NoCache, login.Subject = login.TTL, noCache, in.token.Claims.Subject
 	if s.expires {
 		login.FreshFor = s.ttl
 	}

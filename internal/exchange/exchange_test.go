@@ -533,9 +533,9 @@ func TestIncompleteKeyPair(t *testing.T) {
 		want string
 	}{
 		{[]string{"AWS_ACCESS_KEY_ID=AKIA"},
-			"reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not set"},
+			"reading AWS credentials: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is not"},
 		{[]string{"AWS_ACCESS_KEY_ID=AKIA", "AWS_SECRET_ACCESS_KEY= "},
-			"reading AWS credentials: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is set but empty"},
+			"reading AWS credentials: AWS_ACCESS_KEY_ID is set, AWS_SECRET_ACCESS_KEY is empty"},
 	} {
 		in := LoginInput{Settings: config.Settings{Registry: parseHost(t, registryHost)},
 			Identity: token.Identity{KeysOnly: true}, Env: environ(tt.env...)}

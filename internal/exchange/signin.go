@@ -112,17 +112,22 @@ func disableRenewal(stack *middleware.Stack) error {
 		middleware.Before)
 }
 
-// consoleSignIn returns the session of "aws login". Its token can be renewed only in the region in
-// which it was created (aws/aws-cli#10613). "aws login" writes that region to the profile. The
-// SDK's default chain would use the registry's region.
+// consoleRegion returns the region of the session of "aws login". Its token can be renewed only in
+// the region in which it was created (aws/aws-cli#10613). "aws login" writes that region to the
+// profile. The SDK's default chain would use the registry's region.
+func (in LoginInput) consoleRegion(cfg aws.Config, profile awsconfig.SharedConfig) string {
+	return cmp.Or(
+		profile.Region, in.Env.Get("AWS_REGION"), in.Env.Get("AWS_DEFAULT_REGION"), cfg.Region)
+}
+
+// consoleSignIn returns the session of "aws login".
 func (in LoginInput) consoleSignIn(cfg aws.Config, profile awsconfig.SharedConfig) (signIn, error) {
 	file, err := logincreds.StandardCachedTokenFilepath(profile.LoginSession,
 		os.Getenv("AWS_LOGIN_CACHE_DIRECTORY"))
 	if err != nil {
 		return signIn{}, err
 	}
-	cfg.Region = cmp.Or(
-		profile.Region, in.Env.Get("AWS_REGION"), in.Env.Get("AWS_DEFAULT_REGION"), cfg.Region)
+	cfg.Region = in.consoleRegion(cfg, profile)
 	provider := logincreds.New(signin.NewFromConfig(cfg), file, func(o *logincreds.Options) {
 		o.RestrictPermissions = cfg.RestrictFilePermissions != aws.RestrictFilePermissionsUnrestricted
 	})

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/exchange"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/repository"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
@@ -37,6 +39,7 @@ func Advice(err error) string {
 		profile  *exchange.ProfileError
 		process  *exchange.ProcessError
 		endpoint *exchange.EndpointError
+		access   *repository.Error
 	)
 	switch {
 	case err == nil:
@@ -61,10 +64,16 @@ func Advice(err error) string {
 		return "for a test server, set ECR_OIDC_ALLOW_HTTP_ENDPOINTS=on"
 	case errors.As(err, &none):
 		return noCredentialsAdvice(none)
+	case errors.Is(err, config.ErrNotAllowed):
+		return "if the helper may log in to it, add it to allowed_account_ids in ecr-oidc.yaml"
+	case unresolvedHost(err) != "":
+		return unresolvedAdvice(err)
 	case IsUntrustedCertificate(err):
 		return "if a proxy intercepts TLS, set AWS_CA_BUNDLE to a file with its CA certificate"
 	case errors.As(err, &aws):
 		return awsAdvice(aws)
+	case errors.As(err, &access):
+		return repositoryAdvice(access)
 	}
 	return ""
 }

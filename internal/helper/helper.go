@@ -29,7 +29,30 @@ type Helper struct {
 
 	// Debug receives one line per step, without secrets. It is not nil.
 	Debug func(format string, args ...any)
+
+	// Tokens shares OIDC tokens between the logins of this process. nil shares none.
+	Tokens *token.Shared
+
+	// IgnoreCachedFailures makes Login request a login again even if a request failed a moment ago.
+	IgnoreCachedFailures bool
 }
+
+// Login is the login for a registry, and where it comes from. String and GoString omit the secret.
+type Login struct {
+	Username, Secret string
+
+	Roles   config.RoleChain
+	Source  string    // a value of ECR_OIDC_SOURCE
+	Subject string    // of the OIDC token; "" for AWS credentials and for a stored login
+	Expires time.Time // AWS's expiry, by the local clock
+	Cached  bool      // it was in the cache
+	Stored  bool      // another tool stored it; roles and source are not used
+}
+
+func (l Login) String() string { return fmt.Sprintf("login of %q until %v", l.Username, l.Expires) }
+
+// GoString is String.
+func (l Login) GoString() string { return l.String() }
 
 // Get returns the login for a registry, from the cache or from AWS. A login that another tool
 // stored takes precedence. If a request fails and the cache has no usable login, Get returns the
@@ -50,57 +73,77 @@ func (h Helper) Get(ctx context.Context, host string) (username, secret string, 
 	if !ok {
 		return h.delegateGet(ctx, host)
 	}
+	login, err := h.Login(ctx, reg)
+	return login.Username, login.Secret, err
+}
+
+// Login is Get for an ECR registry. It also returns where the login comes from.
+func (h Helper) Login(ctx context.Context, reg registry.Registry) (Login, error) {
 	settings, err := h.settings(reg)
 	if errors.Is(err, config.ErrNotAllowed) {
 		h.Debug("registry %s: %v", reg.Host, err)
-		return "", "", credentials.NewErrCredentialsNotFound()
+		return Login{}, credentials.NewErrCredentialsNotFound()
 	}
 	if err != nil {
-		return "", "", err
+		return Login{}, err
 	}
 	in, identityErr, err := h.newLoginInput(settings)
 	if err != nil {
-		return "", "", err
+		return Login{}, err
 	}
 	h.Debug("registry %s: account %q, region %s, partition %s",
 		reg.Host, reg.Account, reg.Region, reg.Partition)
 	h.Debug("source %s, selected by %q; roles %q from %q",
 		in.Identity.Name, in.Identity.SelectedBy, in.Roles.ARNs, in.Roles.From)
 	entries := h.cacheFor(in)
+	login := Login{Roles: in.Roles, Source: in.Identity.Name}
 	if e, ok := h.storedLogin(entries, settings); ok {
-		return e.Username, e.Secret, nil
+		login.Stored = true
+		return login.with(e), nil
 	}
 	if reg.Public && len(in.Roles.ARNs) == 0 {
-		return "", "", credentials.NewErrCredentialsNotFound()
+		return Login{}, credentials.NewErrCredentialsNotFound()
 	}
 	if identityErr != nil {
-		return "", "", identityErr
+		return Login{}, identityErr
 	}
 	if end, ok := ctx.Deadline(); ok {
 		var cancel func()
 		ctx, cancel = context.WithDeadline(ctx, end.Add(-errorReserve))
 		defer cancel()
 	}
-	login, failure := entries.GetOrFetch(ctx, h.cacheKey(in),
+	start := time.Now()
+	entry, failure := entries.GetOrFetch(ctx, h.cacheKey(in),
 		func(ctx context.Context) (cache.Entry, *cache.Failure) {
 			c, err := exchange.Login(ctx, in)
 			if err != nil {
 				return cache.Entry{}, encodeError(err)
 			}
+			login.Expires = time.Now().Add(c.TTL)
 			if c.NoCache {
 				h.Debug("not caching: another job may later write its token to the profile's " +
 					"token file")
 				c.TTL = 0 // GetOrFetch does not store it
 			}
 			return cache.Entry{
-				Username: c.Username, Secret: c.Password,
+				Username: c.Username, Secret: c.Password, Subject: c.Subject,
 				CreatedAt: time.Now(), TTL: c.TTL, FreshFor: c.FreshFor,
 			}, nil
 		})
 	if failure != nil {
-		return "", "", decodeError(failure, in)
+		return Login{}, decodeError(failure, in)
 	}
-	return login.Username, login.Secret, nil
+	login.Cached = entry.CreatedAt.Before(start)
+	return login.with(entry), nil
+}
+
+// with returns the login with the username, the password and the times of a cache entry.
+func (l Login) with(e cache.Entry) Login {
+	l.Username, l.Secret, l.Subject = e.Username, e.Secret, e.Subject
+	if l.Expires.IsZero() {
+		l.Expires = e.CreatedAt.Add(e.TTL)
+	}
+	return l
 }
 
 // settings reads the configuration and returns the settings for a registry.
@@ -120,6 +163,7 @@ func (h Helper) newLoginInput(
 	settings config.Settings,
 ) (in exchange.LoginInput, identityErr, err error) {
 	identity, err := token.Identify(h.Env, settings.Identity)
+	identity = h.Tokens.Share(identity)
 	var (
 		missing *token.MissingError
 		noRole  *token.NoRoleError

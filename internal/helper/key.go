@@ -137,7 +137,7 @@ func (h Helper) openCache(in exchange.LoginInput,
 	}
 	entries, err := open(h.cacheDirs(in.Settings), in.Identity.CacheSecret)
 	if err == nil {
-		entries.Debug = h.Debug
+		entries.Debug, entries.IgnoreFailures = h.Debug, h.IgnoreCachedFailures
 	}
 	return entries, err
 }

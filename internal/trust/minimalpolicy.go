@@ -23,9 +23,18 @@ type Wider struct {
 // returns an error if the role is empty, or if the claims have no usable issuer, subject or
 // audience.
 func MinimalPolicy(r Request) (Suggestion, error) {
-	c, err := newRequestContext(r)
+	c, s, condition, err := suggest(r)
 	if err != nil {
 		return Suggestion{}, err
+	}
+	s.Policy, err = c.format(condition)
+	return s, err
+}
+
+// suggest returns the parts of MinimalPolicy: the suggestion without its policy, and the condition.
+func suggest(r Request) (c requestContext, s Suggestion, condition minimalCondition, err error) {
+	if c, err = newRequestContext(r); err != nil {
+		return c, s, condition, err
 	}
 	sub, aud := claimValue(r.Claims["sub"]), c.lookup(c.issuer+":aud")
 	switch {
@@ -39,10 +48,10 @@ func MinimalPolicy(r Request) (Suggestion, error) {
 		err = errors.New("the role is not known")
 	}
 	if err != nil {
-		return Suggestion{}, fmt.Errorf("creating a minimal trust policy: %w", err)
+		return c, s, condition, fmt.Errorf("creating a minimal trust policy: %w", err)
 	}
 	s, pattern := c.suggestSubject(sub.values[0])
-	condition := minimalCondition{Equal: map[string]string{}}
+	condition.Equal = map[string]any{}
 	if pattern != "" {
 		condition.Like = map[string]string{c.issuer + ":sub": pattern}
 	} else {
@@ -66,14 +75,13 @@ func MinimalPolicy(r Request) (Suggestion, error) {
 		}
 		condition.AnyEqual = map[string][]string{c.issuer + ":aud": audiences}
 	}
-	s.Policy, err = c.format(condition)
-	return s, err
+	return c, s, condition, nil
 }
 
 // minimalCondition is the Condition of a minimal policy.
 type minimalCondition struct {
 	AnyEqual map[string][]string `json:"ForAnyValue:StringEquals,omitempty"`
-	Equal    map[string]string   `json:"StringEquals,omitempty"`
+	Equal    map[string]any      `json:"StringEquals,omitempty"` // a text, or a list of texts
 	Like     map[string]string   `json:"StringLike,omitempty"`
 }
 

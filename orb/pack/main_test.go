@@ -125,9 +125,10 @@ func TestPackSharesScripts(t *testing.T) {
 	if !strings.Contains(orb, indent(read(t, "../../install.sh"), "            ")) {
 		t.Error("install.sh is not in the packed orb")
 	}
-	uses := strings.Count(orb, "$(expand image ") + strings.Count(orb, "$(expand docker_config ")
-	if n := strings.Count(orb, " expand() (\n"); n != 2 || uses != 2 {
-		t.Errorf("expand is defined %d times, for %d scripts that use it; want 2 and 2", n,
+	uses := strings.Count(orb, "$(expand image ") + strings.Count(orb, "$(expand docker_config ") +
+		strings.Count(orb, "helper doctor ")
+	if n := strings.Count(orb, " expand() (\n"); n != 3 || uses != 3 {
+		t.Errorf("expand is defined %d times, for %d scripts that use it; want 3 and 3", n,
 			uses)
 	}
 }
@@ -207,7 +208,8 @@ func TestDocs(t *testing.T) {
 	parameter := regexp.MustCompile(`(?m)^  (\w+):\n    type: \w+\n(?:    default: (.*)\n)?`)
 	commands := read(t, "../src/commands/install.yml") + read(t, "../src/commands/configure.yml")
 	for title, file := range map[string]string{"install": "commands/install.yml",
-		"configure": "commands/configure.yml", "push": "jobs/push.yml"} {
+		"configure": "commands/configure.yml", "doctor": "commands/doctor.yml",
+		"push": "jobs/push.yml"} {
 		rows := map[string]string{}
 		for _, m := range row.FindAllStringSubmatch(section(title), -1) {
 			rows[m[1]] = m[2]

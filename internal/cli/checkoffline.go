@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/docker/docker-credential-helpers/credentials"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/explain"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/helper"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
+)
+
+// inspect returns what is known about a login without a request: which helper Docker calls, the
+// identity, and what is cached.
+func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
+	result := checkResult{Registry: t.registry.Host, Repository: t.repository}
+	x, err := explain.RunWithTimeout("reading the settings", explain.GetTimeout,
+		func(ctx context.Context) (helper.Examination, error) { return h.Examine(ctx, t.registry), nil })
+	switch {
+	case err != nil:
+		return c.fail(result, t, err)
+	case x.Anonymous:
+		return c.fail(result, t, credentials.NewErrCredentialsNotFound())
+	case x.Err != nil:
+		return c.fail(result, t, x.Err)
+	}
+	result.OK = true
+	result.Source = x.Identity.Name
+	if n := len(x.Roles.ARNs); n > 0 {
+		result.Role, result.RoleFrom = x.Roles.ARNs[n-1], x.Roles.From
+	}
+	entry := cmp.Or(x.StoredLogin, x.Cached)
+	result.StoredLogin = x.StoredLogin != nil
+	if entry != nil {
+		expires := entry.CreatedAt.Add(entry.TTL).UTC().Truncate(time.Second)
+		result.Expires, result.Subject = &expires, entry.Subject
+		result.Cached = entry.IsFresh(time.Now())
+	}
+	parts := []string{c.dockerHelper(t.registry), describeIdentity(result)}
+	switch {
+	case result.StoredLogin, result.Cached:
+		parts = append(parts, describeExpiry(result))
+	case x.CachedErr != nil:
+		parts = append(parts, "cached failure: "+explain.Line(x.CachedErr, t.registry.Host, c.Env.Secrets()))
+	default:
+		parts = append(parts, "not cached")
+	}
+	result.text = strings.Join(parts, ", ")
+	return result
+}
+
+// dockerHelper names the helper that Docker calls for a registry.
+func (c *checkCommand) dockerHelper(reg registry.Registry) string {
+	path, err := dockerconfig.Path(c.Env.Get("DOCKER_CONFIG"))
+	if err != nil {
+		return "Docker's configuration is not found"
+	}
+	file, err := dockerconfig.Read(path)
+	if err != nil {
+		return "Docker's configuration cannot be read"
+	}
+	if called := cmp.Or(file.Helper(reg.Host), file.CredsStore()); called != "" {
+		return "Docker calls helper " + safetext.Sanitize(called)
+	}
+	return "Docker calls no helper (to change that: docker-credential-ecr-oidc configure " + reg.Host + ")"
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/config"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/dockerconfig"
+)
+
+// removeHelpers removes the entries of this helper from credHelpers.
+func (c *configuration) removeHelpers(file *dockerconfig.File) {
+	removed := false
+	for _, reg := range c.registries {
+		switch current := file.Helper(reg.Host); current {
+		case helperName:
+			file.RemoveHelper(reg.Host)
+			removed = true
+			c.report("%s: %s no longer uses %s for %s", c.path, c.client, helperName, reg.Host)
+		case "":
+			c.report("%s: %s does not use %s for %s", c.path, c.client, helperName, reg.Host)
+		default:
+			c.report("%s: unchanged: %s uses %s for %s", c.path, c.client, current, reg.Host)
+		}
+	}
+	if removed {
+		c.report("%s: not restored: a helper or a login that configure replaced; only configure "+
+			"--restore restores them, from a backup", c.path)
+	}
+}
+
+// findUsers sets c.users from the edited file. Podman's file and Docker's share ecr-oidc.yaml, so with
+// --authfile it also reads Docker's.
+func (c *configuration) findUsers(file *dockerconfig.File) {
+	files := []*dockerconfig.File{file}
+	if c.authfile != "" {
+		path, err := dockerconfig.Path(c.Env.Get("DOCKER_CONFIG"))
+		if docker, readErr := dockerconfig.Read(path); err == nil && readErr == nil {
+			files = append(files, docker)
+		}
+	}
+	for _, f := range files {
+		if isSelf(f.CredsStore()) {
+			c.users = append(c.users, user{name: "Docker's credsStore", all: true})
+		}
+		for _, reg := range f.Registries(helperName) {
+			c.users = append(c.users, user{name: reg.Host, account: reg.Account})
+		}
+	}
+}
+
+// user is an entry of Docker's or Podman's file that names this helper.
+type user struct {
+	name    string
+	account string
+	all     bool // it uses the settings of all accounts
+}
+
+// removeSettings removes the settings that configure wrote to ecr-oidc.yaml for the accounts of the
+// registries. It keeps those of an account with another registry that uses this helper. It does not
+// create or lock the file if there is nothing to remove.
+func (c *configuration) removeSettings() error {
+	path, err := config.FilePath(c.Env, c.dockerConfig)
+	if err != nil {
+		return err
+	}
+	var unused []string
+	for _, account := range c.registryAccounts() {
+		user := c.userOf(account)
+		if user == "" {
+			unused = append(unused, account)
+			continue
+		}
+		plan, err := config.PlanRemoval(path, []string{account})
+		if err != nil {
+			return err
+		}
+		if len(plan) > 0 {
+			c.report("%s: unchanged: the settings of %s, which %s uses", path,
+				accountName(account), user)
+		}
+	}
+	plan, err := config.PlanRemoval(path, unused)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(plan, func(r config.Removal) bool { return len(r.Removed) > 0 }) {
+		c.reportRemovals(path, plan)
+		return nil
+	}
+	return c.editSettings(func(path, displayPath string) error {
+		if err := config.RemoveAccounts(path, plan); err != nil {
+			return err
+		}
+		c.reportRemovals(displayPath, plan)
+		return c.deleteEmptySettings(path, displayPath)
+	})
+}
+
+// userOf returns the name of an entry that uses the settings of an account, or "" if there is none.
+func (c *configuration) userOf(account string) string {
+	for _, u := range c.users {
+		if u.all || u.account == account {
+			return u.name
+		}
+	}
+	return ""
+}
+
+func (c *configuration) reportRemovals(path string, plan []config.Removal) {
+	for _, r := range plan {
+		if len(r.Removed) > 0 {
+			c.report("%s: removed %s of %s", path, strings.Join(r.Removed, ", "),
+				accountName(r.Account))
+		}
+		if len(r.Kept) > 0 {
+			c.report("%s: unchanged: %s of %s", path, strings.Join(r.Kept, ", "),
+				accountName(r.Account))
+		}
+	}
+}
+
+// deleteEmptySettings deletes ecr-oidc.yaml at path if it is empty. It keeps a file that
+// ECR_OIDC_CONFIG names, because the helper then requires the file, and a symlink.
+func (c *configuration) deleteEmptySettings(path, displayPath string) error {
+	fi, err := os.Lstat(path)
+	if err != nil || !fi.Mode().IsRegular() || fi.Size() > 0 || c.Env.Get("ECR_OIDC_CONFIG") != "" {
+		return nil
+	}
+	c.report("%s: deleted the file, which had no other settings", displayPath)
+	return os.Remove(path)
+}

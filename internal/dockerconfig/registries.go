@@ -1,0 +1,22 @@
+package dockerconfig
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+)
+
+// Registries returns the ECR registries that credHelpers assigns to a helper, ordered by host, each
+// once. It does not include those that Docker requests from its credsStore.
+func (f *File) Registries(helper string) (regs []registry.Registry) {
+	helpers := f.Helpers()
+	for _, host := range slices.Sorted(maps.Keys(helpers)) {
+		// Other keys of the file may contain control characters; a registry's host does not.
+		reg, ok := registry.Parse(host)
+		if ok && helpers[host] == helper && !slices.Contains(regs, reg) {
+			regs = append(regs, reg)
+		}
+	}
+	return regs
+}

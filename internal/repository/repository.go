@@ -1,0 +1,173 @@
+// Package repository checks what a login may do with a repository, over the registry's HTTP API.
+package repository
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
+	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
+)
+
+const (
+	requestTimeout  = 6 * time.Second // for one request, including its response
+	maxResponseSize = 64 << 10        // bytes that are read of a response
+)
+
+// absentDigest is a digest that no manifest has. A registry reports it as unknown if the login may
+// read the repository. A tag list would need ecr:ListImages, which roles that only pull lack, and
+// HEAD returns no error code.
+var absentDigest = "sha256:" + strings.Repeat("0", 64)
+
+// Repository is a repository, and a login for its registry.
+type Repository struct {
+	Registry registry.Registry
+	Name     string // such as "team/app"
+	Username string
+	Password string
+	Client   *http.Client // see NewClient
+}
+
+// NewClient returns a client for registries. It trusts roots (nil: the system's), takes the proxy
+// from the environment, and follows no redirect, because the requests carry the password.
+func NewClient(roots *x509.CertPool) *http.Client { return token.NewClient(roots) }
+
+// CheckPull reports whether the login may read manifests of the repository, in one request; two
+// for public.ecr.aws. It returns nil if so. Otherwise the error is *Error, or that the registry
+// could not be reached. It changes nothing, and does not fill a pull-through cache
+// (aws/containers-roadmap#2837).
+func (r Repository) CheckPull(ctx context.Context) error {
+	authorization, err := r.authorize(ctx, "pull")
+	if err != nil {
+		return err
+	}
+	manifest := "https://" + r.Registry.Host + "/v2/" + r.Name + "/manifests/" + absentDigest
+	resp, err := r.send(ctx, http.MethodGet, manifest, authorization)
+	switch {
+	case err != nil:
+		return err
+	case resp.code == "MANIFEST_UNKNOWN", resp.status == http.StatusOK:
+		return nil
+	}
+	return r.refused("pull", resp)
+}
+
+// CheckPush reports whether the login may start an upload to the repository, which must exist: it
+// starts one and cancels it, in two requests; three for public.ecr.aws. It returns nil if so. The
+// errors are those of CheckPull. An upload that starts proves ecr:InitiateLayerUpload. It does not
+// prove ecr:PutImage, nor that a tag may be overwritten.
+func (r Repository) CheckPush(ctx context.Context) error {
+	authorization, err := r.authorize(ctx, "pull,push")
+	if err != nil {
+		return err
+	}
+	start := "https://" + r.Registry.Host + "/v2/" + r.Name + "/blobs/uploads/"
+	resp, err := r.send(ctx, http.MethodPost, start, authorization)
+	switch {
+	case err != nil:
+		return err
+	case resp.status != http.StatusAccepted:
+		return r.refused("push", resp)
+	}
+	r.cancel(ctx, start, resp.location, authorization)
+	return nil
+}
+
+// cancel cancels an upload. It ignores the result: ECR removes uploads that are not completed. It
+// sends nothing to another host than the registry, because the request carries the password.
+func (r Repository) cancel(ctx context.Context, start, location, authorization string) {
+	base, err := url.Parse(start)
+	if err != nil {
+		return
+	}
+	upload, err := base.Parse(location)
+	if err != nil || location == "" || upload.Scheme != "https" || upload.Host != r.Registry.Host {
+		return
+	}
+	_, _ = r.send(ctx, http.MethodDelete, upload.String(), authorization)
+}
+
+// authorize returns the Authorization header for requests to the repository. ECR accepts the
+// password itself. public.ecr.aws exchanges it for a token with a scope
+// (https://distribution.github.io/distribution/spec/auth/token).
+func (r Repository) authorize(ctx context.Context, actions string) (string, error) {
+	req := http.Request{Header: http.Header{}}
+	req.SetBasicAuth(r.Username, r.Password)
+	basic := req.Header.Get("Authorization")
+	if !r.Registry.Public {
+		return basic, nil
+	}
+	query := url.Values{"service": {r.Registry.Host}, "scope": {"repository:" + r.Name + ":" + actions}}
+	resp, err := r.send(ctx, http.MethodGet, "https://"+r.Registry.Host+"/token/?"+query.Encode(), basic)
+	switch {
+	case err != nil:
+		return "", err
+	case resp.status != http.StatusOK || resp.token == "":
+		return "", r.refused("pull", resp)
+	}
+	return "Bearer " + resp.token, nil
+}
+
+// response is what this package needs of a registry's response.
+type response struct {
+	status        int
+	code, message string // of the first error; "" without one
+	location      string
+	token         string
+}
+
+// send sends a request with an empty body and reads the response.
+func (r Repository) send(ctx context.Context, method, target, authorization string) (response, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(nil))
+	if err != nil {
+		return response{}, err
+	}
+	req.Header.Set("Authorization", authorization)
+	req.Header.Set("User-Agent", "docker-credential-ecr-oidc")
+	resp, err := r.Client.Do(req)
+	if err != nil {
+		return response{}, fmt.Errorf("sending a request to %s: %w", r.Registry.Host, cause(err))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponseSize))
+	if err != nil {
+		return response{}, fmt.Errorf("reading the response of %s: %w", r.Registry.Host, cause(err))
+	}
+	var parsed struct {
+		Token  string
+		Errors []struct{ Code, Message string }
+	}
+	_ = json.Unmarshal(body, &parsed) // a response without JSON has its status
+	read := response{
+		status: resp.StatusCode, location: resp.Header.Get("Location"), token: parsed.Token,
+	}
+	if len(parsed.Errors) > 0 {
+		read.code, read.message = parsed.Errors[0].Code, parsed.Errors[0].Message
+	}
+	return read, nil
+}
+
+func (r Repository) refused(access string, resp response) *Error {
+	return &Error{
+		Registry: r.Registry, Repository: r.Name, Access: access,
+		Status: resp.status, Code: resp.code, Message: resp.message,
+	}
+}
+
+// name matches the names of repositories, public ones with their alias
+// (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html).
+var name = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+
+// IsName reports whether a text can be the name of a repository.
+func IsName(text string) bool { return len(text) <= 256 && name.MatchString(text) }
