@@ -60,10 +60,12 @@ func respond(w http.ResponseWriter, status int, code, message string) {
 	json.NewEncoder(w).Encode(map[string]any{"errors": []map[string]string{{"code": code, "message": message}}})
 }
 
-const denied = "User: arn:aws:sts::123456789012:assumed-role/ci/x is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:eu-west-2:123456789012:repository/team/app because no identity-based policy allows the ecr:BatchGetImage action"
+const denied = "User: arn:aws:sts::123456789012:assumed-role/ci/x is not authorized to perform: " +
+	"ecr:BatchGetImage on resource: arn:aws:ecr:eu-west-2:123456789012:repository/team/app because " +
+	"no identity-based policy allows the ecr:BatchGetImage action"
 
 func TestCheckPull(t *testing.T) {
-	const manifest = "GET " + host + "/v2/team/app/manifests/sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	manifest := "GET " + host + "/v2/team/app/manifests/sha256:" + strings.Repeat("0", 64)
 	tests := []struct {
 		name          string
 		status        int
@@ -73,7 +75,8 @@ func TestCheckPull(t *testing.T) {
 		action        string
 	}{
 		{"readable", 404, "MANIFEST_UNKNOWN", "Requested image not found", "", false, ""},
-		{"missing", 404, "NAME_UNKNOWN", "The repository with name 'team/app' does not exist", "does not exist", true, ""},
+		{"missing", 404, "NAME_UNKNOWN", "The repository with name 'team/app' does not exist",
+			"does not exist", true, ""},
 		{"denied", 403, "DENIED", denied, "refused a pull: DENIED: User: arn:aws:sts", false, "ecr:BatchGetImage"},
 		{"stale password", 403, "DENIED", "Your authorization token has expired.", "has expired", false, ""},
 		{"control characters", 403, "DENIED", "a\x1b[31m\nb", "DENIED: a [31m b", false, ""},
@@ -97,7 +100,8 @@ func TestCheckPull(t *testing.T) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 			var refused *Error
-			if err != nil && (!errors.As(err, &refused) || refused.Missing() != tt.missing || refused.DeniedAction() != tt.action) {
+			if err != nil && (!errors.As(err, &refused) || refused.Missing() != tt.missing ||
+				refused.DeniedAction() != tt.action) {
 				t.Errorf("error %#v", err)
 			}
 			if got := requests(); !slices.Equal(got, []string{manifest}) {
@@ -115,8 +119,10 @@ func TestCheckPush(t *testing.T) {
 		want           []string
 		wantErr        string
 	}{
-		{"allowed", "/v2/team/app/blobs/uploads/1?_state=x", 202, []string{"POST " + uploads, "DELETE " + uploads + "1?_state=x"}, ""},
-		{"absolute location", "https://" + uploads + "1", 202, []string{"POST " + uploads, "DELETE " + uploads + "1"}, ""},
+		{"allowed", "/v2/team/app/blobs/uploads/1?_state=x", 202,
+			[]string{"POST " + uploads, "DELETE " + uploads + "1?_state=x"}, ""},
+		{"absolute location", "https://" + uploads + "1", 202,
+			[]string{"POST " + uploads, "DELETE " + uploads + "1"}, ""},
 		{"another host gets no password", "https://elsewhere.example/1", 202, []string{"POST " + uploads}, ""},
 		{"plain http gets no password", "http://" + uploads + "1", 202, []string{"POST " + uploads}, ""},
 		{"no location", "", 202, []string{"POST " + uploads}, ""},
@@ -170,7 +176,8 @@ func TestPublic(t *testing.T) {
 	}
 	const scope = "GET public.ecr.aws/token/?scope=repository%3Ateam%2Fapp%3A"
 	got := requests()
-	if len(got) != 4 || got[0] != scope+"pull&service=public.ecr.aws" || got[2] != scope+"pull%2Cpush&service=public.ecr.aws" {
+	if len(got) != 4 || got[0] != scope+"pull&service=public.ecr.aws" ||
+		got[2] != scope+"pull%2Cpush&service=public.ecr.aws" {
 		t.Errorf("requests %q", got)
 	}
 }
@@ -182,9 +189,20 @@ func TestStatement(t *testing.T) {
 		err  Error
 		want string
 	}{
-		{Error{Registry: reg, Repository: "team/app", Access: "pull"}, `{"Effect":"Allow","Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"arn:aws:ecr:eu-west-2:123456789012:repository/team/app"}`},
-		{Error{Registry: reg, Repository: "app", Access: "push"}, `{"Effect":"Allow","Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer","ecr:CompleteLayerUpload","ecr:InitiateLayerUpload","ecr:PutImage","ecr:UploadLayerPart"],"Resource":"arn:aws:ecr:eu-west-2:123456789012:repository/app"}`},
-		{Error{Registry: public, Repository: "acme/app", Access: "push"}, `{"Effect":"Allow","Action":["ecr-public:BatchCheckLayerAvailability","ecr-public:CompleteLayerUpload","ecr-public:InitiateLayerUpload","ecr-public:PutImage","ecr-public:UploadLayerPart"],"Resource":"arn:aws:ecr-public::*:repository/app"}`},
+		{Error{Registry: reg, Repository: "team/app", Access: "pull"},
+			`{"Effect":"Allow","Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage",` +
+				`"ecr:GetDownloadUrlForLayer"],` +
+				`"Resource":"arn:aws:ecr:eu-west-2:123456789012:repository/team/app"}`},
+		{Error{Registry: reg, Repository: "app", Access: "push"},
+			`{"Effect":"Allow","Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage",` +
+				`"ecr:GetDownloadUrlForLayer","ecr:CompleteLayerUpload","ecr:InitiateLayerUpload",` +
+				`"ecr:PutImage","ecr:UploadLayerPart"],` +
+				`"Resource":"arn:aws:ecr:eu-west-2:123456789012:repository/app"}`},
+		{Error{Registry: public, Repository: "acme/app", Access: "push"},
+			`{"Effect":"Allow","Action":["ecr-public:BatchCheckLayerAvailability",` +
+				`"ecr-public:CompleteLayerUpload","ecr-public:InitiateLayerUpload",` +
+				`"ecr-public:PutImage","ecr-public:UploadLayerPart"],` +
+				`"Resource":"arn:aws:ecr-public::*:repository/app"}`},
 	} {
 		if got := tt.err.Statement(); got != tt.want {
 			t.Errorf("statement\n%s\nwant\n%s", got, tt.want)
@@ -199,7 +217,8 @@ func TestNotReached(t *testing.T) {
 		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	err := r.CheckPull(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "no such host") || strings.Contains(err.Error(), "password") || strings.Contains(err.Error(), "https://") {
+	if err == nil || !strings.Contains(err.Error(), "no such host") ||
+		strings.Contains(err.Error(), "password") || strings.Contains(err.Error(), "https://") {
 		t.Errorf("error %v", err)
 	}
 }
