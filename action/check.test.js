@@ -17,8 +17,8 @@ const arn = 'arn:aws:iam::123456789012:role/ci';
 const unix = here.format !== 'zip';
 const login = ['oidc token', 'sts AssumeRoleWithWebIdentity', 'ecr GetAuthorizationToken'];
 
-// world starts an emulator, and returns it and a function that starts jobs in it.
-async function world(t) {
+// startEmulator starts an emulator, and returns it and a function that starts jobs in it.
+async function startEmulator(t) {
   const aws = await emulator(t);
   const ECR_OIDC_MIRROR = (await mirror(t)).url;
   const start = async (options, env = {}) => new Job(t, { ECR_OIDC_MIRROR, ...await aws.job(options), ...env });
@@ -46,7 +46,7 @@ function noTemporaryFile(job, { output, summary }) {
 }
 
 test('check: a login is cached, so Docker\'s first request makes no request', async (t) => {
-  const { aws, start } = await world(t);
+  const { aws, start } = await startEmulator(t);
   const job = await start();
   const step = await job.main({ registries: `${host}\nhttps://${region2}/`, 'role-to-assume': 'ci', check: '' });
   good(step.ran);
@@ -68,7 +68,7 @@ test('check: a login is cached, so Docker\'s first request makes no request', as
 });
 
 test('check: a refusal fails the step, with an annotation and doctor\'s output', async (t) => {
-  const { start } = await world(t);
+  const { start } = await startEmulator(t);
   for (const check of ['auto', 'true']) {
     const job = await start({ Event: 'pull_request' });
     const step = await job.main({ registries: `${host}\n${region2}`, 'role-to-assume': 'ci', check });
@@ -88,7 +88,7 @@ test('check: a refusal fails the step, with an annotation and doctor\'s output',
 });
 
 test('check: messages name the line of registries', async (t) => {
-  const { start } = await world(t);
+  const { start } = await startEmulator(t);
   const job = await start();
   const step = await job.main({ registries: `${other}=arn:aws:iam::210987654321:role/none\n${host}=nobody`, audience: 'sts.amazonaws.com', check: 'auto' });
   assert.notStrictEqual(step.ran.code, 0);
@@ -110,7 +110,7 @@ test('check: messages name the line of registries', async (t) => {
 });
 
 test('check: other failures fail the step', async (t) => {
-  const { aws, start } = await world(t);
+  const { aws, start } = await startEmulator(t);
   const job = await start();
   bad((await job.main({ registries: host, 'role-to-assume': 'ci', audience: 'elsewhere', check: 'auto' })).ran, /InvalidIdentityToken.*; add the audience to the client IDs of the IAM OIDC provider, or set audience to one of its client IDs$/);
   const noToken = await start({ NoIDToken: true });
@@ -123,7 +123,7 @@ test('check: other failures fail the step', async (t) => {
 });
 
 test('check: a missing token in a pull request from a fork or from Dependabot', async (t) => {
-  const { start } = await world(t);
+  const { start } = await startEmulator(t);
   for (const [from, name, actor, why] of [
     ['mallory/app', 'pull_request', 'mallory', 'the pull request is from a fork'],
     ['', 'pull_request', 'mallory', 'the pull request is from a fork'],
@@ -153,7 +153,7 @@ test('check: a missing token in a pull request from a fork or from Dependabot', 
 });
 
 test('check: a registry without a role is a warning, which names the inputs', async (t) => {
-  const { aws, start } = await world(t);
+  const { aws, start } = await startEmulator(t);
   const job = await start();
   const { ran } = await job.main({ registries: host, check: 'auto' });
   good(ran);
@@ -179,7 +179,7 @@ test('check: a registry without a role is a warning, which names the inputs', as
 });
 
 test('check: false makes no request', async (t) => {
-  const { aws, start } = await world(t);
+  const { aws, start } = await startEmulator(t);
   const job = await start();
   good((await job.main({ registries: `${host}=nobody`, check: 'false' })).ran);
   assert.deepStrictEqual(await aws.calls(), []);
@@ -187,7 +187,7 @@ test('check: false makes no request', async (t) => {
 });
 
 test('check and docker-login share the login', async (t) => {
-  const { aws, start } = await world(t);
+  const { aws, start } = await startEmulator(t);
   const job = await start();
   const step = await job.main({ registries: host, 'role-to-assume': 'ci', 'docker-login': 'true', check: 'auto' });
   good(step.ran);
@@ -207,7 +207,7 @@ function older(job) {
 }
 
 test('check: a release without the command works', script, async (t) => {
-  const { aws, start } = await world(t);
+  const { aws, start } = await startEmulator(t);
   const job = await start();
   good((await job.main({ registries: host })).ran);
   older(job);
@@ -219,7 +219,7 @@ test('check: a release without the command works', script, async (t) => {
 });
 
 test('outputs and account-ids', async (t) => {
-  const { start } = await world(t);
+  const { start } = await startEmulator(t);
   const job = await start();
   const { ran } = await job.main({ 'account-ids': '123456789012, 210987654321', 'aws-region': 'eu-west-2', registries: `HTTPS://${region2}/x\n${host}`, 'role-to-assume': 'ci' });
   good(ran);
@@ -238,7 +238,7 @@ test('outputs and account-ids', async (t) => {
 });
 
 test('post: a summary if a get failed in this job', async (t) => {
-  const { aws, start } = await world(t);
+  const { aws, start } = await startEmulator(t);
   const job = await start();
   const first = await job.main({ registries: host, check: 'auto' });
   const second = await job.main({ registries: `${region2}=ci` });

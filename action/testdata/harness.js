@@ -91,7 +91,7 @@ async function emulator(t) {
   const dir = fs.mkdtempSync(path.join(scratch, 'emulator-'));
   const program = path.join(scratch, here.format === 'zip' ? 'emulator.exe' : 'emulator');
   if (!fs.existsSync(program)) {
-    childProcess.execFileSync('go', ['build', '-o', program, './e2e/emulator/cmd'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    childProcess.execFileSync('go', ['build', '-o', program, './e2e/emulator/cmd/emulator'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
   }
   const child = childProcess.spawn(program, ['-addr', '127.0.0.1:0', '-dir', dir], { stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => child.kill());
