@@ -15,8 +15,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// inspect returns what is known about a login without a request: which helper Docker calls, the
-// identity, and what is cached.
+// inspect returns the state of a registry without a request: the helper that Docker calls, the identity
+// and the cached login.
 func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	result := checkResult{Registry: t.registry.Host, Repository: t.repository}
 	x, err := explain.RunWithTimeout("reading the settings", explain.GetTimeout,
@@ -54,11 +54,11 @@ func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	return result
 }
 
-// dockerHelper names the helper that Docker calls for a registry.
+// dockerHelper describes which helper Docker calls for a registry.
 func (c *checkCommand) dockerHelper(reg registry.Registry) string {
 	path, err := dockerconfig.Path(c.Env.Get("DOCKER_CONFIG"))
 	if err != nil {
-		return "Docker's configuration is not found"
+		return "Docker's configuration was not found"
 	}
 	file, err := dockerconfig.Read(path)
 	if err != nil {

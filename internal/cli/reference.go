@@ -7,8 +7,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// definition is a name and its description, such as a variable and its meaning. Without a name, it is a
-// sentence about the section.
+// definition is a name and its description, such as a variable and its meaning. A definition without
+// a name is a paragraph of the section.
 type definition struct{ name, text string }
 
 // reference contains the sections of a command's help and man page that follow its flags.
@@ -107,7 +107,7 @@ func referenceOf(command string) reference {
 				definition{"", allVariables}),
 			files: append(pick(files(), dockerFile, settingsFile, awsFiles),
 				definition{"~/.config/containers/auth.json", "Podman's configuration, for --authfile"}),
-			exitStatus: status("the configuration is written; there can be warnings",
+			exitStatus: status("the configuration is written, perhaps with warnings",
 				"the configuration cannot be read or written"),
 		}
 	case "check":

@@ -6,7 +6,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/repository"
 )
 
-// repositoryAdvice returns what to do about a registry's refusal.
+// repositoryAdvice returns what the user can do if a registry refuses access to a repository.
 func repositoryAdvice(e *repository.Error) string {
 	switch action := e.DeniedAction(); {
 	case e.Missing() && e.Registry.Public:
