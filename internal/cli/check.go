@@ -121,7 +121,8 @@ func (c *checkCommand) targets(args []string) (targets []target, err error) {
 	for _, arg := range args {
 		t, err := parseTarget(arg)
 		if err == nil && c.push && t.repository == "" {
-			err = usageErrorf("check: --push requires a repository, for example %s/team/app", t.registry.Host)
+			err = usageErrorf("check: --push requires a repository, for example %s/team/app",
+				t.registry.Host)
 		}
 		if err != nil {
 			return nil, err
@@ -137,7 +138,8 @@ func (c *checkCommand) targets(args []string) (targets []target, err error) {
 // configured returns the registries that Docker's configuration assigns to this helper.
 func (c *checkCommand) configured() (targets []target, err error) {
 	if c.push {
-		return nil, usageErrorf("check: --push requires a repository, for example %s/team/app", exampleHost)
+		return nil, usageErrorf("check: --push requires a repository, for example %s/team/app",
+			exampleHost)
 	}
 	path, err := dockerconfig.Path(c.Env.Get("DOCKER_CONFIG"))
 	if err != nil {
@@ -151,8 +153,8 @@ func (c *checkCommand) configured() (targets []target, err error) {
 		targets = append(targets, target{registry: reg})
 	}
 	if len(targets) == 0 {
-		return nil, usageErrorf("check: %s assigns no registry to this helper; name a registry, for example %s",
-			path, exampleHost)
+		return nil, usageErrorf("check: %s assigns no registry to this helper; name a registry, for "+
+			"example %s", path, exampleHost)
 	}
 	return targets, nil
 }
@@ -174,7 +176,8 @@ func parseTarget(arg string) (target, error) {
 			safetext.Sanitize(arg), reg.Host, safetext.Sanitize(name[:i]))
 	}
 	if name != "" && !repository.IsName(name) {
-		return target{}, usageErrorf("check: %q is not the name of a repository", safetext.Sanitize(name))
+		return target{}, usageErrorf("check: %q is not the name of a repository",
+			safetext.Sanitize(name))
 	}
 	return target{reg, name}, nil
 }

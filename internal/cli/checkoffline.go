@@ -20,7 +20,9 @@ import (
 func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	result := checkResult{Registry: t.registry.Host, Repository: t.repository}
 	x, err := explain.RunWithTimeout("reading the settings", explain.GetTimeout,
-		func(ctx context.Context) (helper.Examination, error) { return h.Examine(ctx, t.registry), nil })
+		func(ctx context.Context) (helper.Examination, error) {
+			return h.Examine(ctx, t.registry), nil
+		})
 	switch {
 	case err != nil:
 		return c.fail(result, t, err)
@@ -46,7 +48,8 @@ func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	case result.StoredLogin, result.Cached:
 		parts = append(parts, describeExpiry(result))
 	case x.CachedErr != nil:
-		parts = append(parts, "cached failure: "+explain.Line(x.CachedErr, t.registry.Host, c.Env.Secrets()))
+		parts = append(parts, "cached failure: "+
+			explain.Line(x.CachedErr, t.registry.Host, c.Env.Secrets()))
 	default:
 		parts = append(parts, "not cached")
 	}
@@ -67,5 +70,6 @@ func (c *checkCommand) dockerHelper(reg registry.Registry) string {
 	if called := cmp.Or(file.Helper(reg.Host), file.CredsStore()); called != "" {
 		return "Docker calls helper " + safetext.Sanitize(called)
 	}
-	return "Docker calls no helper (to change that: docker-credential-ecr-oidc configure " + reg.Host + ")"
+	return "Docker calls no helper (to change that: docker-credential-ecr-oidc configure " +
+		reg.Host + ")"
 }

@@ -135,8 +135,8 @@ func (c *configureCommand) setDelegate(delegate, previous string) error {
 			c.addLine("%s: hosts that are not ECR are delegated to %s (creds_store)", displayPath,
 				delegate)
 		default:
-			c.addLine("%s: hosts that are not ECR are delegated to %s, instead of %s (creds_store)",
-				displayPath, delegate, previous)
+			c.addLine("%s: hosts that are not ECR are delegated to %s, instead of %s "+
+				"(creds_store)", displayPath, delegate, previous)
 		}
 		return config.SetCredsStore(path, delegate)
 	})

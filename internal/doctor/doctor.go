@@ -137,8 +137,8 @@ func (d *Diagnosis) addSettingsError(x helper.Examination, env token.Env) {
 	d.addError("settings", x.Err)
 	path, err := config.FilePath(env, "")
 	if err == nil && errors.Is(x.Err, config.ErrNotAllowed) {
-		d.Checks[len(d.Checks)-1].Advice = fmt.Sprintf("if the helper may log in to this account, add %q "+
-			"to allowed_account_ids in %s", x.Registry.Account, path)
+		d.Checks[len(d.Checks)-1].Advice = fmt.Sprintf("if the helper may log in to this account, "+
+			"add %q to allowed_account_ids in %s", x.Registry.Account, path)
 	}
 }
 

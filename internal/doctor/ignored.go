@@ -160,7 +160,8 @@ func (l *ignoredList) addProfiles(used string) {
 	}
 	for _, name := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
 		value := l.env.Get(name)
-		if value != "" && value != profile && !strings.HasPrefix(used, "profile "+display(value)+" ") {
+		if value != "" && value != profile &&
+			!strings.HasPrefix(used, "profile "+display(value)+" ") {
 			l.add(name, value, used)
 		}
 	}

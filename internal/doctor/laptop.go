@@ -29,7 +29,8 @@ func detectProfiles(x helper.Examination, env token.Env) (text, advice string) {
 	switch {
 	case len(names) == 0 && isDevContainer(env):
 		return "this is a dev container without AWS profiles: " + display(path) + " has none",
-			"mount your ~/.aws directory into the container, then run: " + configure + "NAME" + host
+			"mount your ~/.aws directory into the container, then run: " + configure + "NAME" +
+				host
 	case len(names) == 0 && isContainer(env):
 		return "", ""
 	case len(names) == 0:

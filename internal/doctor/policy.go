@@ -51,11 +51,12 @@ func (d Doctor) addUpcoming(diagnosis *Diagnosis) {
 		verdict, err := trust.Evaluate(*d.Policy, request.WithSubject(subject))
 		switch {
 		case err == nil && verdict.Admits == trust.Yes:
-			diagnosis.add("subject", OK, "it becomes %s %s; the policy admits it", display(subject), when)
+			diagnosis.add("subject", OK, "it becomes %s %s; the policy admits it", display(subject),
+				when)
 			return
 		case result.Verdict.Admits == trust.Yes:
-			diagnosis.add("policy", Note, "the policy admits only the present subject: AWS refuses the "+
-				"role %s", when)
+			diagnosis.add("policy", Note, "the policy admits only the present subject: AWS refuses "+
+				"the role %s", when)
 		}
 	}
 	diagnosis.Upcoming.Policy, _ = trust.TransitionPolicy(request) // an error if there is no role

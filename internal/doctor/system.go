@@ -66,8 +66,8 @@ func checkApplicationsPath() Check {
 		Name: "PATH", State: Note,
 		Text: "applications (Docker Desktop, an IDE) do not find docker-credential-" + helperName +
 			" on their PATH: " + display(dirs),
-		Advice: "put it, or a link to it, into /usr/local/bin, and add that directory to their PATH: " +
-			"sudo launchctl config user path /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+		Advice: "put it, or a link to it, into /usr/local/bin, and add that directory to their " +
+			"PATH: sudo launchctl config user path /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
 	}
 }
 

@@ -47,11 +47,11 @@ func Advice(err error) string {
 	case errors.As(err, &missing):
 		return missing.Advice + describeIgnored(missing.Ignored)
 	case errors.As(err, &noRole):
-		next := "set ECR_OIDC_ROLE to the role to assume"
+		advice := "set ECR_OIDC_ROLE to the role to assume"
 		if noRole.Why != "" {
-			next += ", and " + noRole.Advice
+			advice += ", and " + noRole.Advice
 		}
-		return next + describeIgnored(noRole.Ignored)
+		return advice + describeIgnored(noRole.Ignored)
 	case errors.As(err, &audience):
 		return audience.Advice
 	case errors.As(err, &sso):
@@ -125,11 +125,11 @@ func describeIgnored(variables []string) string {
 }
 
 func noCredentialsAdvice(e *exchange.NoCredentialsError) string {
-	next := "log in (aws sso login), or set ECR_OIDC_PROFILE to a profile that has credentials"
+	advice := "log in (aws sso login), or set ECR_OIDC_PROFILE to a profile that has credentials"
 	if e.Why != "" {
-		return next
+		return advice
 	}
-	return next + "; the " + e.Ambient + "'s own credentials are used only with ECR_OIDC_SOURCE=aws"
+	return advice + "; the " + e.Ambient + "'s own credentials are used only with ECR_OIDC_SOURCE=aws"
 }
 
 func profileAdvice(e *exchange.ProfileError) string {
