@@ -39,7 +39,7 @@ function seeded(job) {
   return tree(path.join(job.home, '.docker'));
 }
 
-// tree is everything below a folder: contents, modes and links, by name.
+// tree is everything below a directory: contents, modes and links, by name.
 function tree(folder) {
   const found = {};
   for (const name of fs.readdirSync(folder).sort()) {
@@ -56,7 +56,7 @@ function tree(folder) {
 
 const settings = (job) => fs.readFileSync(job.env.ECR_OIDC_CONFIG || path.join(job.env.DOCKER_CONFIG, 'ecr-oidc.yaml'), 'utf8');
 
-test('job: a folder of this job\'s own, seeded from the user\'s, which is not touched', async (t) => {
+test('job: a directory of this job\'s own, seeded from the user\'s, which is not touched', async (t) => {
   const job = await jobOf(t);
   const before = seeded(job);
   const step = await job.main({ registries: `${host}\n${other}=spoke\n${third}`, 'role-to-assume': 'ci' });

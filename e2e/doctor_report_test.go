@@ -384,7 +384,7 @@ func TestDoctorDocker(t *testing.T) {
 		{name: "empty file", arrange: config("")},
 		{name: "syntax error", arrange: config("{\n\"credHelpers\": {},\n}")},
 		{name: "credHelpers of another type", arrange: config(`{"credHelpers": ["ecr-oidc"]}`)},
-		{name: "folder instead of a file", arrange: func(t *testing.T, j *job) []string {
+		{name: "directory instead of a file", arrange: func(t *testing.T, j *job) []string {
 			j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "odd")
 			j.writeFile(t, "odd/config.json/x", "")
 			return nil
@@ -415,7 +415,7 @@ func TestDoctorCache(t *testing.T) {
 		j.env["ECR_OIDC_CACHE_DIR"] = path
 		return path
 	}
-	// The user's cache folder has the same path as on macOS.
+	// The user's cache directory has the same path as on macOS.
 	setUserCacheDir := func(j *job) {
 		j.env["XDG_CACHE_HOME"] = filepath.Join(j.dir, "home", "Library", "Caches")
 	}

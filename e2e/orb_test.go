@@ -110,7 +110,7 @@ func TestOrb(t *testing.T) {
 		j.server.AddFederatedRole(other, "https://oidc.circleci.com/org/"+emulator.CircleOrg, emulator.CircleOrg, "org/"+emulator.CircleOrg+"/*")
 		j.env["PULL_ROLE"] = other
 		stdout, _ = j.command("configure", map[string]any{"registries": otherHost + "/base/image", "role_arn": "$PULL_ROLE"})
-		contains(t, "configure", stdout, "Docker uses ecr-oidc for "+otherHost, "account "+emulator.SpokeAccount+" has role "+other)
+		contains(t, "configure", stdout, "Docker uses ecr-oidc for "+otherHost, "set for account "+emulator.SpokeAccount+": role "+other)
 		for host, want := range map[string]string{defaultHost: emulator.CircleRole, otherHost: other} {
 			if role := j.get(host); role != want {
 				t.Errorf("for %s a later step was %s, want %s", host, role, want)

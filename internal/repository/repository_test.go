@@ -20,8 +20,8 @@ import (
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// start starts a registry, and returns a repository of it, and a function that returns the requests so far. All
-// names lead to that registry.
+// start starts a registry. It returns a repository of that registry, and a function that returns the
+// requests so far. All host names of the repository's client resolve to the registry.
 func start(t *testing.T, host string, handler http.HandlerFunc) (Repository, func() []string) {
 	t.Helper()
 	var mu sync.Mutex
@@ -47,7 +47,9 @@ func start(t *testing.T, host string, handler http.HandlerFunc) (Repository, fun
 	if !ok {
 		t.Fatalf("%s is not ECR", host)
 	}
-	r := Repository{Registry: reg, Name: "team/app", Username: "AWS", Password: "the-password", Client: client}
+	r := Repository{
+		Registry: reg, Name: "team/app", Username: "AWS", Password: "the-password", Client: client,
+	}
 	return r, func() []string {
 		mu.Lock()
 		defer mu.Unlock()
@@ -57,7 +59,9 @@ func start(t *testing.T, host string, handler http.HandlerFunc) (Repository, fun
 
 func respond(w http.ResponseWriter, status int, code, message string) {
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]any{"errors": []map[string]string{{"code": code, "message": message}}})
+	json.NewEncoder(w).Encode(map[string]any{
+		"errors": []map[string]string{{"code": code, "message": message}},
+	})
 }
 
 const denied = "User: arn:aws:sts::123456789012:assumed-role/ci/x is not authorized to perform: " +
@@ -85,7 +89,8 @@ func TestCheckPull(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r, requests := start(t, host, func(w http.ResponseWriter, req *http.Request) {
-				if user, password, _ := req.BasicAuth(); user != "AWS" || password != "the-password" {
+				user, password, _ := req.BasicAuth()
+				if user != "AWS" || password != "the-password" {
 					t.Errorf("login %q, %q", user, password)
 				}
 				if tt.code == "" {
@@ -96,7 +101,8 @@ func TestCheckPull(t *testing.T) {
 				respond(w, tt.status, tt.code, tt.message)
 			})
 			err := r.CheckPull(t.Context())
-			if tt.want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.want) {
+			if tt.want == "" != (err == nil) ||
+				err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 			var refused *Error
@@ -111,6 +117,7 @@ func TestCheckPull(t *testing.T) {
 	}
 }
 
+// CheckPush sends the password only to the registry, over HTTPS.
 func TestCheckPush(t *testing.T) {
 	const uploads = host + "/v2/team/app/blobs/uploads/"
 	tests := []struct {
@@ -142,7 +149,8 @@ func TestCheckPush(t *testing.T) {
 				}
 			})
 			err := r.CheckPush(t.Context())
-			if tt.wantErr == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
+			if tt.wantErr == "" != (err == nil) ||
+				err != nil && !strings.Contains(err.Error(), tt.wantErr) {
 				t.Errorf("error %v, want %q", err, tt.wantErr)
 			}
 			if got := requests(); !slices.Equal(got, tt.want) {
@@ -152,7 +160,7 @@ func TestCheckPush(t *testing.T) {
 	}
 }
 
-// public.ecr.aws takes a token with a scope, which it issues for the password.
+// public.ecr.aws exchanges the password for a token with a scope.
 func TestPublic(t *testing.T) {
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("AWS:the-password"))
 	r, requests := start(t, "public.ecr.aws", func(w http.ResponseWriter, req *http.Request) {
@@ -210,10 +218,11 @@ func TestStatement(t *testing.T) {
 	}
 }
 
-// The password and the proxy's URL are in no error.
+// If the registry cannot be reached, the error contains neither the password nor a URL.
 func TestNotReached(t *testing.T) {
 	r, _ := start(t, host, func(http.ResponseWriter, *http.Request) {})
-	r.Client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+	transport := r.Client.Transport.(*http.Transport)
+	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	err := r.CheckPull(t.Context())
