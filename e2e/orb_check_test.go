@@ -15,14 +15,14 @@ import (
 // newOrbCheckJob returns a job whose PATH has the helper.
 func newOrbCheckJob(t *testing.T, shell []string) *orbJob {
 	t.Helper()
-	box := toolbox(t)
+	tools := newToolDir(t)
 	if len(shell) > 1 {
-		box = busybox(t)
+		tools = busybox(t)
 	}
-	if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(box, program)); err != nil {
+	if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(tools, program)); err != nil {
 		t.Fatal(err)
 	}
-	return newOrbJob(t, shell, box)
+	return newOrbJob(t, shell, tools)
 }
 
 // runCommand runs a command of the orb, whether it fails or not.

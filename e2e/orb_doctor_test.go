@@ -36,11 +36,11 @@ func TestOrbPushDoctor(t *testing.T) {
 		j := newOrbCheckJob(t, shell)
 		if len(shell) == 1 {
 			os.RemoveAll(j.env["PATH"])
-			box := toolbox(t, "xargs", "printf")
-			if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(box, program)); err != nil {
+			tools := newToolDir(t, "xargs", "printf")
+			if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(tools, program)); err != nil {
 				t.Fatal(err)
 			}
-			j.env["PATH"] = box
+			j.env["PATH"] = tools
 		}
 		stub(t, j.env["PATH"], "docker", `echo "$1" >>"$HOME/docker"; [ -z "$BROKEN" ]`)
 		given := map[string]any{"image": defaultHost + "/app"}

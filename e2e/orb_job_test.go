@@ -45,7 +45,7 @@ func newOrbJob(t *testing.T, shell []string, path string) *orbJob {
 	maps.Copy(j.env, map[string]string{
 		"PATH": path, "HOME": home, "TMPDIR": t.TempDir(), "BASH_ENV": filepath.Join(home, ".bash_env-42"),
 		"AWS_CA_BUNDLE": ca, "AWS_ENDPOINT_URL_STS": w.URL("sts"), "AWS_ENDPOINT_URL_ECR": w.URL("ecr"),
-		"ECR_ROLE_TO_ASSUME": emulator.CircleRole, "ECR_OIDC_MIRROR": newShelf(t, r).URL,
+		"ECR_ROLE_TO_ASSUME": emulator.CircleRole, "ECR_OIDC_MIRROR": newMirror(t, r).URL,
 	})
 	if dir := os.Getenv("GOCOVERDIR"); dir != "" {
 		j.env["GOCOVERDIR"] = dir

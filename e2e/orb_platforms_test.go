@@ -15,20 +15,20 @@ import (
 // that does.
 func newOrbStubJob(t *testing.T, shell []string) *orbJob {
 	t.Helper()
-	box := toolbox(t, "xargs", "printf")
+	tools := newToolDir(t, "xargs", "printf")
 	if len(shell) > 1 {
-		box = busybox(t)
+		tools = busybox(t)
 	}
 	const record = `{ printf '%s' "${0##*/}"; for a; do printf ' %s' "$a"; done; echo; } >>"$HOME/calls"`
-	stub(t, box, program, `[ "$1" = configure ] || exit 1
+	stub(t, tools, program, `[ "$1" = configure ] || exit 1
 `+record)
-	stub(t, box, "docker", `case "$1 $2" in
+	stub(t, tools, "docker", `case "$1 $2" in
 "buildx version") [ -z "${NO_BUILDX:-}" ]; exit ;;
 "version --format") echo linux/amd64; exit ;;
 "buildx inspect" | "context inspect") grep -q "docker ${1} create .*$3\b" "$HOME/calls"; exit ;;
 esac
 `+record)
-	return newOrbJob(t, shell, box)
+	return newOrbJob(t, shell, tools)
 }
 
 // calls runs the steps of the job push after install, and returns the calls and the errors.

@@ -16,14 +16,14 @@ import (
 func TestOrbPush(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		box := toolbox(t, "curl", sums, "xargs", "printf")
+		tools := newToolDir(t, "curl", checksumTool, "xargs", "printf")
 		if len(shell) > 1 {
-			box = busybox(t)
+			tools = busybox(t)
 		}
 		// The stub notes its arguments as the client would get them; for a push it asks the helper, as the client would.
-		stub(t, box, "docker", `{ printf '%s' "$1"; shift; for a; do printf '|%s' "$a"; done; echo; } >>"$HOME/docker"
+		stub(t, tools, "docker", `{ printf '%s' "$1"; shift; for a; do printf '|%s' "$a"; done; echo; } >>"$HOME/docker"
 case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`)
-		j := newOrbJob(t, shell, box)
+		j := newOrbJob(t, shell, tools)
 		j.pathHas(filepath.Join(j.home, "bin"))
 		j.env["CIRCLE_TAG"], j.env["TITLE"], j.env["REGION"] = "v1.2", "two words", "eu-west-2"
 		const image = emulator.Account + ".dkr.ecr.${REGION}.amazonaws.com/app"
@@ -99,15 +99,15 @@ case $a in */*:*) printf %s "${a%%/*}" | docker-credential-ecr-oidc get ;; esac`
 func TestOrbValuesAreNotSplit(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		box := toolbox(t, "xargs", "printf")
+		tools := newToolDir(t, "xargs", "printf")
 		if len(shell) > 1 {
-			box = busybox(t)
+			tools = busybox(t)
 		}
 		record := `{ printf '%s' "${0##*/}"; for a; do printf '|%s' "$a"; done; echo; } >>"$HOME/calls"`
-		stub(t, box, "docker", record)
-		stub(t, box, program, `[ "$1" = configure ] || exit 1 # as a release without check
+		stub(t, tools, "docker", record)
+		stub(t, tools, program, `[ "$1" = configure ] || exit 1 # as a release without check
 `+record)
-		j := newOrbJob(t, shell, box)
+		j := newOrbJob(t, shell, tools)
 		// calls compiles a job or command, runs its steps but install, and returns the calls and
 		// the complaint.
 		calls := func(kind, name string, given map[string]any) (made, complaint string) {

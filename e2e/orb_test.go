@@ -41,18 +41,18 @@ func allOrbSteps(t *testing.T, kind, name string, given map[string]any) (compile
 			switch name {
 			case "install", "configure", "doctor":
 				for parameter, value := range given {
-					given[parameter] = filled(t, value, values)
+					given[parameter] = substitute(t, value, values)
 				}
 				compiled = append(compiled, allOrbSteps(t, "commands", name, given)...)
 			case "when":
-				if holds(t, given["condition"], values) {
+				if evalCondition(t, given["condition"], values) {
 					walk(given["steps"].([]any))
 				}
 			case "run":
 				s := orbStep{name: given["name"].(string), script: given["command"].(string), env: map[string]string{}}
 				s.onFail = given["when"] == "on_fail"
 				for variable, value := range given["environment"].(map[string]any) {
-					s.env[variable] = fmt.Sprint(filled(t, value, values))
+					s.env[variable] = fmt.Sprint(substitute(t, value, values))
 				}
 				compiled = append(compiled, s)
 			default:
@@ -78,7 +78,7 @@ func shown(given map[string]any) string {
 func TestOrb(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		j := newOrbJob(t, shell, toolbox(t, "curl", sums))
+		j := newOrbJob(t, shell, newToolDir(t, "curl", checksumTool))
 		bin := filepath.Join(j.home, ".local", "bin")
 		readsBashEnv := filepath.Base(shell[0]) == "bash"
 		if !readsBashEnv {
@@ -143,11 +143,11 @@ func TestOrbBusyBox(t *testing.T) {
 func TestOrbConfigure(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		box := toolbox(t)
+		tools := newToolDir(t)
 		// The stub notes its arguments, one in each line, and a line for each call's end.
-		stub(t, box, program, `[ "$1" = configure ] || exit 1 # as a release without check
+		stub(t, tools, program, `[ "$1" = configure ] || exit 1 # as a release without check
 shift; for a; do printf '%s\n' "$a"; done >>"$HOME/asked"; echo . >>"$HOME/asked"`)
-		j := newOrbJob(t, shell, box)
+		j := newOrbJob(t, shell, tools)
 		maps.Copy(j.env, map[string]string{
 			"AWS_ECR_REGISTRY_ID": emulator.Account, "ECR_REGION": "eu-west-2",
 			"EVIL": "$(touch${IFS}$HOME/evil)`touch${IFS}$HOME/evil`;touch${IFS}$HOME/evil",
@@ -211,7 +211,7 @@ shift; for a; do printf '%s\n' "$a"; done >>"$HOME/asked"; echo . >>"$HOME/asked
 		if _, err := os.Stat(filepath.Join(j.home, "asked")); err != nil {
 			t.Error(err)
 		}
-		os.Remove(filepath.Join(box, program))
+		os.Remove(filepath.Join(tools, program))
 		j.refused("configure", map[string]any{"registries": "a.example"}, program+" is not on PATH; run this orb's command install first; without bash, set install_dir to a directory of PATH")
 	})
 }
@@ -220,9 +220,9 @@ shift; for a; do printf '%s\n' "$a"; done >>"$HOME/asked"; echo . >>"$HOME/asked
 func TestOrbAudience(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		box := toolbox(t, "curl", sums)
-		j := newOrbJob(t, shell, box)
-		stub(t, box, "circleci", fmt.Sprintf("echo '%s'", j.server.CircleToken(emulator.CircleJob{Audience: "sts.amazonaws.com"})))
+		tools := newToolDir(t, "curl", checksumTool)
+		j := newOrbJob(t, shell, tools)
+		stub(t, tools, "circleci", fmt.Sprintf("echo '%s'", j.server.CircleToken(emulator.CircleJob{Audience: "sts.amazonaws.com"})))
 		j.pathHas(filepath.Join(j.home, "bin"))
 		j.command("install", map[string]any{"version": released})
 		j.command("configure", map[string]any{"registries": defaultHost, "audience": "sts.amazonaws.com", "session_name": "from-the-orb", "session_duration": "15m", "allowed_account_ids": emulator.Account})
@@ -245,7 +245,7 @@ func TestOrbAudience(t *testing.T) {
 func TestOrbDockerConfig(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		j := newOrbJob(t, shell, toolbox(t, "curl", sums))
+		j := newOrbJob(t, shell, newToolDir(t, "curl", checksumTool))
 		j.pathHas(filepath.Join(j.home, "bin"))
 		j.command("install", map[string]any{"version": released})
 		j.env["CIRCLE_WORKFLOW_JOB_ID"] = "0c0ffee0"
@@ -277,15 +277,15 @@ func TestOrbDockerConfig(t *testing.T) {
 		if err != nil || runtime.GOOS == "windows" {
 			t.Skipf("bash is not on PATH, or not a system's own")
 		}
-		box := toolbox(t)
-		if err := os.Remove(filepath.Join(box, "sh")); err != nil {
+		tools := newToolDir(t)
+		if err := os.Remove(filepath.Join(tools, "sh")); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Symlink(bash, filepath.Join(box, "sh")); err != nil {
+		if err := os.Symlink(bash, filepath.Join(tools, "sh")); err != nil {
 			t.Fatal(err)
 		}
-		stub(t, box, program, "exit 1")
-		j := newOrbJob(t, []string{filepath.Join(box, "sh")}, box)
+		stub(t, tools, program, "exit 1")
+		j := newOrbJob(t, []string{filepath.Join(tools, "sh")}, tools)
 		j.refused("configure", map[string]any{"registries": defaultHost, "docker_config": "/tmp/x"}, "docker_config cannot reach later steps without bash; .*")
 	})
 }
@@ -295,7 +295,7 @@ func TestOrbDockerConfig(t *testing.T) {
 func TestOrbInstallDir(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		j := newOrbJob(t, shell, toolbox(t, "curl", sums))
+		j := newOrbJob(t, shell, newToolDir(t, "curl", checksumTool))
 		// The first of PATH's that can be written.
 		j.pathHas(filepath.Join(j.home, "bin"))
 		j.pathHas(filepath.Join(j.home, ".local", "bin"))

@@ -109,7 +109,8 @@ func (d *demo) setJob(job map[string]string) error {
 }
 
 func (d *demo) configure() error {
-	d.printf("\n1. Configure Docker in a GitHub job of acme/app on main, with `permissions: {id-token: write}` and one variable.\n")
+	d.printf("\n1. Configure Docker in a GitHub job of acme/app on main, " +
+		"with `permissions: {id-token: write}` and one variable.\n")
 	if err := d.setJob(d.server.GitHubRealHost(emulator.GitHubJob{})); err != nil {
 		return err
 	}

@@ -96,7 +96,8 @@ func TestLogin(t *testing.T) {
 		{"no session token", noToken, privateAPI, "eu-west-2/ecr", "UnrecognizedClientException: "},
 		{"other session's token", wrongToken, privateAPI, "eu-west-2/ecr", "UnrecognizedClientException: "},
 		{"no permission", bare, privateAPI, "eu-west-2/ecr",
-			"AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/ci-bare/test is not authorized to perform: ecr:GetAuthorizationToken on resource: *"},
+			"AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/ci-bare/test " +
+				"is not authorized to perform: ecr:GetAuthorizationToken on resource: *"},
 		{"session policy", narrow, privateAPI, "eu-west-2/ecr", "AccessDeniedException: "},
 		{"not public", bare, publicAPI, "us-east-1/ecr-public", "AccessDeniedException: "},
 	} {
@@ -181,8 +182,9 @@ func (c *registryClient) push(repo string) string {
 }
 
 func manifest(sum string) string {
-	return `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"` +
-		sum + `"},"layers":[]}`
+	return `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",` +
+		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"` + sum +
+		`"},"layers":[]}`
 }
 
 // pull gets the manifest and returns the error response, if any.
@@ -225,7 +227,8 @@ func TestRegistry(t *testing.T) {
 		{"public password", privateHost, "app", public, "DENIED"},
 		{"other repository", privateHost, "web", password, "DENIED"},
 		{"reader", privateHost, "app", reader,
-			"is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:eu-west-2:123456789012:repository/app"},
+			"is not authorized to perform: ecr:InitiateLayerUpload " +
+				"on resource: arn:aws:ecr:eu-west-2:123456789012:repository/app"},
 		{"other account", spokeHost, "app", password, "DENIED"},
 		{"other account's password", spokeHost, "shared/x", spokePassword, ""},
 		{"public", "public.ecr.aws", "acme/app", public, ""},
@@ -281,7 +284,8 @@ func TestImmutableTags(t *testing.T) {
 		t.Fatal(bad)
 	}
 	d := &registryClient{t: t, s: s, host: privateHost, password: password}
-	const refusal = `{"code":"TAG_INVALID","message":"The image tag '1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable."}`
+	const refusal = `{"code":"TAG_INVALID","message":"The image tag '1' already exists in the 'app' repository ` +
+		`and cannot be overwritten because the repository is immutable."}`
 	refused := func(what, got string) {
 		t.Helper()
 		if !strings.Contains(got, refusal) {
@@ -329,8 +333,11 @@ func TestIdentityPolicy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-			{"Effect": "Allow", "Action": ` + string(b) + `, "Resource": "arn:aws:ecr:eu-west-2:123456789012:repository/app"}]}`
+		return `{"Version": "2012-10-17", "Statement": [
+			{"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+			{"Effect": "Allow", "Action": ` + string(b) + `,
+				"Resource": "arn:aws:ecr:eu-west-2:123456789012:repository/app"}
+		]}`
 	}
 	push := []string{"ecr:InitiateLayerUpload", "ecr:CompleteLayerUpload", "ecr:PutImage",
 		"ecr:BatchGetImage"}
