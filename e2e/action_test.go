@@ -62,7 +62,8 @@ func TestAction(t *testing.T) {
 	inputs := manifestSection(t, manifest, "inputs")
 	_, runs, _ := strings.Cut(manifest, "\nruns:\n")
 	set := map[string]bool{}
-	for _, m := range regexp.MustCompile(`\bsetOutput\('([^']+)'`).FindAllStringSubmatch(read("../action/main.js"), -1) {
+	setOutput := regexp.MustCompile(`\bsetOutput\('([^']+)'`)
+	for _, m := range setOutput.FindAllStringSubmatch(read("../action/main.js"), -1) {
 		set[m[1]] = true
 	}
 	outputs := slices.Sorted(maps.Keys(manifestSection(t, manifest, "outputs")))

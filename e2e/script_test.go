@@ -374,5 +374,9 @@ func addRepository(ts *testscript.TestScript, _ bool, args []string) {
 
 // denyPush removes the permission to push from role ci.
 func denyPush(ts *testscript.TestScript, _ bool, _ []string) {
-	emulatorOf(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), Pull: []string{"*"}})
+	emulatorOf(ts).AddRole(emulator.Role{
+		ARN:   emulator.CIRole,
+		Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"),
+		Pull:  []string{"*"},
+	})
 }

@@ -199,6 +199,7 @@ func (d *demo) pullRequest() error {
 		return fmt.Errorf("check in the job of the pull request: %v, want a failure", err)
 	}
 	d.printf("exit code %d: the job fails here, and not at the push after the build.", exit.ExitCode())
-	d.printf("The trust policy requires the subject \"repo:acme/app:ref:refs/heads/main\". The error names the job's subject.")
+	d.printf("The trust policy requires the subject \"repo:acme/app:ref:refs/heads/main\". " +
+		"The error names the job's subject.")
 	return nil
 }
