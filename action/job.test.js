@@ -34,7 +34,10 @@ function seeded(job) {
   job.write('home/.docker/cli-plugins/docker-buildx', 'plugin', { mode: 0o755 });
   job.write('home/.docker/buildx/current', '{}');
   if (unix) {
-    fs.symlinkSync('/usr/libexec/docker/cli-plugins/docker-compose', path.join(job.home, '.docker/cli-plugins/docker-compose'));
+    fs.symlinkSync(
+      '/usr/libexec/docker/cli-plugins/docker-compose',
+      path.join(job.home, '.docker/cli-plugins/docker-compose'),
+    );
   }
   return tree(path.join(job.home, '.docker'));
 }
@@ -46,17 +49,23 @@ function tree(folder) {
     const file = path.join(folder, name);
     const stat = fs.lstatSync(file);
     if (stat.isDirectory()) {
-      Object.assign(found, Object.fromEntries(Object.entries(tree(file)).map(([below, what]) => [`${name}/${below}`, what])));
+      Object.assign(
+        found,
+        Object.fromEntries(Object.entries(tree(file)).map(([below, what]) => [`${name}/${below}`, what])),
+      );
     } else {
-      found[name] = stat.isSymbolicLink() ? fs.readlinkSync(file) : [stat.mode & 0o777, fs.readFileSync(file, 'utf8')];
+      found[name] = stat.isSymbolicLink()
+        ? fs.readlinkSync(file)
+        : [stat.mode & 0o777, fs.readFileSync(file, 'utf8')];
     }
   }
   return found;
 }
 
-const settings = (job) => fs.readFileSync(job.env.ECR_OIDC_CONFIG || path.join(job.env.DOCKER_CONFIG, 'ecr-oidc.yaml'), 'utf8');
+const settings = (job) =>
+  fs.readFileSync(job.env.ECR_OIDC_CONFIG || path.join(job.env.DOCKER_CONFIG, 'ecr-oidc.yaml'), 'utf8');
 
-test('job: a folder of this job\'s own, seeded from the user\'s, which is not touched', async (t) => {
+test("job: a folder of this job's own, seeded from the user's, which is not touched", async (t) => {
   const job = await jobOf(t);
   const before = seeded(job);
   const step = await job.main({ registries: `${host}\n${other}=spoke\n${third}`, 'role-to-assume': 'ci' });
@@ -78,7 +87,10 @@ test('job: a folder of this job\'s own, seeded from the user\'s, which is not to
   }
   assert.ok(!Object.keys(copied).some((name) => name.startsWith('buildx')));
   assert.strictEqual(job.env.BUILDX_CONFIG, path.join(job.home, '.docker', 'buildx'));
-  assert.match(settings(job), /"123456789012":\n {4}role: "ci"\n {2}"333344445555":\n {4}role: "ci"\n {2}"210987654321":\n {4}role: "spoke"\n/);
+  assert.match(
+    settings(job),
+    /"123456789012":\n {4}role: "ci"\n {2}"333344445555":\n {4}role: "ci"\n {2}"210987654321":\n {4}role: "spoke"\n/,
+  );
   assert.match(step.ran.output, /Docker uses ecr-oidc for 333344445555\.\S+, instead of ecr-login\n/);
 
   // Other tools write to the job's directory.
@@ -93,15 +105,27 @@ test('job: a folder of this job\'s own, seeded from the user\'s, which is not to
 
 test('job: a second call adds to the same directory', async (t) => {
   const job = await jobOf(t);
-  const first = await job.main({ registries: host, 'role-to-assume': 'ci', 'allowed-account-ids': '123456789012' });
+  const first = await job.main({
+    registries: host,
+    'role-to-assume': 'ci',
+    'allowed-account-ids': '123456789012',
+  });
   good(first.ran);
   const folder = job.env.DOCKER_CONFIG;
-  const second = await job.main({ registries: `${other}=arn:aws:iam::210987654321:role/spoke`, audience: 'other', 'role-session-name': 'me-7', 'role-duration-seconds': '900', 'allowed-account-ids': '210987654321' });
+  const second = await job.main({
+    registries: `${other}=arn:aws:iam::210987654321:role/spoke`,
+    audience: 'other',
+    'role-session-name': 'me-7',
+    'role-duration-seconds': '900',
+    'allowed-account-ids': '210987654321',
+  });
   good(second.ran);
   assert.strictEqual(job.env.DOCKER_CONFIG, folder);
   assert.strictEqual(job.env.BUILDX_CONFIG, path.join(job.home, '.docker', 'buildx'));
   assert.deepStrictEqual(job.docker().credHelpers, { [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
-  assert.strictEqual(settings(job), `allowed_account_ids: ["123456789012", "210987654321"]
+  assert.strictEqual(
+    settings(job),
+    `allowed_account_ids: ["123456789012", "210987654321"]
 accounts:
   "123456789012":
     role: "ci"
@@ -110,7 +134,8 @@ accounts:
     audience: "other"
     session_name: "me-7"
     session_duration: "900"
-`);
+`,
+  );
   // The runner runs post steps in reverse order. That of the first call removes the directory.
   good(await second.post());
   assert.deepStrictEqual(job.docker().credHelpers, { [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
@@ -118,11 +143,14 @@ accounts:
   assert.deepStrictEqual(fs.readdirSync(job.temp), []);
 });
 
-test('job: the user\'s settings apply, next to config.json or in ECR_OIDC_CONFIG', async (t) => {
+test("job: the user's settings apply, next to config.json or in ECR_OIDC_CONFIG", async (t) => {
   const job = await jobOf(t);
-  job.write('home/.docker/ecr-oidc.yaml', '# the runner\'s\ndefault:\n  role: usual\n');
+  job.write('home/.docker/ecr-oidc.yaml', "# the runner's\ndefault:\n  role: usual\n");
   good((await job.main({ registries: `${host}=ci` })).ran);
-  assert.match(settings(job), /^# the runner's\ndefault:\n {2}role: usual\naccounts:\n {2}"123456789012":\n {4}role: "ci"\n$/);
+  assert.match(
+    settings(job),
+    /^# the runner's\ndefault:\n {2}role: usual\naccounts:\n {2}"123456789012":\n {4}role: "ci"\n$/,
+  );
   assert.ok(!('ECR_OIDC_CONFIG' in job.env));
 
   const named = await jobOf(t);
@@ -137,7 +165,10 @@ test('job: the user\'s settings apply, next to config.json or in ECR_OIDC_CONFIG
   assert.strictEqual(fs.readFileSync(file, 'utf8'), 'default:\n  role: usual\n');
 
   const missing = await jobOf(t, { ECR_OIDC_CONFIG: '/no/such/file' });
-  bad((await missing.main({ registries: host })).ran, /ECR_OIDC_CONFIG is \/no\/such\/file, which does not exist$/);
+  bad(
+    (await missing.main({ registries: host })).ran,
+    /ECR_OIDC_CONFIG is \/no\/such\/file, which does not exist$/,
+  );
   assert.deepStrictEqual(fs.readdirSync(missing.temp), []); // the new directory, which may contain logins, is removed
 });
 
@@ -155,7 +186,10 @@ test('job: DOCKER_CONFIG and BUILDX_CONFIG of the user, and a user without a hom
   const homeless = await jobOf(t, { HOME: '', USERPROFILE: '' });
   const without = await homeless.main({ registries: host });
   good(without.ran);
-  assert.deepStrictEqual(homeless.docker().credHelpers, { ...homeless.docker().credHelpers, [host]: 'ecr-oidc' });
+  assert.deepStrictEqual(homeless.docker().credHelpers, {
+    ...homeless.docker().credHelpers,
+    [host]: 'ecr-oidc',
+  });
   good(await without.post());
 });
 
@@ -169,13 +203,22 @@ test('job: another directory with the same prefix is not used', async (t) => {
   assert.deepStrictEqual(fs.readdirSync(mine), []);
 });
 
-test('user: the user\'s config.json is changed and restored', async (t) => {
+test("user: the user's config.json is changed and restored", async (t) => {
   const job = await jobOf(t);
   const before = seeded(job);
-  const first = await job.main({ 'docker-config': 'user', registries: `${host}\n${other}=spoke`, 'role-to-assume': 'ci' });
+  const first = await job.main({
+    'docker-config': 'user',
+    registries: `${host}\n${other}=spoke`,
+    'role-to-assume': 'ci',
+  });
   good(first.ran);
   assert.ok(!('DOCKER_CONFIG' in job.env));
-  assert.deepStrictEqual(job.docker().credHelpers, { 'gcr.io': 'gcloud', [third]: 'ecr-login', [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
+  assert.deepStrictEqual(job.docker().credHelpers, {
+    'gcr.io': 'gcloud',
+    [third]: 'ecr-login',
+    [host]: 'ecr-oidc',
+    [other]: 'ecr-oidc',
+  });
   assert.deepStrictEqual(Object.keys(job.docker().auths), ['ghcr.io']);
   // The roles are not written to the user's files.
   assert.ok(!fs.existsSync(path.join(job.home, '.docker', 'ecr-oidc.yaml')));
@@ -187,7 +230,12 @@ test('user: the user\'s config.json is changed and restored', async (t) => {
   assert.strictEqual(job.docker().credHelpers[third], 'ecr-oidc');
 
   good(await second.post());
-  assert.deepStrictEqual(job.docker().credHelpers, { 'gcr.io': 'gcloud', [third]: 'ecr-login', [host]: 'ecr-oidc', [other]: 'ecr-oidc' });
+  assert.deepStrictEqual(job.docker().credHelpers, {
+    'gcr.io': 'gcloud',
+    [third]: 'ecr-login',
+    [host]: 'ecr-oidc',
+    [other]: 'ecr-oidc',
+  });
   good(await first.post());
   assert.deepStrictEqual(job.docker(), users);
   assert.deepStrictEqual(tree(path.join(job.home, '.docker')), before);
@@ -197,13 +245,26 @@ test('user: the user\'s config.json is changed and restored', async (t) => {
 
 test('user: previous entries and later changes stay; a new file is removed', async (t) => {
   const ours = await jobOf(t);
-  ours.write('home/.docker/config.json', JSON.stringify({ credHelpers: { [host]: 'ecr-oidc', [other]: 'ecr-login' } }));
+  ours.write(
+    'home/.docker/config.json',
+    JSON.stringify({ credHelpers: { [host]: 'ecr-oidc', [other]: 'ecr-login' } }),
+  );
   const step = await ours.main({ 'docker-config': 'user', registries: `${host}\n${other}\n${third}` });
   good(step.ran);
   const file = path.join(ours.home, '.docker', 'config.json');
-  fs.writeFileSync(file, JSON.stringify({ ...ours.docker(), auths: { 'ghcr.io': {} }, credHelpers: { ...ours.docker().credHelpers, [third]: 'mine' } }));
+  fs.writeFileSync(
+    file,
+    JSON.stringify({
+      ...ours.docker(),
+      auths: { 'ghcr.io': {} },
+      credHelpers: { ...ours.docker().credHelpers, [third]: 'mine' },
+    }),
+  );
   good(await step.post());
-  assert.deepStrictEqual(ours.docker(), { credHelpers: { [host]: 'ecr-oidc', [other]: 'ecr-login', [third]: 'mine' }, auths: { 'ghcr.io': {} } });
+  assert.deepStrictEqual(ours.docker(), {
+    credHelpers: { [host]: 'ecr-oidc', [other]: 'ecr-login', [third]: 'mine' },
+    auths: { 'ghcr.io': {} },
+  });
 
   const fresh = await jobOf(t);
   const only = await fresh.main({ 'docker-config': 'user', registries: `${host}=ci\n${other}=spoke` });
@@ -215,7 +276,10 @@ test('user: previous entries and later changes stay; a new file is removed', asy
 test('user after job is an error; job after user works', async (t) => {
   const job = await jobOf(t);
   good((await job.main({ registries: host })).ran);
-  bad((await job.main({ 'docker-config': 'user', registries: host })).ran, /docker-config is user, but job in an earlier step of this job; /);
+  bad(
+    (await job.main({ 'docker-config': 'user', registries: host })).ran,
+    /docker-config is user, but job in an earlier step of this job; /,
+  );
 
   const turned = await jobOf(t);
   const first = await turned.main({ 'docker-config': 'user', registries: `${host}=ci` });
@@ -233,10 +297,22 @@ test('an error of configure fails the step and is undone', async (t) => {
   for (const [inputs, message] of [
     [{ registries: 'docker.io' }, /configuring Docker: "docker\.io" is not an ECR registry/],
     [{ registries: '--remove' }, /configuring Docker: "--remove" is not an ECR registry/],
-    [{ registries: `${host}=no role!` }, /configuring Docker: line 1 of registries has "no role!", which is not a role/],
-    [{ registries: host, 'role-to-assume': 'no role!' }, /configuring Docker: role-to-assume has "no role!", which is not a role/],
-    [{ registries: host, 'role-duration-seconds': '60' }, /configuring Docker: role-duration-seconds is "60"; it must be/],
-    [{ registries: host, 'allowed-account-ids': '12345670123' }, /: allowed-account-ids has "12345670123", which is not an account number/],
+    [
+      { registries: `${host}=no role!` },
+      /configuring Docker: line 1 of registries has "no role!", which is not a role/,
+    ],
+    [
+      { registries: host, 'role-to-assume': 'no role!' },
+      /configuring Docker: role-to-assume has "no role!", which is not a role/,
+    ],
+    [
+      { registries: host, 'role-duration-seconds': '60' },
+      /configuring Docker: role-duration-seconds is "60"; it must be/,
+    ],
+    [
+      { registries: host, 'allowed-account-ids': '12345670123' },
+      /: allowed-account-ids has "12345670123", which is not an account number/,
+    ],
   ]) {
     for (const mode of ['job', 'user']) {
       const job = await jobOf(t);
@@ -272,11 +348,17 @@ test('inputs cannot inject variables, PATH directories or workflow commands', as
   ]) {
     const { ran } = await job.main(inputs);
     for (const line of ran.output.split('\n')) {
-      assert.ok(!/^\s*::/.test(line) || /^::(error|warning) title=docker-credential-ecr-oidc::[^\n]*$/.test(line), line);
+      assert.ok(
+        !/^\s*::/.test(line) || /^::(error|warning) title=docker-credential-ecr-oidc::[^\n]*$/.test(line),
+        line,
+      );
       assert.ok(!line.includes('##['), line);
     }
   }
-  assert.deepStrictEqual(Object.keys(job.env).filter((name) => /EVIL|ROLE/.test(name)), []);
+  assert.deepStrictEqual(
+    Object.keys(job.env).filter((name) => /EVIL|ROLE/.test(name)),
+    [],
+  );
   assert.ok(job.paths.every((folder) => folder === job.bin || folder.startsWith(job.tools)));
 });
 
@@ -288,7 +370,10 @@ test('a RUNNER_TEMP with a line break', { skip: unix ? false : 'Windows has no s
   assert.ok(job.env.DOCKER_CONFIG.startsWith(job.env.RUNNER_TEMP));
   good(await step.post());
   job.env.RUNNER_TOOL_CACHE = job.folder('to\nols');
-  bad((await job.main({ registries: host })).ran, /the directory ".*to\\nols.*" cannot be added to PATH: it contains a line break$/);
+  bad(
+    (await job.main({ registries: host })).ran,
+    /the directory ".*to\\nols.*" cannot be added to PATH: it contains a line break$/,
+  );
 });
 
 test('outside a runner: an error', async (t) => {
@@ -305,7 +390,7 @@ function note(job, text = 'ecr-oidc: refused') {
   fs.writeFileSync(notes(job), `${host} ${text}\n${other} ${text}\n${host} ${text}\n`, { mode: 0o600 });
 }
 
-test('summary: doctor\'s output after a failed login in a failed job, once', async (t) => {
+test("summary: doctor's output after a failed login in a failed job, once", async (t) => {
   const job = await jobOf(t);
   const first = await job.main({ registries: host });
   const second = await job.main({ registries: other });
@@ -313,8 +398,12 @@ test('summary: doctor\'s output after a failed login in a failed job, once', asy
   note(job);
   const failed = await second.post('failure');
   good(failed);
-  assert.match(failed.summary, /^### docker-credential-ecr-oidc doctor\n\n```text\n\S+, \S+: refused\n\n[^]+\n```\n$/);
-  for (const registry of [host, other]) { // nothing has been undone yet
+  assert.match(
+    failed.summary,
+    /^### docker-credential-ecr-oidc doctor\n\n```text\n\S+, \S+: refused\n\n[^]+\n```\n$/,
+  );
+  for (const registry of [host, other]) {
+    // nothing has been undone yet
     assert.ok(failed.summary.includes(`\n${registry}\n`), failed.summary);
   }
   assert.match(failed.output, /a login failed; doctor's output is in the job summary\n/);
@@ -368,8 +457,12 @@ test('post: output cannot close the code block or inject commands', script, asyn
   replace(job, 'printf \'````\\n::error::x\\n\\033[31m<b>\\n\'; echo "no summary" >&2; exit 1');
   const ran = await step.post('failure');
   good(ran);
-  assert.strictEqual(ran.summary, '### docker-credential-ecr-oidc doctor\n\n``````text\n' +
-    `${host}, ${other}: a \`\`\`\`\` # #[error]b\n\n` + '````\n: :error::x\n [31m<b>\n``````\n');
+  assert.strictEqual(
+    ran.summary,
+    '### docker-credential-ecr-oidc doctor\n\n``````text\n' +
+      `${host}, ${other}: a \`\`\`\`\` # #[error]b\n\n` +
+      '````\n: :error::x\n [31m<b>\n``````\n',
+  );
 });
 
 test('post: never fails the job', script, async (t) => {
@@ -390,14 +483,20 @@ test('post: never fails the job', script, async (t) => {
   const gone = await jobOf(t);
   const first = await gone.main({ registries: host });
   fs.rmSync(gone.env.DOCKER_CONFIG, { recursive: true });
-  assert.match(good(await first.post('failure')).output, /^::warning title=\S+::reporting the failed logins: ENOENT/m);
+  assert.match(
+    good(await first.post('failure')).output,
+    /^::warning title=\S+::reporting the failed logins: ENOENT/m,
+  );
 
   // A link in place of the notes could show another file.
   const linked = await jobOf(t);
   const second = await linked.main({ registries: host });
   fs.symlinkSync(linked.write('aim', `${host} ${secrets.login}\n`), notes(linked));
   const planted = good(await second.post('failure'));
-  assert.match(planted.output, /^::warning title=\S+::reporting the failed logins: it is not a regular file$/m);
+  assert.match(
+    planted.output,
+    /^::warning title=\S+::reporting the failed logins: it is not a regular file$/m,
+  );
   assert.deepStrictEqual([planted.summary, fs.readdirSync(linked.temp)], ['', []]);
 
   const user = await jobOf(t);
@@ -405,7 +504,10 @@ test('post: never fails the job', script, async (t) => {
   replace(user, 'echo "ecr-oidc: the disk is gone" >&2; exit 1');
   const ran = await step.post('success');
   good(ran);
-  assert.match(ran.output, /^::warning title=docker-credential-ecr-oidc::restoring .*config\.json: the disk is gone$/m);
+  assert.match(
+    ran.output,
+    /^::warning title=docker-credential-ecr-oidc::restoring .*config\.json: the disk is gone$/m,
+  );
 
   const broken = await jobOf(t);
   const other = await broken.main({ registries: host });
@@ -421,8 +523,14 @@ test('debug log: shown once, in a group, without workflow commands, and removed'
   const first = await job.main({ registries: host });
   const second = await job.main({ registries: other });
   const written = [
-    '12:00:00 source github', '::error::x', ' ::set-env name=A::b', '##[error]y', '\u001b[31mred',
-    '::stop-commands::z', '::z::', 'last',
+    '12:00:00 source github',
+    '::error::x',
+    ' ::set-env name=A::b',
+    '##[error]y',
+    '\u001b[31mred',
+    '::stop-commands::z',
+    '::z::',
+    'last',
   ];
   fs.writeFileSync(debugLog(job), written.join('\n'), { mode: 0o600 });
   const ran = good(await second.post());
@@ -432,8 +540,14 @@ test('debug log: shown once, in a group, without workflow commands, and removed'
   assert.deepStrictEqual(lines, [
     '::group::docker-credential-ecr-oidc: debug log (RUNNER_DEBUG=1)',
     `::stop-commands::${token}`,
-    '12:00:00 source github', ': :error::x', ': :set-env name=A::b', '# #[error]y', ' [31mred',
-    ': :stop-commands::z', ': :z::', 'last',
+    '12:00:00 source github',
+    ': :error::x',
+    ': :set-env name=A::b',
+    '# #[error]y',
+    ' [31mred',
+    ': :stop-commands::z',
+    ': :z::',
+    'last',
     `::${token}::`,
     '::endgroup::',
     '',
@@ -452,11 +566,11 @@ const planted = { skip: unix ? false : 'Windows has no such files' };
 test('debug log: only a regular file of this user, up to the maximum size', planted, async (t) => {
   const maxSize = (1 << 20) + (64 << 10);
   const cases = {
-    'symlink': [(file, aim) => fs.symlinkSync(aim, file), /it is not a regular file$/],
+    symlink: [(file, aim) => fs.symlinkSync(aim, file), /it is not a regular file$/],
     'dangling symlink': [(file) => fs.symlinkSync('/no/such/file', file), /it is not a regular file$/],
     'hard link': [(file, aim) => fs.linkSync(aim, file), /it has more than one hard link$/],
-    'FIFO': [(file) => childProcess.execFileSync('mkfifo', [file]), /it is not a regular file$/],
-    'directory': [(file) => fs.mkdirSync(file), /it is not a regular file$/],
+    FIFO: [(file) => childProcess.execFileSync('mkfifo', [file]), /it is not a regular file$/],
+    directory: [(file) => fs.mkdirSync(file), /it is not a regular file$/],
     'too large': [(file) => fs.writeFileSync(file, 'x'.repeat(maxSize + 1)), /larger than 1114112 bytes$/],
   };
   if (process.getuid() === 0) {
@@ -472,7 +586,9 @@ test('debug log: only a regular file of this user, up to the maximum size', plan
     const aim = job.write('aim', `${secrets.login}\n`, { mode: 0o600 });
     plant(debugLog(job), aim);
     const ran = good(await step.post());
-    const warnings = ran.output.split('\n').filter((line) => /^::warning title=\S+::cannot show the debug log /.test(line));
+    const warnings = ran.output
+      .split('\n')
+      .filter((line) => /^::warning title=\S+::cannot show the debug log /.test(line));
     assert.strictEqual(warnings.length, 1, `${what}: ${ran.output}`);
     assert.match(warnings[0], message, what);
     assert.ok(!/::group|::stop-commands|xxx/.test(ran.output), what);

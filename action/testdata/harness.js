@@ -20,14 +20,19 @@ const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'ecr-oidc-action-'));
 process.on('exit', () => fs.rmSync(scratch, { recursive: true, force: true }));
 
 // No output may contain one of the secrets. Each test checks this at its end.
-const secrets = { token: 'ghs_marked_for_the_test', login: Buffer.from('jane:hunter2-marked').toString('base64'), mirror: 'mirror-password-marked' };
+const secrets = {
+  token: 'ghs_marked_for_the_test',
+  login: Buffer.from('jane:hunter2-marked').toString('base64'),
+  mirror: 'mirror-password-marked',
+};
 
 let built;
 
 // release returns archives with the real binary. It creates them once.
 function release() {
   if (!built) {
-    const go = (...args) => childProcess.execFileSync('go', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    const go = (...args) =>
+      childProcess.execFileSync('go', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
     const binary = process.env.ECR_OIDC_BINARY || path.join(scratch, here.binary);
     if (!process.env.ECR_OIDC_BINARY) {
       go('build', '-o', binary, './cmd/docker-credential-ecr-oidc');
@@ -91,9 +96,14 @@ async function emulator(t) {
   const dir = fs.mkdtempSync(path.join(scratch, 'emulator-'));
   const program = path.join(scratch, here.format === 'zip' ? 'emulator.exe' : 'emulator');
   if (!fs.existsSync(program)) {
-    childProcess.execFileSync('go', ['build', '-o', program, './e2e/emulator/cmd'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    childProcess.execFileSync('go', ['build', '-o', program, './e2e/emulator/cmd'], {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
   }
-  const child = childProcess.spawn(program, ['-addr', '127.0.0.1:0', '-dir', dir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = childProcess.spawn(program, ['-addr', '127.0.0.1:0', '-dir', dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   t.after(() => child.kill());
   await new Promise((resolve, reject) => {
     child.stdout.once('data', resolve);
@@ -101,7 +111,10 @@ async function emulator(t) {
   });
   const found = lines(fs.readFileSync(path.join(dir, 'emulator.env'), 'utf8'));
   const ask = async (op, body) => {
-    const response = await fetch(`${found.EMULATOR_ADMIN}/${op}`, body && { method: 'POST', body: JSON.stringify(body) });
+    const response = await fetch(
+      `${found.EMULATOR_ADMIN}/${op}`,
+      body && { method: 'POST', body: JSON.stringify(body) },
+    );
     const text = await response.text();
     assert.ok(response.ok, text);
     return text;
@@ -115,14 +128,21 @@ async function emulator(t) {
     async calls() {
       const calls = JSON.parse(await ask('calls')) || [];
       await ask('reset-calls');
-      return calls.filter(({ Service }) => ['oidc', 'sts', 'ecr'].includes(Service)).map(({ Service, Op }) => `${Service} ${Op}`);
+      return calls
+        .filter(({ Service }) => ['oidc', 'sts', 'ecr'].includes(Service))
+        .map(({ Service, Op }) => `${Service} ${Op}`);
     },
   };
 }
 
 // lines parses KEY=value lines.
 function lines(text) {
-  return Object.fromEntries(text.split('\n').filter(Boolean).map((line) => line.split(/=(.*)/s).slice(0, 2)));
+  return Object.fromEntries(
+    text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => line.split(/=(.*)/s).slice(0, 2)),
+  );
 }
 
 // Job is a job on a runner. Its steps can set variables and PATH for later steps.
@@ -169,8 +189,14 @@ class Job {
 
   // main runs main.js with inputs, without a check by default. It returns the step; step.post runs post.js.
   async main(inputs = {}, env = {}) {
-    const step = { inputs: { version, 'docker-config': 'job', check: 'false', ...inputs }, env, state: {}, job: this };
-    step.post = (status = 'success', more = {}) => this.stage('post.js', step, { ...more, 'INPUT_JOB-STATUS': status });
+    const step = {
+      inputs: { version, 'docker-config': 'job', check: 'false', ...inputs },
+      env,
+      state: {},
+      job: this,
+    };
+    step.post = (status = 'success', more = {}) =>
+      this.stage('post.js', step, { ...more, 'INPUT_JOB-STATUS': status });
     step.ran = await this.stage('main.js', step, { 'INPUT_JOB-STATUS': 'success' });
     return step;
   }
@@ -178,7 +204,13 @@ class Job {
   // stage runs a file of the action as the runner does, and applies the environment files that it wrote.
   async stage(script, step, more) {
     const files = {};
-    for (const name of ['GITHUB_ENV', 'GITHUB_OUTPUT', 'GITHUB_PATH', 'GITHUB_STATE', 'GITHUB_STEP_SUMMARY']) {
+    for (const name of [
+      'GITHUB_ENV',
+      'GITHUB_OUTPUT',
+      'GITHUB_PATH',
+      'GITHUB_STATE',
+      'GITHUB_STEP_SUMMARY',
+    ]) {
       files[name] = this.write(`files/${name}`, '');
     }
     const env = { ...this.env, ...step.env, ...files, PATH: this.paths.join(path.delimiter), ...more };
@@ -199,19 +231,31 @@ class Job {
 
   // docker returns the config.json that Docker would read.
   docker() {
-    return JSON.parse(fs.readFileSync(path.join(this.env.DOCKER_CONFIG || path.join(this.home, '.docker'), 'config.json'), 'utf8'));
+    return JSON.parse(
+      fs.readFileSync(
+        path.join(this.env.DOCKER_CONFIG || path.join(this.home, '.docker'), 'config.json'),
+        'utf8',
+      ),
+    );
   }
 
   // get runs a get, as Docker does in a later step.
   get(registry, env = {}) {
     const all = { ...this.env, PATH: this.paths.join(path.delimiter), ...env };
-    const { status, stdout } = childProcess.spawnSync(path.join(this.paths[0], here.binary), ['get'], { env: all, input: registry, encoding: 'utf8' });
+    const { status, stdout } = childProcess.spawnSync(path.join(this.paths[0], here.binary), ['get'], {
+      env: all,
+      input: registry,
+      encoding: 'utf8',
+    });
     return { code: status, output: stdout };
   }
 
   // helper runs the installed binary, as a later step would.
   helper(...args) {
-    return execute(path.join(this.paths[0], here.binary), args, { env: { ...this.env, PATH: this.paths.join(path.delimiter) }, cwd: this.dir });
+    return execute(path.join(this.paths[0], here.binary), args, {
+      env: { ...this.env, PATH: this.paths.join(path.delimiter) },
+      cwd: this.dir,
+    });
   }
 }
 
@@ -228,7 +272,10 @@ function pairs(text) {
     }
     const end = lines.indexOf(delimiter);
     assert.ok(end >= 0, `the value of ${name} ends`);
-    found[name] = lines.splice(0, end + 1).slice(0, -1).join('\n');
+    found[name] = lines
+      .splice(0, end + 1)
+      .slice(0, -1)
+      .join('\n');
   }
   return found;
 }
@@ -257,9 +304,28 @@ function good(ran) {
 
 function bad(ran, message) {
   assert.notStrictEqual(ran.code, 0, ran.output);
-  const errors = ran.output.split('\n').filter((line) => line.startsWith('::error title=docker-credential-ecr-oidc::'));
+  const errors = ran.output
+    .split('\n')
+    .filter((line) => line.startsWith('::error title=docker-credential-ecr-oidc::'));
   assert.strictEqual(errors.length, 1, ran.output);
   assert.match(errors[0], message);
 }
 
-module.exports = { Job, archiveName, bad, checksums, emulator, execute, good, here, mirror, release, root, scratch, secrets, serve, sha256, version };
+module.exports = {
+  Job,
+  archiveName,
+  bad,
+  checksums,
+  emulator,
+  execute,
+  good,
+  here,
+  mirror,
+  release,
+  root,
+  scratch,
+  secrets,
+  serve,
+  sha256,
+  version,
+};
