@@ -55,26 +55,26 @@ function checksums(archives) {
 }
 
 // serve starts a server. files maps a URL path to the response: the content, an HTTP status, or a function
-// of the request's number that returns one of these. asked lists the requests.
+// of the request's number that returns one of these. requests lists the URLs of the requests.
 async function serve(t, files) {
-  const asked = [];
+  const requests = [];
   const server = http.createServer((request, response) => {
-    asked.push(request.url);
-    let answer = files[request.url];
-    if (typeof answer === 'function') {
-      answer = answer(asked.filter((url) => url === request.url).length, request);
+    requests.push(request.url);
+    let reply = files[request.url];
+    if (typeof reply === 'function') {
+      reply = reply(requests.filter((url) => url === request.url).length, request);
     }
-    if (answer === undefined || typeof answer === 'number') {
-      response.writeHead(answer || 404).end('no');
-    } else if (answer.location) {
-      response.writeHead(302, answer).end();
+    if (reply === undefined || typeof reply === 'number') {
+      response.writeHead(reply || 404).end('no');
+    } else if (reply.location) {
+      response.writeHead(302, reply).end();
     } else {
-      response.end(answer);
+      response.end(reply);
     }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
-  return { url: `http://127.0.0.1:${server.address().port}`, asked, files, server };
+  return { url: `http://127.0.0.1:${server.address().port}`, requests, files, server };
 }
 
 // mirror starts a server with a release, for ECR_OIDC_MIRROR.
@@ -91,12 +91,12 @@ function mirror(t, more = {}) {
 //
 //   job(options)   starts a job and returns its variables. options are those of emulator.GitHubJob
 //   calls()        returns the calls since the last call of calls, such as ["oidc token", "sts ..."]
-//   ask(op, body)  calls its API
+//   call(op, body) calls its API
 async function emulator(t) {
   const dir = fs.mkdtempSync(path.join(scratch, 'emulator-'));
   const program = path.join(scratch, here.format === 'zip' ? 'emulator.exe' : 'emulator');
   if (!fs.existsSync(program)) {
-    childProcess.execFileSync('go', ['build', '-o', program, './e2e/emulator/cmd'], {
+    childProcess.execFileSync('go', ['build', '-o', program, './e2e/emulator/cmd/emulator'], {
       cwd: root,
       stdio: ['ignore', 'inherit', 'inherit'],
     });
@@ -110,7 +110,7 @@ async function emulator(t) {
     child.once('exit', () => reject(new Error('the emulator did not start')));
   });
   const found = lines(fs.readFileSync(path.join(dir, 'emulator.env'), 'utf8'));
-  const ask = async (op, body) => {
+  const call = async (op, body) => {
     const response = await fetch(
       `${found.EMULATOR_ADMIN}/${op}`,
       body && { method: 'POST', body: JSON.stringify(body) },
@@ -120,14 +120,14 @@ async function emulator(t) {
     return text;
   };
   return {
-    ask,
+    call,
     async job(options = {}) {
-      const env = lines(await ask('github', options));
+      const env = lines(await call('github', options));
       return { ...env, HTTPS_PROXY: found.EMULATOR_PROXY, AWS_CA_BUNDLE: path.join(dir, 'ca.pem') };
     },
     async calls() {
-      const calls = JSON.parse(await ask('calls')) || [];
-      await ask('reset-calls');
+      const calls = JSON.parse(await call('calls')) || [];
+      await call('reset-calls');
       return calls
         .filter(({ Service }) => ['oidc', 'sts', 'ecr'].includes(Service))
         .map(({ Service, Op }) => `${Service} ${Op}`);
@@ -259,6 +259,15 @@ class Job {
   }
 }
 
+// startEmulator starts an emulator. It returns it and a function that starts jobs in it.
+async function startEmulator(t) {
+  const aws = await emulator(t);
+  const ECR_OIDC_MIRROR = (await mirror(t)).url;
+  const start = async (options, env = {}) =>
+    new Job(t, { ECR_OIDC_MIRROR, ...(await aws.job(options)), ...env });
+  return { aws, start };
+}
+
 // pairs parses an environment file as the runner does (actions/runner FileCommandManager.cs, EnvFileKeyValuePairs).
 function pairs(text) {
   const found = {};
@@ -316,7 +325,6 @@ module.exports = {
   archiveName,
   bad,
   checksums,
-  emulator,
   execute,
   good,
   here,
@@ -327,5 +335,6 @@ module.exports = {
   secrets,
   serve,
   sha256,
+  startEmulator,
   version,
 };
