@@ -164,26 +164,7 @@ const maxColumns = 120
 
 // wideFiles are patterns of files that still have wider lines. When the lines of a file are broken,
 // its pattern can be removed.
-var wideFiles = []string{
-	"action/testdata/*.go",
-	"e2e/action_test.go",
-	"e2e/bench/chart.go",
-	"e2e/bench/linked/main_test.go",
-	"e2e/bench/table.go",
-	"e2e/clients/minio_moto_test.go",
-	"e2e/clients/terraform_test.go",
-	"e2e/demo/main.go",
-	"e2e/demo/main_test.go",
-	"e2e/demo/steps.go",
-	"e2e/doctor*_test.go",
-	"e2e/emulator/policy_test.go",
-	"e2e/emulator/registry.go",
-	"e2e/emulator/registry_test.go",
-	"e2e/emulator/sts.go",
-	"e2e/emulator/sts_test.go",
-	"e2e/orb*_test.go",
-	"e2e/script_test.go",
-}
+var wideFiles = []string{}
 
 // url matches a URL in a line.
 var url = regexp.MustCompile("https?://[^\\s\"'`]+")

@@ -21,16 +21,24 @@ const inputs = { registries: `${host}\n${other}`, 'docker-login': 'true' };
 // request.
 async function jobOf(t, env = {}) {
   const ECR_OIDC_MIRROR = (await mirror(t)).url;
-  const job = new Job(t, { ECR_OIDC_MIRROR, ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'bearer-of-the-test-job', ...env });
+  const job = new Job(t, {
+    ECR_OIDC_MIRROR,
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'bearer-of-the-test-job',
+    ...env,
+  });
   const helper = job.write(here.binary, release().binary, { mode: 0o755 });
   for (const [registry, secret] of Object.entries(passwords)) {
     const input = JSON.stringify({ ServerURL: registry, Username: 'AWS', Secret: secret });
     childProcess.execFileSync(helper, ['store'], { env: job.env, input });
   }
-  t.after(() => { // the log contains a password only in add-mask commands
+  t.after(() => {
+    // the log contains a password only in add-mask commands
     for (const secret of Object.values(passwords)) {
       const lines = job.output.split('\n').filter((line) => line.includes(secret));
-      assert.ok(lines.every((line) => line === `::add-mask::${secret}`), lines.join('\n'));
+      assert.ok(
+        lines.every((line) => line === `::add-mask::${secret}`),
+        lines.join('\n'),
+      );
     }
   });
   return job;
@@ -94,7 +102,8 @@ for (const mode of ['job', 'user']) {
     assert.strictEqual(attest(job, host), `AWS:${passwords[host]}`);
     good(await first.post());
     assert.deepStrictEqual(JSON.parse(text(job)), before);
-    if (mode === 'job') { // in mode user, configure has moved an entry
+    if (mode === 'job') {
+      // in mode user, configure has moved an entry
       assert.strictEqual(text(job), JSON.stringify(before, null, '\t'));
     }
     if (unix) {
@@ -169,7 +178,8 @@ test('an invalid config.json is neither changed nor quoted', async (t) => {
     good(step.ran);
     fs.writeFileSync(before, content); // by another step
     const ran = good(await step.post());
-    const warning = /::removing the logins of docker-login: \S+config\.json is not a JSON object; remove them .*$/m;
+    const warning =
+      /::removing the logins of docker-login: \S+config\.json is not a JSON object; remove them .*$/m;
     assert.match(ran.output, warning, content);
     assert.strictEqual(text(job), content);
   }

@@ -28,8 +28,15 @@ test('platform: names in a release', () => {
   ]) {
     assert.deepStrictEqual(platform(system, arch), { name, format, binary, cache: arch });
   }
-  for (const [system, arch] of [['freebsd', 'x64'], ['linux', 'arm'], ['linux', 'ia32'], ['win32', 'ia32']]) {
-    assert.throws(() => platform(system, arch), { message: new RegExp(`^there is no release for ${system} on ${arch}; releases exist for`) });
+  for (const [system, arch] of [
+    ['freebsd', 'x64'],
+    ['linux', 'arm'],
+    ['linux', 'ia32'],
+    ['win32', 'ia32'],
+  ]) {
+    assert.throws(() => platform(system, arch), {
+      message: new RegExp(`^there is no release for ${system} on ${arch}; releases exist for`),
+    });
   }
 });
 
@@ -37,7 +44,9 @@ test('archive: the binary from an archive of goreleaser', () => {
   const { binary, tar, zip } = release();
   assert.ok(extract(tar, 'tar.gz', 'docker-credential-ecr-oidc').equals(binary));
   assert.ok(extract(zip, 'zip', 'docker-credential-ecr-oidc.exe').equals(binary));
-  assert.throws(() => extract(zip, 'zip', 'docker-credential-ecr-oidc'), { message: 'the archive has no file docker-credential-ecr-oidc at its root' });
+  assert.throws(() => extract(zip, 'zip', 'docker-credential-ecr-oidc'), {
+    message: 'the archive has no file docker-credential-ecr-oidc at its root',
+  });
 });
 
 // tarOf creates an archive of entries with any names and types.
@@ -59,12 +68,29 @@ function tarOf(...entries) {
 
 test('archive: only a regular file with the exact name', () => {
   const name = 'docker-credential-ecr-oidc';
-  assert.strictEqual(extract(tarOf({ name: `../${name}`, content: 'evil' }, { name, content: 'good' }), 'tar.gz', name).toString(), 'good');
+  assert.strictEqual(
+    extract(
+      tarOf({ name: `../${name}`, content: 'evil' }, { name, content: 'good' }),
+      'tar.gz',
+      name,
+    ).toString(),
+    'good',
+  );
   for (const entry of [
-    { name: `../${name}` }, { name: `/${name}` }, { name: `./${name}` }, { name: `x/${name}` },
-    { name, prefix: '..' }, { name, type: '2' }, { name, type: '1' }, { name, type: '5' },
+    { name: `../${name}` },
+    { name: `/${name}` },
+    { name: `./${name}` },
+    { name: `x/${name}` },
+    { name, prefix: '..' },
+    { name, type: '2' },
+    { name, type: '1' },
+    { name, type: '5' },
   ]) {
-    assert.throws(() => extract(tarOf(entry), 'tar.gz', name), { message: /has no file/ }, JSON.stringify(entry));
+    assert.throws(
+      () => extract(tarOf(entry), 'tar.gz', name),
+      { message: /has no file/ },
+      JSON.stringify(entry),
+    );
   }
 });
 
@@ -74,11 +100,18 @@ test('archive: damaged archives are an error', () => {
   const badSize = zlib.gunzipSync(tarOf({ name }));
   badSize.write('99999999999', 124);
   for (const [archive, format] of [
-    [Buffer.from('<html>'), 'tar.gz'], [Buffer.alloc(0), 'tar.gz'], [tar.subarray(0, tar.length >> 1), 'tar.gz'], [zlib.gzipSync(badSize), 'tar.gz'],
-    [Buffer.from('<html>'), 'zip'], [Buffer.alloc(0), 'zip'], [zip.subarray(0, zip.length >> 1), 'zip'],
+    [Buffer.from('<html>'), 'tar.gz'],
+    [Buffer.alloc(0), 'tar.gz'],
+    [tar.subarray(0, tar.length >> 1), 'tar.gz'],
+    [zlib.gzipSync(badSize), 'tar.gz'],
+    [Buffer.from('<html>'), 'zip'],
+    [Buffer.alloc(0), 'zip'],
+    [zip.subarray(0, zip.length >> 1), 'zip'],
     [Buffer.concat([zip.subarray(zip.length >> 1)]), 'zip'],
   ]) {
-    assert.throws(() => extract(archive, format, format === 'zip' ? `${name}.exe` : name), { message: /^the archive (is damaged: |has no file )/ });
+    assert.throws(() => extract(archive, format, format === 'zip' ? `${name}.exe` : name), {
+      message: /^the archive (is damaged: |has no file )/,
+    });
   }
 });
 
@@ -103,10 +136,21 @@ test('mirror: https, or http on loopback', () => {
     assert.strictEqual(source({ ECR_OIDC_MIRROR: mirror }), want);
   }
   for (const mirror of [
-    'http://mirror.corp//', 'http://127.0.0.1.mirror.corp', 'http://localhost.mirror.corp', 'http://mirror.localhost', 'http://128.0.0.1', 'http://[::2]',
-    'http://127.0.0.1@mirror.corp', 'http://mirror.corp#@127.0.0.1', 'http://mirror.corp?@localhost',
+    'http://mirror.corp//',
+    'http://127.0.0.1.mirror.corp',
+    'http://localhost.mirror.corp',
+    'http://mirror.localhost',
+    'http://128.0.0.1',
+    'http://[::2]',
+    'http://127.0.0.1@mirror.corp',
+    'http://mirror.corp#@127.0.0.1',
+    'http://mirror.corp?@localhost',
   ]) {
-    assert.throws(() => source({ ECR_OIDC_MIRROR: mirror }), { message: 'ECR_OIDC_MIRROR begins with http:; it must be https://' }, mirror);
+    assert.throws(
+      () => source({ ECR_OIDC_MIRROR: mirror }),
+      { message: 'ECR_OIDC_MIRROR begins with http:; it must be https://' },
+      mirror,
+    );
   }
 });
 
@@ -132,8 +176,12 @@ test('proxy: HTTPS_PROXY and NO_PROXY', () => {
     const got = proxyFor(new URL(url), env);
     assert.strictEqual(got && got.href, want, `${url} ${JSON.stringify(env)}`);
   }
-  assert.throws(() => proxyFor(new URL('https://a.b'), { HTTPS_PROXY: 'http://u:secret@[' }), { message: 'HTTPS_PROXY is not a URL' });
-  assert.throws(() => proxyFor(new URL('https://a.b'), { HTTPS_PROXY: 'socks5://u:secret@p' }), { message: /^HTTPS_PROXY is a socks5:\/\/ proxy;/ });
+  assert.throws(() => proxyFor(new URL('https://a.b'), { HTTPS_PROXY: 'http://u:secret@[' }), {
+    message: 'HTTPS_PROXY is not a URL',
+  });
+  assert.throws(() => proxyFor(new URL('https://a.b'), { HTTPS_PROXY: 'socks5://u:secret@p' }), {
+    message: /^HTTPS_PROXY is a socks5:\/\/ proxy;/,
+  });
 });
 
 test('which: only absolute directories of PATH', () => {
@@ -144,7 +192,10 @@ test('which: only absolute directories of PATH', () => {
   const before = process.cwd();
   process.chdir(dir);
   try {
-    assert.strictEqual(which('gh', { PATH: ['', '.', path.join(dir, 'sub'), dir].join(path.delimiter) }), file);
+    assert.strictEqual(
+      which('gh', { PATH: ['', '.', path.join(dir, 'sub'), dir].join(path.delimiter) }),
+      file,
+    );
     assert.strictEqual(which('gh', { PATH: ['', '.', path.join(dir, 'sub')].join(path.delimiter) }), '');
     assert.strictEqual(which('gh', {}), '');
   } finally {
@@ -158,8 +209,14 @@ test('which: only absolute directories of PATH', () => {
 });
 
 test('userFolder: HOME, USERPROFILE, user database', () => {
-  assert.strictEqual(userFolder({ HOME: '/home/jane', USERPROFILE: 'C:\\x' }, 'linux'), path.join('/home/jane', '.docker'));
-  assert.strictEqual(userFolder({ HOME: '/home/jane', USERPROFILE: 'C:\\Users\\jane' }, 'win32'), path.join('C:\\Users\\jane', '.docker'));
+  assert.strictEqual(
+    userFolder({ HOME: '/home/jane', USERPROFILE: 'C:\\x' }, 'linux'),
+    path.join('/home/jane', '.docker'),
+  );
+  assert.strictEqual(
+    userFolder({ HOME: '/home/jane', USERPROFILE: 'C:\\Users\\jane' }, 'win32'),
+    path.join('C:\\Users\\jane', '.docker'),
+  );
   assert.match(userFolder({}), /.\.docker$/);
   assert.match(userFolder({ HOME: '' }, 'linux'), /.\.docker$/);
 });
@@ -183,7 +240,9 @@ test('exportVariable: a value cannot contain its delimiter', () => {
   process.env.GITHUB_ENV = file;
   exportVariable('A', 'x\nEOF\nEVIL=1');
   exportVariable('A', 'y');
-  const [, first, second] = /^A<<(\S+)\nx\nEOF\nEVIL=1\n\1\nA<<(\S+)\ny\n\2\n$/.exec(fs.readFileSync(file, 'utf8'));
+  const [, first, second] = /^A<<(\S+)\nx\nEOF\nEVIL=1\n\1\nA<<(\S+)\ny\n\2\n$/.exec(
+    fs.readFileSync(file, 'utf8'),
+  );
   assert.notStrictEqual(first, second);
   assert.match(first, /[0-9a-f-]{36}$/);
   delete process.env.GITHUB_ENV;
@@ -192,20 +251,40 @@ test('exportVariable: a value cannot contain its delimiter', () => {
 
 test('run: a program is killed after its timeout, and its output is returned', () => {
   const start = Date.now();
-  const ran = run(process.execPath, ['-e', 'process.on("SIGTERM", () => {}); console.log("so far"); setInterval(() => {}, 1000)'], { timeout: 1500 });
+  const ran = run(
+    process.execPath,
+    ['-e', 'process.on("SIGTERM", () => {}); console.log("so far"); setInterval(() => {}, 1000)'],
+    { timeout: 1500 },
+  );
   assert.ok(Date.now() - start < 20_000);
   assert.strictEqual(ran.stdout, 'so far\n');
   assert.strictEqual(firstLine(ran), 'no result within 1.5 s');
   // The program's environment has no inputs.
   const env = { ...process.env, 'INPUT_GITHUB-TOKEN': 'x', input_version: 'x', ECR_OIDC_ROLE: 'ci' };
-  assert.strictEqual(run(process.execPath, ['-p', 'Object.keys(process.env).filter((name) => /^(input_|ecr_oidc_role$)/i.test(name)).join()'], { env }).stdout, 'ECR_OIDC_ROLE\n');
-  assert.strictEqual(run(process.execPath, ['-e', 'process.stdin.on("end", () => console.log("empty")).resume()']).stdout, 'empty\n');
+  assert.strictEqual(
+    run(
+      process.execPath,
+      ['-p', 'Object.keys(process.env).filter((name) => /^(input_|ecr_oidc_role$)/i.test(name)).join()'],
+      { env },
+    ).stdout,
+    'ECR_OIDC_ROLE\n',
+  );
+  assert.strictEqual(
+    run(process.execPath, ['-e', 'process.stdin.on("end", () => console.log("empty")).resume()']).stdout,
+    'empty\n',
+  );
 });
 
 test('firstLine: the error message of a program', () => {
   for (const [result, want] of [
-    [{ code: 1, stderr: 'ecr-oidc: "x" is not a registry\n\nUsage:\n', stdout: 'out' }, '"x" is not a registry'],
-    [{ code: 1, stderr: 'WARNING: old\r\nError: no such identity\nerror during it\n', stdout: '' }, 'Error: no such identity'],
+    [
+      { code: 1, stderr: 'ecr-oidc: "x" is not a registry\n\nUsage:\n', stdout: 'out' },
+      '"x" is not a registry',
+    ],
+    [
+      { code: 1, stderr: 'WARNING: old\r\nError: no such identity\nerror during it\n', stdout: '' },
+      'Error: no such identity',
+    ],
     [{ code: 1, stderr: ' \n', stdout: 'on stdout\n' }, 'on stdout'],
     [{ code: 7, stderr: '', stdout: '' }, 'exit status 7'],
     [{ code: 1, stderr: 'x'.repeat(1000), stdout: '' }, 'x'.repeat(600)],

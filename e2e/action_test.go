@@ -62,7 +62,8 @@ func TestAction(t *testing.T) {
 	inputs := manifestSection(t, manifest, "inputs")
 	_, runs, _ := strings.Cut(manifest, "\nruns:\n")
 	set := map[string]bool{}
-	for _, m := range regexp.MustCompile(`\bsetOutput\('([^']+)'`).FindAllStringSubmatch(read("../action/main.js"), -1) {
+	setOutput := regexp.MustCompile(`\bsetOutput\('([^']+)'`)
+	for _, m := range setOutput.FindAllStringSubmatch(read("../action/main.js"), -1) {
 		set[m[1]] = true
 	}
 	outputs := slices.Sorted(maps.Keys(manifestSection(t, manifest, "outputs")))
@@ -78,20 +79,21 @@ func TestAction(t *testing.T) {
 		used[m[1]] = true
 	}
 	explained := docsTable(docs, "input") // name → default
-	if got, want := slices.Sorted(maps.Keys(used)), slices.Sorted(maps.Keys(inputs)); !slices.Equal(got, want) || len(want) < 8 {
+	want := slices.Sorted(maps.Keys(inputs))
+	if got := slices.Sorted(maps.Keys(used)); !slices.Equal(got, want) || len(want) < 8 {
 		t.Errorf("action.yml has the inputs %v, and its code reads %v", want, got)
 	}
-	if got, want := slices.Sorted(maps.Keys(explained)), slices.Sorted(maps.Keys(inputs)); !slices.Equal(got, want) {
+	if got := slices.Sorted(maps.Keys(explained)); !slices.Equal(got, want) {
 		t.Errorf("action.yml has the inputs %v, and docs/action.md explains %v", want, got)
 	}
 	for name, value := range inputs {
 		if value != "" && name != "version" && !strings.HasPrefix(value, "${{") && explained[name] != value {
-			t.Errorf("%s is %q by default, and docs/action.md says %q", name, value, explained[name])
+			t.Errorf("the default of %s is %q, but %q in docs/action.md", name, value, explained[name])
 		}
 	}
 
 	if !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(inputs["version"]) {
-		t.Errorf("version is %q by default", inputs["version"])
+		t.Errorf("the default version is %q, want MAJOR.MINOR.PATCH", inputs["version"])
 	}
 
 	for _, stage := range []string{"main", "post"} {
@@ -103,27 +105,33 @@ func TestAction(t *testing.T) {
 		}
 	}
 	if !strings.Contains(runs, "  using: node24\n") {
-		t.Errorf("action.yml runs by %q", runs)
+		t.Errorf("action.yml does not use node24: %q", runs)
 	}
+	imported := regexp.MustCompile(`(?:require|import)\(\s*['"]([^'"]+)['"]`)
 	files, err := filepath.Glob("../action/*.js")
 	if err != nil || len(files) < 10 {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		for _, m := range regexp.MustCompile(`(?:require|import)\(\s*['"]([^'"]+)['"]`).FindAllStringSubmatch(read(file), -1) {
-			switch what := m[1]; {
-			case strings.HasPrefix(what, "./"):
-				if _, err := os.Stat(filepath.Join("../action", what)); err != nil {
+		for _, m := range imported.FindAllStringSubmatch(read(file), -1) {
+			switch module := m[1]; {
+			case strings.HasPrefix(module, "./"):
+				if _, err := os.Stat(filepath.Join("../action", module)); err != nil {
 					t.Errorf("%s: %v", file, err)
 				}
-			case !strings.HasPrefix(what, "node:"):
-				t.Errorf("%s needs %s, which Node does not have", file, what)
+			case !strings.HasPrefix(module, "node:"):
+				t.Errorf("%s imports %s, which is not a module of Node", file, module)
 			}
 		}
 	}
-	for _, variable := range []string{"ECR_OIDC_MIRROR", "ECR_OIDC_VERIFY", "RUNNER_TEMP", "RUNNER_TOOL_CACHE", "HTTPS_PROXY", "NO_PROXY", "NODE_EXTRA_CA_CERTS", "DOCKER_CONFIG", "BUILDX_CONFIG", "ECR_OIDC_CONFIG"} {
+	for _, variable := range []string{
+		"ECR_OIDC_MIRROR", "ECR_OIDC_VERIFY", "ECR_OIDC_CONFIG",
+		"RUNNER_TEMP", "RUNNER_TOOL_CACHE",
+		"HTTPS_PROXY", "NO_PROXY", "NODE_EXTRA_CA_CERTS",
+		"DOCKER_CONFIG", "BUILDX_CONFIG",
+	} {
 		if !strings.Contains(docs, "`"+variable+"`") {
-			t.Errorf("docs/action.md does not speak of %s", variable)
+			t.Errorf("docs/action.md does not mention %s", variable)
 		}
 	}
 }

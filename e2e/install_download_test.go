@@ -18,7 +18,7 @@ func TestInstallLatest(t *testing.T) {
 		site := gitHubSite(t, newRelease(t))
 		for _, downloader := range []string{"curl", "wget"} {
 			t.Run(downloader, func(t *testing.T) {
-				i := newInstallation(t, shell, toolbox(t, downloader, sums))
+				i := newInstallation(t, shell, newToolDir(t, downloader, checksumTool))
 				maps.Copy(i.env, site)
 				for _, version := range []string{"", "latest", "v" + released} {
 					i.env["ECR_OIDC_VERSION"] = version
@@ -42,10 +42,10 @@ func TestInstallLatest(t *testing.T) {
 			})
 		}
 		t.Run("wget without certificate checks", func(t *testing.T) {
-			box := toolbox(t, sums)
-			stub(t, box, "wget", `echo "wget: note: TLS certificate validation not implemented" >&2
+			tools := newToolDir(t, checksumTool)
+			stub(t, tools, "wget", `echo "wget: note: TLS certificate validation not implemented" >&2
 while [ $# -gt 0 ]; do if [ "$1" = -O ]; then : >"$2"; fi; shift; done`)
-			i := newInstallation(t, shell, box)
+			i := newInstallation(t, shell, tools)
 			for _, version := range []string{released, "latest"} {
 				i.mustFail(
 					"this wget does not check TLS certificates; install curl or GNU wget",
@@ -74,13 +74,13 @@ func TestInstallMirrorLogin(t *testing.T) {
 		host := strings.TrimPrefix(server.URL, "http://")
 		for _, downloader := range []string{"curl", "wget"} {
 			t.Run(downloader, func(t *testing.T) {
-				box := toolbox(t, downloader, sums)
-				path, err := filepath.EvalSymlinks(filepath.Join(box, downloader))
+				tools := newToolDir(t, downloader, checksumTool)
+				path, err := filepath.EvalSymlinks(filepath.Join(tools, downloader))
 				if err != nil {
 					t.Fatal(err)
 				}
-				stub(t, box, downloader, `echo "$*" >>"$HOME/arguments"; exec `+path+` "$@"`)
-				i := newInstallation(t, shell, box)
+				stub(t, tools, downloader, `echo "$*" >>"$HOME/arguments"; exec `+path+` "$@"`)
+				i := newInstallation(t, shell, tools)
 				i.env["ECR_OIDC_MIRROR"] = "http://jane:s3cret%40home@" + host
 				stdout, stderr := i.mustInstall("--version", released)
 				i.requireInstalled([]byte(scriptBinary))
@@ -125,15 +125,15 @@ func TestInstallPlatforms(t *testing.T) {
 			"Darwin x86_64": "darwin_amd64",
 			"Linux amd64":   "linux_amd64",
 		} {
-			box := toolbox(t, "curl", sums)
+			tools := newToolDir(t, "curl", checksumTool)
 			system, machine, _ := strings.Cut(uname, " ")
-			stub(t, box, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
+			stub(t, tools, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
 			name := program + "_" + released + "_" + platform + ".tar.gz"
 			r := release{name: packArchive(name, []byte(scriptBinary))}
-			i := newInstallation(t, shell, box)
+			i := newInstallation(t, shell, tools)
 			i.mustInstall(
 				"--version", released,
-				"--mirror", newShelf(t, r.addChecksums()).URL,
+				"--mirror", newMirror(t, r.addChecksums()).URL,
 			)
 			i.requireInstalled([]byte(scriptBinary))
 		}

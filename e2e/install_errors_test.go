@@ -19,7 +19,7 @@ import (
 func TestInstallErrors(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		box := toolbox(t, "curl", sums)
+		tools := newToolDir(t, "curl", checksumTool)
 		good := newRelease(t)[hostArchive]
 		sum := fmt.Sprintf("%x", sha256.Sum256(good))
 		const overHTTP = "the mirror must begin with https://: " +
@@ -186,10 +186,10 @@ func TestInstallErrors(t *testing.T) {
 				if tt.change != nil {
 					tt.change(r)
 				}
-				i := newInstallation(t, shell, box)
+				i := newInstallation(t, shell, tools)
 				i.mustFail(
 					"(?:"+tt.want+")",
-					append([]string{"--version", released, "--mirror", newShelf(t, r).URL}, tt.args...)...,
+					append([]string{"--version", released, "--mirror", newMirror(t, r).URL}, tt.args...)...,
 				)
 			})
 		}
@@ -204,22 +204,22 @@ func TestInstallErrors(t *testing.T) {
 				serveRelease(rw, req, r, "/v"+released+"/")
 			}))
 			t.Cleanup(server.Close)
-			newInstallation(t, shell, box).mustFail(
+			newInstallation(t, shell, tools).mustFail(
 				"downloading http://.*gz: curl: .*",
 				"--version", released, "--mirror", server.URL,
 			)
 		})
 		t.Run("led away from https", func(t *testing.T) {
-			elsewhere := newShelf(t, newRelease(t))
+			elsewhere := newMirror(t, newRelease(t))
 			server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 				http.Redirect(rw, req, elsewhere.URL+req.URL.Path, http.StatusFound)
 			}))
 			t.Cleanup(server.Close)
-			newInstallation(t, shell, box).mustFail(
+			newInstallation(t, shell, tools).mustFail(
 				"downloading http://.*/checksums.txt: curl: .*rotocol.*",
 				"--version", released, "--mirror", server.URL,
 			)
-			newInstallation(t, shell, toolbox(t, "wget", sums)).mustFail(
+			newInstallation(t, shell, newToolDir(t, "wget", checksumTool)).mustFail(
 				"downloading from http://.*: it redirects to http; nothing was installed",
 				"--version", released, "--mirror", server.URL,
 			)
@@ -229,9 +229,9 @@ func TestInstallErrors(t *testing.T) {
 				t.Errorf("the proxy received a request for %s", req.URL)
 			}))
 			t.Cleanup(proxy.Close)
-			s := newShelf(t, newRelease(t))
+			s := newMirror(t, newRelease(t))
 			for _, downloader := range []string{"curl", "wget"} {
-				i := newInstallation(t, shell, toolbox(t, downloader, sums))
+				i := newInstallation(t, shell, newToolDir(t, downloader, checksumTool))
 				i.env["http_proxy"], i.env["ALL_PROXY"] = proxy.URL, proxy.URL
 				i.mustInstall("--version", released, "--mirror", s.URL)
 				localhost := strings.Replace(s.URL, "127.0.0.1", "localhost", 1)
@@ -245,10 +245,10 @@ func TestInstallErrors(t *testing.T) {
 				"Linux riscv64":                "there is no release for riscv64" + fromSource,
 				"MINGW64_NT-10.0-20348 x86_64": "on Windows, use install.ps1",
 			} {
-				box := toolbox(t, "curl", sums)
+				tools := newToolDir(t, "curl", checksumTool)
 				system, machine, _ := strings.Cut(uname, " ")
-				stub(t, box, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
-				newInstallation(t, shell, box).mustFail(want, "--version", released)
+				stub(t, tools, "uname", "case $1 in -s) echo "+system+" ;; -m) echo "+machine+" ;; esac")
+				newInstallation(t, shell, tools).mustFail(want, "--version", released)
 			}
 		})
 	})

@@ -16,15 +16,15 @@ import (
 func TestInstallLater(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		s := newShelf(t, newRelease(t))
-		box := toolbox(t, "curl", sums)
+		s := newMirror(t, newRelease(t))
+		tools := newToolDir(t, "curl", checksumTool)
 		args := []string{"--version", released, "--mirror", s.URL}
 		read := func(name string) string {
 			b, _ := os.ReadFile(name)
 			return string(b)
 		}
 		t.Run("on PATH", func(t *testing.T) {
-			i := newInstallation(t, shell, box)
+			i := newInstallation(t, shell, tools)
 			i.env["PATH"] += ":" + i.dir
 			if _, stderr := i.mustInstall(args...); strings.Contains(stderr, "PATH") {
 				t.Errorf("stderr: %s", stderr)
@@ -37,7 +37,7 @@ func TestInstallLater(t *testing.T) {
 			contains(t, "stderr", stderr, "PATH has "+i.dir+"/"+program+" before "+other+"/"+program)
 		})
 		t.Run("GitHub Actions", func(t *testing.T) {
-			i := newInstallation(t, shell, box)
+			i := newInstallation(t, shell, tools)
 			i.env["GITHUB_ACTIONS"], i.env["GITHUB_PATH"] = "true", filepath.Join(i.home, "path")
 			stdout, stderr := i.mustInstall(args...)
 			contains(t, "stdout", stdout, i.dir+" is on PATH in later steps of this job\n")
@@ -46,7 +46,7 @@ func TestInstallLater(t *testing.T) {
 			}
 		})
 		t.Run("relative", func(t *testing.T) {
-			i := newInstallation(t, shell, box)
+			i := newInstallation(t, shell, tools)
 			script, err := filepath.Abs(i.script)
 			if err != nil {
 				t.Fatal(err)
@@ -62,7 +62,7 @@ func TestInstallLater(t *testing.T) {
 			contains(t, "stderr", stderr.String(), "/sub/bin is not on PATH")
 		})
 		t.Run("help", func(t *testing.T) {
-			stdout, _ := newInstallation(t, shell, box).mustInstall("--help")
+			stdout, _ := newInstallation(t, shell, tools).mustInstall("--help")
 			contains(t, "stdout", stdout, "--version VERSION", "--dir DIR", "--mirror URL", "--sudo")
 		})
 	})
@@ -73,8 +73,8 @@ func TestInstallLater(t *testing.T) {
 func TestInstallDirInjection(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		s := newShelf(t, newRelease(t))
-		box := toolbox(t, "curl", sums)
+		s := newMirror(t, newRelease(t))
+		tools := newToolDir(t, "curl", checksumTool)
 		script := installScript(t)
 		const (
 			control   = "the path of the directory contains a control character; specify another with --dir"
@@ -97,7 +97,7 @@ func TestInstallDirInjection(t *testing.T) {
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				for _, ci := range []string{"GITHUB_PATH", "BASH_ENV", ""} {
-					i := newInstallation(t, shell, box)
+					i := newInstallation(t, shell, tools)
 					i.script = script
 					cwd := filepath.Join(i.home, tt.cwd)
 					if err := os.MkdirAll(cwd, 0o755); err != nil {
@@ -164,9 +164,9 @@ func TestInstallTruncated(t *testing.T) {
 		t.Fatal(err)
 	}
 	inShells(t, func(t *testing.T, shell []string) {
-		s := newShelf(t, newRelease(t))
-		box := toolbox(t, "curl", sums)
-		i := newInstallation(t, shell, box)
+		s := newMirror(t, newRelease(t))
+		tools := newToolDir(t, "curl", checksumTool)
+		i := newInstallation(t, shell, tools)
 		i.env["ECR_OIDC_MIRROR"], i.env["ECR_OIDC_VERSION"] = s.URL, released
 		pipe := func(text []byte) error {
 			cmd := exec.Command(i.shell[0], i.shell[1:]...)

@@ -127,7 +127,7 @@ func TestInstallPS1(t *testing.T) {
 	inPowerShells(t, func(i *windowsInstallation) {
 		t, target := i.t, filepath.Join(i.dir, exe(program))
 		r, binary := realRelease()
-		mirror := newShelf(t, r).URL
+		mirror := newMirror(t, r).URL
 		requireSame := func() {
 			t.Helper()
 			if got, err := os.ReadFile(target); err != nil || !bytes.Equal(got, binary) {
@@ -218,12 +218,12 @@ func TestInstallPS1(t *testing.T) {
 				sha256.Sum256(broken[hostArchive]),
 				sha256.Sum256(r[hostArchive]),
 			),
-			"-Version", released, "-Mirror", newShelf(t, broken).URL,
+			"-Version", released, "-Mirror", newMirror(t, broken).URL,
 		)
 		unlisted := release{"other.zip": []byte("x")}.addChecksums()
 		i.mustFail(
 			"version 0.1.0 has no build for windows/"+runtime.GOARCH+": checksums.txt does not list .*",
-			"-Version", released, "-Mirror", newShelf(t, unlisted).URL,
+			"-Version", released, "-Mirror", newMirror(t, unlisted).URL,
 		)
 		i.mustFail(
 			"downloading http://.*/v9.9.9/checksums.txt: not found; check that version 9.9.9 exists",
@@ -233,13 +233,13 @@ func TestInstallPS1(t *testing.T) {
 		delete(missing, hostArchive)
 		i.mustFail(
 			"downloading http://.*zip: not found",
-			"-Version", released, "-Mirror", newShelf(t, missing).URL,
+			"-Version", released, "-Mirror", newMirror(t, missing).URL,
 		)
 		cut, _ := realRelease()
 		cut[hostArchive] = cut[hostArchive][:1000]
 		i.mustFail(
 			"unpacking .*; nothing was installed",
-			"-Version", released, "-Mirror", newShelf(t, cut.addChecksums()).URL,
+			"-Version", released, "-Mirror", newMirror(t, cut.addChecksums()).URL,
 		)
 		i.mustFail(
 			"a mirror has no latest version; specify one with -Version or ECR_OIDC_VERSION",
@@ -329,7 +329,7 @@ func TestInstallPS1(t *testing.T) {
 			"-Version", released, "-Mirror", mirror,
 		)
 		r["checksums.txt.sigstore.json"] = []byte("{}")
-		mirror = newShelf(t, r).URL
+		mirror = newMirror(t, r).URL
 		const identity = "https://github.com/ecr-oidc/docker-credential-ecr-oidc/.github/workflows/release.yml@refs/tags/v0.1.0"
 		i.env["ARGUMENTS"] = filepath.Join(bin, "arguments")
 		i.env["OUTPUT"] = "Verified OK"

@@ -134,16 +134,16 @@ func realRelease() (release, []byte) {
 	return release{hostArchive: archive}.addChecksums(), binary
 }
 
-// shelf is a mirror: a server of releases at /vVERSION/FILE, which records the paths of the requests.
-type shelf struct {
+// mirrorServer is a server of releases at /vVERSION/FILE, which records the paths of the requests.
+type mirrorServer struct {
 	*httptest.Server
 	mu    sync.Mutex
 	paths []string
 }
 
-func newShelf(t *testing.T, r release) *shelf {
+func newMirror(t *testing.T, r release) *mirrorServer {
 	t.Helper()
-	s := &shelf{}
+	s := &mirrorServer{}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 		s.mu.Lock()
 		s.paths = append(s.paths, req.URL.Path)
@@ -164,7 +164,7 @@ func serveRelease(rw http.ResponseWriter, req *http.Request, r release, prefix s
 	rw.Write(body)
 }
 
-func (s *shelf) requests() []string {
+func (s *mirrorServer) requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.paths)

@@ -57,8 +57,8 @@ var requiredTools = []string{
 	"gzip", "sed", "grep", "cut", "tr", "head", "tail", "sh",
 }
 
-// sums is the program with which install.sh computes checksums on this machine.
-var sums = func() string {
+// checksumTool is the program with which install.sh computes checksums on this machine.
+var checksumTool = func() string {
 	for _, name := range []string{"sha256sum", "shasum"} {
 		if _, err := exec.LookPath(name); err == nil {
 			return name
@@ -67,8 +67,8 @@ var sums = func() string {
 	return "openssl"
 }()
 
-// toolbox returns a directory for PATH that contains only requiredTools and these programs.
-func toolbox(t *testing.T, names ...string) string {
+// newToolDir returns a directory for PATH that contains only requiredTools and these programs.
+func newToolDir(t *testing.T, names ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range slices.Concat(requiredTools, names) {
@@ -106,7 +106,7 @@ func busybox(t *testing.T) string {
 // stub writes a shell script into a directory of PATH.
 func stub(t *testing.T, dir, name, script string) {
 	t.Helper()
-	os.Remove(filepath.Join(dir, name)) // may be a symlink of toolbox
+	os.Remove(filepath.Join(dir, name)) // may be a symlink from newToolDir
 	if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}

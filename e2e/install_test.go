@@ -144,8 +144,8 @@ func TestInstall(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
 		r, binary := realRelease()
-		s := newShelf(t, r)
-		i := newInstallation(t, shell, toolbox(t, "curl", sums))
+		s := newMirror(t, r)
+		i := newInstallation(t, shell, newToolDir(t, "curl", checksumTool))
 		stdout, stderr := i.mustInstall("--version", released, "--mirror", s.URL)
 		i.requireInstalled(binary)
 		contains(
@@ -175,18 +175,18 @@ func TestInstall(t *testing.T) {
 func TestInstallTools(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		s := newShelf(t, newRelease(t))
+		s := newMirror(t, newRelease(t))
 		for _, tools := range [][]string{
 			{"wget", "sha256sum"}, {"curl", "shasum", "perl"}, {"curl", "openssl"}, {"busybox"},
 		} {
 			t.Run(strings.Join(tools, " "), func(t *testing.T) {
-				box := ""
+				dir := ""
 				if tools[0] == "busybox" {
-					box = busybox(t)
+					dir = busybox(t)
 				} else {
-					box = toolbox(t, tools...)
+					dir = newToolDir(t, tools...)
 				}
-				i := newInstallation(t, shell, box)
+				i := newInstallation(t, shell, dir)
 				i.mustInstall("--version="+released, "--mirror="+s.URL+"/")
 				i.requireInstalled([]byte(scriptBinary))
 				i.env["ECR_OIDC_MIRROR"] = s.URL
@@ -204,7 +204,7 @@ func TestInstallTools(t *testing.T) {
 			"neither curl nor wget is on PATH; install one of them":                 {"sha256sum"},
 			"none of sha256sum, shasum and openssl is on PATH; install one of them": {"curl"},
 		} {
-			newInstallation(t, shell, toolbox(t, tools...)).mustFail(
+			newInstallation(t, shell, newToolDir(t, tools...)).mustFail(
 				want,
 				"--version", released, "--mirror", s.URL,
 			)
@@ -217,8 +217,8 @@ func TestInstallTools(t *testing.T) {
 func TestInstallTwice(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		i := newInstallation(t, shell, toolbox(t, "curl", sums))
-		s := newShelf(t, newRelease(t))
+		i := newInstallation(t, shell, newToolDir(t, "curl", checksumTool))
+		s := newMirror(t, newRelease(t))
 		i.mustInstall("--version", released, "--mirror", s.URL)
 		file := filepath.Join(i.dir, program)
 		// A process that has the old binary open continues to read the old file.
@@ -231,7 +231,7 @@ func TestInstallTwice(t *testing.T) {
 		i.mustInstall(
 			"--version",
 			released,
-			"--mirror", newShelf(t, release{hostArchive: packArchive(hostArchive, newer)}.addChecksums()).URL,
+			"--mirror", newMirror(t, release{hostArchive: packArchive(hostArchive, newer)}.addChecksums()).URL,
 		)
 		i.requireInstalled(newer)
 		if old, err := io.ReadAll(open); err != nil || string(old) != scriptBinary {
@@ -239,7 +239,7 @@ func TestInstallTwice(t *testing.T) {
 		}
 		broken := newRelease(t)
 		broken[hostArchive] = []byte("broken")
-		if _, _, err := i.run("--version", released, "--mirror", newShelf(t, broken).URL); err == nil {
+		if _, _, err := i.run("--version", released, "--mirror", newMirror(t, broken).URL); err == nil {
 			t.Error("a broken archive was installed")
 		}
 		i.requireInstalled(newer)

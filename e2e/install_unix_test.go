@@ -16,7 +16,7 @@ import (
 
 // asUnprivilegedUser runs the installation as a user that can write only to its home directory, because
 // permissions do not restrict root. It does nothing unless the tests run as root.
-func asUnprivilegedUser(t *testing.T, i *installation, box string) {
+func asUnprivilegedUser(t *testing.T, i *installation, tools string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		return
@@ -33,7 +33,7 @@ func asUnprivilegedUser(t *testing.T, i *installation, box string) {
 	if err := os.WriteFile(i.script, script, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range []string{filepath.Dir(i.home), filepath.Dir(box), i.home, box} {
+	for _, dir := range []string{filepath.Dir(i.home), filepath.Dir(tools), i.home, tools} {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -51,14 +51,14 @@ func asUnprivilegedUser(t *testing.T, i *installation, box string) {
 func TestInstallNotWritable(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		s := newShelf(t, newRelease(t))
-		box := toolbox(t, "curl", sums)
-		i := newInstallation(t, shell, box)
+		s := newMirror(t, newRelease(t))
+		tools := newToolDir(t, "curl", checksumTool)
+		i := newInstallation(t, shell, tools)
 		i.dir = filepath.Join(i.home, "bin")
 		if err := os.Mkdir(i.dir, 0o555); err != nil {
 			t.Fatal(err)
 		}
-		asUnprivilegedUser(t, i, box)
+		asUnprivilegedUser(t, i, tools)
 		i.mustFail(
 			"the directory "+i.dir+" is not writable; specify another with --dir, or use --sudo",
 			"--dir", i.dir, "--version", released, "--mirror", s.URL,
@@ -78,11 +78,11 @@ func TestInstallNotWritable(t *testing.T) {
 func TestInstallSudo(t *testing.T) {
 	t.Parallel()
 	inShells(t, func(t *testing.T, shell []string) {
-		box := toolbox(t, "curl", sums)
-		stub(t, box, "sudo", `echo "$1" >>"$HOME/sudo"
+		tools := newToolDir(t, "curl", checksumTool)
+		stub(t, tools, "sudo", `echo "$1" >>"$HOME/sudo"
 exec "$@"`)
-		i := newInstallation(t, shell, box)
-		i.mustInstall("--sudo", "--version", released, "--mirror", newShelf(t, newRelease(t)).URL)
+		i := newInstallation(t, shell, tools)
+		i.mustInstall("--sudo", "--version", released, "--mirror", newMirror(t, newRelease(t)).URL)
 		i.requireInstalled([]byte(scriptBinary))
 		b, err := os.ReadFile(filepath.Join(i.home, "sudo"))
 		if err != nil || string(b) != "mkdir\nmktemp\ncp\nchmod\nmv\n" {
@@ -107,7 +107,7 @@ func TestInstallInterrupted(t *testing.T) {
 		}))
 		t.Cleanup(server.Close)
 		defer close(done)
-		i := newInstallation(t, shell, toolbox(t, "curl", sums))
+		i := newInstallation(t, shell, newToolDir(t, "curl", checksumTool))
 		cmd, _, stderr := i.command("--version", released, "--mirror", server.URL)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		if err := cmd.Start(); err != nil {

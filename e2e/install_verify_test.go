@@ -24,14 +24,14 @@ cp "$last" "$HOME/signed"
 echo "$OUTPUT" >&2
 exit $EXIT`
 		cosign := func(t *testing.T, version, output, exit string) *installation {
-			box := toolbox(t, "curl", sums)
-			stub(t, box, "cosign", script)
-			i := newInstallation(t, shell, box)
+			tools := newToolDir(t, "curl", checksumTool)
+			stub(t, tools, "cosign", script)
+			i := newInstallation(t, shell, tools)
 			i.env["VERSION"], i.env["OUTPUT"], i.env["EXIT"] = version, output, exit
 			return i
 		}
 		r := newRelease(t)
-		s := newShelf(t, r)
+		s := newMirror(t, r)
 		for version, flag := range map[string]string{
 			"GitVersion:    v3.1.3":  "",
 			"GitVersion:    devel":   "",
@@ -79,7 +79,7 @@ exit $EXIT`
 				"--version", released, "--mirror", s.URL,
 			)
 		}
-		bare := newInstallation(t, shell, toolbox(t, "curl", sums))
+		bare := newInstallation(t, shell, newToolDir(t, "curl", checksumTool))
 		bare.env["ECR_OIDC_VERIFY"] = "required"
 		before := len(s.requests())
 		bare.mustFail(
@@ -113,7 +113,7 @@ exit $EXIT`
 		cosign(t, "GitVersion: v3.1.3", "Verified OK", "0").mustFail(
 			"downloading http://.*/checksums.txt.sigstore.json: not found; "+
 				"without it, cosign cannot check the signature",
-			"--version", released, "--mirror", newShelf(t, r).URL,
+			"--version", released, "--mirror", newMirror(t, r).URL,
 		)
 	})
 }

@@ -39,14 +39,19 @@ func instanceMetadata(ts *testscript.TestScript, neg bool, args []string) {
 	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		os.WriteFile(file, []byte(r.URL.Path), 0o600)
 		keys := map[string]string{
-			"Code": "Success", "Type": "AWS-HMAC", "LastUpdated": time.Now().Format(time.RFC3339), "AccessKeyId": emulator.AccessKeyID,
-			"SecretAccessKey": emulator.SecretAccessKey, "Expiration": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+			"Code":            "Success",
+			"Type":            "AWS-HMAC",
+			"LastUpdated":     time.Now().Format(time.RFC3339),
+			"AccessKeyId":     emulator.AccessKeyID,
+			"SecretAccessKey": emulator.SecretAccessKey,
+			"Expiration":      time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 		}
 		switch {
 		case r.Method == http.MethodPut: // IMDSv2's session
 			rw.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
 			fmt.Fprint(rw, "imds-session")
-		case strings.HasSuffix(r.URL.Path, "/security-credentials/"), strings.HasSuffix(r.URL.Path, "/security-credentials-extended/"):
+		case strings.HasSuffix(r.URL.Path, "/security-credentials/"),
+			strings.HasSuffix(r.URL.Path, "/security-credentials-extended/"):
 			fmt.Fprint(rw, "runner")
 		default:
 			rw.Header().Set("Content-Type", "application/json")
@@ -70,11 +75,14 @@ func awsSSOLogin(ts *testscript.TestScript, _ bool, args []string) {
 	emulatorOf(ts).AddRole(emulator.Role{ARN: deployer, Trust: emulator.AWSTrust(developer), Push: []string{"app*"}})
 	sum := sha1.Sum([]byte(args[0]))
 	token := map[string]string{
-		"accessToken": "sso-access-token-of-jane", "expiresAt": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
-		"region": "eu-west-2", "startUrl": "https://acme.awsapps.com/start",
+		"accessToken": "sso-access-token-of-jane",
+		"expiresAt":   time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+		"region":      "eu-west-2",
+		"startUrl":    "https://acme.awsapps.com/start",
 	}
 	if slices.Contains(args, "expired") {
-		token["accessToken"], token["expiresAt"] = "sso-access-token-of-yesterday", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+		token["accessToken"] = "sso-access-token-of-yesterday"
+		token["expiresAt"] = time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	}
 	if slices.Contains(args, "refreshable") || slices.Contains(args, "spent") {
 		token["clientId"], token["clientSecret"] = "client-id", "client-secret"
@@ -98,7 +106,8 @@ func awsLogin(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	der, err := x509.MarshalECPrivateKey(key)
 	ts.Check(err)
-	refresh, region, life := fmt.Sprintf("login-refresh-token-%d", time.Now().UnixNano()), emulator.Region, 10*time.Minute
+	refresh := fmt.Sprintf("login-refresh-token-%d", time.Now().UnixNano())
+	region, ttl := emulator.Region, 10*time.Minute
 	for _, arg := range args[1:] {
 		if r, ok := strings.CutPrefix(arg, "region="); ok {
 			region = r
@@ -108,18 +117,24 @@ func awsLogin(ts *testscript.TestScript, _ bool, args []string) {
 		w.AddConsoleLogin(refresh, region, developer, &key.PublicKey)
 	}
 	if slices.Contains(args, "expired") {
-		life = -time.Minute
+		ttl = -time.Minute
 	}
-	c := w.RoleSession(developer, "jane@example.com", life)
+	c := w.RoleSession(developer, "jane@example.com", ttl)
 	sum := sha256.Sum256([]byte(args[0]))
 	ts.Setenv("AWS_ENDPOINT_URL_SIGNIN", w.URL("signin"))
 	ts.Setenv("LOGIN_FILE", writeLogin(ts, map[string]any{
 		"accessToken": map[string]string{
-			"accessKeyId": c.AccessKeyID, "secretAccessKey": c.SecretAccessKey, "sessionToken": c.SessionToken,
-			"accountId": emulator.Account, "expiresAt": time.Now().Add(life).UTC().Format(time.RFC3339),
+			"accessKeyId":     c.AccessKeyID,
+			"secretAccessKey": c.SecretAccessKey,
+			"sessionToken":    c.SessionToken,
+			"accountId":       emulator.Account,
+			"expiresAt":       time.Now().Add(ttl).UTC().Format(time.RFC3339),
 		},
-		"tokenType": "aws_sigv4", "clientId": emulator.ConsoleClientID, "refreshToken": refresh, "idToken": "id-token",
-		"dpopKey": string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})),
+		"tokenType":    "aws_sigv4",
+		"clientId":     emulator.ConsoleClientID,
+		"refreshToken": refresh,
+		"idToken":      "id-token",
+		"dpopKey":      string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})),
 	}, "login", hex.EncodeToString(sum[:])))
 }
 

@@ -15,20 +15,20 @@ import (
 // newOrbCheckJob returns a job whose PATH has the helper.
 func newOrbCheckJob(t *testing.T, shell []string) *orbJob {
 	t.Helper()
-	box := toolbox(t)
+	tools := newToolDir(t)
 	if len(shell) > 1 {
-		box = busybox(t)
+		tools = busybox(t)
 	}
-	if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(box, program)); err != nil {
+	if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(tools, program)); err != nil {
 		t.Fatal(err)
 	}
-	return newOrbJob(t, shell, box)
+	return newOrbJob(t, shell, tools)
 }
 
 // runCommand runs a command of the orb, whether it fails or not.
-func (j *orbJob) runCommand(name string, given map[string]any) (stdout, stderr string, err error) {
+func (j *orbJob) runCommand(name string, params map[string]any) (stdout, stderr string, err error) {
 	j.t.Helper()
-	for _, s := range allOrbSteps(j.t, "commands", name, given) {
+	for _, s := range allOrbSteps(j.t, "commands", name, params) {
 		stdout, stderr, err = j.step(s.env, s.script)
 	}
 	return stdout, stderr, err
@@ -52,7 +52,7 @@ func refusedOrbRole(from string) string {
 var orbChecks = []struct {
 	name   string
 	env    map[string]string // "" removes a variable
-	given  map[string]any    // without check and registries
+	params map[string]any    // without check and registries
 	fails  string            // the values of check with which the step fails
 	stdout string
 	stderr string // without "ecr-oidc/configure: " and "warning: "
@@ -61,23 +61,23 @@ var orbChecks = []struct {
 		stdout: defaultHost + `: role ` + emulator.CircleRole + ` \(from ECR_ROLE_TO_ASSUME\), source circleci, ` +
 			`subject ` + orbSubject + `, valid until 20[0-9T:-]+Z`},
 	{name: "role of the parameter", env: map[string]string{"ECR_ROLE_TO_ASSUME": ""},
-		given:  map[string]any{"role_arn": emulator.CircleRole},
+		params: map[string]any{"role_arn": emulator.CircleRole},
 		stdout: `role ` + emulator.CircleRole + ` \(from role_arn\), `},
-	{name: "refused role", given: map[string]any{"role_arn": "no-such-role"}, fails: "auto true",
+	{name: "refused role", params: map[string]any{"role_arn": "no-such-role"}, fails: "auto true",
 		stderr: refusedOrbRole("role_arn")},
-	{name: "refused role of a registry", given: map[string]any{"registries": defaultHost + "=no-such-role"},
+	{name: "refused role of a registry", params: map[string]any{"registries": defaultHost + "=no-such-role"},
 		fails: "auto true", stderr: refusedOrbRole("registries")},
 	{name: "refused role of the environment", env: map[string]string{"ECR_OIDC_ROLE": "no-such-role"},
 		fails: "auto true", stderr: refusedOrbRole("ECR_OIDC_ROLE")},
 	{name: "one of two refused",
-		given: map[string]any{"registries": defaultHost + " " + otherHost, "role_arn": "circle"},
-		fails: "auto true", stdout: defaultHost + `: role ` + emulator.CircleRole + ` \(from role_arn\), `,
+		params: map[string]any{"registries": defaultHost + " " + otherHost, "role_arn": "circle"},
+		fails:  "auto true", stdout: defaultHost + `: role ` + emulator.CircleRole + ` \(from role_arn\), `,
 		stderr: otherHost + `: AWS refused role circle in 210987654321 \(from role_arn\) .*`},
 	{name: "no role", env: map[string]string{"ECR_ROLE_TO_ASSUME": ""}, fails: "true", stderr: orbNoRole},
 	{name: "empty role", env: map[string]string{"ECR_ROLE_TO_ASSUME": ""},
-		given: map[string]any{"role_arn": ""}, fails: "true",
+		params: map[string]any{"role_arn": ""}, fails: "true",
 		stderr: defaultHost + `: finding an identity: no role is configured; set role_arn to the role to assume`},
-	{name: "no role for the public registry", given: map[string]any{"registries": "public.ecr.aws"},
+	{name: "no role for the public registry", params: map[string]any{"registries": "public.ecr.aws"},
 		fails: "true",
 		stderr: `(?:warning: )?access to public.ecr.aws is anonymous because no role is set for it: ` +
 			`list it in registries as HOST=ROLE` + `(?:\npublic.ecr.aws: finding a password for ` +
@@ -89,9 +89,9 @@ var orbChecks = []struct {
 		"CIRCLE_OIDC_TOKEN_V2": "", "CIRCLE_PR_USERNAME": "octocat"}, fails: "true", stderr: orbNoToken},
 	{name: "neither role nor token in a forked pull request", env: map[string]string{"CIRCLE_OIDC_TOKEN": "",
 		"CIRCLE_OIDC_TOKEN_V2": "", "ECR_ROLE_TO_ASSUME": "", "CIRCLE_PR_REPONAME": "app"}, fails: "true",
-		stderr: defaultHost + `: finding an identity: no role is configured, and there is no token \(.*\); role_arn is ` +
-			`\$ECR_ROLE_TO_ASSUME, which is not set or is empty in this job: .*`},
-	{name: "account that is not allowed", given: map[string]any{"allowed_account_ids": emulator.SpokeAccount},
+		stderr: defaultHost + `: finding an identity: no role is configured, and there is no token \(.*\); ` +
+			`role_arn is \$ECR_ROLE_TO_ASSUME, which is not set or is empty in this job: .*`},
+	{name: "account that is not allowed", params: map[string]any{"allowed_account_ids": emulator.SpokeAccount},
 		fails: "auto true", stderr: `(?s).*finding a password for ` + defaultHost + `: .*`},
 }
 
@@ -112,10 +112,10 @@ func TestOrbCheck(t *testing.T) {
 							delete(j.env, name)
 						}
 					}
-					given := map[string]any{"registries": defaultHost, "check": check}
-					maps.Copy(given, tt.given)
+					params := map[string]any{"registries": defaultHost, "check": check}
+					maps.Copy(params, tt.params)
 					j.server.ResetCalls()
-					stdout, stderr, err := j.runCommand("configure", given)
+					stdout, stderr, err := j.runCommand("configure", params)
 					if fails := strings.Contains(tt.fails, check); (err != nil) != fails {
 						t.Errorf("check %s: %v, want failure %v\n%s%s", check, err, fails, stdout, stderr)
 					}
@@ -209,8 +209,8 @@ func TestOrbParameterNames(t *testing.T) {
 	inShells(t, func(t *testing.T, shell []string) {
 		j := newOrbCheckJob(t, shell)
 		for _, tt := range []struct {
-			given map[string]any
-			want  string
+			params map[string]any
+			want   string
 		}{
 			{map[string]any{"registries": "foo.example"},
 				`registries has "foo.example", which is not an ECR registry; a registry looks like .*`},
@@ -222,10 +222,10 @@ func TestOrbParameterNames(t *testing.T) {
 			{map[string]any{"allowed_account_ids": "12"},
 				`allowed_account_ids has "12", which is not an account number; .*`},
 		} {
-			if _, ok := tt.given["registries"]; !ok {
-				tt.given["registries"] = defaultHost
+			if _, ok := tt.params["registries"]; !ok {
+				tt.params["registries"] = defaultHost
 			}
-			j.refused("configure", tt.given, tt.want)
+			j.refused("configure", tt.params, tt.want)
 		}
 	})
 }

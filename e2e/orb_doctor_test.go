@@ -12,10 +12,10 @@ import (
 // runOrbJob runs the steps of the orb's job push as CircleCI does: after a failure, only those with "when:
 // on_fail". The helper is on PATH, so it leaves out install. It returns the names of the steps that ran,
 // each followed by "!" if it failed, and the output of the last.
-func (j *orbJob) runOrbJob(given map[string]any) (ran, output string) {
+func (j *orbJob) runOrbJob(params map[string]any) (ran, output string) {
 	j.t.Helper()
 	failed := false
-	for _, s := range allOrbSteps(j.t, "jobs", "push", given) {
+	for _, s := range allOrbSteps(j.t, "jobs", "push", params) {
 		if s.script == "" || strings.HasPrefix(s.name, "Install") || s.onFail != failed {
 			continue
 		}
@@ -36,21 +36,21 @@ func TestOrbPushDoctor(t *testing.T) {
 		j := newOrbCheckJob(t, shell)
 		if len(shell) == 1 {
 			os.RemoveAll(j.env["PATH"])
-			box := toolbox(t, "xargs", "printf")
-			if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(box, program)); err != nil {
+			tools := newToolDir(t, "xargs", "printf")
+			if err := os.Symlink(filepath.Join(binDir(), program), filepath.Join(tools, program)); err != nil {
 				t.Fatal(err)
 			}
-			j.env["PATH"] = box
+			j.env["PATH"] = tools
 		}
 		stub(t, j.env["PATH"], "docker", `echo "$1" >>"$HOME/docker"; [ -z "$BROKEN" ]`)
-		given := map[string]any{"image": defaultHost + "/app"}
-		if ran, output := j.runOrbJob(given); ran != configure+"\n"+build+"\n" {
+		params := map[string]any{"image": defaultHost + "/app"}
+		if ran, output := j.runOrbJob(params); ran != configure+"\n"+build+"\n" {
 			t.Errorf("a job that succeeds ran\n%s%s", ran, output)
 		}
 
 		// A failure that is not a login's: the report is there, and the step succeeds.
 		j.env["BROKEN"] = "1"
-		ran, output := j.runOrbJob(given)
+		ran, output := j.runOrbJob(params)
 		if ran != configure+"\n"+build+"!\n"+diagnose+"\n" {
 			t.Errorf("a job with a broken build ran\n%s%s", ran, output)
 		}
@@ -62,7 +62,7 @@ func TestOrbPushDoctor(t *testing.T) {
 			if role == "" {
 				j.env["ECR_ROLE_TO_ASSUME"] = ""
 				os.RemoveAll(filepath.Join(j.home, ".docker"))
-				ran, output = j.runOrbJob(given)
+				ran, output = j.runOrbJob(params)
 			}
 			if ran != configure+"!\n"+diagnose+"!\n" {
 				t.Errorf("a job with the role %q ran\n%s%s", role, ran, output)

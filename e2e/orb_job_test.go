@@ -14,8 +14,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// An orbJob is a job of acme/app on CircleCI, whose steps each get a new shell, as CircleCI starts it: with -eo pipefail,
-// and BASH_ENV, which bash alone reads.
+// orbJob is a job of acme/app on CircleCI. Each step gets a new shell, which starts as on CircleCI: with
+// -eo pipefail and with BASH_ENV, which only bash reads.
 type orbJob struct {
 	t      *testing.T
 	server *emulator.Server
@@ -38,14 +38,28 @@ func newOrbJob(t *testing.T, shell []string, path string) *orbJob {
 	if err := os.WriteFile(ca, w.CAPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j := &orbJob{t: t, server: w, shell: append(slices.Clone(shell), "-e"), env: w.Circle(emulator.CircleJob{}), home: home}
-	if exec.Command(shell[0], slices.Concat(shell[1:], []string{"-o", "pipefail", "-c", ":"})...).Run() == nil { // Debian's dash has none
+	j := &orbJob{
+		t:      t,
+		server: w,
+		shell:  append(slices.Clone(shell), "-e"),
+		env:    w.Circle(emulator.CircleJob{}),
+		home:   home,
+	}
+	// Debian's dash does not support pipefail.
+	pipefail := slices.Concat(shell[1:], []string{"-o", "pipefail", "-c", ":"})
+	if exec.Command(shell[0], pipefail...).Run() == nil {
 		j.shell = append(j.shell, "-o", "pipefail")
 	}
 	maps.Copy(j.env, map[string]string{
-		"PATH": path, "HOME": home, "TMPDIR": t.TempDir(), "BASH_ENV": filepath.Join(home, ".bash_env-42"),
-		"AWS_CA_BUNDLE": ca, "AWS_ENDPOINT_URL_STS": w.URL("sts"), "AWS_ENDPOINT_URL_ECR": w.URL("ecr"),
-		"ECR_ROLE_TO_ASSUME": emulator.CircleRole, "ECR_OIDC_MIRROR": newShelf(t, r).URL,
+		"PATH":                 path,
+		"HOME":                 home,
+		"TMPDIR":               t.TempDir(),
+		"BASH_ENV":             filepath.Join(home, ".bash_env-42"),
+		"AWS_CA_BUNDLE":        ca,
+		"AWS_ENDPOINT_URL_STS": w.URL("sts"),
+		"AWS_ENDPOINT_URL_ECR": w.URL("ecr"),
+		"ECR_ROLE_TO_ASSUME":   emulator.CircleRole,
+		"ECR_OIDC_MIRROR":      newMirror(t, r).URL,
 	})
 	if dir := os.Getenv("GOCOVERDIR"); dir != "" {
 		j.env["GOCOVERDIR"] = dir
@@ -70,10 +84,10 @@ func (j *orbJob) step(env map[string]string, script string) (stdout, stderr stri
 	return out.String(), errs.String(), err
 }
 
-// command runs a command of the orb, which goes well.
-func (j *orbJob) command(name string, given map[string]any) (stdout, stderr string) {
+// command runs a command of the orb, which must succeed.
+func (j *orbJob) command(name string, params map[string]any) (stdout, stderr string) {
 	j.t.Helper()
-	for _, s := range orbSteps(j.t, "commands", name, given) {
+	for _, s := range orbSteps(j.t, "commands", name, params) {
 		out, errs, err := j.step(s.env, s.script)
 		if err != nil {
 			j.t.Fatalf("%s: %v\n%s%s", s.name, err, out, errs)
@@ -83,10 +97,10 @@ func (j *orbJob) command(name string, given map[string]any) (stdout, stderr stri
 	return stdout, stderr
 }
 
-// refused runs a command of the orb, which ends with one line of complaint.
-func (j *orbJob) refused(name string, given map[string]any, want string) {
+// refused runs a command of the orb, which must fail with one line of error.
+func (j *orbJob) refused(name string, params map[string]any, want string) {
 	j.t.Helper()
-	for _, s := range orbSteps(j.t, "commands", name, given) {
+	for _, s := range orbSteps(j.t, "commands", name, params) {
 		out, errs, err := j.step(s.env, s.script)
 		if err == nil || !regexp.MustCompile("^(?:install.sh|ecr-oidc/configure): "+want+"\n$").MatchString(errs) {
 			j.t.Errorf("%s: %v\n%s%swant %s", s.name, err, out, errs, want)
@@ -94,13 +108,15 @@ func (j *orbJob) refused(name string, given map[string]any, want string) {
 	}
 }
 
-// get is a later step, in which a client asks for a registry, and as whom it was let in.
+// get runs a later step, in which a client requests a password for a registry. It returns the role of the
+// login.
 func (j *orbJob) get(host string) (role string) {
 	j.t.Helper()
 	j.server.ResetCalls()
-	out, errs, err := j.step(map[string]string{"ECR_OIDC_CACHE": "off", "ASKED": host}, `printf %s "$ASKED" | docker-credential-ecr-oidc get`)
+	env := map[string]string{"ECR_OIDC_CACHE": "off", "REGISTRY": host}
+	out, errs, err := j.step(env, `printf %s "$REGISTRY" | docker-credential-ecr-oidc get`)
 	if err != nil || !strings.Contains(out, `"Username":"AWS"`) {
-		j.t.Fatalf("a later step asked for %s: %v\n%s%s", host, err, out, errs)
+		j.t.Fatalf("a later step, getting a password for %s: %v\n%s%s", host, err, out, errs)
 	}
 	for _, call := range j.server.Calls() {
 		if call.Op == "AssumeRoleWithWebIdentity" {
@@ -112,7 +128,7 @@ func (j *orbJob) get(host string) (role string) {
 
 const otherHost = emulator.SpokeAccount + ".dkr.ecr." + emulator.Region + ".amazonaws.com"
 
-// pathHas puts a directory before those of PATH, as a job's image does.
-func (j *orbJob) pathHas(dir string) {
+// prependPath adds a directory at the beginning of PATH, as a job's image does.
+func (j *orbJob) prependPath(dir string) {
 	j.env["PATH"] = dir + string(os.PathListSeparator) + j.env["PATH"]
 }

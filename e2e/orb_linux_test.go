@@ -7,14 +7,22 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 )
 
-// alpine makes a root directory that is like docker:*'s image: BusyBox's applets, no bash, root's home, /usr/local/bin. It
-// returns how a step is run in it.
-func alpine(t *testing.T) (root string, step func(credential *syscall.Credential, env map[string]string, script string) (stdout, stderr string, err error)) {
+// stepRunner runs a step as a user; a nil credential is root.
+type stepRunner func(
+	credential *syscall.Credential,
+	env map[string]string,
+	script string,
+) (stdout, stderr string, err error)
+
+// alpine creates a root directory like that of the image docker:*, with the applets of BusyBox, no bash, the
+// home of root and /usr/local/bin. It returns the directory and a function that runs a step in it.
+func alpine(t *testing.T) (root string, step stepRunner) {
 	t.Helper()
 	slow(t, "builds an Alpine root directory")
 	if os.Geteuid() != 0 {
@@ -43,7 +51,7 @@ func alpine(t *testing.T) (root string, step func(credential *syscall.Credential
 		t.Fatal(err)
 	}
 	if err := syscall.Mknod(filepath.Join(root, "dev/null"), syscall.S_IFCHR|0o666, 1<<8|3); err != nil {
-		t.Skipf("no devices can be made here: %v", err)
+		t.Skipf("creating a device: %v", err)
 	}
 	if err := os.Chmod(filepath.Join(root, "dev/null"), 0o666); err != nil {
 		t.Fatal(err)
@@ -101,23 +109,32 @@ func alpine(t *testing.T) (root string, step func(credential *syscall.Credential
 func TestOrbAlpine(t *testing.T) {
 	t.Parallel()
 	root, step := alpine(t)
-	j := newOrbJob(t, []string{"/bin/sh"}, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") // docker:29-cli's
+	const imagePath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" // PATH of docker:29-cli
+	j := newOrbJob(t, []string{"/bin/sh"}, imagePath)
 	if err := os.WriteFile(filepath.Join(root, "ca.pem"), j.server.CAPEM(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	maps.Copy(j.env, map[string]string{"HOME": "/root", "TMPDIR": "/tmp", "BASH_ENV": "/tmp/.bash_env-42", "AWS_CA_BUNDLE": "/ca.pem"})
+	maps.Copy(j.env, map[string]string{
+		"HOME":          "/root",
+		"TMPDIR":        "/tmp",
+		"BASH_ENV":      "/tmp/.bash_env-42",
+		"AWS_CA_BUNDLE": "/ca.pem",
+	})
 	delete(j.env, "GOCOVERDIR")
 
 	user := maps.Clone(j.env)
 	user["HOME"] = "/home/user"
-	install := orbSteps(t, "commands", "install", map[string]any{"version": released})[0]
-	maps.Copy(user, install.env)
-	_, errs, err := step(&syscall.Credential{Uid: 65534, Gid: 65534}, user, install.script)
-	if want := "install.sh: no directory of PATH is writable, and a job without bash cannot change PATH for its later steps; specify one with --dir\n"; err == nil || errs != want {
+	install := orbSteps(t, "commands", "install", map[string]any{"version": released})
+	maps.Copy(user, install[0].env)
+	_, errs, err := step(&syscall.Credential{Uid: 65534, Gid: 65534}, user, install[0].script)
+	const want = "install.sh: no directory of PATH is writable, " +
+		"and a job without bash cannot change PATH for its later steps; specify one with --dir\n"
+	if err == nil || errs != want {
 		t.Errorf("as a user: %v %swant %s", err, errs, want)
 	}
 
-	for _, s := range append(orbSteps(t, "commands", "install", map[string]any{"version": released}), orbSteps(t, "commands", "configure", map[string]any{"registries": defaultHost})...) {
+	configure := orbSteps(t, "commands", "configure", map[string]any{"registries": defaultHost})
+	for _, s := range slices.Concat(install, configure) {
 		env := maps.Clone(j.env)
 		maps.Copy(env, s.env)
 		out, errs, err := step(nil, env, s.script)
@@ -136,6 +153,6 @@ func TestOrbAlpine(t *testing.T) {
 		t.Errorf("%d calls of STS, want 1", n)
 	}
 	if _, err := os.Stat(filepath.Join(root, "tmp/.bash_env-42")); err == nil {
-		t.Error("it wrote BASH_ENV, which nothing here reads")
+		t.Error("the orb wrote BASH_ENV, although no shell of the image reads it")
 	}
 }

@@ -15,27 +15,27 @@ import (
 // that does.
 func newOrbStubJob(t *testing.T, shell []string) *orbJob {
 	t.Helper()
-	box := toolbox(t, "xargs", "printf")
+	tools := newToolDir(t, "xargs", "printf")
 	if len(shell) > 1 {
-		box = busybox(t)
+		tools = busybox(t)
 	}
 	const record = `{ printf '%s' "${0##*/}"; for a; do printf ' %s' "$a"; done; echo; } >>"$HOME/calls"`
-	stub(t, box, program, `[ "$1" = configure ] || exit 1
+	stub(t, tools, program, `[ "$1" = configure ] || exit 1
 `+record)
-	stub(t, box, "docker", `case "$1 $2" in
+	stub(t, tools, "docker", `case "$1 $2" in
 "buildx version") [ -z "${NO_BUILDX:-}" ]; exit ;;
 "version --format") echo linux/amd64; exit ;;
 "buildx inspect" | "context inspect") grep -q "docker ${1} create .*$3\b" "$HOME/calls"; exit ;;
 esac
 `+record)
-	return newOrbJob(t, shell, box)
+	return newOrbJob(t, shell, tools)
 }
 
 // calls runs the steps of the job push after install, and returns the calls and the errors.
-func (j *orbJob) calls(given map[string]any) (calls, stderr string) {
+func (j *orbJob) calls(params map[string]any) (calls, stderr string) {
 	j.t.Helper()
 	os.Remove(filepath.Join(j.home, "calls"))
-	for _, s := range orbSteps(j.t, "jobs", "push", given) {
+	for _, s := range orbSteps(j.t, "jobs", "push", params) {
 		if s.script == "" || strings.HasPrefix(s.name, "Install") {
 			continue
 		}
@@ -63,9 +63,9 @@ func TestOrbPushBuildx(t *testing.T) {
 		j := newOrbStubJob(t, shell)
 		j.env["PLATFORMS"] = both
 		for _, tt := range []struct {
-			name  string
-			given map[string]any
-			want  string
+			name   string
+			params map[string]any
+			want   string
 		}{
 			{"platforms", map[string]any{"platforms": "$PLATFORMS", "extra_build_args": "--provenance=false"},
 				binfmt + builder + build + "--platform " + both + " --provenance=false " + image},
@@ -80,9 +80,9 @@ func TestOrbPushBuildx(t *testing.T) {
 			{"neither", nil, "docker build " + image +
 				"docker push -- " + defaultHost + "/app:1\ndocker push -- " + defaultHost + "/app:2\n"},
 		} {
-			given := map[string]any{"image": defaultHost + "/app", "tag": "1,2"}
-			maps.Copy(given, tt.given)
-			if calls, stderr := j.calls(given); calls != configure+tt.want || stderr != "" {
+			params := map[string]any{"image": defaultHost + "/app", "tag": "1,2"}
+			maps.Copy(params, tt.params)
+			if calls, stderr := j.calls(params); calls != configure+tt.want || stderr != "" {
 				t.Errorf("%s: calls\n%swant\n%s%s", tt.name, calls, configure+tt.want, stderr)
 			}
 		}
@@ -113,11 +113,15 @@ func TestOrbAccounts(t *testing.T) {
 		j := newOrbStubJob(t, shell)
 		maps.Copy(j.env, map[string]string{"ACCOUNT": emulator.Account, "REGION": emulator.Region,
 			"REGIONS": "eu-west-2,us-east-1"})
-		const china = emulator.Account + ".dkr.ecr.cn-north-1.amazonaws.com.cn"
+		const (
+			virginia      = emulator.Account + ".dkr.ecr.us-east-1.amazonaws.com"
+			otherVirginia = emulator.SpokeAccount + ".dkr.ecr.us-east-1.amazonaws.com"
+			china         = emulator.Account + ".dkr.ecr.cn-north-1.amazonaws.com.cn"
+		)
 		for _, tt := range []struct {
-			name  string
-			given map[string]any
-			want  string
+			name   string
+			params map[string]any
+			want   string
 		}{
 			{"one registry", map[string]any{"image": "team/app", "account_id": "$ACCOUNT",
 				"region": "${REGION}", "tag": "1,2"},
@@ -128,19 +132,21 @@ func TestOrbAccounts(t *testing.T) {
 				"account_id": emulator.Account + ", " + emulator.SpokeAccount, "buildx": true,
 				"registries": "a.example=x"},
 				program + " configure --role x -- a.example\n" +
-					program + " configure -- " + defaultHost + " " + emulator.Account + ".dkr.ecr.us-east-1.amazonaws.com " +
-					otherHost + " " + emulator.SpokeAccount + ".dkr.ecr.us-east-1.amazonaws.com\n" +
+					program + " configure -- " + defaultHost + " " + virginia + " " +
+					otherHost + " " + otherVirginia + "\n" +
 					"docker context create ecr-oidc-engine\n" +
 					"docker buildx create --name ecr-oidc --driver docker-container ecr-oidc-engine\n" +
-					"docker buildx build --builder ecr-oidc --push --tag " + defaultHost + "/app:1 --tag " + emulator.Account +
-					".dkr.ecr.us-east-1.amazonaws.com/app:1 --tag " + otherHost + "/app:1 --tag " + emulator.SpokeAccount +
-					".dkr.ecr.us-east-1.amazonaws.com/app:1 -- .\n"},
+					"docker buildx build --builder ecr-oidc --push" +
+					" --tag " + defaultHost + "/app:1" +
+					" --tag " + virginia + "/app:1" +
+					" --tag " + otherHost + "/app:1" +
+					" --tag " + otherVirginia + "/app:1 -- .\n"},
 			{"image with its registry", map[string]any{"image": defaultHost + "/app", "account_id": "$ACCOUNT",
 				"region": "cn-north-1", "tag": "1"},
 				program + " configure -- " + china + " " + defaultHost + "\n" +
 					"docker build --tag " + defaultHost + "/app:1 -- .\ndocker push -- " + defaultHost + "/app:1\n"},
 		} {
-			if calls, stderr := j.calls(tt.given); calls != tt.want || stderr != "" {
+			if calls, stderr := j.calls(tt.params); calls != tt.want || stderr != "" {
 				t.Errorf("%s: calls\n%swant\n%s%s", tt.name, calls, tt.want, stderr)
 			}
 		}

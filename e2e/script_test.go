@@ -101,8 +101,8 @@ func setup(env *testscript.Env) error {
 	}
 	env.Defer(w.Close)
 	w.AddDefaults()
-	w.AddSSOAssignment("sso-access-token-of-jane", emulator.Account, "Developer", "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer")
-	w.AddRole(emulator.Role{ARN: "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/Developer", Pull: []string{"app*"}})
+	w.AddSSOAssignment("sso-access-token-of-jane", emulator.Account, "Developer", developer)
+	w.AddRole(emulator.Role{ARN: developer, Pull: []string{"app*"}})
 	env.Values[emulatorKey{}] = w
 	ca := filepath.Join(env.WorkDir, "ca.pem")
 	if err := os.WriteFile(ca, w.CAPEM(), 0o600); err != nil {
@@ -114,13 +114,26 @@ func setup(env *testscript.Env) error {
 	}
 	for _, v := range [][2]string{
 		{"PATH", binDir() + string(os.PathListSeparator) + env.Getenv("PATH")},
-		{"HOME", home}, {"USERPROFILE", home}, {"LocalAppData", filepath.Join(home, "cache")},
-		{"AWS_CA_BUNDLE", ca}, {"BUILT", binDir()},
-		{"AWS_ENDPOINT_URL_STS", w.URL("sts")}, {"AWS_ENDPOINT_URL_ECR", w.URL("ecr")}, {"AWS_ENDPOINT_URL_ECR_PUBLIC", w.URL("ecr-public")},
-		{"AWS_ENDPOINT_URL_SSO", w.URL("sso")}, {"AWS_ENDPOINT_URL_SSO_OIDC", w.URL("sso-oidc")},
-		{"EMULATOR", strings.TrimSuffix(w.URL(""), "/")}, {"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")}, {"PROXY", w.ProxyURL()},
-		{"HOST", defaultHost}, {"ROLE", emulator.CIRole}, {"CIRCLE_ROLE", emulator.CircleRole}, {"SPOKE", emulator.SpokeRole}, {"PUSHER", emulator.PusherRole},
-		{"KEY_ID", emulator.AccessKeyID}, {"KEY_SECRET", emulator.SecretAccessKey},
+		{"HOME", home},
+		{"USERPROFILE", home},
+		{"LocalAppData", filepath.Join(home, "cache")},
+		{"BUILT", binDir()},
+		{"AWS_CA_BUNDLE", ca},
+		{"AWS_ENDPOINT_URL_STS", w.URL("sts")},
+		{"AWS_ENDPOINT_URL_ECR", w.URL("ecr")},
+		{"AWS_ENDPOINT_URL_ECR_PUBLIC", w.URL("ecr-public")},
+		{"AWS_ENDPOINT_URL_SSO", w.URL("sso")},
+		{"AWS_ENDPOINT_URL_SSO_OIDC", w.URL("sso-oidc")},
+		{"EMULATOR", strings.TrimSuffix(w.URL(""), "/")},
+		{"PLAIN", strings.TrimSuffix(w.PlainURL(""), "/")},
+		{"PROXY", w.ProxyURL()},
+		{"HOST", defaultHost},
+		{"ROLE", emulator.CIRole},
+		{"CIRCLE_ROLE", emulator.CircleRole},
+		{"SPOKE", emulator.SpokeRole},
+		{"PUSHER", emulator.PusherRole},
+		{"KEY_ID", emulator.AccessKeyID},
+		{"KEY_SECRET", emulator.SecretAccessKey},
 		{"GOCOVERDIR", os.Getenv("GOCOVERDIR")},
 	} {
 		env.Setenv(v[0], v[1])
@@ -267,11 +280,21 @@ func clearFaults(ts *testscript.TestScript, _ bool, _ []string)  { emulatorOf(ts
 func stopEmulator(ts *testscript.TestScript, _ bool, _ []string) { emulatorOf(ts).Close() }
 
 func trustSubject(ts *testscript.TestScript, _ bool, args []string) {
-	emulatorOf(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust(args[0]), Push: []string{"*"}, Pull: []string{"*"}, PublicLogin: true})
+	emulatorOf(ts).AddRole(emulator.Role{
+		ARN:         emulator.CIRole,
+		Trust:       emulator.GitHubTrust(args[0]),
+		Push:        []string{"*"},
+		Pull:        []string{"*"},
+		PublicLogin: true,
+	})
 }
 
 func denyPasswords(ts *testscript.TestScript, _ bool, _ []string) {
-	emulatorOf(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), NoLogin: true})
+	emulatorOf(ts).AddRole(emulator.Role{
+		ARN:     emulator.CIRole,
+		Trust:   emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"),
+		NoLogin: true,
+	})
 }
 
 // mintToken sets a variable to a token with any issuer=, any claim, and with wrong-key an invalid signature.
@@ -303,7 +326,8 @@ func circleciCommand(ts *testscript.TestScript, _ bool, args []string) {
 	options(ts, args, &j)
 	bin := filepath.Join(ts.Getenv("WORK"), "circleci-command")
 	ts.Check(os.MkdirAll(bin, 0o755))
-	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>%s/arguments\nprintf '%%s\\n' '%s'\n", bin, emulatorOf(ts).CircleToken(j))
+	script := fmt.Sprintf("#!/bin/sh\necho \"$@\" >>%s/arguments\nprintf '%%s\\n' '%s'\n",
+		bin, emulatorOf(ts).CircleToken(j))
 	ts.Check(os.WriteFile(filepath.Join(bin, "circleci"), []byte(script), 0o755))
 	ts.Setenv("PATH", bin+string(os.PathListSeparator)+ts.Getenv("PATH"))
 }
@@ -350,5 +374,9 @@ func addRepository(ts *testscript.TestScript, _ bool, args []string) {
 
 // denyPush removes the permission to push from role ci.
 func denyPush(ts *testscript.TestScript, _ bool, _ []string) {
-	emulatorOf(ts).AddRole(emulator.Role{ARN: emulator.CIRole, Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"), Pull: []string{"*"}})
+	emulatorOf(ts).AddRole(emulator.Role{
+		ARN:   emulator.CIRole,
+		Trust: emulator.GitHubTrust("repo:acme/app:ref:refs/heads/main"),
+		Pull:  []string{"*"},
+	})
 }

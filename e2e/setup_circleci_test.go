@@ -146,9 +146,9 @@ func (p circleSteps) with(t *testing.T, name string, arguments map[string]any) m
 
 var circleParameter = regexp.MustCompile(`<< *parameters\.(\w+) *>>`)
 
-// filled replaces the parameters in a text with their values. For a text that is only a parameter, it
+// substitute replaces the parameters in a text with their values. For a text that is only a parameter, it
 // returns the value with its type.
-func filled(t *testing.T, text any, values map[string]any) any {
+func substitute(t *testing.T, text any, values map[string]any) any {
 	t.Helper()
 	s, ok := text.(string)
 	if !ok {
@@ -181,7 +181,7 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, inOrb bool)
 			err = r.checkout()
 		case name == "setup_remote_docker":
 		case name == "when":
-			if holds(r.t, arguments["condition"], values) {
+			if evalCondition(r.t, arguments["condition"], values) {
 				err = r.circleSteps(arguments["steps"].([]any), values, inOrb)
 			}
 		case name == "run" && arguments["when"] == "on_fail": // no earlier step has failed here
@@ -189,14 +189,14 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, inOrb bool)
 			env := map[string]string{}
 			if all, ok := arguments["environment"].(map[string]any); ok {
 				for variable, value := range all {
-					env[variable] = fmt.Sprint(filled(r.t, value, values))
+					env[variable] = fmt.Sprint(substitute(r.t, value, values))
 				}
 			}
 			err = r.shell(env, arguments["command"].(string))
 		case strings.HasPrefix(name, orbName+"/"):
 			part := orbPart(r.t, "commands", strings.TrimPrefix(name, orbName+"/"))
 			for parameter, value := range arguments {
-				arguments[parameter] = filled(r.t, value, values)
+				arguments[parameter] = substitute(r.t, value, values)
 			}
 			inner := part.with(r.t, name, arguments)
 			if name != orbName+"/install" {
@@ -212,24 +212,24 @@ func (r *exampleJob) circleSteps(steps []any, values map[string]any, inOrb bool)
 	return nil
 }
 
-// holds returns the result of a condition of "when".
-func holds(t *testing.T, condition any, values map[string]any) bool {
+// evalCondition returns the result of a condition of "when".
+func evalCondition(t *testing.T, condition any, values map[string]any) bool {
 	t.Helper()
 	if m, ok := condition.(map[string]any); ok {
 		if all, ok := m["and"].([]any); ok {
 			for _, c := range all {
-				if !holds(t, c, values) {
+				if !evalCondition(t, c, values) {
 					return false
 				}
 			}
 			return true
 		}
 		if c, ok := m["not"]; ok {
-			return !holds(t, c, values)
+			return !evalCondition(t, c, values)
 		}
 		t.Fatalf("the tests do not support the condition %v", m)
 	}
-	switch v := filled(t, condition, values).(type) {
+	switch v := substitute(t, condition, values).(type) {
 	case bool:
 		return v
 	case string:

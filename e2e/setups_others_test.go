@@ -106,7 +106,7 @@ func (r *exampleJob) install(named, bin string) map[string]string {
 		r.t.Fatalf("the example installs into %q, which may not be on the PATH of docker:29", named)
 	}
 	script := installScript(r.t)
-	tools, stubs := toolbox(r.t, "bash", "cat", "curl", "docker", sums), r.t.TempDir()
+	tools, stubs := newToolDir(r.t, "bash", "cat", "curl", "docker", checksumTool), r.t.TempDir()
 	stub(r.t, stubs, "wget", `case "$*" in
 "-qO- https://raw.githubusercontent.com/ecr-oidc/`+program+`/v`+released+`/install.sh")
 	exec cat '`+script+`' ;;
@@ -117,7 +117,7 @@ exit 8`)
 	r.env["PATH"] = strings.Join([]string{bin, stubs, tools}, string(os.PathListSeparator))
 	return map[string]string{
 		"ECR_OIDC_INSTALL_DIR": bin,
-		"ECR_OIDC_MIRROR":      newShelf(r.t, files).URL,
+		"ECR_OIDC_MIRROR":      newMirror(r.t, files).URL,
 		"NO_PROXY":             "127.0.0.1",
 		"no_proxy":             "127.0.0.1",
 	}

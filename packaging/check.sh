@@ -129,17 +129,17 @@ archives() {
 
 # The cask and the manifests contain the checksums of these archives.
 manifests() {
-	local sum file sums=0
+	local sum file checksums=0
 	file=dist/homebrew/Casks/$name.rb
 	if command -v ruby >/dev/null; then ruby -c "$file"; else skipped "cask: ruby is not installed"; fi
 	while read -r sum; do
 		grep -qi "^$sum " dist/checksums.txt ||
 			die "a manifest has the checksum $sum, which is not in checksums.txt"
-		sums=$((sums + 1))
+		checksums=$((checksums + 1))
 	done < <(grep -hoE '\b[0-9a-fA-F]{64}\b' "$file" "dist/scoop/$name.json" \
 		dist/winget/manifests/e/ecr-oidc/"$name"/*/*.installer.yaml)
-	[ $sums = 8 ] ||
-		die "the manifests have $sums checksums; expected 4 for Homebrew, 2 for Scoop and 2 for winget"
+	[ $checksums = 8 ] ||
+		die "the manifests have $checksums checksums; expected 4 for Homebrew, 2 for Scoop and 2 for winget"
 	# The archives contain each file that the cask installs.
 	while read -r file; do
 		[ -e "packaging/share/$file" ] || die "the cask installs $file, which does not exist"

@@ -20,14 +20,19 @@ const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'ecr-oidc-action-'));
 process.on('exit', () => fs.rmSync(scratch, { recursive: true, force: true }));
 
 // No output may contain one of the secrets. Each test checks this at its end.
-const secrets = { token: 'ghs_marked_for_the_test', login: Buffer.from('jane:hunter2-marked').toString('base64'), mirror: 'mirror-password-marked' };
+const secrets = {
+  token: 'ghs_marked_for_the_test',
+  login: Buffer.from('jane:hunter2-marked').toString('base64'),
+  mirror: 'mirror-password-marked',
+};
 
 let built;
 
 // release returns archives with the real binary. It creates them once.
 function release() {
   if (!built) {
-    const go = (...args) => childProcess.execFileSync('go', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    const go = (...args) =>
+      childProcess.execFileSync('go', args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
     const binary = process.env.ECR_OIDC_BINARY || path.join(scratch, here.binary);
     if (!process.env.ECR_OIDC_BINARY) {
       go('build', '-o', binary, './cmd/docker-credential-ecr-oidc');
@@ -50,26 +55,26 @@ function checksums(archives) {
 }
 
 // serve starts a server. files maps a URL path to the response: the content, an HTTP status, or a function
-// of the request's number that returns one of these. asked lists the requests.
+// of the request's number that returns one of these. requests lists the URLs of the requests.
 async function serve(t, files) {
-  const asked = [];
+  const requests = [];
   const server = http.createServer((request, response) => {
-    asked.push(request.url);
-    let answer = files[request.url];
-    if (typeof answer === 'function') {
-      answer = answer(asked.filter((url) => url === request.url).length, request);
+    requests.push(request.url);
+    let reply = files[request.url];
+    if (typeof reply === 'function') {
+      reply = reply(requests.filter((url) => url === request.url).length, request);
     }
-    if (answer === undefined || typeof answer === 'number') {
-      response.writeHead(answer || 404).end('no');
-    } else if (answer.location) {
-      response.writeHead(302, answer).end();
+    if (reply === undefined || typeof reply === 'number') {
+      response.writeHead(reply || 404).end('no');
+    } else if (reply.location) {
+      response.writeHead(302, reply).end();
     } else {
-      response.end(answer);
+      response.end(reply);
     }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
-  return { url: `http://127.0.0.1:${server.address().port}`, asked, files, server };
+  return { url: `http://127.0.0.1:${server.address().port}`, requests, files, server };
 }
 
 // mirror starts a server with a release, for ECR_OIDC_MIRROR.
@@ -86,43 +91,58 @@ function mirror(t, more = {}) {
 //
 //   job(options)   starts a job and returns its variables. options are those of emulator.GitHubJob
 //   calls()        returns the calls since the last call of calls, such as ["oidc token", "sts ..."]
-//   ask(op, body)  calls its API
+//   call(op, body) calls its API
 async function emulator(t) {
   const dir = fs.mkdtempSync(path.join(scratch, 'emulator-'));
   const program = path.join(scratch, here.format === 'zip' ? 'emulator.exe' : 'emulator');
   if (!fs.existsSync(program)) {
-    childProcess.execFileSync('go', ['build', '-o', program, './e2e/emulator/cmd/emulator'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+    childProcess.execFileSync('go', ['build', '-o', program, './e2e/emulator/cmd/emulator'], {
+      cwd: root,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
   }
-  const child = childProcess.spawn(program, ['-addr', '127.0.0.1:0', '-dir', dir], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = childProcess.spawn(program, ['-addr', '127.0.0.1:0', '-dir', dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   t.after(() => child.kill());
   await new Promise((resolve, reject) => {
     child.stdout.once('data', resolve);
     child.once('exit', () => reject(new Error('the emulator did not start')));
   });
   const found = lines(fs.readFileSync(path.join(dir, 'emulator.env'), 'utf8'));
-  const ask = async (op, body) => {
-    const response = await fetch(`${found.EMULATOR_ADMIN}/${op}`, body && { method: 'POST', body: JSON.stringify(body) });
+  const call = async (op, body) => {
+    const response = await fetch(
+      `${found.EMULATOR_ADMIN}/${op}`,
+      body && { method: 'POST', body: JSON.stringify(body) },
+    );
     const text = await response.text();
     assert.ok(response.ok, text);
     return text;
   };
   return {
-    ask,
+    call,
     async job(options = {}) {
-      const env = lines(await ask('github', options));
+      const env = lines(await call('github', options));
       return { ...env, HTTPS_PROXY: found.EMULATOR_PROXY, AWS_CA_BUNDLE: path.join(dir, 'ca.pem') };
     },
     async calls() {
-      const calls = JSON.parse(await ask('calls')) || [];
-      await ask('reset-calls');
-      return calls.filter(({ Service }) => ['oidc', 'sts', 'ecr'].includes(Service)).map(({ Service, Op }) => `${Service} ${Op}`);
+      const calls = JSON.parse(await call('calls')) || [];
+      await call('reset-calls');
+      return calls
+        .filter(({ Service }) => ['oidc', 'sts', 'ecr'].includes(Service))
+        .map(({ Service, Op }) => `${Service} ${Op}`);
     },
   };
 }
 
 // lines parses KEY=value lines.
 function lines(text) {
-  return Object.fromEntries(text.split('\n').filter(Boolean).map((line) => line.split(/=(.*)/s).slice(0, 2)));
+  return Object.fromEntries(
+    text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => line.split(/=(.*)/s).slice(0, 2)),
+  );
 }
 
 // Job is a job on a runner. Its steps can set variables and PATH for later steps.
@@ -169,8 +189,14 @@ class Job {
 
   // main runs main.js with inputs, without a check by default. It returns the step; step.post runs post.js.
   async main(inputs = {}, env = {}) {
-    const step = { inputs: { version, 'docker-config': 'job', check: 'false', ...inputs }, env, state: {}, job: this };
-    step.post = (status = 'success', more = {}) => this.stage('post.js', step, { ...more, 'INPUT_JOB-STATUS': status });
+    const step = {
+      inputs: { version, 'docker-config': 'job', check: 'false', ...inputs },
+      env,
+      state: {},
+      job: this,
+    };
+    step.post = (status = 'success', more = {}) =>
+      this.stage('post.js', step, { ...more, 'INPUT_JOB-STATUS': status });
     step.ran = await this.stage('main.js', step, { 'INPUT_JOB-STATUS': 'success' });
     return step;
   }
@@ -178,7 +204,13 @@ class Job {
   // stage runs a file of the action as the runner does, and applies the environment files that it wrote.
   async stage(script, step, more) {
     const files = {};
-    for (const name of ['GITHUB_ENV', 'GITHUB_OUTPUT', 'GITHUB_PATH', 'GITHUB_STATE', 'GITHUB_STEP_SUMMARY']) {
+    for (const name of [
+      'GITHUB_ENV',
+      'GITHUB_OUTPUT',
+      'GITHUB_PATH',
+      'GITHUB_STATE',
+      'GITHUB_STEP_SUMMARY',
+    ]) {
       files[name] = this.write(`files/${name}`, '');
     }
     const env = { ...this.env, ...step.env, ...files, PATH: this.paths.join(path.delimiter), ...more };
@@ -199,20 +231,41 @@ class Job {
 
   // docker returns the config.json that Docker would read.
   docker() {
-    return JSON.parse(fs.readFileSync(path.join(this.env.DOCKER_CONFIG || path.join(this.home, '.docker'), 'config.json'), 'utf8'));
+    return JSON.parse(
+      fs.readFileSync(
+        path.join(this.env.DOCKER_CONFIG || path.join(this.home, '.docker'), 'config.json'),
+        'utf8',
+      ),
+    );
   }
 
   // get runs a get, as Docker does in a later step.
   get(registry, env = {}) {
     const all = { ...this.env, PATH: this.paths.join(path.delimiter), ...env };
-    const { status, stdout } = childProcess.spawnSync(path.join(this.paths[0], here.binary), ['get'], { env: all, input: registry, encoding: 'utf8' });
+    const { status, stdout } = childProcess.spawnSync(path.join(this.paths[0], here.binary), ['get'], {
+      env: all,
+      input: registry,
+      encoding: 'utf8',
+    });
     return { code: status, output: stdout };
   }
 
   // helper runs the installed binary, as a later step would.
   helper(...args) {
-    return execute(path.join(this.paths[0], here.binary), args, { env: { ...this.env, PATH: this.paths.join(path.delimiter) }, cwd: this.dir });
+    return execute(path.join(this.paths[0], here.binary), args, {
+      env: { ...this.env, PATH: this.paths.join(path.delimiter) },
+      cwd: this.dir,
+    });
   }
+}
+
+// startEmulator starts an emulator. It returns it and a function that starts jobs in it.
+async function startEmulator(t) {
+  const aws = await emulator(t);
+  const ECR_OIDC_MIRROR = (await mirror(t)).url;
+  const start = async (options, env = {}) =>
+    new Job(t, { ECR_OIDC_MIRROR, ...(await aws.job(options)), ...env });
+  return { aws, start };
 }
 
 // pairs parses an environment file as the runner does (actions/runner FileCommandManager.cs, EnvFileKeyValuePairs).
@@ -228,7 +281,10 @@ function pairs(text) {
     }
     const end = lines.indexOf(delimiter);
     assert.ok(end >= 0, `the value of ${name} ends`);
-    found[name] = lines.splice(0, end + 1).slice(0, -1).join('\n');
+    found[name] = lines
+      .splice(0, end + 1)
+      .slice(0, -1)
+      .join('\n');
   }
   return found;
 }
@@ -257,9 +313,28 @@ function good(ran) {
 
 function bad(ran, message) {
   assert.notStrictEqual(ran.code, 0, ran.output);
-  const errors = ran.output.split('\n').filter((line) => line.startsWith('::error title=docker-credential-ecr-oidc::'));
+  const errors = ran.output
+    .split('\n')
+    .filter((line) => line.startsWith('::error title=docker-credential-ecr-oidc::'));
   assert.strictEqual(errors.length, 1, ran.output);
   assert.match(errors[0], message);
 }
 
-module.exports = { Job, archiveName, bad, checksums, emulator, execute, good, here, mirror, release, root, scratch, secrets, serve, sha256, version };
+module.exports = {
+  Job,
+  archiveName,
+  bad,
+  checksums,
+  execute,
+  good,
+  here,
+  mirror,
+  release,
+  root,
+  scratch,
+  secrets,
+  serve,
+  sha256,
+  startEmulator,
+  version,
+};

@@ -24,8 +24,19 @@ func main() {
 		name    string
 		mode    int64
 		content []byte
-	}{{"LICENSE", 0o644, []byte("license")}, {"man/" + name, 0o644, []byte("a page")}, {name, 0o755, binary}, {"README.md", 0o644, nil}} {
-		check(tw.WriteHeader(&tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.content)), ModTime: when, Format: tar.FormatPAX}))
+	}{
+		{"LICENSE", 0o644, []byte("license")},
+		{"man/" + name, 0o644, []byte("a page")},
+		{name, 0o755, binary},
+		{"README.md", 0o644, nil},
+	} {
+		check(tw.WriteHeader(&tar.Header{
+			Name:    f.name,
+			Mode:    f.mode,
+			Size:    int64(len(f.content)),
+			ModTime: when,
+			Format:  tar.FormatPAX,
+		}))
 		_, err := tw.Write(f.content)
 		check(err)
 	}
@@ -38,7 +49,11 @@ func main() {
 	for _, f := range []struct {
 		name    string
 		content []byte
-	}{{"LICENSE", []byte("license")}, {"man/" + name + ".exe", []byte("a page")}, {name + ".exe", binary}} {
+	}{
+		{"LICENSE", []byte("license")},
+		{"man/" + name + ".exe", []byte("a page")},
+		{name + ".exe", binary},
+	} {
 		w, err := zw.CreateHeader(&zip.FileHeader{Name: f.name, Method: zip.Deflate, Modified: when})
 		check(err)
 		_, err = w.Write(f.content)

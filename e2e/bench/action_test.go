@@ -107,7 +107,8 @@ func TestCompareActions(t *testing.T) {
 	if err := b.compareActions(); err != nil || b.rows[2].peer != "" || len(b.chart.groups[1].bars) != 1 {
 		t.Errorf("%v, rows %+v", err, b.rows)
 	}
-	os.WriteFile(filepath.Join(actions, loginAction, "dist", "index.js"), []byte("console.log('no'); process.exit(1)"), 0o600)
+	script := filepath.Join(actions, loginAction, "dist", "index.js")
+	os.WriteFile(script, []byte("console.log('no'); process.exit(1)"), 0o600)
 	b.actions = actions
 	if err := b.compareActions(); err == nil || !strings.Contains(err.Error(), "exit status 1: no") {
 		t.Errorf("an action that fails: %v", err)

@@ -70,7 +70,8 @@ func draw(c chart, t theme) []byte {
 			html.EscapeString(s))
 	}
 	text(0, 20, "title", title)
-	text(0, 42, "muted", "Median time until all pulls have a login, and calls to the CI, STS and ECR. Shorter is better.")
+	text(0, 42, "muted",
+		"Median time until all pulls have a login, and calls to the CI, STS and ECR. Shorter is better.")
 	y := 80
 	for _, g := range c.groups {
 		text(0, y, "group", g.name)
@@ -81,14 +82,17 @@ func draw(c chart, t theme) []byte {
 				class = "helper"
 			}
 			text(0, y+barHeight-4, "name", b.label)
-			fmt.Fprintf(&body, "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\" class=\"%s\"/>\n", barLeft, y, length, barHeight, class)
+			fmt.Fprintf(&body,
+				"<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" rx=\"2\" class=\"%s\"/>\n",
+				barLeft, y, length, barHeight, class)
 			text(barLeft+int(length)+8, y+barHeight-4, class, b.String())
 			y += barStep
 		}
 		y += groupGap
 	}
 	text(0, y, "note", peerName+" reads its token from a file. Its times do not include fetching the token.")
-	return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" role="img" aria-labelledby="title desc">
+	const attributes = `width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" role="img" aria-labelledby="title desc"`
+	return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" `+attributes+`>
 <title id="title">%[3]s</title>
 <desc id="desc">%[4]s</desc>
 <style>
@@ -101,7 +105,16 @@ rect.helper { fill: %[7]s }
 rect.peer { fill: %[8]s }
 </style>
 %[9]s</svg>
-`, width, y+10, html.EscapeString(title), html.EscapeString(strings.Join(descriptions, " ")), t.text, t.muted, t.helper, t.peer, &body)
+`,
+		width,
+		y+10,
+		html.EscapeString(title),
+		html.EscapeString(strings.Join(descriptions, " ")),
+		t.text,
+		t.muted,
+		t.helper,
+		t.peer,
+		&body)
 }
 
 // formatBarDuration formats a duration for the text of a bar.

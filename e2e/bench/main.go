@@ -1,6 +1,7 @@
 // Command bench compares the speed of this program with amazon-ecr-credential-helper, the peer. It
 // builds both, and the peer a second time with the AWS SDK versions of this program's go.mod. It
-// also measures the action of this program and, with -actions, the two official actions. It runs them alternately against the emulated AWS and CIs, behind an emulated network with a given
+// also measures the action of this program and, with -actions, the two official actions. It runs
+// them alternately against the emulated AWS and CIs, behind an emulated network with a given
 // round-trip time. It prints a table with an upper bound for some of the figures, and draws the
 // chart of the documentation from the same figures.
 //

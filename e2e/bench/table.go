@@ -211,9 +211,12 @@ func (t *table) print(out io.Writer) {
 	for line := range strings.Lines(aligned.String()) {
 		printf("%s", strings.TrimRight(line, " \n"))
 	}
-	printf("\nThe peer reads its token from a file; its times do not include fetching the token. In the cached gets it uses the access")
-	printf("key of a user, because its cache key contains the access key, and each role session that the peer starts has a new one.")
-	printf("The order of the programs is random. All jobs trust the same CA. The emulated services run on the same processors.")
+	printf("\nThe peer reads its token from a file; its times do not include fetching the token. " +
+		"In the cached gets it uses the access")
+	printf("key of a user, because its cache key contains the access key, " +
+		"and each role session that the peer starts has a new one.")
+	printf("The order of the programs is random. All jobs trust the same CA. " +
+		"The emulated services run on the same processors.")
 	if t.quick {
 		printf("Quick run: times over their bounds are ignored.")
 	}

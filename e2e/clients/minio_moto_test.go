@@ -106,8 +106,20 @@ func TestMoto(t *testing.T) {
 			t.Errorf("get returned %v, want HTTP 403", err)
 		}
 	})
-	motoIAM(t, endpoint, "PutRolePolicy", url.Values{"RoleName": {"ci"}, "PolicyName": {"login"},
-		"PolicyDocument": {`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:GetAuthorizationToken","Resource":"*"}]}`}})
+	policy, err := json.Marshal(map[string]any{
+		"Version": "2012-10-17",
+		"Statement": []any{map[string]any{
+			"Effect":   "Allow",
+			"Action":   "ecr:GetAuthorizationToken",
+			"Resource": "*",
+		}},
+	})
+	check(t, err)
+	motoIAM(t, endpoint, "PutRolePolicy", url.Values{
+		"RoleName":       {"ci"},
+		"PolicyName":     {"login"},
+		"PolicyDocument": {string(policy)},
+	})
 	t.Run("role with policy", func(t *testing.T) {
 		enableMotoIAM(t, endpoint)
 		a, err := job(t).get(host)
@@ -136,7 +148,8 @@ func motoIAM(t *testing.T, endpoint, action string, form url.Values) {
 	form.Set("Version", "2010-05-08")
 	// moto reads the service from the scope. It does not check the signature yet.
 	post(t, endpoint+"/", "application/x-www-form-urlencoded", form.Encode(),
-		"AWS4-HMAC-SHA256 Credential="+emulator.AccessKeyID+"/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0")
+		"AWS4-HMAC-SHA256 Credential="+emulator.AccessKeyID+"/20260101/us-east-1/iam/aws4_request, "+
+			"SignedHeaders=host, Signature=0")
 }
 
 func post(t *testing.T, to, contentType, body, authorization string) {

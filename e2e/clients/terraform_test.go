@@ -82,8 +82,13 @@ func TestTerraform(t *testing.T) {
 				check(t, os.WriteFile(filepath.Join(dir, tt.directory, "main.tf"), []byte(tt.config), 0o600))
 			}
 			rc := filepath.Join(dir, "terraformrc")
-			check(t, os.WriteFile(rc,
-				fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror), 0o600))
+			content := fmt.Appendf(nil, `provider_installation {
+  filesystem_mirror {
+    path = %q
+  }
+}
+`, mirror)
+			check(t, os.WriteFile(rc, content, 0o600))
 			run := func(args ...string) (string, int) {
 				t.Helper()
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

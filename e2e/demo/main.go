@@ -48,7 +48,8 @@ func run(out io.Writer) (err error) {
 	}
 	defer d.server.Close()
 	d.server.AddDefaults()
-	d.server.Mint(emulator.GitHubIssuer, nil) // generates the issuer's key, so that the first call to GitHub does not include that time
+	// Minting generates the issuer's key, so that the first call to GitHub does not include that time.
+	d.server.Mint(emulator.GitHubIssuer, nil)
 	d.server.AddRepository(emulator.Account, emulator.Region, "app")
 	for _, step := range []func() error{d.configure, d.check, d.push, d.pull, d.files, d.pullRequest} {
 		if err := step(); err != nil {
@@ -109,7 +110,8 @@ func (d *demo) setJob(job map[string]string) error {
 }
 
 func (d *demo) configure() error {
-	d.printf("\n1. Configure Docker in a GitHub job of acme/app on main, with `permissions: {id-token: write}` and one variable.\n")
+	d.printf("\n1. Configure Docker in a GitHub job of acme/app on main, " +
+		"with `permissions: {id-token: write}` and one variable.\n")
 	if err := d.setJob(d.server.GitHubRealHost(emulator.GitHubJob{})); err != nil {
 		return err
 	}

@@ -23,11 +23,16 @@ func TestDemo(t *testing.T) {
 	}
 	for _, want := range []string{
 		`(?s)"credHelpers": \{\s*"123456789012.dkr.ecr.eu-west-2.amazonaws.com": "ecr-oidc"\s*\}`,
-		`check --push 123456789012.dkr.ecr.eu-west-2.amazonaws.com/app\n.*/app: role ci in 123456789012 .*; ` +
+		`check --push 123456789012.dkr.ecr.eu-west-2.amazonaws.com/app\n` +
+			`.*/app: role ci in 123456789012 .*; ` +
 			`the login can pull from the repository, and can start an upload\n` +
-			` .*GitHub +200  token sts.amazonaws.com\n.*STS +200  AssumeRoleWithWebIdentity .*role/ci\n.*ECR +200  GetAuthorizationToken`,
+			` .*GitHub +200  token sts.amazonaws.com\n` +
+			`.*STS +200  AssumeRoleWithWebIdentity .*role/ci\n` +
+			`.*ECR +200  GetAuthorizationToken`,
 		`encrypted with a secret of this job`,
-		`check 123456789012.dkr.ecr.eu-west-2.amazonaws.com\necr-oidc: AWS refused role ci in 123456789012 \(from ECR_ROLE_TO_ASSUME\) for "repo:acme/app:pull_request".*AccessDenied.*\n` +
+		`check 123456789012.dkr.ecr.eu-west-2.amazonaws.com\n` +
+			`ecr-oidc: AWS refused role ci in 123456789012 \(from ECR_ROLE_TO_ASSUME\) ` +
+			`for "repo:acme/app:pull_request".*AccessDenied.*\n` +
 			`(?s).*\nexit code 1: the job fails here`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out.String()) {

@@ -133,10 +133,10 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // descriptions describe the files by extension.
 var descriptions = map[string]string{
-	".enc": "encrypted with a secret of this job",
-	".lock":   "locks between processes",
-	".json":   "credHelpers only",
-	".pem":    "the emulator's CA",
+	".enc":  "encrypted with a secret of this job",
+	".lock": "locks between processes",
+	".json": "credHelpers only",
+	".pem":  "the emulator's CA",
 }
 
 // files prints the files that the job wrote, and fails if one contains the password or an access
@@ -199,6 +199,7 @@ func (d *demo) pullRequest() error {
 		return fmt.Errorf("check in the job of the pull request: %v, want a failure", err)
 	}
 	d.printf("exit code %d: the job fails here, and not at the push after the build.", exit.ExitCode())
-	d.printf("The trust policy requires the subject \"repo:acme/app:ref:refs/heads/main\". The error names the job's subject.")
+	d.printf("The trust policy requires the subject \"repo:acme/app:ref:refs/heads/main\". " +
+		"The error names the job's subject.")
 	return nil
 }

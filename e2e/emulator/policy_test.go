@@ -35,7 +35,12 @@ func TestConditions(t *testing.T) {
 		{`{"ForAllValues:StringEquals": {"i:nothing": "x"}}`, true},
 		{`{"ForAnyValue:StringEquals": {"i:nothing": "x"}}`, false},
 	} {
-		p, err := parsePolicy(fmt.Sprintf(`{"Statement": {"Effect": "Allow", "Principal": {"Federated": "i"}, "Action": "sts:AssumeRoleWith*", "Condition": %s}}`, tt.condition))
+		p, err := parsePolicy(fmt.Sprintf(`{"Statement": {
+			"Effect": "Allow",
+			"Principal": {"Federated": "i"},
+			"Action": "sts:AssumeRoleWith*",
+			"Condition": %s
+		}}`, tt.condition))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,8 +67,12 @@ func TestStatements(t *testing.T) {
 		{`{"Effect": "Allow", "Principal": {"Federated": "me"}, "Action": "*"}`, false},
 		{`{"Effect": "Allow", "Action": "*"}`, false},
 		{`{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRoleWithWebIdentity"}`, false},
-		{`[{"Effect": "Allow", "Principal": "*", "Action": "*"}, {"Effect": "Deny", "Principal": {"AWS": "me"}, "Action": "sts:*"}]`, false},
-		{`[{"Effect": "Allow", "Principal": "*", "Action": "*"}, {"Effect": "Deny", "Principal": {"AWS": "you"}, "Action": "sts:*"}]`, true},
+		{`[{"Effect": "Allow", "Principal": "*", "Action": "*"},
+			{"Effect": "Deny", "Principal": {"AWS": "me"}, "Action": "sts:*"}]`,
+			false},
+		{`[{"Effect": "Allow", "Principal": "*", "Action": "*"},
+			{"Effect": "Deny", "Principal": {"AWS": "you"}, "Action": "sts:*"}]`,
+			true},
 	} {
 		p, err := parsePolicy(`{"Version": "2012-10-17", "Statement": ` + tt.statements + `}`)
 		if err != nil {

@@ -47,7 +47,8 @@ func (r *request) registry() {
 	case repo != "" && !r.server.permits(g, r.endpoint, action, repo):
 		permission := repositoryAction(r.endpoint, action)
 		r.writeError(apiError{http.StatusForbidden, "DENIED", fmt.Sprintf(
-			"User: %s is not authorized to perform: %s on resource: %s because no identity-based policy allows the %s action",
+			"User: %s is not authorized to perform: %s on resource: %s "+
+				"because no identity-based policy allows the %s action",
 			g.principal.arn, permission, repositoryARN(r.endpoint, repo), permission)})
 	default:
 		r.setCaller(g.principal.arn)

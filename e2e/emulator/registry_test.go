@@ -1,7 +1,6 @@
 package emulator
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -11,106 +10,6 @@ import (
 	"testing"
 	"time"
 )
-
-const (
-	privateHost = Account + ".dkr.ecr.eu-west-2.amazonaws.com"
-	privateAPI  = "https://api.ecr.eu-west-2.amazonaws.com/"
-	publicAPI   = "https://api.ecr-public.us-east-1.amazonaws.com/"
-)
-
-// getPassword gets a password from ECR. If that fails, it returns the error as "Type: message".
-func getPassword(t *testing.T, s *Server, c credentials, u, scope string) (password, bad string) {
-	t.Helper()
-	target := ecrTarget
-	if strings.HasSuffix(scope, "-public") {
-		target = publicTarget
-	}
-	r := post(u, "application/x-amz-json-1.1", "{}")
-	r.Header.Set("X-Amz-Target", target+".GetAuthorizationToken")
-	sign(r, c, scope, "{}", s.now())
-	_, body := send(t, s, r)
-	type data struct {
-		AuthorizationToken, ProxyEndpoint string
-		ExpiresAt                         float64
-	}
-	var out struct {
-		AuthorizationData json.RawMessage
-		Type              string `json:"__type"`
-		Message           string `json:"message"`
-	}
-	if err := json.Unmarshal([]byte(body), &out); err != nil {
-		t.Fatal(err, body)
-	}
-	if out.Type != "" {
-		return "", out.Type + ": " + out.Message
-	}
-	var d data
-	raw := strings.TrimSuffix(strings.TrimPrefix(string(out.AuthorizationData), "["), "]")
-	if err := json.Unmarshal([]byte(raw), &d); err != nil {
-		t.Fatal(err, body)
-	}
-	if left := time.Unix(int64(d.ExpiresAt), 0).Sub(s.now()); left < 11*time.Hour || left > 12*time.Hour {
-		t.Errorf("the password is valid for %v", left)
-	}
-	b, err := base64.StdEncoding.DecodeString(d.AuthorizationToken)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimPrefix(string(b), "AWS:"), ""
-}
-
-// gitHubSession assumes a role with the token of a GitHub job.
-func gitHubSession(t *testing.T, s *Server, role string, params ...string) credentials {
-	t.Helper()
-	c, bad := assumeWithToken(t, s, role, gitHubToken(t, s, GitHubJob{}), params...)
-	if bad != "" {
-		t.Fatal(bad)
-	}
-	return c
-}
-
-func TestLogin(t *testing.T) {
-	var skew atomic.Int64
-	s := start(t, Options{Clock: func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }})
-	s.AddRole(Role{ARN: CIRole + "-bare", Trust: GitHubTrust("repo:acme/app:ref:refs/heads/main"),
-		NoLogin: true})
-	ci, bare := gitHubSession(t, s, CIRole), gitHubSession(t, s, CIRole+"-bare")
-	narrow := gitHubSession(t, s, CIRole, "Policy",
-		`{"Statement": {"Effect": "Allow", "Action": "ecr:BatchGetImage", "Resource": "*"}}`)
-	noToken, wrongToken := ci, ci
-	noToken.token, wrongToken.token = "", bare.token
-	for _, tt := range []struct {
-		name       string
-		c          credentials
-		url, scope string
-		want       string
-	}{
-		{"good", ci, privateAPI, "eu-west-2/ecr", ""},
-		{"custom endpoint", ci, s.URL("ecr"), "eu-west-1/ecr", ""},
-		{"endpoint of all services", ci, s.PlainURL("aws"), "eu-west-1/ecr", ""},
-		{"public", ci, publicAPI, "us-east-1/ecr-public", ""},
-		{"public, other region", ci, s.URL("ecr-public"), "eu-west-2/ecr-public",
-			"InvalidSignatureException: "},
-		{"other region", ci, privateAPI, "eu-west-1/ecr", "InvalidSignatureException: "},
-		{"other service", ci, privateAPI, "eu-west-2/sts", "InvalidSignatureException: "},
-		{"no session token", noToken, privateAPI, "eu-west-2/ecr", "UnrecognizedClientException: "},
-		{"other session's token", wrongToken, privateAPI, "eu-west-2/ecr", "UnrecognizedClientException: "},
-		{"no permission", bare, privateAPI, "eu-west-2/ecr",
-			"AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/ci-bare/test is not authorized to perform: ecr:GetAuthorizationToken on resource: *"},
-		{"session policy", narrow, privateAPI, "eu-west-2/ecr", "AccessDeniedException: "},
-		{"not public", bare, publicAPI, "us-east-1/ecr-public", "AccessDeniedException: "},
-	} {
-		if _, got := getPassword(t, s, tt.c, tt.url, tt.scope); tt.want == "" && got != "" ||
-			!strings.HasPrefix(got, tt.want) {
-			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
-		}
-	}
-	skew.Store(int64(61 * time.Minute))
-	if _, got := getPassword(t, s, ci, privateAPI, "eu-west-2/ecr"); !strings.HasPrefix(got,
-		"ExpiredTokenException: ") {
-		t.Errorf("after the session: %q", got)
-	}
-}
 
 // registryClient is a minimal registry client. The one of go-containerregistry would add all of
 // docker/cli to go.mod.
@@ -181,8 +80,9 @@ func (c *registryClient) push(repo string) string {
 }
 
 func manifest(sum string) string {
-	return `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"` +
-		sum + `"},"layers":[]}`
+	return `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",` +
+		`"config":{"mediaType":"application/vnd.oci.image.config.v1+json","size":2,"digest":"` + sum +
+		`"},"layers":[]}`
 }
 
 // pull gets the manifest and returns the error response, if any.
@@ -225,7 +125,8 @@ func TestRegistry(t *testing.T) {
 		{"public password", privateHost, "app", public, "DENIED"},
 		{"other repository", privateHost, "web", password, "DENIED"},
 		{"reader", privateHost, "app", reader,
-			"is not authorized to perform: ecr:InitiateLayerUpload on resource: arn:aws:ecr:eu-west-2:123456789012:repository/app"},
+			"is not authorized to perform: ecr:InitiateLayerUpload " +
+				"on resource: arn:aws:ecr:eu-west-2:123456789012:repository/app"},
 		{"other account", spokeHost, "app", password, "DENIED"},
 		{"other account's password", spokeHost, "shared/x", spokePassword, ""},
 		{"public", "public.ecr.aws", "acme/app", public, ""},
@@ -281,7 +182,8 @@ func TestImmutableTags(t *testing.T) {
 		t.Fatal(bad)
 	}
 	d := &registryClient{t: t, s: s, host: privateHost, password: password}
-	const refusal = `{"code":"TAG_INVALID","message":"The image tag '1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable."}`
+	const refusal = `{"code":"TAG_INVALID","message":"The image tag '1' already exists in the 'app' repository ` +
+		`and cannot be overwritten because the repository is immutable."}`
 	refused := func(what, got string) {
 		t.Helper()
 		if !strings.Contains(got, refusal) {
@@ -329,8 +231,11 @@ func TestIdentityPolicy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return `{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-			{"Effect": "Allow", "Action": ` + string(b) + `, "Resource": "arn:aws:ecr:eu-west-2:123456789012:repository/app"}]}`
+		return `{"Version": "2012-10-17", "Statement": [
+			{"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+			{"Effect": "Allow", "Action": ` + string(b) + `,
+				"Resource": "arn:aws:ecr:eu-west-2:123456789012:repository/app"}
+		]}`
 	}
 	push := []string{"ecr:InitiateLayerUpload", "ecr:CompleteLayerUpload", "ecr:PutImage",
 		"ecr:BatchGetImage"}
@@ -389,36 +294,6 @@ func TestRegistryAction(t *testing.T) {
 	} {
 		if got := registryAction(tt.method, tt.path); got != tt.want {
 			t.Errorf("%s %s: %s, want %s", tt.method, tt.path, got, tt.want)
-		}
-	}
-}
-
-func TestSSO(t *testing.T) {
-	s := start(t, Options{})
-	s.AddSSOAssignment("access", Account, "Developer", CIRole)
-	const u = "https://portal.sso.eu-west-2.amazonaws.com/federation/credentials?account_id=" + Account +
-		"&role_name="
-	for _, tt := range []struct {
-		url, token string
-		want       int
-	}{
-		{u + "Developer", "access", http.StatusOK},
-		{u + "Admin", "access", http.StatusForbidden},
-		{u + "Developer", "old", http.StatusUnauthorized},
-	} {
-		status, body := send(t, s, get(tt.url, "x-amz-sso_bearer_token", tt.token))
-		if status != tt.want {
-			t.Errorf("%s: %d %s", tt.url, status, body)
-		}
-		var out struct {
-			RoleCredentials struct{ AccessKeyID, SecretAccessKey, SessionToken string }
-		}
-		if err := json.Unmarshal([]byte(body), &out); err != nil {
-			t.Fatal(err)
-		}
-		if c := out.RoleCredentials; status == 200 {
-			getPassword(t, s, credentials{c.AccessKeyID, c.SecretAccessKey, c.SessionToken}, privateAPI,
-				"eu-west-2/ecr")
 		}
 	}
 }

@@ -118,3 +118,33 @@ func newProof(t *testing.T, key *ecdsa.PrivateKey, u, id string, at time.Time) s
 	}
 	return text
 }
+
+func TestSSO(t *testing.T) {
+	s := start(t, Options{})
+	s.AddSSOAssignment("access", Account, "Developer", CIRole)
+	const u = "https://portal.sso.eu-west-2.amazonaws.com/federation/credentials?account_id=" + Account +
+		"&role_name="
+	for _, tt := range []struct {
+		url, token string
+		want       int
+	}{
+		{u + "Developer", "access", http.StatusOK},
+		{u + "Admin", "access", http.StatusForbidden},
+		{u + "Developer", "old", http.StatusUnauthorized},
+	} {
+		status, body := send(t, s, get(tt.url, "x-amz-sso_bearer_token", tt.token))
+		if status != tt.want {
+			t.Errorf("%s: %d %s", tt.url, status, body)
+		}
+		var out struct {
+			RoleCredentials struct{ AccessKeyID, SecretAccessKey, SessionToken string }
+		}
+		if err := json.Unmarshal([]byte(body), &out); err != nil {
+			t.Fatal(err)
+		}
+		if c := out.RoleCredentials; status == 200 {
+			getPassword(t, s, credentials{c.AccessKeyID, c.SecretAccessKey, c.SessionToken}, privateAPI,
+				"eu-west-2/ecr")
+		}
+	}
+}

@@ -104,7 +104,8 @@ func (r *request) assumeRole() {
 			"User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.arn,
 			r.form.Get("RoleArn"))})
 	case chained && ttl > time.Hour:
-		r.writeValidationError("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
+		r.writeValidationError("The requested DurationSeconds exceeds the 1 hour session limit " +
+			"for roles assumed by role chaining.")
 	case ttl > role.MaxSession:
 		r.writeValidationError("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
 	default:

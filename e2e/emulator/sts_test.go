@@ -102,7 +102,8 @@ func TestWebIdentity(t *testing.T) {
 			want: denied},
 		{name: "trusts another issuer", role: CircleRole, token: good, want: denied},
 		{name: "no provider", role: "arn:aws:iam::" + SpokeAccount + ":role/gh", token: good,
-			want: "400 InvalidIdentityToken: No OpenIDConnect provider found in your account for https://token.actions.githubusercontent.com"},
+			want: "400 InvalidIdentityToken: No OpenIDConnect provider found in your account " +
+				"for https://token.actions.githubusercontent.com"},
 		{name: "issuer without TLS", token: s.Mint("http://token.actions.githubusercontent.com", claims()),
 			want: "400 InvalidIdentityToken: No OpenIDConnect provider found in your account for http://"},
 		{name: "wrong key", token: s.MintWrongKey(GitHubIssuer, claims()),
@@ -127,7 +128,8 @@ func TestWebIdentity(t *testing.T) {
 		{name: "too long", token: good, params: []string{"DurationSeconds", "43201"},
 			want: "400 ValidationError: 1 validation error"},
 		{name: "longer than the role's", token: good, params: []string{"DurationSeconds", "3601"},
-			want: "400 ValidationError: The requested DurationSeconds exceeds the MaxSessionDuration set for this role."},
+			want: "400 ValidationError: The requested DurationSeconds exceeds " +
+				"the MaxSessionDuration set for this role."},
 		{name: "session name", token: good, params: []string{"RoleSessionName", "a b"},
 			want: "400 ValidationError: 1 validation error detected: Value 'a b' at 'roleSessionName'"},
 		{name: "session name of one", token: good, params: []string{"RoleSessionName", "a"},
@@ -215,7 +217,8 @@ func TestAssumeRole(t *testing.T) {
 		{name: "no external id", creds: user, role: external, want: "403 AccessDenied"},
 		{name: "long chain", creds: ci, role: external,
 			params: []string{"ExternalId", "42", "DurationSeconds", "3601"},
-			want:   "400 ValidationError: The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."},
+			want: "400 ValidationError: The requested DurationSeconds exceeds the 1 hour session limit " +
+				"for roles assumed by role chaining."},
 	} {
 		_, got := assume(t, s, tt.creds,
 			append([]string{"Action", "AssumeRole", "RoleArn", tt.role}, tt.params...)...)

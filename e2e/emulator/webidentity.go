@@ -19,14 +19,16 @@ func (r *request) webIdentity() {
 	}
 	raw := r.form.Get("WebIdentityToken")
 	if len(raw) < 4 || len(raw) > 20000 {
-		r.writeValidationError("1 validation error detected: Value at 'webIdentityToken' failed to satisfy constraint: " +
+		r.writeValidationError("1 validation error detected: " +
+			"Value at 'webIdentityToken' failed to satisfy constraint: " +
 			"Member must have length between 4 and 20000")
 		return
 	}
 	claims := jwt.MapClaims{}
 	parser := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"RS256"}))
 	if _, _, err := parser.ParseUnverified(raw, claims); err != nil {
-		r.writeTokenError("The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)")
+		r.writeTokenError("The ID Token provided is not a valid JWT. " +
+			"(You may see this error if you sent an Access Token)")
 		return
 	}
 	account := accountOf(r.form.Get("RoleArn"))
