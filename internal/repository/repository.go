@@ -46,7 +46,7 @@ func NewClient(roots *x509.CertPool) *http.Client { return token.NewClient(roots
 // could not be reached. It changes nothing, and does not fill a pull-through cache
 // (aws/containers-roadmap#2837).
 func (r Repository) CheckPull(ctx context.Context) error {
-	authorization, err := r.authorize(ctx, "pull")
+	authorization, err := r.authorize(ctx, "pull", "pull")
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (r Repository) CheckPull(ctx context.Context) error {
 // errors are those of CheckPull. An upload that starts proves ecr:InitiateLayerUpload. It does not
 // prove ecr:PutImage, nor that a tag may be overwritten.
 func (r Repository) CheckPush(ctx context.Context) error {
-	authorization, err := r.authorize(ctx, "pull,push")
+	authorization, err := r.authorize(ctx, "push", "pull,push")
 	if err != nil {
 		return err
 	}
@@ -97,9 +97,9 @@ func (r Repository) cancel(ctx context.Context, start, location, authorization s
 }
 
 // authorize returns the Authorization header for requests to the repository. ECR accepts the
-// password itself. public.ecr.aws exchanges it for a token with a scope
-// (https://distribution.github.io/distribution/spec/auth/token).
-func (r Repository) authorize(ctx context.Context, actions string) (string, error) {
+// password itself. public.ecr.aws exchanges it for a token with the actions as its scope
+// (https://distribution.github.io/distribution/spec/auth/token). access is the Access of an *Error.
+func (r Repository) authorize(ctx context.Context, access, actions string) (string, error) {
 	req := http.Request{Header: http.Header{}}
 	req.SetBasicAuth(r.Username, r.Password)
 	basic := req.Header.Get("Authorization")
@@ -112,7 +112,7 @@ func (r Repository) authorize(ctx context.Context, actions string) (string, erro
 	case err != nil:
 		return "", err
 	case resp.status != http.StatusOK || resp.token == "":
-		return "", r.refused("pull", resp)
+		return "", r.refused(access, resp)
 	}
 	return "Bearer " + resp.token, nil
 }

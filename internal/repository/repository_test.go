@@ -182,6 +182,29 @@ func TestPublic(t *testing.T) {
 	}
 }
 
+// TestPublicTokenRefused checks that an error at the token request names the access that was checked.
+func TestPublicTokenRefused(t *testing.T) {
+	for _, tt := range []struct {
+		access string
+		check  func(Repository, context.Context) error
+	}{
+		{"pull", Repository.CheckPull},
+		{"push", Repository.CheckPush},
+	} {
+		t.Run(tt.access, func(t *testing.T) {
+			r, requests := start(t, "public.ecr.aws", func(w http.ResponseWriter, _ *http.Request) {
+				respond(w, 403, "DENIED", "denied")
+			})
+			err := tt.check(r, t.Context())
+			want := "checking public.ecr.aws/team/app: the registry refused a " + tt.access +
+				": DENIED: denied"
+			if err == nil || err.Error() != want || len(requests()) != 1 {
+				t.Errorf("requests %q, error %v, want %s", requests(), err, want)
+			}
+		})
+	}
+}
+
 func TestStatement(t *testing.T) {
 	reg, _ := registry.Parse(host)
 	public, _ := registry.Parse("public.ecr.aws")
