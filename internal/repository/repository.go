@@ -23,9 +23,9 @@ const (
 	maxResponseSize = 64 << 10        // bytes that are read of a response
 )
 
-// absentDigest is a digest that no manifest has. A registry reports it as unknown if the login may
-// read the repository. A tag list would need ecr:ListImages, which roles that only pull lack, and
-// HEAD returns no error code.
+// absentDigest is a digest that no manifest has. If the login may read the repository, the registry
+// reports the digest as unknown. The alternatives are worse: a tag list requires ecr:ListImages,
+// which roles for pulls lack, and a response to HEAD has no error code.
 var absentDigest = "sha256:" + strings.Repeat("0", 64)
 
 // Repository is a repository, and a login for its registry.
@@ -41,9 +41,9 @@ type Repository struct {
 // from the environment, and follows no redirect, because the requests carry the password.
 func NewClient(roots *x509.CertPool) *http.Client { return token.NewClient(roots) }
 
-// CheckPull reports whether the login may read manifests of the repository, in one request; two
-// for public.ecr.aws. It returns nil if so. Otherwise the error is *Error, or that the registry
-// could not be reached. It changes nothing, and does not fill a pull-through cache
+// CheckPull checks that the login may read manifests of the repository, in one request, or two for
+// public.ecr.aws. The error is an *Error if the registry refuses, and reports another cause if the
+// registry cannot be reached. CheckPull changes nothing, and does not fill a pull-through cache
 // (aws/containers-roadmap#2837).
 func (r Repository) CheckPull(ctx context.Context) error {
 	authorization, err := r.authorize(ctx, "pull", "pull")
@@ -58,13 +58,13 @@ func (r Repository) CheckPull(ctx context.Context) error {
 	case resp.code == "MANIFEST_UNKNOWN", resp.status == http.StatusOK:
 		return nil
 	}
-	return r.refused("pull", resp)
+	return r.newError("pull", resp)
 }
 
-// CheckPush reports whether the login may start an upload to the repository, which must exist: it
-// starts one and cancels it, in two requests; three for public.ecr.aws. It returns nil if so. The
-// errors are those of CheckPull. An upload that starts proves ecr:InitiateLayerUpload. It does not
-// prove ecr:PutImage, nor that a tag may be overwritten.
+// CheckPush checks that the login may start an upload to the repository. The repository must exist.
+// CheckPush starts an upload and cancels it, in two requests, or three for public.ecr.aws. The
+// errors are those of CheckPull. Success proves ecr:InitiateLayerUpload. It proves neither
+// ecr:PutImage nor that a tag may be overwritten.
 func (r Repository) CheckPush(ctx context.Context) error {
 	authorization, err := r.authorize(ctx, "push", "pull,push")
 	if err != nil {
@@ -76,7 +76,7 @@ func (r Repository) CheckPush(ctx context.Context) error {
 	case err != nil:
 		return err
 	case resp.status != http.StatusAccepted:
-		return r.refused("push", resp)
+		return r.newError("push", resp)
 	}
 	r.cancel(ctx, start, resp.location, authorization)
 	return nil
@@ -112,7 +112,7 @@ func (r Repository) authorize(ctx context.Context, access, actions string) (stri
 	case err != nil:
 		return "", err
 	case resp.status != http.StatusOK || resp.token == "":
-		return "", r.refused(access, resp)
+		return "", r.newError(access, resp)
 	}
 	return "Bearer " + resp.token, nil
 }
@@ -158,16 +158,17 @@ func (r Repository) send(ctx context.Context, method, target, authorization stri
 	return read, nil
 }
 
-func (r Repository) refused(access string, resp response) *Error {
+func (r Repository) newError(access string, resp response) *Error {
 	return &Error{
 		Registry: r.Registry, Repository: r.Name, Access: access,
 		Status: resp.status, Code: resp.code, Message: resp.message,
 	}
 }
 
-// name matches the names of repositories, public ones with their alias
+// namePattern matches the names of repositories. A name in public.ecr.aws includes the registry alias
 // (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html).
-var name = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+var namePattern = regexp.MustCompile(
+	`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
 // IsName reports whether a text can be the name of a repository.
-func IsName(text string) bool { return len(text) <= 256 && name.MatchString(text) }
+func IsName(text string) bool { return len(text) <= 256 && namePattern.MatchString(text) }

@@ -20,8 +20,8 @@ import (
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// start starts a registry, and returns a repository of it, and a function that returns the requests so far. All
-// names lead to that registry.
+// start starts an emulated registry. It returns a repository in that registry, and a function that
+// returns the requests so far. The repository's client connects to it for every host name.
 func start(t *testing.T, host string, handler http.HandlerFunc) (Repository, func() []string) {
 	t.Helper()
 	var mu sync.Mutex
@@ -152,7 +152,7 @@ func TestCheckPush(t *testing.T) {
 	}
 }
 
-// public.ecr.aws takes a token with a scope, which it issues for the password.
+// public.ecr.aws requires a token with a scope, which it issues in exchange for the password.
 func TestPublic(t *testing.T) {
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("AWS:the-password"))
 	r, requests := start(t, "public.ecr.aws", func(w http.ResponseWriter, req *http.Request) {
