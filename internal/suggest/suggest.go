@@ -3,9 +3,10 @@ package suggest
 
 import "slices"
 
-// Nearest returns the known name that is at most two edits away from a mistyped one, and fewer than half
-// its length; "" when there is none. An edit inserts, deletes or replaces a character, or swaps two
-// neighbors. Of several, the first of the nearest is returned.
+// Nearest returns the known name that requires the fewest edits of the mistyped name: at most two, and
+// fewer than half as many as the mistyped name has bytes. It returns "" if there is none. An edit
+// inserts, deletes or replaces a byte, or swaps two neighbors. If several names are equally near,
+// Nearest returns the first.
 func Nearest(mistyped string, known []string) string {
 	nearest, least := "", min(2, (len(mistyped)-1)/2)+1
 	for _, name := range known {
