@@ -46,9 +46,8 @@ const exitFailure = 1
 // a get does not build the command line parser. If a user types one that reads from stdin in a
 // terminal, cli explains it instead of waiting for input.
 func run(p cli.Program, args []string) int {
-	switch {
-	case len(args) != 1 || !slices.Contains([]string{"get", "store", "erase", "list"}, args[0]),
-		args[0] != "list" && isTerminal(p.Stdin):
+	isDocker := len(args) == 1 && slices.Contains([]string{"get", "store", "erase", "list"}, args[0])
+	if !isDocker || args[0] != "list" && isTerminal(p.Stdin) {
 		return p.Run(args)
 	}
 	code := serve(p, args[0])
@@ -66,11 +65,12 @@ func isTerminal(stream any) bool {
 }
 
 // serve runs one of Docker's commands and returns the exit code. It writes only complete responses to
-// stdout, and writes to stderr only on failure. It returns after explain.GetTimeout even if the
-// command is blocked in a system call that cannot be canceled, such as a read from a pipe without a
-// writer or from a network mount that does not respond.
+// stdout. Apart from debug lines and the output of the helper in creds_store, it writes to stderr only
+// on failure. It returns after explain.CommandTimeout even if the command is blocked in a system call
+// that cannot be canceled, such as a read from a pipe without a writer or from a network mount that
+// does not respond.
 func serve(p cli.Program, command string) int {
-	ctx, cancel := context.WithTimeout(context.Background(), explain.GetTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), explain.CommandTimeout)
 	defer cancel()
 	var input atomic.Pointer[string] // nil until stdin has been read
 	var response bytes.Buffer        // not read after a timeout: the goroutine may still write to it
@@ -88,7 +88,7 @@ func serve(p cli.Program, command string) int {
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		err = &explain.TimeoutError{Action: "running " + command, Limit: explain.GetTimeout}
+		err = &explain.TimeoutError{Action: "running " + command, Limit: explain.CommandTimeout}
 	}
 	if err != nil {
 		return fail(p, err, requestedHost(command, input.Load()))
@@ -137,7 +137,8 @@ func requestedHost(command string, input *string) string {
 	return reg.Host
 }
 
-// fail reports an error and returns the exit code. It writes the same line to stdout and stderr:
+// fail reports an error and returns the exit code. It writes the same line to stdout and stderr, or
+// only to stderr if both are terminals, and records it for the action. Both streams are necessary:
 // Docker before 28.5 (push) and 29.0 (pull) discards stdout and shows stderr. The messages that the
 // protocol defines are written to stdout only, because clients compare them with the whole output.
 func fail(p cli.Program, err error, host string) int {
@@ -153,7 +154,7 @@ func fail(p cli.Program, err error, host string) int {
 	}
 	fmt.Fprintln(p.Stderr, line)
 	if host != "" {
-		debuglog.NoteFailure(p.Env, host, line)
+		debuglog.RecordFailure(p.Env, host, line)
 	}
 	return exitFailure
 }

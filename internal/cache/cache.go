@@ -55,8 +55,10 @@ var ownFileName = sync.OnceValue(func() *regexp.Regexp {
 // Cache is a directory of encrypted entries. Several goroutines and processes may use it. A nil
 // Cache has no entries and stores none.
 type Cache struct {
-	Debug          func(format string, args ...any) // receives one line per step; may be nil
-	IgnoreFailures bool                             // GetOrFetch fetches even if a fetch failed a moment ago
+	Debug func(format string, args ...any) // receives one line per step; may be nil
+
+	// IgnoreCachedFailures makes GetOrFetch return no failure that was stored before the call.
+	IgnoreCachedFailures bool
 
 	dir         string
 	aead        cipher.AEAD

@@ -51,7 +51,7 @@ func TestDebugEntryNotDeleted(t *testing.T) {
 	}
 	debugLines := recordDebug(c)
 	_, failure := c.GetOrFetch(t.Context(), "id", func(context.Context) (Entry, *Failure) {
-		return Entry{}, &Failure{Refused: true}
+		return Entry{}, &Failure{IdentityRefused: true}
 	})
 	if lines := debugLines(); failure == nil || !slices.Contains(lines, removal.Error()) {
 		t.Errorf("%v, %q, want %v", failure, lines, removal)

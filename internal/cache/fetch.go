@@ -28,13 +28,13 @@ const (
 
 // Failure is the result of a failed fetch, in the form in which it is passed to other processes.
 type Failure struct {
-	Payload []byte        // the error, in the caller's encoding
-	TTL     time.Duration // how long later callers get it; zero: only concurrent callers get it
-	Refused bool          // AWS refused this identity: a usable cached login must not be returned
+	Payload         []byte        // the error, in the caller's encoding
+	TTL             time.Duration // how long later callers get it; zero: only concurrent callers get it
+	IdentityRefused bool          // AWS refused the identity: a usable cached login must not be returned
 }
 
-// storedFailure is a Failure on disk.
-type storedFailure struct {
+// failureEntry is a Failure in the cache.
+type failureEntry struct {
 	Failure
 	CreatedAt time.Time
 }
@@ -56,7 +56,8 @@ func failureKey(key string) string { return "failure of " + key }
 //
 //   - A login is stored and returned. A login that expires too soon to be usable is only returned,
 //     and so is a login with a TTL of zero.
-//   - A refusal by AWS (Failure.Refused) deletes the old entry. The failure is stored and returned.
+//   - A refusal of the identity (Failure.IdentityRefused) deletes the old entry. The failure is stored
+//     and returned.
 //   - After any other failure, a usable old entry is returned instead. It counts as fresh for another
 //     5 minutes, unless another process deleted or replaced it during the fetch.
 //   - Without a usable old entry, the failure is stored and returned.
@@ -71,9 +72,9 @@ func failureKey(key string) string { return "failure of " + key }
 // # Faults
 //
 //   - A holder that dies: the kernel releases its lock, and one of the waiters fetches.
-//   - A holder that hangs: each waiter times out and then fetches without the lock. The
-//     rest of its own time may be too short for a fetch, so it stores a login or a refusal, but no
-//     other failure.
+//   - A holder that hangs: each waiter times out and then fetches without the lock. The rest of its
+//     own time may be too short for a fetch, so it stores a login, or a refusal of the identity, but
+//     no other failure.
 //   - Files that cannot be locked or written: every process fetches for itself.
 //   - A nil Cache: GetOrFetch only calls fetch.
 //
@@ -108,14 +109,14 @@ func (c *Cache) GetOrFetch(ctx context.Context, key string,
 }
 
 // lookup returns a fresh entry, or a failure for a caller that called GetOrFetch at the time start.
-// If it returns false, the entry is the stored one, which is not fresh, or zero if there is none.
+// If it returns false, the entry is the cached one, which is not fresh, or zero if there is none.
 func (c *Cache) lookup(key string, start time.Time) (Entry, *Failure, bool) {
 	entry, ok := c.Read(key)
 	if ok && entry.IsFresh(c.now()) {
 		return entry, nil, true
 	}
 	f, age, ok := c.readFailure(key)
-	if ok && (f.CreatedAt.After(start) || age < f.TTL && !c.IgnoreFailures) {
+	if ok && (f.CreatedAt.After(start) || age < f.TTL && !c.IgnoreCachedFailures) {
 		return Entry{}, &f.Failure, true
 	}
 	return entry, nil, false
@@ -157,7 +158,7 @@ func lockTimeout(fetchTimeout, lockAge time.Duration) time.Duration {
 	return remaining + lockMargin + rand.N(lockJitter) // #nosec G404 -- the delay is not a secret
 }
 
-// fetchTimeout returns how long a fetch may take while entry is the stored one.
+// fetchTimeout returns how long a fetch may take while entry is the cached one.
 func (c *Cache) fetchTimeout(entry Entry) time.Duration {
 	if entry.IsUsable(c.now()) {
 		return staleFetchTimeout
@@ -165,7 +166,7 @@ func (c *Cache) fetchTimeout(entry Entry) time.Duration {
 	return FetchTimeout
 }
 
-// fetchAndStore calls fetch and stores the result. old is the stored entry, which is not fresh, or
+// fetchAndStore calls fetch and stores the result. old is the cached entry, which is not fresh, or
 // zero if there is none. A nil lock means that the lock was not acquired. See GetOrFetch for what is
 // stored and returned.
 func (c *Cache) fetchAndStore(ctx context.Context, key string, lock *lockfile.Held, old Entry,
@@ -197,22 +198,22 @@ func (c *Cache) fetchAndStore(ctx context.Context, key string, lock *lockfile.He
 			c.debug("not caching: the login expires in %v", login.TTL)
 		}
 		return login, nil
-	case failure.Refused:
+	case failure.IdentityRefused:
 		if err := c.Remove(key); err != nil {
 			c.debug("%v", err)
 		}
 	case old.IsUsable(c.now()):
 		c.debug("the request failed; returning the login from the cache")
 		old.FreshFor = c.now().Sub(old.CreatedAt) + staleExtension
-		if stored, ok := c.Read(key); ok &&
-			stored.CreatedAt.Equal(old.CreatedAt) { // not deleted or replaced during the fetch
+		if current, ok := c.Read(key); ok &&
+			current.CreatedAt.Equal(old.CreatedAt) { // not deleted or replaced during the fetch
 			put(key, old)
 		}
 		return old, nil
 	case lock == nil: // the failure may only mean that the wait left too little time
 		return Entry{}, failure
 	}
-	put(failureKey(key), storedFailure{*failure, c.now()})
+	put(failureKey(key), failureEntry{*failure, c.now()})
 	return Entry{}, failure
 }
 
@@ -226,9 +227,9 @@ func (c *Cache) CachedFailure(key string) (f Failure, remaining time.Duration, o
 
 // readFailure returns the last failure for key and its age. It returns false if the clock was set
 // back after the failure, because its age is then unknown.
-func (c *Cache) readFailure(key string) (f storedFailure, age time.Duration, ok bool) {
+func (c *Cache) readFailure(key string) (f failureEntry, age time.Duration, ok bool) {
 	if !c.readEncrypted(failureKey(key), &f) {
-		return storedFailure{}, 0, false
+		return failureEntry{}, 0, false
 	}
 	age = c.now().Sub(f.CreatedAt)
 	return f, age, age >= 0

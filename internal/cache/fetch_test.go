@@ -112,12 +112,12 @@ func TestFetchOnce(t *testing.T) {
 func TestFailureTTL(t *testing.T) {
 	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	f := &fetcher{failure: &Failure{Payload: []byte("refused"), TTL: 10 * time.Second,
-		Refused: true}}
+		IdentityRefused: true}}
 	get := func(key string, after time.Duration, want int32) {
 		t.Helper()
 		c.now = func() time.Time { return noon.Add(after) }
 		_, failure := c.GetOrFetch(t.Context(), key, f.fetch)
-		if failure == nil || string(failure.Payload) != "refused" || !failure.Refused {
+		if failure == nil || string(failure.Payload) != "refused" || !failure.IdentityRefused {
 			t.Errorf("after %v: %+v", after, failure)
 		}
 		if n := f.calls.Swap(0); n != want {
@@ -145,7 +145,7 @@ func TestStaleIfError(t *testing.T) {
 		TTL:      12 * time.Hour,
 		FreshFor: time.Hour}
 	retryable := &Failure{Payload: []byte("HTTP 500"), TTL: 2 * time.Second}
-	refused := &Failure{Payload: []byte("AccessDenied"), TTL: 10 * time.Second, Refused: true}
+	refused := &Failure{Payload: []byte("AccessDenied"), TTL: 10 * time.Second, IdentityRefused: true}
 	expiredSession := old
 	expiredSession.FreshFor = -time.Second
 	type get struct {
@@ -304,7 +304,7 @@ func TestHungHolder(t *testing.T) {
 		t.Errorf("%d fetches", n)
 	}
 	// A refusal is stored, because it does not depend on the time.
-	f.failure = &Failure{Payload: []byte("AccessDenied"), TTL: time.Hour, Refused: true}
+	f.failure = &Failure{Payload: []byte("AccessDenied"), TTL: time.Hour, IdentityRefused: true}
 	for range 2 {
 		if _, failure := c.GetOrFetch(t.Context(), "other", f.fetch); failure == nil {
 			t.Error("no failure")

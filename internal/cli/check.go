@@ -185,7 +185,7 @@ func parseTarget(arg string) (target, error) {
 // check logs in, and checks the access to the repository if the target has one.
 func (c *checkCommand) check(h helper.Helper, t target) checkResult {
 	result := checkResult{Registry: t.registry.Host, Repository: t.repository}
-	login, err := explain.RunWithTimeout("logging in", explain.GetTimeout,
+	login, err := explain.RunWithTimeout("logging in", explain.CommandTimeout,
 		func(ctx context.Context) (helper.Login, error) { return h.Login(ctx, t.registry) })
 	if err != nil {
 		return c.fail(result, t, err)
@@ -198,7 +198,7 @@ func (c *checkCommand) check(h helper.Helper, t target) checkResult {
 	}
 	result.text = describeLogin(result)
 	if t.repository != "" {
-		access, err := explain.RunWithTimeout("checking the repository", explain.GetTimeout,
+		access, err := explain.RunWithTimeout("checking the repository", explain.CommandTimeout,
 			func(ctx context.Context) (string, error) { return c.checkRepository(ctx, t, login) })
 		if err != nil {
 			return c.fail(result, t, err)

@@ -19,14 +19,14 @@ import (
 // and the cached login.
 func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	result := checkResult{Registry: t.registry.Host, Repository: t.repository}
-	x, err := explain.RunWithTimeout("reading the settings", explain.GetTimeout,
+	x, err := explain.RunWithTimeout("reading the settings", explain.CommandTimeout,
 		func(ctx context.Context) (helper.Examination, error) {
 			return h.Examine(ctx, t.registry), nil
 		})
 	switch {
 	case err != nil:
 		return c.fail(result, t, err)
-	case x.Anonymous:
+	case x.NotFound:
 		return c.fail(result, t, credentials.NewErrCredentialsNotFound())
 	case x.Err != nil:
 		return c.fail(result, t, x.Err)

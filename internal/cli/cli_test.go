@@ -272,7 +272,7 @@ func TestReleaseVersion(t *testing.T) {
 
 // The error of password ends with the doctor command for the registry.
 func TestPasswordDoctorCommand(t *testing.T) {
-	err := &getError{&explain.TimeoutError{Action: "running password", Limit: explain.GetTimeout},
+	err := &getError{&explain.TimeoutError{Action: "running password", Limit: explain.CommandTimeout},
 		host}
 	got := Program{Env: environ()}.errorLine(err)
 	want := "ecr-oidc: running password: timed out after 28s; to see why: " +

@@ -53,7 +53,7 @@ func (p Program) password(arg string) error {
 		return usageErrorf("%s", describeNotECR(arg))
 	}
 	h := helper.Helper{Env: p.Env, Environ: os.Environ(), Debug: debuglog.ForCommand(p.Env, p.Stderr)}
-	secret, err := explain.RunWithTimeout("running password", explain.GetTimeout,
+	secret, err := explain.RunWithTimeout("running password", explain.CommandTimeout,
 		func(ctx context.Context) (string, error) {
 			_, secret, err := h.Get(ctx, reg.Host)
 			return secret, err
@@ -62,7 +62,7 @@ func (p Program) password(arg string) error {
 	case credentials.IsErrCredentialsNotFound(err):
 		return notFound(reg)
 	case err != nil:
-		debuglog.NoteFailure(p.Env, reg.Host, explain.Line(err, reg.Host, p.Env.Secrets()))
+		debuglog.RecordFailure(p.Env, reg.Host, explain.Line(err, reg.Host, p.Env.Secrets()))
 		return &getError{err, reg.Host}
 	}
 	p.mask(secret)
@@ -94,7 +94,7 @@ func (p Program) mask(secret string) {
 // describeNotECR returns the message for an argument that is not an ECR registry.
 func describeNotECR(arg string) string {
 	text := fmt.Sprintf("%q is not an ECR registry", safetext.Sanitize(arg))
-	if host := registry.Nearest(arg); host != "" {
+	if host := registry.NearestHost(arg); host != "" {
 		return text + "; did you mean " + host + "?"
 	}
 	return text + "; a registry looks like " + exampleHost

@@ -64,25 +64,25 @@ func TestForInvalid(t *testing.T) {
 	}
 }
 
-func TestSwitch(t *testing.T) {
+func TestBool(t *testing.T) {
 	for _, def := range []bool{true, false} {
 		for value, want := range map[string]bool{
 			"": def, " ": def, "1": true, "true": true, "on": true, " on\n": true,
 			"0": false, "false": false, "off": false,
 		} {
 			if got, err := Bool(testEnv("X="+value), "X", def); err != nil || got != want {
-				t.Errorf("Switch(%q, default %v) = %v, %v", value, def, got, err)
+				t.Errorf("Bool(%q, default %v) = %v, %v", value, def, got, err)
 			}
 		}
 		if got, err := Bool(testEnv(), "X", def); err != nil || got != def {
-			t.Errorf("Switch of an unset variable, default %v = %v, %v", def, got, err)
+			t.Errorf("Bool of an unset variable, default %v = %v, %v", def, got, err)
 		}
 		for _, value := range []string{"yes", "no", "TRUE", "2", "t", "enabled"} {
 			got, err := Bool(testEnv("X="+value), "X", def)
 			const format = "X is %q; allowed values are 1, 0, true, false, on, off"
 			want := fmt.Sprintf(format, value)
 			if err == nil || err.Error() != want || got != def {
-				t.Errorf("Switch(%q) = %v, %v, want %s", value, got, err, want)
+				t.Errorf("Bool(%q) = %v, %v, want %s", value, got, err, want)
 			}
 		}
 	}

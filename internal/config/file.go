@@ -133,8 +133,8 @@ func withoutPath(err error) error {
 const maxDepth = 32
 
 // isTooDeep reports whether the file is nested more than maxDepth levels deep. It counts brackets and
-// list dashes without parsing the text, so the count is approximate. It may reject a file that is
-// valid YAML, but not a plausible configuration.
+// list dashes without parsing the text, so the count is approximate. It may reject valid YAML,
+// but it rejects no plausible configuration.
 func isTooDeep(b []byte) bool {
 	depth := 0
 	for line := range strings.Lines(string(b)) {

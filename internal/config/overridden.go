@@ -8,8 +8,8 @@ import (
 
 // Override is a setting that another setting for the same registry overrides.
 type Override struct {
-	Key       string // of the file, as in entryKeys
-	Set, Used Value
+	Key                   string // of the file, as in entryKeys
+	Overridden, Effective Value
 }
 
 // Overridden returns the settings that are set for a registry and not used, because another setting
@@ -30,8 +30,8 @@ func (c Config) Overridden(reg registry.Registry) (found []Override) {
 	return found
 }
 
-// Setting returns the value of a key of the file for a registry, from wherever it is set. It returns
-// false if it is not set.
+// Setting returns the effective value of a setting for a registry, from a variable or the file. key
+// is the setting's key in the file. Setting returns false if the setting has no value.
 func (c Config) Setting(reg registry.Registry, key string) (Value, bool) {
 	v, at := c.layers(reg).lookup(key)
 	return v, at != levelUnset

@@ -39,7 +39,7 @@ accounts:
 	var got []string
 	for _, o := range c.Overridden(reg) {
 		from := func(v Value) string { return strings.ReplaceAll(v.From, path, "FILE") + " " + v.Texts[0] }
-		got = append(got, o.Key+": "+from(o.Set)+", "+from(o.Used))
+		got = append(got, o.Key+": "+from(o.Overridden)+", "+from(o.Effective))
 	}
 	want := []string{
 		"role: FILE:1 file-role, ECR_OIDC_ROLE_123456789012 own",

@@ -75,7 +75,7 @@ func TestPrecedence(t *testing.T) {
 			}
 		}
 		for i, narrow := range setting.levels {
-			// The first one is narrow itself, which tests it alone.
+			// The first wide level is narrow itself. That case sets only one level.
 			for j, wide := range setting.levels[i:] {
 				name := fmt.Sprintf("%s/%s over %s", setting.key, narrow, wide)
 				t.Run(name, func(t *testing.T) { test(t, i, i+j) })

@@ -16,9 +16,10 @@ type Removal struct {
 	Kept    []string // all other keys of the account
 }
 
-// PlanRemoval returns the removal of all settings for accounts that configure can write to the file at
-// path. It omits accounts without settings. It keeps the last numbers of allowed_account_ids, because
-// without that key every account is allowed. It writes nothing, and does not require the file.
+// PlanRemoval returns what RemoveAccounts would remove from the file at path: of these accounts, all
+// settings that configure can write. It omits accounts without settings. It does not empty
+// allowed_account_ids, because then every account would be allowed. It writes nothing. A missing file
+// is not an error.
 func PlanRemoval(path string, accounts []string) (plan []Removal, err error) {
 	f, err := readOptional(path)
 	if err != nil {
@@ -62,8 +63,8 @@ func PlanRemoval(path string, accounts []string) (plan []Removal, err error) {
 	return plan, nil
 }
 
-// RemoveAccounts makes the removals of a plan in the file at path. As SetAccounts, it preserves all
-// other settings, and does not lock the file.
+// RemoveAccounts removes the settings of a plan from the file at path. Like SetAccounts, it preserves
+// all other settings, and does not lock the file.
 func RemoveAccounts(path string, plan []Removal) error {
 	plan = slices.DeleteFunc(slices.Clone(plan), func(r Removal) bool { return len(r.Removed) == 0 })
 	if len(plan) == 0 {

@@ -32,7 +32,7 @@ func UnknownVariables(environ []string) (warnings []string) {
 	return warnings
 }
 
-// knownVariables returns this helper's variables, but those for one account.
+// knownVariables returns this helper's variables, except those for one account.
 func knownVariables() []string {
 	known := []string{
 		"ECR_OIDC_ALLOW_HTTP_ENDPOINTS", "ECR_OIDC_AZURE_SERVICE_CONNECTION", "ECR_OIDC_CACHE",
@@ -47,7 +47,7 @@ func knownVariables() []string {
 }
 
 // installerSuffixes are the variables of the install scripts and of the action's download, without
-// "ECR_OIDC_". README lists only the variables that this program reads.
+// "ECR_OIDC_". This program does not read them, but they are not mistakes.
 var installerSuffixes = []string{"BINARY", "INSTALL_DIR", "MIRROR", "VERIFY", "VERSION"}
 
 // isForAccount reports whether a variable is for one account. Read reports a malformed account.

@@ -1,5 +1,5 @@
 // Package debuglog writes the steps of a command if ECR_OIDC_DEBUG or GitHub's debug logging is on. In
-// GitHub Actions it also notes each failed login for the action.
+// GitHub Actions it also records each failed login in a file that the action's post step reports.
 package debuglog
 
 import (

@@ -29,14 +29,14 @@ type Doctor struct {
 
 // Diagnose makes the requests of a get for the registry, ignores the cached password, and stores
 // nothing. Its only side effect is that it renews an expired AWS login. It blocks for at most twice
-// explain.GetTimeout.
+// explain.CommandTimeout.
 func (d Doctor) Diagnose(reg registry.Registry) Diagnosis {
-	x := runStep(explain.GetTimeout, helper.Examination{Registry: reg},
+	x := runStep(explain.CommandTimeout, helper.Examination{Registry: reg},
 		func(ctx context.Context, x helper.Examination) helper.Examination {
 			return d.Helper.Examine(ctx, x.Registry)
 		})
 	if !x.NoRequest() {
-		x = runStep(explain.GetTimeout, x, d.Helper.LoginWithoutCache)
+		x = runStep(explain.CommandTimeout, x, d.Helper.LoginWithoutCache)
 	}
 	return d.describe(x)
 }
@@ -59,7 +59,7 @@ func runStep(
 
 // describe returns the diagnosis for an examination. The checks are in the order of a get.
 func (d Doctor) describe(x helper.Examination) Diagnosis {
-	diagnosis := Diagnosis{Registry: x.Registry.Host, Ready: x.Err == nil && !x.Anonymous}
+	diagnosis := Diagnosis{Registry: x.Registry.Host, Ready: x.Err == nil && !x.NotFound}
 	env := d.Helper.Env
 	if time.Until(x.CachedErrUntil) <= 0 {
 		x.CachedErr = nil // it expired during the examination
@@ -119,7 +119,7 @@ func (d *Diagnosis) summarize(x helper.Examination) {
 		d.Summary = "Docker can log in"
 	case d.Ready:
 		d.Summary = "a login works, but Docker does not call this helper"
-	case x.Anonymous && x.Registry.Public:
+	case x.NotFound && x.Registry.Public:
 		d.Summary = "no login, because no role is set for this registry"
 	default:
 		d.Summary = "the login fails (" + strings.Join(failed, ", ") + ")"
@@ -181,7 +181,7 @@ func (d *Diagnosis) setGet(x helper.Examination, env token.Env) {
 	case x.StoredLogin != nil:
 		d.Ready = true
 		d.Get = "a username and a password (the login that another tool stored)"
-	case x.Anonymous:
+	case x.NotFound:
 		d.Ready = false
 		d.Get = "credentials not found in native keychain"
 	case x.CachedErr != nil:

@@ -202,7 +202,7 @@ func TestAdvice(t *testing.T) {
 		{&token.RequestError{CI: "GitHub", Retryable: true, Why: "dial tcp: lookup gihtub.acme: no such host"},
 			"gihtub.acme does not resolve, which is probably a typo"},
 		{&token.RequestError{CI: "GitHub"}, "only to its own running jobs"},
-		{&explain.TimeoutError{Action: "running get", Limit: explain.GetTimeout},
+		{&explain.TimeoutError{Action: "running get", Limit: explain.CommandTimeout},
 			"are not pipes, and not on a mount that does not respond"},
 		{&exchange.Error{Step: exchange.StepWebIdentity, Message: "no response in time",
 			Retryable: true}, "check that this machine can reach that address"},

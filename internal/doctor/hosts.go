@@ -20,17 +20,17 @@ type Host struct {
 }
 
 // Hosts returns the hosts that a closed network must allow for a registry. They depend on the
-// identity and on custom endpoints. Hosts makes no request and blocks for at most explain.GetTimeout.
+// identity and on custom endpoints. Hosts makes no request and blocks for at most explain.CommandTimeout.
 // It returns an error for an invalid setting.
 func (d Doctor) Hosts(reg registry.Registry) ([]Host, error) {
-	return explain.RunWithTimeout("reading the settings", explain.GetTimeout,
+	return explain.RunWithTimeout("reading the settings", explain.CommandTimeout,
 		func(ctx context.Context) ([]Host, error) { return d.hosts(ctx, reg) })
 }
 
 func (d Doctor) hosts(ctx context.Context, reg registry.Registry) (hosts []Host, err error) {
 	x := d.Helper.Examine(ctx, reg)
 	switch {
-	case x.Anonymous && reg.Public: // a pull needs no login
+	case x.NotFound && reg.Public: // a pull needs no login
 	case !x.Resolved:
 		return nil, x.Err
 	default:

@@ -13,7 +13,7 @@ import (
 // addIgnored adds the check of the settings that are set but not used, each with what is used instead,
 // and the check of unknown variables.
 func (d *Diagnosis) addIgnored(x helper.Examination, h helper.Helper) {
-	if x.Resolved && !x.Anonymous {
+	if x.Resolved && !x.NotFound {
 		c, err := probe("reading the settings",
 			func() (config.Config, error) { return config.Read(h.Env, h.Environ) })
 		if err == nil {
@@ -79,7 +79,7 @@ func settingValue(key string, v config.Value) string {
 // addOverridden adds the settings that a more specific setting overrides.
 func (l *ignoredList) addOverridden() {
 	for _, o := range l.settings.Overridden(l.Registry) {
-		l.addSetting(o.Key, o.Set, describeSetting(o.Key, o.Used)+" from "+o.Used.From)
+		l.addSetting(o.Key, o.Overridden, describeSetting(o.Key, o.Effective)+" from "+o.Effective.From)
 	}
 }
 

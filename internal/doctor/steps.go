@@ -40,12 +40,12 @@ func (d *Diagnosis) addRegistry(x helper.Examination) {
 	if reg.DualStack {
 		text += ", dual-stack"
 	}
-	if reg.Public || registry.IsKnownRegion(reg.Region) {
+	if reg.Public || registry.IsListedRegion(reg.Region) {
 		d.add("registry", OK, "%s", text)
 		return
 	}
 	c := d.add("registry", Note, "%s; this version does not know that region", text)
-	if host := registry.Nearest(reg.Host); host != "" {
+	if host := registry.NearestHost(reg.Host); host != "" {
 		c.Advice = "did you mean " + host + "?"
 	}
 }
@@ -60,7 +60,7 @@ func (d *Diagnosis) addRoles(x helper.Examination) {
 		d.add("role", OK, "%s, from %s", strings.Join(x.Roles.ARNs, ", then "), x.Roles.From)
 	case x.Registry.Public:
 		c := d.add("role", Note, "none: access to this registry is anonymous")
-		c.Advice, c.Important = "to log in, set ECR_OIDC_ROLE_PUBLIC", x.Anonymous
+		c.Advice, c.Important = "to log in, set ECR_OIDC_ROLE_PUBLIC", x.NotFound
 	case errors.As(x.Err, &noRole):
 		d.addError("role", x.Err)
 	default:

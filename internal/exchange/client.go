@@ -202,10 +202,11 @@ func backoff(ctx context.Context, attempts int) retry.BackoffDelayer {
 			maxPause = firstBackoff
 		}
 		pause := maxPause/2 + rand.N(maxPause/2) // #nosec G404 -- the pause is not a secret
-		// The SDK's retryer enforces the user's number of attempts.
-		retryAnyError := attempts > 0 || failed < retry.DefaultMaxAttempts
+		// Errors other than throttling are retried up to the SDK's default number of attempts, or
+		// up to the user's number, which the SDK's retryer enforces.
+		retryOthers := attempts > 0 || failed < retry.DefaultMaxAttempts
 		noTime := hasDeadline && time.Until(end) < pause+minRetryTime
-		if noTime || !retryAnyError && !throttle.IsErrorThrottle(err).Bool() {
+		if noTime || !retryOthers && !throttle.IsErrorThrottle(err).Bool() {
 			return 0, &retry.MaxAttemptsError{Attempt: failed, Err: err}
 		}
 		return pause, nil

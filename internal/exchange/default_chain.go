@@ -167,7 +167,7 @@ func (in LoginInput) profileName() (name, from string) {
 
 // ProfileFiles returns the paths of the AWS configuration file and the AWS credentials file. It
 // does not open them.
-func ProfileFiles(env token.Env) (configuration, secrets string) {
+func ProfileFiles(env token.Env) (configFile, credentialsFile string) {
 	return cmp.Or(env.Get("AWS_CONFIG_FILE"), awsconfig.DefaultSharedConfigFilename()),
 		cmp.Or(env.Get("AWS_SHARED_CREDENTIALS_FILE"), awsconfig.DefaultSharedCredentialsFilename())
 }

@@ -24,7 +24,7 @@ func (in LoginInput) profileError(ctx context.Context, err error) error {
 		mfa        awsconfig.AssumeRoleTokenProviderNotSetError
 	)
 	e := &ProfileError{Profile: profile, From: from}
-	configs, secrets := ProfileFiles(in.Env)
+	configFile, credentialsFile := ProfileFiles(in.Env)
 	switch {
 	case errors.As(err, &assumeRole) && assumeRole.Err != nil:
 		e.Why = fmt.Sprintf("has source_profile %s, which does not exist",
@@ -34,8 +34,8 @@ func (in LoginInput) profileError(ctx context.Context, err error) error {
 			quoteProfile(assumeRole.Profile))
 		sourceProfile, _ := awsconfig.LoadSharedConfigProfile(ctx, assumeRole.Profile,
 			func(o *awsconfig.LoadSharedConfigOptions) {
-				o.ConfigFiles = []string{configs}
-				o.CredentialsFiles = []string{secrets}
+				o.ConfigFiles = []string{configFile}
+				o.CredentialsFiles = []string{credentialsFile}
 				o.Logger = logging.Nop{}
 			})
 		// The SDK's hasCredentials (config/shared_config.go) ignores login_session.
@@ -45,7 +45,7 @@ func (in LoginInput) profileError(ctx context.Context, err error) error {
 				"the AWS SDK for Go does not support that", quoteProfile(assumeRole.Profile))
 		}
 	case errors.As(err, &notExist):
-		e.Missing, e.Why = true, "is in neither "+configs+" nor "+secrets
+		e.Missing, e.Why = true, "is in neither "+configFile+" nor "+credentialsFile
 	case errors.As(err, &mfa):
 		e.MFA, e.Why = true, "requires an MFA code (mfa_serial), which cannot be entered here"
 	default:

@@ -53,9 +53,9 @@ type Error struct {
 	Retryable bool
 }
 
-// Refused reports whether AWS refused the identity. Its cached password must then not be used any
-// more.
-func (e *Error) Refused() bool {
+// IdentityRefused reports whether AWS refused the identity. Its cached password must then not be
+// used any more.
+func (e *Error) IdentityRefused() bool {
 	switch e.Code {
 	case "AccessDenied", "AccessDeniedException", "InvalidIdentityToken", "IDPRejectedClaim":
 		return !e.Retryable
@@ -114,8 +114,8 @@ func DescribeRole(arn string) string {
 // machine (an instance or a container) count only if the user named the "aws" source.
 type NoCredentialsError struct {
 	Profile string // the profile that the SDK read
-	Ambient string // the machine's source: "instance" or "container"; "" if not reached
-	Why     string // why it has no credentials; "" when they are not used
+	Ambient string // the machine's source: "instance" or "container"
+	Why     string // why that source returned no credentials; "" when the helper did not use it
 }
 
 func (e *NoCredentialsError) Error() string {
@@ -179,8 +179,8 @@ func errorCode(err error) string {
 	return ""
 }
 
-// newError returns the Error of a step. role is "" for the password, which belongs to the last
-// role.
+// newError returns the Error of a step. For the password, role is "", and the Error names the last
+// role of the chain.
 func (in LoginInput) newError(step Step, role, why string) *Error {
 	e := &Error{
 		Step: step, Registry: in.Settings.Registry, Role: role, From: in.Roles.From,

@@ -173,7 +173,7 @@ func TestPreconnect(t *testing.T) {
 	}
 }
 
-// startPreconnect calls r.preconnect and fails on an error.
+// startPreconnect calls in.preconnect and fails on an error.
 func startPreconnect(t *testing.T, ctx context.Context, in LoginInput) *preconnection {
 	t.Helper()
 	p, err := in.preconnect(ctx)

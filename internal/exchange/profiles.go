@@ -14,9 +14,9 @@ const maxProfileFile = 1 << 20
 // Profiles returns the names of the profiles in the AWS configuration file and the AWS credentials
 // file, sorted, each once. A file that cannot be read has none. The names are not sanitized.
 func Profiles(env token.Env) []string {
-	configuration, secrets := ProfileFiles(env)
-	names := sectionNames(secrets)
-	for _, section := range sectionNames(configuration) {
+	configFile, credentialsFile := ProfileFiles(env)
+	names := sectionNames(credentialsFile)
+	for _, section := range sectionNames(configFile) {
 		kind, name, _ := strings.Cut(section, " ")
 		switch {
 		case section == "default":

@@ -27,7 +27,7 @@ func unresolvedAdvice(err error) string {
 	for label := range strings.SplitSeq(host, ".") {
 		nearest := registry.NearestRegion(label)
 		switch {
-		case registry.IsKnownRegion(label):
+		case registry.IsListedRegion(label):
 			return host + " does not resolve: check this machine's DNS"
 		case nearest != "":
 			return host + " does not resolve, which is probably a typo in the region; did you " +

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// GetTimeout limits one call by Docker, and each command that makes the same requests. Each request of
-// a call has a shorter limit. GetTimeout also ends a call that blocks elsewhere, for example while it
-// reads a file.
-const GetTimeout = 28 * time.Second
+// CommandTimeout limits each of Docker's commands, and each command that makes the same requests. The
+// steps of a command have shorter limits. CommandTimeout also ends a command that blocks outside of
+// these limits.
+const CommandTimeout = 28 * time.Second
 
 // TimeoutError reports an action that did not end within its time limit.
 type TimeoutError struct {

@@ -11,8 +11,8 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 )
 
-// withCredsStore returns a helper whose creds_store is a script, and a function that returns and
-// forgets the commands that the script was run with.
+// withCredsStore returns a helper whose creds_store is a script, and a function that returns the
+// commands that the script was run with since the function's last call.
 func withCredsStore(t *testing.T, script string) (Helper, func() string) {
 	t.Helper()
 	if runtime.GOOS == "windows" {

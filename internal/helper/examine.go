@@ -29,9 +29,9 @@ type Examination struct {
 	// none failed. CachedErr is separate.
 	Err error
 
-	Anonymous bool   // the get returns "not found", and the client continues without a login
-	CacheDir  string // "" if there is no cache; CacheErr is the reason then
-	CacheErr  error
+	NotFound bool   // the get returns "not found", and the client continues without a login
+	CacheDir string // "" if there is no cache; CacheErr is the reason then
+	CacheErr error
 
 	Cached       *cache.Entry // the cached login, which may have expired; nil: none
 	StoredLogin  *cache.Entry // another tool's login, which get returns first; nil: none
@@ -46,7 +46,7 @@ type Examination struct {
 func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examination) {
 	x.Registry = reg
 	if x.Settings, x.Err = h.settings(reg); x.Err != nil {
-		x.Anonymous = errors.Is(x.Err, config.ErrNotAllowed)
+		x.NotFound = errors.Is(x.Err, config.ErrNotAllowed)
 		return x
 	}
 	in, identityErr, err := h.newLoginInput(x.Settings)
@@ -56,7 +56,7 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 	x.Settings, x.Identity, x.Roles, x.Resolved = in.Settings, in.Identity, in.Roles, true
 	entries := h.readCache(&x)
 	if reg.Public && len(x.Roles.ARNs) == 0 {
-		x.Anonymous = x.StoredLogin == nil
+		x.NotFound = x.StoredLogin == nil
 		return x
 	}
 	if x.Err = identityErr; x.Err != nil {
@@ -70,12 +70,12 @@ func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examinati
 	return x
 }
 
-// NoRequest reports whether LoginWithoutCache must not be called. The get fails or returns "not
-// found" before its first request, or it can only return a stored login, for the public registry
-// without a role. NoRequest ignores all other logins and failures in the cache.
+// NoRequest reports whether a get would make no request even without cached logins and failures: it
+// fails before its first request, it returns "not found", or it can only return a stored login (the
+// public registry without a role). LoginWithoutCache must not be called then.
 func (x Examination) NoRequest() bool {
 	// Examine sets ECR unless the get can only return a stored login.
-	return x.Err != nil || x.Anonymous || x.ECR == ""
+	return x.Err != nil || x.NotFound || x.ECR == ""
 }
 
 // LoginWithoutCache makes the requests of Get, even if the cache has a login. It stores nothing in

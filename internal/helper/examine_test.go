@@ -38,7 +38,7 @@ func TestExamine(t *testing.T) {
 		name, host string
 		env        []string
 		noRequest  bool
-		anonymous  bool
+		notFound   bool
 		err        any // a pointer to the error's type, or a part of its text
 		sts, ecr   string
 	}{
@@ -54,12 +54,12 @@ func TestExamine(t *testing.T) {
 			sts: "https://sts.us-east-1.amazonaws.com/",
 			ecr: "https://api.ecr-public.us-east-1.amazonaws.com/"},
 		{name: "public registry", host: "public.ecr.aws", env: github, noRequest: true,
-			anonymous: true},
+			notFound: true},
 		{name: "public registry without token", host: "public.ecr.aws",
-			env: []string{"GITHUB_ACTIONS=true"}, noRequest: true, anonymous: true},
+			env: []string{"GITHUB_ACTIONS=true"}, noRequest: true, notFound: true},
 		{name: "account not allowed", host: host,
 			env: append(github, "ECR_OIDC_CONFIG="+allowed), noRequest: true,
-			anonymous: true, err: config.ErrNotAllowed.Error()},
+			notFound: true, err: config.ErrNotAllowed.Error()},
 		{name: "wrong setting", host: host, env: append(github, "ECR_OIDC_SOURCE=typo"),
 			noRequest: true, err: `ECR_OIDC_SOURCE is "typo"`},
 		{name: "no token", host: host, env: []string{"GITHUB_ACTIONS=true", role},
@@ -82,9 +82,9 @@ func TestExamine(t *testing.T) {
 				t.Fatal(tt.host)
 			}
 			x := h.Examine(t.Context(), reg)
-			if x.NoRequest() != tt.noRequest || x.Anonymous != tt.anonymous ||
+			if x.NoRequest() != tt.noRequest || x.NotFound != tt.notFound ||
 				x.STS != tt.sts || x.ECR != tt.ecr || x.Registry != reg {
-				t.Errorf("no request %v, anonymous %v, %q, %q", x.NoRequest(), x.Anonymous,
+				t.Errorf("no request %v, not found %v, %q, %q", x.NoRequest(), x.NotFound,
 					x.STS, x.ECR)
 			}
 			switch want := tt.err.(type) {
@@ -163,8 +163,8 @@ func TestExamineStoredLogin(t *testing.T) {
 			x.StoredLogin == nil || x.StoredLogin.Secret != "stored-for-"+name {
 			t.Errorf("%s: %+v", name, x)
 		}
-		if public := name == "public.ecr.aws"; x.Anonymous || x.NoRequest() != public {
-			t.Errorf("%s: anonymous %v, no request %v", name, x.Anonymous, x.NoRequest())
+		if public := name == "public.ecr.aws"; x.NotFound || x.NoRequest() != public {
+			t.Errorf("%s: not found %v, no request %v", name, x.NotFound, x.NoRequest())
 		}
 	}
 	h = newHelper("ECR_OIDC_CACHE=off")

@@ -16,7 +16,7 @@ import (
 // Other failures, such as a certificate that is not trusted, have no TTL: their cause is on this
 // machine, and the user expects a correction to take effect at once.
 const (
-	finalTTL     = 10 * time.Second // AWS or the CI refused the request
+	finalTTL     = 10 * time.Second // AWS or the CI refused the request, or the CI's response is invalid
 	retryableTTL = 2 * time.Second
 )
 
@@ -45,7 +45,7 @@ func encodeError(err error) *cache.Failure {
 	var final, retryable bool
 	switch {
 	case errors.As(err, &encoded.AWS):
-		f.Refused, retryable = encoded.AWS.Refused(), encoded.AWS.Retryable
+		f.IdentityRefused, retryable = encoded.AWS.IdentityRefused(), encoded.AWS.Retryable
 		final = encoded.AWS.Code != ""
 	case errors.As(err, &encoded.Request):
 		final, retryable = encoded.Request.Final, encoded.Request.Retryable

@@ -27,10 +27,10 @@ func TestEncodeDecodeError(t *testing.T) {
 	}
 	const name = "the CircleCI job's OIDC token"
 	for _, tt := range []struct {
-		name    string
-		err     error
-		ttl     time.Duration
-		refused bool
+		name            string
+		err             error
+		ttl             time.Duration
+		identityRefused bool
 	}{
 		{"refusal", aws("AccessDenied", false), 10 * time.Second, true},
 		{"missing OIDC provider", aws("InvalidIdentityToken", false), 10 * time.Second, true},
@@ -61,8 +61,8 @@ func TestEncodeDecodeError(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := encodeError(tt.err)
-			if f.TTL != tt.ttl || f.Refused != tt.refused {
-				t.Errorf("TTL %v, refused %v", f.TTL, f.Refused)
+			if f.TTL != tt.ttl || f.IdentityRefused != tt.identityRefused {
+				t.Errorf("TTL %v, identity refused %v", f.TTL, f.IdentityRefused)
 			}
 			got := decodeError(f,
 				exchange.LoginInput{Settings: config.Settings{Registry: reg},

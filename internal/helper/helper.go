@@ -33,7 +33,8 @@ type Helper struct {
 	// Tokens shares OIDC tokens between the logins of this process. nil shares none.
 	Tokens *token.Shared
 
-	// IgnoreCachedFailures makes Login request a login again even if a request failed a moment ago.
+	// IgnoreCachedFailures makes Login request a login even if the cache has a failure. Failures of
+	// concurrent logins still count.
 	IgnoreCachedFailures bool
 }
 
@@ -55,8 +56,8 @@ func (l Login) String() string { return fmt.Sprintf("login of %q until %v", l.Us
 func (l Login) GoString() string { return l.String() }
 
 // Get returns the login for a registry, from the cache or from AWS. A login that another tool
-// stored takes precedence. If a request fails and the cache has no usable login, Get returns the
-// error. It never tries another identity.
+// stored takes precedence. If a request fails, Get returns the cached login while it is usable,
+// unless AWS refused the identity. Otherwise Get returns the error. It never tries another identity.
 //
 // For a host that is not ECR, Get calls the credential helper that creds_store names.
 //
@@ -99,7 +100,7 @@ func (h Helper) Login(ctx context.Context, reg registry.Registry) (Login, error)
 	login := Login{Roles: in.Roles, Source: in.Identity.Name}
 	if e, ok := h.storedLogin(entries, settings); ok {
 		login.Stored = true
-		return login.with(e), nil
+		return login.withEntry(e), nil
 	}
 	if reg.Public && len(in.Roles.ARNs) == 0 {
 		return Login{}, credentials.NewErrCredentialsNotFound()
@@ -134,11 +135,12 @@ func (h Helper) Login(ctx context.Context, reg registry.Registry) (Login, error)
 		return Login{}, decodeError(failure, in)
 	}
 	login.Cached = entry.CreatedAt.Before(start)
-	return login.with(entry), nil
+	return login.withEntry(entry), nil
 }
 
-// with returns the login with the username, the password and the times of a cache entry.
-func (l Login) with(e cache.Entry) Login {
+// withEntry returns l with the username, the password and the subject of a cache entry. It also sets
+// Expires from the entry if Expires is zero.
+func (l Login) withEntry(e cache.Entry) Login {
 	l.Username, l.Secret, l.Subject = e.Username, e.Secret, e.Subject
 	if l.Expires.IsZero() {
 		l.Expires = e.CreatedAt.Add(e.TTL)
@@ -155,10 +157,12 @@ func (h Helper) settings(reg registry.Registry) (config.Settings, error) {
 	return c.For(reg)
 }
 
-// newLoginInput decides the identity and returns the input of exchange.Login. err is a wrong setting.
+// newLoginInput decides the identity and returns the input of exchange.Login. err reports an invalid
+// setting.
 //
 // identityErr is a *token.MissingError or *token.NoRoleError, or nil. It is separate from err
-// because in is complete enough to open the cache, and a stored login needs no identity.
+// because the returned LoginInput is complete enough to open the cache, and a stored login needs no
+// identity.
 func (h Helper) newLoginInput(
 	settings config.Settings,
 ) (in exchange.LoginInput, identityErr, err error) {

@@ -155,3 +155,27 @@ func TestNewEntry(t *testing.T) {
 		})
 	}
 }
+
+// TestNewLoginInputWebIdentityRole checks that AWS_ROLE_ARN is used only with the token file that it
+// belongs to.
+func TestNewLoginInputWebIdentityRole(t *testing.T) {
+	const arn = "arn:aws:iam::123456789012:role/pod"
+	pair := []string{"AWS_WEB_IDENTITY_TOKEN_FILE=/none", "AWS_ROLE_ARN=" + arn}
+	for _, tt := range []struct {
+		name string
+		env  []string
+		want string
+	}{
+		{"pod", pair, arn},
+		{"token of its own", append(pair, "ECR_OIDC_TOKEN=x", "ECR_OIDC_ROLE=ci"),
+			"arn:aws:iam::123456789012:role/ci"},
+		{"token without a role", append(pair, "ECR_OIDC_TOKEN=x"), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := loginInputFor(t, newHelper(tt.env...), host)
+			if got := strings.Join(r.Roles.ARNs, " "); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -137,7 +137,7 @@ func (h Helper) openCache(in exchange.LoginInput,
 	}
 	entries, err := open(h.cacheDirs(in.Settings), in.Identity.CacheSecret)
 	if err == nil {
-		entries.Debug, entries.IgnoreFailures = h.Debug, h.IgnoreCachedFailures
+		entries.Debug, entries.IgnoreCachedFailures = h.Debug, h.IgnoreCachedFailures
 	}
 	return entries, err
 }

@@ -30,10 +30,10 @@ func (h Helper) List(ctx context.Context) (map[string]string, error) {
 	if docker.CredsStore() == config.HelperName {
 		return h.delegateList(ctx)
 	}
-	settings, err := config.Read(h.Env, h.Environ)
+	c, err := config.Read(h.Env, h.Environ)
 	for host, name := range docker.Helpers() {
 		reg, ok := registry.Parse(host)
-		if !ok || name != config.HelperName || err == nil && isAnonymous(settings, reg) {
+		if !ok || name != config.HelperName || err == nil && isNotFound(c, reg) {
 			continue
 		}
 		hosts[host] = "AWS"
@@ -50,9 +50,9 @@ func readDockerConfig(dir string) (*dockerconfig.File, error) {
 	return dockerconfig.Read(path)
 }
 
-// isAnonymous reports whether Get returns "not found" for a registry without a stored login.
-func isAnonymous(settings config.Config, reg registry.Registry) bool {
-	s, err := settings.For(reg)
+// isNotFound reports whether Get returns "not found" for a registry without a stored login.
+func isNotFound(c config.Config, reg registry.Registry) bool {
+	s, err := c.For(reg)
 	return errors.Is(err, config.ErrNotAllowed) ||
 		err == nil && reg.Public && len(s.Role.ARNs) == 0 && s.Role.Err == nil
 }

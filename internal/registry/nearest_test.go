@@ -2,7 +2,7 @@ package registry
 
 import "testing"
 
-func TestNearest(t *testing.T) {
+func TestNearestHost(t *testing.T) {
 	const (
 		london   = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 		virginia = "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"
@@ -18,11 +18,12 @@ func TestNearest(t *testing.T) {
 		"ghcr.io": "",
 		"":        "",
 	} {
-		if got := Nearest(mistyped); got != want {
-			t.Errorf("Nearest(%q) = %q, want %q", mistyped, got, want)
+		if got := NearestHost(mistyped); got != want {
+			t.Errorf("NearestHost(%q) = %q, want %q", mistyped, got, want)
 		}
 	}
-	if !IsKnownRegion("eu-west-2") || IsKnownRegion("eu-wst-2") || NearestRegion("eu-wst-2") != "eu-west-2" {
+	if !IsListedRegion("eu-west-2") || IsListedRegion("eu-wst-2") ||
+		NearestRegion("eu-wst-2") != "eu-west-2" {
 		t.Error("eu-west-2 and eu-wst-2")
 	}
 }

@@ -1,7 +1,8 @@
 package registry
 
-// Regions returns the regions that this version knows, in alphabetical order. Parse also accepts
-// regions that are newer, so an unknown region is a reason for a warning and not for an error.
+// Regions returns the regions of AWS at the time of this version, in alphabetical order. Parse also
+// accepts newer regions, so a region that is not in the list is a reason for a warning and not for
+// an error.
 func Regions() []string {
 	return []string{
 		"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2",

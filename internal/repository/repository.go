@@ -23,9 +23,9 @@ const (
 	maxResponseSize = 64 << 10        // maximum number of bytes of a response that are read
 )
 
-// absentDigest is a digest that no manifest has. A registry returns MANIFEST_UNKNOWN for it if the
-// login can pull from the repository. The alternatives do not work: listing tags requires
-// ecr:ListImages, which a role for pulls does not need, and the response to HEAD has no error code.
+// absentDigest is a digest that no manifest has. If the login may read the repository, the registry
+// reports the digest as unknown. The alternatives are worse: a tag list requires ecr:ListImages,
+// which roles for pulls lack, and a response to HEAD has no error code.
 var absentDigest = "sha256:" + strings.Repeat("0", 64)
 
 // Repository is a repository, and a login for its registry.
@@ -42,12 +42,12 @@ type Repository struct {
 // password.
 func NewClient(roots *x509.CertPool) *http.Client { return token.NewClient(roots) }
 
-// CheckPull returns nil if the login can read manifests of the repository. It returns *Error if the
-// registry refuses, and another error if it cannot reach the registry. It makes one request, or two
-// for public.ecr.aws. It changes nothing, and does not fill a pull-through cache
+// CheckPull checks that the login may read manifests of the repository, in one request, or two for
+// public.ecr.aws. The error is an *Error if the registry refuses, and reports another cause if the
+// registry cannot be reached. CheckPull changes nothing, and does not fill a pull-through cache
 // (aws/containers-roadmap#2837).
 func (r Repository) CheckPull(ctx context.Context) error {
-	authorization, err := r.authorize(ctx, "pull")
+	authorization, err := r.authorize(ctx, "pull", "pull")
 	if err != nil {
 		return err
 	}
@@ -59,15 +59,15 @@ func (r Repository) CheckPull(ctx context.Context) error {
 	case resp.code == "MANIFEST_UNKNOWN", resp.status == http.StatusOK:
 		return nil
 	}
-	return r.refused("pull", resp)
+	return r.newError("pull", resp)
 }
 
-// CheckPush returns nil if the login can start an upload to the repository. It starts an upload and
-// cancels it. It makes two requests, or three for public.ecr.aws. Its errors are those of CheckPull.
-// The result proves the permission ecr:InitiateLayerUpload. It does not prove ecr:PutImage, or that a
-// tag can be overwritten.
+// CheckPush checks that the login may start an upload to the repository. The repository must exist.
+// CheckPush starts an upload and cancels it, in two requests, or three for public.ecr.aws. The
+// errors are those of CheckPull. Success proves ecr:InitiateLayerUpload. It proves neither
+// ecr:PutImage nor that a tag may be overwritten.
 func (r Repository) CheckPush(ctx context.Context) error {
-	authorization, err := r.authorize(ctx, "pull,push")
+	authorization, err := r.authorize(ctx, "push", "pull,push")
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (r Repository) CheckPush(ctx context.Context) error {
 	case err != nil:
 		return err
 	case resp.status != http.StatusAccepted:
-		return r.refused("push", resp)
+		return r.newError("push", resp)
 	}
 	r.cancel(ctx, start, resp.location, authorization)
 	return nil
@@ -98,9 +98,9 @@ func (r Repository) cancel(ctx context.Context, start, location, authorization s
 }
 
 // authorize returns the Authorization header for requests to the repository. ECR accepts the
-// password itself. public.ecr.aws exchanges it for a token with a scope
-// (https://distribution.github.io/distribution/spec/auth/token).
-func (r Repository) authorize(ctx context.Context, actions string) (string, error) {
+// password itself. public.ecr.aws exchanges it for a token with the actions as its scope
+// (https://distribution.github.io/distribution/spec/auth/token). access is the Access of an *Error.
+func (r Repository) authorize(ctx context.Context, access, actions string) (string, error) {
 	req := http.Request{Header: http.Header{}}
 	req.SetBasicAuth(r.Username, r.Password)
 	basic := req.Header.Get("Authorization")
@@ -113,7 +113,7 @@ func (r Repository) authorize(ctx context.Context, actions string) (string, erro
 	case err != nil:
 		return "", err
 	case resp.status != http.StatusOK || resp.token == "":
-		return "", r.refused("pull", resp)
+		return "", r.newError(access, resp)
 	}
 	return "Bearer " + resp.token, nil
 }
@@ -159,16 +159,17 @@ func (r Repository) send(ctx context.Context, method, target, authorization stri
 	return read, nil
 }
 
-func (r Repository) refused(access string, resp response) *Error {
+func (r Repository) newError(access string, resp response) *Error {
 	return &Error{
 		Registry: r.Registry, Repository: r.Name, Access: access,
 		Status: resp.status, Code: resp.code, Message: resp.message,
 	}
 }
 
-// name matches the name of a repository. A public name includes the alias
+// namePattern matches the names of repositories. A name in public.ecr.aws includes the registry alias
 // (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html).
-var name = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+var namePattern = regexp.MustCompile(
+	`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
-// IsName reports whether text is a valid name of a repository.
-func IsName(text string) bool { return len(text) <= 256 && name.MatchString(text) }
+// IsName reports whether a text can be the name of a repository.
+func IsName(text string) bool { return len(text) <= 256 && namePattern.MatchString(text) }

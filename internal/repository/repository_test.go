@@ -20,8 +20,8 @@ import (
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// start starts a registry. It returns a repository of that registry, and a function that returns the
-// requests so far. All host names of the repository's client resolve to the registry.
+// start starts an emulated registry. It returns a repository in that registry, and a function that
+// returns the requests so far. The repository's client connects to it for every host name.
 func start(t *testing.T, host string, handler http.HandlerFunc) (Repository, func() []string) {
 	t.Helper()
 	var mu sync.Mutex
@@ -160,7 +160,7 @@ func TestCheckPush(t *testing.T) {
 	}
 }
 
-// public.ecr.aws exchanges the password for a token with a scope.
+// public.ecr.aws requires a token with a scope, which it issues in exchange for the password.
 func TestPublic(t *testing.T) {
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("AWS:the-password"))
 	r, requests := start(t, "public.ecr.aws", func(w http.ResponseWriter, req *http.Request) {
@@ -187,6 +187,29 @@ func TestPublic(t *testing.T) {
 	if len(got) != 4 || got[0] != scope+"pull&service=public.ecr.aws" ||
 		got[2] != scope+"pull%2Cpush&service=public.ecr.aws" {
 		t.Errorf("requests %q", got)
+	}
+}
+
+// TestPublicTokenRefused checks that an error at the token request names the access that was checked.
+func TestPublicTokenRefused(t *testing.T) {
+	for _, tt := range []struct {
+		access string
+		check  func(Repository, context.Context) error
+	}{
+		{"pull", Repository.CheckPull},
+		{"push", Repository.CheckPush},
+	} {
+		t.Run(tt.access, func(t *testing.T) {
+			r, requests := start(t, "public.ecr.aws", func(w http.ResponseWriter, _ *http.Request) {
+				respond(w, 403, "DENIED", "denied")
+			})
+			err := tt.check(r, t.Context())
+			want := "checking public.ecr.aws/team/app: the registry refused a " + tt.access +
+				": DENIED: denied"
+			if err == nil || err.Error() != want || len(requests()) != 1 {
+				t.Errorf("requests %q, error %v, want %s", requests(), err, want)
+			}
+		})
 	}
 }
 

@@ -3,9 +3,10 @@ package suggest
 
 import "slices"
 
-// Nearest returns the first of the known names with the smallest number of edits from the mistyped
-// name. It returns "" if that number is greater than two, or not less than half the length of mistyped.
-// An edit inserts, deletes or replaces a character, or swaps two adjacent characters.
+// Nearest returns the known name that requires the fewest edits of the mistyped name: at most two, and
+// fewer than half as many as the mistyped name has bytes. It returns "" if there is none. An edit
+// inserts, deletes or replaces a byte, or swaps two neighbors. If several names are equally near,
+// Nearest returns the first.
 func Nearest(mistyped string, known []string) string {
 	nearest, least := "", min(2, (len(mistyped)-1)/2)+1
 	for _, name := range known {

@@ -19,7 +19,7 @@ func TestCircleCIRenewWithoutVariable(t *testing.T) {
 	}
 }
 
-// TestCircleCIRenewFails checks that the error tells a renewal from the request of the first token.
+// TestCircleCIRenewFails checks that the error of a renewal differs from that of the first request.
 func TestCircleCIRenewFails(t *testing.T) {
 	installCircleCI(t, "exit 3")
 	id := circleciJob(t, "CIRCLE_OIDC_TOKEN_V2="+jwtFor(organizationID, time.Hour))

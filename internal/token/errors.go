@@ -14,8 +14,8 @@ type RequestError struct {
 	Why       string
 	Retryable bool // a later attempt may succeed
 
-	// Final means that the CI refused the request, or that its response is invalid. A retry gives
-	// the same result.
+	// Final means that the CI refused the request, or that its response is invalid. If neither Final
+	// nor Retryable is set, the cause is on this machine, such as an untrusted certificate.
 	Final bool
 }
 

@@ -61,9 +61,9 @@ type Identity struct {
 
 	env Env
 
-	// jobNames is the Job function of the detected CI, which may not be the source. It is nil
-	// outside a CI.
-	jobNames func(Env) (repository, run string)
+	// job is the Job function of the detected CI, which may not be the source. It is nil outside a
+	// CI.
+	job func(Env) (repository, run string)
 }
 
 // minSecret is the minimum length in bytes of a secret from which a key is derived.
@@ -78,9 +78,11 @@ const stsAudience = "sts.amazonaws.com"
 //     the first CI in providers that is detected, even when its token is missing. Otherwise the
 //     process runs on a machine outside a CI, and the provider is a web identity pair (Kubernetes)
 //     or the AWS SDK's chain.
-//  2. With a role, the identity is the provider's token; a missing token is an error. Without a
-//     role, in a CI, the identity is the AWS access keys in the environment and nothing else;
-//     missing keys are an error. A source that the user named is never replaced by access keys.
+//  2. For the provider "aws", the identity is the AWS SDK's default chain, with or without a role.
+//     For every other provider with a role, it is the provider's token; a missing token is an
+//     error. Without a role, in a CI, the identity is the AWS access keys in the environment and
+//     nothing else; missing keys are an error. A source that the user named is never replaced by
+//     access keys.
 //
 // The error is a *MissingError, a *NoRoleError, or reports an invalid setting. The Identity that
 // is returned with the first two has its CacheSecret, so that a login stored for this job is
@@ -162,7 +164,7 @@ func detectCI(env Env) Identity {
 		if variable := p.Detect(env); variable != "" {
 			return Identity{
 				Provider: p, CI: true, DetectedCI: p.Name, SelectedBy: variable,
-				jobNames: p.Job,
+				job: p.Job,
 			}
 		}
 	}

@@ -54,7 +54,8 @@ type Provider struct {
 	// default.
 	ExpiredAdvice string
 
-	// Job returns the job's parts of the role session's name; nil when it is not a CI.
+	// Job returns the names of the job's repository and run, for the name of the role session; nil
+	// when it is not a CI.
 	Job func(Env) (repository, run string)
 
 	// New returns the token source. It reads the environment and the token's file. missing
@@ -204,8 +205,8 @@ const SessionNameChars = "_+=,.@-"
 // repository is truncated, so that the name still identifies the run.
 func (id Identity) SessionName() string {
 	var repository, run string
-	if id.jobNames != nil {
-		repository, run = id.jobNames(id.env)
+	if id.job != nil {
+		repository, run = id.job(id.env)
 	} else { // a container may have a CI's variables, but not the one that identifies the CI
 		for _, p := range providers() {
 			if p.Job != nil && repository == "" && run == "" {

@@ -180,7 +180,7 @@ func TestGitHubRetries(t *testing.T) {
 			if err == nil || err.Error() != want || len(e.requests) != 5 {
 				t.Errorf("%d requests, %v, want %s", len(e.requests), err, want)
 			}
-			// The pauses are random between a half of 250 ms, 500 ms, 1 s and 2 s, and the whole.
+			// Each pause is random, between 50% and 100% of 250 ms, 500 ms, 1 s and 2 s.
 			if took := time.Since(start); took < 1875*time.Millisecond || took > 3750*time.Millisecond {
 				t.Errorf("the pauses are %v together", took)
 			}

@@ -11,7 +11,7 @@ import (
 )
 
 // TestDescribeTransportError checks that each cause has its own description and that only an
-// untrusted certificate is final.
+// untrusted certificate is not retryable.
 func TestDescribeTransportError(t *testing.T) {
 	seen := map[string]error{}
 	for _, tt := range []struct {

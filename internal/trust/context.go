@@ -40,15 +40,15 @@ const (
 // requestContext is a request with the condition keys that AWS derives from it.
 type requestContext struct {
 	Request
-	platform  platform
-	issuer    string                  // without https://, as in provider ARNs and condition keys
-	provider  string                  // the Federated principal; incomplete if the role is not known
-	partition string                  // of the role; empty if the role is not known
-	account   string                  // of the role; empty if the role is not known
-	actions   []string                // must all be allowed; the first is assumeAction
-	keys      map[string]contextValue // in lower case, without the keys of the issuer
-	tagged    bool                    // the token has session tags
-	variables bool                    // the Version of the policy supports policy variables
+	platform          platform
+	issuer            string                  // without https://, as in provider ARNs and condition keys
+	provider          string                  // the Federated principal; incomplete if the role is not known
+	partition         string                  // of the role; empty if the role is not known
+	account           string                  // of the role; empty if the role is not known
+	actions           []string                // must all be allowed; the first is assumeAction
+	keys              map[string]contextValue // in lower case, without the keys of the issuer
+	tagged            bool                    // the token has session tags
+	supportsVariables bool                    // the Version of the policy supports policy variables
 }
 
 // contextValue is the value of one condition key in a request.

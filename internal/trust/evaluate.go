@@ -73,14 +73,14 @@ type Check struct {
 // evaluatedStatement is a statement with the results of its evaluation.
 type evaluatedStatement struct {
 	Statement
-	result         StatementResult
-	conditions     []evaluatedCondition
-	actions        []Result // for each action of the request, whether the statement covers it
-	conditionsHold Result   // whether the principal and all conditions hold
+	result          StatementResult
+	conditions      []evaluatedCondition
+	covers          []Result // for each action of the request, whether the statement covers it
+	otherChecksHold Result   // whether the principal and all conditions hold
 }
 
 // applies reports whether the statement applies to the i-th of the request's actions.
-func (e evaluatedStatement) applies(i int) Result { return min(e.conditionsHold, e.actions[i]) }
+func (e evaluatedStatement) applies(i int) Result { return min(e.otherChecksHold, e.covers[i]) }
 
 // Evaluate reports whether the policy admits the request, and explains the result. It returns an
 // error if the claims have no issuer or are too long, or if the role is not the ARN of a role.
@@ -89,7 +89,7 @@ func Evaluate(p Policy, r Request) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	c.variables = p.Version == "2012-10-17"
+	c.supportsVariables = p.Version == "2012-10-17"
 	v := Verdict{Admits: negate(c.excludesRole())}
 	var statements []evaluatedStatement
 	for _, s := range p.Statements {
@@ -119,15 +119,15 @@ func (c requestContext) evaluateStatement(s Statement) evaluatedStatement {
 	e := evaluatedStatement{Statement: s}
 	e.result = StatementResult{At: s.path, Sid: s.Sid, Effect: s.Effect}
 	e.result.Principal, e.result.Action = c.checkPrincipal(s), s.checkAction(assumeAction)
-	e.conditionsHold = e.result.Principal.Holds
+	e.otherChecksHold = e.result.Principal.Holds
 	for _, cond := range s.Conditions {
 		condition := c.evaluateCondition(cond)
 		e.conditions = append(e.conditions, condition)
 		e.result.Conditions = append(e.result.Conditions, condition.Check)
-		e.conditionsHold = min(e.conditionsHold, condition.Holds)
+		e.otherChecksHold = min(e.otherChecksHold, condition.Holds)
 	}
 	for _, action := range c.actions {
-		e.actions = append(e.actions, s.checkAction(action).Holds)
+		e.covers = append(e.covers, s.checkAction(action).Holds)
 	}
 	e.result.Applies = e.applies(0)
 	return e

@@ -201,7 +201,7 @@ func TestTree(t *testing.T) {
       policy:  "203.0.113.0/24"
       request: none
       the helper does not evaluate this operator
-cause: the policy trusts branch "main", but this job's subject is for environment "prod", which replaces the branch: the policy requires StringEquals "repo:acme/app:ref:refs/heads/main", "x", but the value is "repo:acme/app:environment:prod" (Statement[0].Condition.StringEquals.token.actions.githubusercontent.com:sub)
+cause: the policy trusts branch "main", but this job's subject is for environment "prod"; the subject of a job with an environment contains no branch or tag: the policy requires StringEquals "repo:acme/app:ref:refs/heads/main", "x", but the value is "repo:acme/app:environment:prod" (Statement[0].Condition.StringEquals.token.actions.githubusercontent.com:sub)
 cause: the policy requires Null "true", but the value is "repo:acme/app:environment:prod" (Statement[0].Condition.Null.token.actions.githubusercontent.com:sub)
 `
 	if got := v.String(); got != want {

@@ -72,7 +72,7 @@ func (c requestContext) explainDifference(p pair, claim string) explanation {
 	switch {
 	case claim == "aud":
 		return explanation{OtherAudience, "the audience differs"}
-	case !c.variables && strings.Contains(p.want, "${"):
+	case !c.supportsVariables && strings.Contains(p.want, "${"):
 		return explanation{OldVersion,
 			"the Version of the policy is not 2012-10-17, so variables are plain text"}
 	case claim == "job_workflow_ref":
@@ -257,7 +257,7 @@ func ignoreContext(p pair) (pair, explanation) {
 	text := fmt.Sprintf("the policy trusts %s, but this job's subject is for %s",
 		describeContext(want), describeContext(got))
 	if strings.HasPrefix(got, "environment:") && strings.HasPrefix(want, "ref:") {
-		text += ", which replaces the branch"
+		text += "; the subject of a job with an environment contains no branch or tag"
 	}
 	p.want, p.got = wantRepo, gotRepo
 	return p, explanation{OtherContext, text}

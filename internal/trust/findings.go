@@ -65,7 +65,7 @@ const (
 	OtherWorkflow   Kind = "other-workflow"
 	CustomSubject   Kind = "custom-subject"
 	CircleVersion   Kind = "circleci-token-version"
-	OtherPart       Kind = "other-part" // of a subject of another platform than GitHub
+	OtherPart       Kind = "other-part" // of the subject, on a platform other than GitHub
 	OtherAudience   Kind = "other-audience"
 	OtherValue      Kind = "other-value"
 
@@ -147,7 +147,7 @@ func (c requestContext) addCauses(statements []evaluatedStatement, v Verdict, fo
 // identity.
 func (e evaluatedStatement) closeness() int {
 	switch {
-	case e.Effect == "Deny" || e.actions[0] == No && slices.Max(e.actions) == Yes:
+	case e.Effect == "Deny" || e.covers[0] == No && slices.Max(e.covers) == Yes:
 		return 0
 	case e.result.Principal.Holds != No:
 		return 3

@@ -166,9 +166,12 @@ func arnLike(want pattern) matchFunc {
 // if the result is Yes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 func (c requestContext) expand(text string) (pattern, Result) {
+	if !c.supportsVariables {
+		return parsePattern(text), Yes
+	}
 	var p pattern
 	result := Yes
-	for c.variables {
+	for {
 		before, rest, ok := strings.Cut(text, "${")
 		name, after, closed := strings.Cut(rest, "}")
 		if !ok {

@@ -24,7 +24,8 @@ func UpcomingSubject(claims map[string]any) string {
 	repo, _, ok := cutRepo(text("sub"))
 	owner, name, _ := strings.Cut(repo, "/")
 	ownerID, repoID := text("repository_owner_id"), text("repository_id")
-	if !ok || !p.subject.isGitHub() || p.claims == nil || // GitHub Enterprise Server has no claims
+	if !ok || !p.subject.isGitHub() ||
+		p.claims == nil || // the platform of GitHub Enterprise Server lists no claims
 		name == "" || ownerID == "" || repoID == "" || strings.Contains(repo, "@") {
 		return ""
 	}
