@@ -41,7 +41,7 @@ function writeUserFiles(job) {
   return tree(path.join(job.home, '.docker'));
 }
 
-// tree returns the contents, modes and links below a folder, by name.
+// tree returns the contents, modes and links below a directory, by name.
 function tree(folder) {
   const found = {};
   for (const name of fs.readdirSync(folder).sort()) {
@@ -64,7 +64,7 @@ function tree(folder) {
 const settings = (job) =>
   fs.readFileSync(job.env.ECR_OIDC_CONFIG || path.join(job.env.DOCKER_CONFIG, 'ecr-oidc.yaml'), 'utf8');
 
-test("job: a folder of this job's own, seeded from the user's, which is not touched", async (t) => {
+test("job: a directory of this job's own, seeded from the user's, which is not touched", async (t) => {
   const job = await newJob(t);
   const before = writeUserFiles(job);
   const step = await job.main({ registries: `${host}\n${other}=spoke\n${third}`, 'role-to-assume': 'ci' });

@@ -119,7 +119,7 @@ func (c *cacheJob) cached(suffix string) []string {
 // entry returns the only entry.
 func (c *cacheJob) entry() string {
 	c.t.Helper()
-	entries := c.cached(".sealed")
+	entries := c.cached(".enc")
 	if len(entries) != 1 {
 		c.t.Fatalf("entries %v, want one", entries)
 	}
@@ -153,11 +153,11 @@ func TestSharedCacheDirectory(t *testing.T) {
 	if err := refused.runGet().checkRefusal(); err != nil {
 		t.Error(err)
 	}
-	entries := c.cached(".sealed")
+	entries := c.cached(".enc")
 	if len(entries) != 2 {
 		t.Fatalf("%v, want an entry and a failure", entries)
 	}
-	name := regexp.MustCompile(`^[0-9a-f]{64}\.(sealed|lock)$`)
+	name := regexp.MustCompile(`^[0-9a-f]{64}\.(enc|lock)$`)
 	revealing := append(
 		encodings(password),
 		"123456789012", "eu-west-2", "amazonaws", "no-such-role", "role/ci",
@@ -174,7 +174,7 @@ func TestSharedCacheDirectory(t *testing.T) {
 				t.Errorf("%s reveals %.20s", path, text)
 			}
 		}
-		if strings.HasSuffix(path, ".sealed") {
+		if strings.HasSuffix(path, ".enc") {
 			sizes = append(sizes, len(content))
 		} else if len(content) > 0 {
 			t.Errorf("%s has %d bytes", path, len(content))
@@ -192,7 +192,7 @@ func TestSharedCacheDirectory(t *testing.T) {
 		t.Error("the next job got the first one's password")
 	}
 	var own string // the next job's entry
-	for _, path := range c.cached(".sealed") {
+	for _, path := range c.cached(".enc") {
 		if path != entries[0] && path != entries[1] {
 			own = path
 		}
@@ -224,14 +224,14 @@ func TestDamagedEntries(t *testing.T) {
 		t.Error(err)
 	}
 	var failure []byte
-	for _, f := range c.cached(".sealed") {
+	for _, f := range c.cached(".enc") {
 		if f != path {
 			failure = c.read(f)
 		}
 	}
 	other.requireMiss("another cache key")
 	var second string
-	for _, f := range c.cached(".sealed") {
+	for _, f := range c.cached(".enc") {
 		if b := c.read(f); !bytes.Equal(b, good) && !bytes.Equal(b, failure) {
 			second = f
 		}
@@ -289,21 +289,21 @@ func TestCleanUp(t *testing.T) {
 	c.requireMiss("an empty cache")
 	dir := filepath.Dir(c.entry())
 	id := strings.Repeat("0123456789abcdef", 4)
-	old := []string{id + ".sealed", id + ".lock", ".tmp-entry-1234567890"}
+	old := []string{id + ".enc", id + ".lock", ".tmp-entry-1234567890"}
 	unrelated := []string{
 		"notes",
-		"notes.sealed",
-		id[1:] + ".sealed",
-		id + "0.sealed",
-		strings.Repeat("ABCD", 16) + ".sealed",
+		"notes.enc",
+		id[1:] + ".enc",
+		id + "0.enc",
+		strings.Repeat("ABCD", 16) + ".enc",
 		".tmp-notes-12",
 		".tmp-entry-x",
 		id + ".lock2",
-		id + ".sealed.bak",
+		id + ".enc.bak",
 	}
-	young := []string{strings.Repeat("f", 64) + ".sealed", ".tmp-entry-1", strings.Repeat("f", 64) + ".lock"}
+	young := []string{strings.Repeat("f", 64) + ".enc", ".tmp-entry-1", strings.Repeat("f", 64) + ".lock"}
 	for i := range 3000 {
-		unrelated = append(unrelated, fmt.Sprintf("unrelated-%d.sealed", i))
+		unrelated = append(unrelated, fmt.Sprintf("unrelated-%d.enc", i))
 	}
 	write := func(names []string, age time.Duration) {
 		for _, name := range names {
@@ -315,9 +315,9 @@ func TestCleanUp(t *testing.T) {
 	write(old, 25*time.Hour)
 	write(unrelated, 1000*time.Hour)
 	write(young, 23*time.Hour)
-	folder := filepath.Join(dir, strings.Repeat("e", 64)+".sealed")
-	c.must(os.Mkdir(folder, 0o700))
-	c.must(os.Chtimes(folder, time.Unix(0, 0), time.Unix(0, 0)))
+	subdir := filepath.Join(dir, strings.Repeat("e", 64)+".enc")
+	c.must(os.Mkdir(subdir, 0o700))
+	c.must(os.Chtimes(subdir, time.Unix(0, 0), time.Unix(0, 0)))
 	c.requireHit("a cached login")
 	if _, err := os.Stat(filepath.Join(dir, old[0])); err != nil {
 		t.Errorf("a cache hit deleted a file: %v", err)
@@ -328,7 +328,7 @@ func TestCleanUp(t *testing.T) {
 			t.Errorf("%s is still there", name)
 		}
 	}
-	for _, name := range append(append(unrelated, young...), filepath.Base(folder)) {
+	for _, name := range append(append(unrelated, young...), filepath.Base(subdir)) {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
 			t.Errorf("%s was deleted: %v", name, err)
 		}
@@ -344,7 +344,7 @@ func TestStuckLock(t *testing.T) {
 	c := newCacheJob(t)
 	c.requireMiss("an empty cache")
 	entry := c.entry()
-	path := strings.TrimSuffix(entry, ".sealed") + ".lock"
+	path := strings.TrimSuffix(entry, ".enc") + ".lock"
 	unlock, err := lockedfile.MutexAt(path).Lock()
 	c.must(err)
 	defer unlock()

@@ -106,7 +106,7 @@ func TestDamagedLocks(t *testing.T) {
 	c := newCacheJob(t)
 	c.requireMiss("an empty cache")
 	entry := c.entry()
-	lock := strings.TrimSuffix(entry, ".sealed") + ".lock"
+	lock := strings.TrimSuffix(entry, ".enc") + ".lock"
 	file, nothing := filepath.Join(c.dir, "other-file"), filepath.Join(c.dir, "nothing")
 	c.must(os.WriteFile(file, []byte("content"), 0o644))
 	chownToJob(c.job, file)
@@ -312,7 +312,7 @@ func TestNoCacheDirectory(t *testing.T) {
 			c.requireMiss(tt.name)
 			var at []string
 			for _, path := range c.list(c.dir) {
-				if strings.HasSuffix(path, ".sealed") {
+				if strings.HasSuffix(path, ".enc") {
 					rel, err := filepath.Rel(c.dir, path)
 					c.must(err)
 					at = append(at, strings.Split(rel, string(os.PathSeparator))[0])
@@ -356,7 +356,7 @@ func TestDiskFull(t *testing.T) {
 	for range 2 {
 		c.requireMiss("files are limited to a kilobyte or two")
 	}
-	if left := append(c.cached(".sealed"), c.cached(".sealed-*")...); len(left) > 0 {
+	if left := append(c.cached(".enc"), c.cached(".enc-*")...); len(left) > 0 {
 		t.Errorf("%v were left", left)
 	}
 	left, err := filepath.Glob(filepath.Join(c.env["RUNNER_TEMP"], "*", ".tmp*"))

@@ -40,7 +40,7 @@ func TestDocsSources(t *testing.T) {
 			"| source |",
 			"| issuer",
 			"| IAM provider",
-			"| seals the cache |",
+			"| encrypts the cache |",
 			"\nNot possible: ",
 		} {
 			if !strings.Contains(body, want) {

@@ -45,7 +45,7 @@ func TestDoctorClaims(t *testing.T) {
 			}
 		}
 		out := evaluate(report.stdout, spoke)
-		if out.code != 1 || !strings.Contains(out.stderr, "about another registry") {
+		if out.code != 1 || !strings.Contains(out.stderr, "is for another registry") {
 			t.Errorf("%s, registry that is not in it: %+v", name, out)
 		}
 		out = evaluate(report.stdout)

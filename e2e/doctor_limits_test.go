@@ -28,7 +28,7 @@ func TestDoctorLimits(t *testing.T) {
 			sub)
 	}
 	report := func(claims string) string {
-		return fmt.Sprintf(`{"shape": 1, "registries": [{"role": %q, "token": {"claims": %s}}]}`,
+		return fmt.Sprintf(`{"format_version": 1, "registries": [{"role": %q, "token": {"claims": %s}}]}`,
 			emulator.CIRole, claims)
 	}
 	megabyte := strings.Repeat(" ", 1<<20)

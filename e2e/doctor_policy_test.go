@@ -59,7 +59,7 @@ func TestDoctorPolicies(t *testing.T) {
 	}
 }
 
-// runDoctor runs doctor in a folder, with only the environment that Windows needs.
+// runDoctor runs doctor in a directory, with only the environment that Windows needs.
 func runDoctor(t *testing.T, dir, stdin string, args ...string) output {
 	t.Helper()
 	var stdout, stderr strings.Builder
@@ -183,7 +183,7 @@ func TestDoctorSessionName(t *testing.T) {
 	}
 	report := j.doctor(t, "--json", defaultHost)
 	if report.code != 0 || !strings.Contains(report.stdout, `"session_name": "deploy-7"`) ||
-		!strings.Contains(report.stdout, `"shape": 1,`) {
+		!strings.Contains(report.stdout, `"format_version": 1,`) {
 		t.Fatalf("%+v", report)
 	}
 	const (

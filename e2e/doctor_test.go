@@ -60,7 +60,7 @@ func newDoctorJob(t *testing.T, o emulator.Options) *job {
 	return j
 }
 
-// writeFile writes a file below the job's folder and returns its path.
+// writeFile writes a file below the job's directory and returns its path.
 func (j *job) writeFile(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(j.dir, filepath.FromSlash(name))

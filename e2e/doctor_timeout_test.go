@@ -11,7 +11,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/e2e/emulator"
 )
 
-// makePipe creates a named pipe without a writer below the job's folder. A read from it blocks.
+// makePipe creates a named pipe without a writer below the job's directory. A read from it blocks.
 func (j *job) makePipe(t *testing.T, name string) string {
 	t.Helper()
 	path := filepath.Join(j.dir, filepath.FromSlash(name))

@@ -20,8 +20,8 @@ func TestDoctorInvalidInput(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"claims": `{"iss": "https://ci.example", "sub": "s"}`,
-		"shape":  `{"shape": 2, "registries": []}`,
-		"none":   `{"shape": 1, "registries": [{"registry": "` + defaultHost + `", "ready": false}]}`,
+		"format": `{"format_version": 2, "registries": []}`,
+		"none":   `{"format_version": 1, "registries": [{"registry": "` + defaultHost + `", "ready": false}]}`,
 		"other":  `{"name": "x"}`,
 		"list":   `[1]`,
 		"token":  "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.marked-signature",
@@ -57,9 +57,9 @@ func TestDoctorInvalidInput(t *testing.T) {
 		{"--claims token", 1, notObject},
 		{"--claims huge", 1, "reading the claims: huge is longer than 1 MiB"},
 		{"--claims other", 1, noClaims},
-		{"--claims shape", 1,
-			"reading the claims: the report has shape 2, and this version reads shape 1"},
-		{"--claims none", 1, "reading the claims: the report has no token"},
+		{"--claims format", 1,
+			"reading the claims: the report has format version 2, and this version of doctor reads 1"},
+		{"--claims none", 1, "reading the claims: the report contains no token"},
 		{"--claims claims --trust-policy nowhere", 1, "reading the trust policy: open nowhere: "},
 		{"--claims claims --trust-policy -", 1, "reading the trust policy: "},
 		{"--claims claims --trust-policy nopolicy", 1,
@@ -173,7 +173,7 @@ func TestDoctorExitCodes(t *testing.T) {
 	}
 }
 
-// snapshot returns the mode, the modification time and the content of everything below a folder.
+// snapshot returns the mode, the modification time and the content of everything below a directory.
 func snapshot(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -199,7 +199,7 @@ func snapshot(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// doctor creates and changes no file, and does not create the folder of the cache.
+// doctor creates and changes no file, and does not create the directory of the cache.
 func TestDoctorWritesNothing(t *testing.T) {
 	t.Parallel()
 	args := func(args ...string) arrange {
@@ -234,7 +234,7 @@ func TestDoctorWritesNothing(t *testing.T) {
 			j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "none")
 			return []string{defaultHost}
 		},
-		"no temporary folder": func(t *testing.T, j *job) []string {
+		"no temporary directory": func(t *testing.T, j *job) []string {
 			j.env["RUNNER_TEMP"] = filepath.Join(j.dir, "none")
 			return nil
 		},

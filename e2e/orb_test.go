@@ -56,7 +56,7 @@ func TestOrb(t *testing.T) {
 		})
 		contains(t, "configure", stdout,
 			"Docker uses ecr-oidc for "+otherHost,
-			"account "+emulator.SpokeAccount+" has role "+other)
+			"set for account "+emulator.SpokeAccount+": role "+other)
 		for host, want := range map[string]string{defaultHost: emulator.CircleRole, otherHost: other} {
 			if role := j.get(host); role != want {
 				t.Errorf("for %s a later step used %s, want %s", host, role, want)

@@ -177,7 +177,7 @@ func (r *exampleJob) action(with map[string]string) error {
 		if published.Inputs[name] == nil {
 			r.t.Fatalf("the action has no input %s", name)
 		}
-		if !slices.Contains([]string{"registries", "role-to-assume"}, name) {
+		if !slices.Contains([]string{"registries", "role-to-assume", "check"}, name) {
 			r.t.Fatalf("the tests do not support the action's input %s", name)
 		}
 	}

@@ -148,20 +148,20 @@ func TestTerraformPolicies(t *testing.T) {
 	}
 	// The github variable in main.tf of the examples renders the same policies.
 	var own strings.Builder
-	for _, folder := range []string{"github-terraform", "bootstrap-multi-platform"} {
-		b, err := os.ReadFile(filepath.Join(examples, folder, "main.tf"))
+	for _, dir := range []string{"github-terraform", "bootstrap-multi-platform"} {
+		b, err := os.ReadFile(filepath.Join(examples, dir, "main.tf"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		github := regexp.MustCompile(`(?ms)^  github += \[\{.*?^  \}\]$`).Find(b)
 		if github == nil {
-			t.Fatalf("%s/main.tf has no github", folder)
+			t.Fatalf("%s/main.tf has no github", dir)
 		}
 		fmt.Fprintf(
 			&own,
 			"module %q {\n  source = %q\n  github_provider_arn = %q\n  repository_arns = [%q]\n%s\n}\n"+
 				"output %[1]q {\n  value = { trust = module.%[1]s.trust_policy }\n}\n",
-			folder,
+			dir,
 			r.source(),
 			githubProvider,
 			appRepository,
@@ -172,8 +172,8 @@ func TestTerraformPolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := r.render(calls)
-	for _, folder := range []string{"github-terraform", "bootstrap-multi-platform"} {
-		sameJSON(t, folder+"/trust-policy.json", all[folder].Trust)
+	for _, dir := range []string{"github-terraform", "bootstrap-multi-platform"} {
+		sameJSON(t, dir+"/trust-policy.json", all[dir].Trust)
 	}
 	for i, c := range renderedPolicies {
 		got := all[fmt.Sprintf("case%d", i)]

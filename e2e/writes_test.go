@@ -11,7 +11,7 @@ import (
 // file. The entry contains the password, or the error if AWS refuses the role. A second get writes
 // nothing.
 func TestGetWrites(t *testing.T) {
-	entry := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.sealed$`)
+	entry := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.enc$`)
 	lock := regexp.MustCompile(`^runner/ecr-oidc(-\d+)?/[0-9a-f]{64}\.lock$`)
 	note := regexp.MustCompile(`^runner/ecr-oidc-failures(-\d+)?\.txt$`)
 	for _, tt := range []struct {

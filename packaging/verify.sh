@@ -2,7 +2,7 @@
 # Downloads a release, which may be a draft, and verifies it as described in
 # SECURITY.md. release.yml runs it and sets its variables.
 #
-#   packaging/verify.sh TAG FOLDER
+#   packaging/verify.sh TAG DIR
 set -euo pipefail
 tag=$1
 identity=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/.github/workflows/release.yml@refs/tags/$tag

@@ -78,7 +78,7 @@ func TestFailingSystemCalls(t *testing.T) {
 			}
 			flags := []string{"-f", "-qq", "-e", "inject=" + tt.inject}
 			if tt.path != "" {
-				pattern := map[string]string{"dir": "", "entry": "*.sealed", "lock": "*.lock"}[tt.path]
+				pattern := map[string]string{"dir": "", "entry": "*.enc", "lock": "*.lock"}[tt.path]
 				paths, err := filepath.Glob(filepath.Join(j.env["RUNNER_TEMP"], "ecr-oidc*", pattern))
 				check(t, err)
 				if len(paths) != 1 {

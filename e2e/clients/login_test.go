@@ -148,7 +148,7 @@ func countEntries(t *testing.T, j *job) int {
 	t.Helper()
 	n := 0
 	check(t, filepath.WalkDir(j.dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(path, ".sealed") {
+		if err == nil && strings.HasSuffix(path, ".enc") {
 			n++
 		}
 		return err

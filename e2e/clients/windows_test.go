@@ -168,7 +168,7 @@ func (w *wine) checkNoSecrets(t *testing.T, password string) {
 			if bytes.Contains(b, []byte(password)) {
 				t.Errorf("%s contains the password", path)
 			}
-			if strings.HasSuffix(path, ".sealed") {
+			if strings.HasSuffix(path, ".enc") {
 				entries++
 			}
 			t.Logf("%s: %d bytes", path, len(b))

@@ -25,7 +25,7 @@ func TestDemo(t *testing.T) {
 		`(?s)"credHelpers": \{\s*"123456789012.dkr.ecr.eu-west-2.amazonaws.com": "ecr-oidc"\s*\}`,
 		`check --push 123456789012.dkr.ecr.eu-west-2.amazonaws.com/app\n` +
 			`.*/app: role ci in 123456789012 .*; ` +
-			`the repository can be pulled from, and an upload may start\n` +
+			`the login can pull from the repository, and can start an upload\n` +
 			` .*GitHub +200  token sts.amazonaws.com\n` +
 			`.*STS +200  AssumeRoleWithWebIdentity .*role/ci\n` +
 			`.*ECR +200  GetAuthorizationToken`,

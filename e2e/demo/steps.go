@@ -133,7 +133,7 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // descriptions describe the files by extension.
 var descriptions = map[string]string{
-	".sealed": "encrypted with a secret of this job",
+	".enc": "encrypted with a secret of this job",
 	".lock":   "locks between processes",
 	".json":   "credHelpers only",
 	".pem":    "the emulator's CA",

@@ -37,7 +37,7 @@ import (
 
 const (
 	header      = "ecr-oidc 2\n" // starts each encrypted file, and is authenticated with it
-	entrySuffix = ".sealed"
+	entrySuffix = ".enc"
 	lockSuffix  = ".lock"
 	maxFileSize = 64 << 10 // bytes of an encrypted file; a password has a few thousand
 	maxFileAge  = 24 * time.Hour
@@ -49,7 +49,7 @@ const (
 // ownFileName matches the names of this package's files, and of the temporary files that atomicfile
 // creates for them.
 var ownFileName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^([0-9a-f]{64}\.(sealed|lock)|\.tmp-entry-[0-9]+)$`)
+	return regexp.MustCompile(`^([0-9a-f]{64}\.(enc|lock)|\.tmp-entry-[0-9]+)$`)
 })
 
 // Cache is a directory of encrypted entries. Several goroutines and processes may use it. A nil

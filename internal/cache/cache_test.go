@@ -315,7 +315,7 @@ func TestPrune(t *testing.T) {
 	}
 	keep := []string{entry("young"), lock("young"), ".tmp-entry-9"}
 	for _, name := range []string{ // another program's
-		"README", "thesis.sealed", "my.lock", ".tmp-mywork", entry("x") + ".bak",
+		"README", "thesis.enc", "my.lock", ".tmp-mywork", entry("x") + ".bak",
 		"x" + entry("x"),
 		".tmp-entry-x",
 	} {
@@ -330,17 +330,17 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	folder := filepath.Join(c.Dir(), entry("folder"))
-	if err := os.Mkdir(folder, 0o700); err != nil {
+	dir := filepath.Join(c.Dir(), entry("dir"))
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chtimes(folder, old, old); err != nil {
+	if err := os.Chtimes(dir, old, old); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Put("id", login()); err != nil {
 		t.Fatal(err)
 	}
-	want := append(keep, filepath.Base(folder), filepath.Base(c.path("id", entrySuffix)))
+	want := append(keep, filepath.Base(dir), filepath.Base(c.path("id", entrySuffix)))
 	slices.Sort(want)
 	if got := names(t, c.Dir()); !slices.Equal(got, want) {
 		t.Errorf("the directory has %q, want %q", got, want)

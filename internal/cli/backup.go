@@ -14,19 +14,19 @@ import (
 // backup is the content of the file that --backup writes and --restore reads.
 type backup struct {
 	dockerconfig.Backup
-	New bool `json:"new,omitempty"` // Docker's file did not exist
+	NewFile bool `json:"new,omitempty"` // Docker's file did not exist
 }
 
 // writeBackup writes the entries that configure is about to replace. It runs before the change: if
 // the process ends between the two, a restore finds nothing to restore.
-func (c *configuration) writeBackup(file *dockerconfig.File) error {
+func (c *configureCommand) writeBackup(file *dockerconfig.File) error {
 	var hosts []string
 	for _, reg := range c.registries {
 		hosts = append(hosts, reg.Host)
 	}
 	b := backup{Backup: file.Backup(helperName, hosts...)}
 	if _, err := os.Stat(c.path); errors.Is(err, fs.ErrNotExist) {
-		b.New = true
+		b.NewFile = true
 	}
 	// An existing backup is not overwritten: a second one would contain this helper's own entries.
 	if _, err := os.Lstat(c.backup); !errors.Is(err, fs.ErrNotExist) {
@@ -45,12 +45,12 @@ func (c *configuration) writeBackup(file *dockerconfig.File) error {
 	if err != nil {
 		return fmt.Errorf("writing the backup %s: %w", c.backup, err)
 	}
-	c.report("%s: saved the previous entries", c.backup)
+	c.addLine("%s: saved the previous entries", c.backup)
 	return nil
 }
 
 // restoreBackup restores the entries of the backup, except those that have changed since.
-func (c *configuration) restoreBackup(file *dockerconfig.File) error {
+func (c *configureCommand) restoreBackup(file *dockerconfig.File) error {
 	text, _, err := atomicfile.Read(c.restore, dockerconfig.MaxSize)
 	if errors.As(err, new(*fs.PathError)) { // the error contains the path
 		return fmt.Errorf("reading the backup: %w", err)
@@ -66,18 +66,18 @@ func (c *configuration) restoreBackup(file *dockerconfig.File) error {
 	hosts, logins := file.Restore(b.Backup, helperName)
 	for _, host := range hosts {
 		if previous := b.Helpers[host]; previous != "" {
-			c.report("%s: %s uses %s for %s again", c.path, c.client, previous, host)
+			c.addLine("%s: %s uses %s for %s again", c.path, c.client, previous, host)
 		} else {
-			c.report("%s: %s no longer uses %s for %s", c.path, c.client, helperName, host)
+			c.addLine("%s: %s no longer uses %s for %s", c.path, c.client, helperName, host)
 		}
 	}
 	for _, key := range logins {
-		c.report("%s: restored the login for %q in auths", c.path, key)
+		c.addLine("%s: restored the login for %q in auths", c.path, key)
 	}
 	if len(hosts)+len(logins) == 0 {
-		c.report("%s: there is nothing to restore", c.path)
+		c.addLine("%s: there is nothing to restore", c.path)
 	}
-	if b.New && file.Empty() {
+	if b.NewFile && file.Empty() {
 		file.AfterWrite(func() error {
 			target, err := atomicfile.ResolveSymlinks(c.path)
 			if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// change makes all changes: to Docker's file in memory, and to ecr-oidc.yaml on disk.
-func (c *configuration) change(file *dockerconfig.File) error {
+// change makes all changes: to Docker's or Podman's file in memory, and to ecr-oidc.yaml on disk.
+func (c *configureCommand) change(file *dockerconfig.File) error {
 	if c.restore != "" {
 		return c.restoreBackup(file)
 	}
@@ -30,11 +30,11 @@ func (c *configuration) change(file *dockerconfig.File) error {
 	if n := len(file.Helpers()); !c.remove && n > manyHelpers {
 		alternative := ""
 		if c.authfile == "" { // Podman's file has no credsStore
-			alternative = "; --creds-store needs no entry"
+			alternative = "; --creds-store does not add entries"
 		}
 		c.warn("%s now has %d registries in credHelpers: docker-py, Podman's remote client and "+
-			"Docker's classic builder get the logins of all of them, and the first two stop at "+
-			"the first that fails%s", c.path, n, alternative)
+			"Docker's classic builder request a login for each of them, and docker-py and "+
+			"Podman's remote client stop if one request fails%s", c.path, n, alternative)
 	}
 	if c.credsStore.set {
 		if err := c.changeCredsStore(file); err != nil {
@@ -50,41 +50,43 @@ func (c *configuration) change(file *dockerconfig.File) error {
 // manyHelpers is the number of entries in credHelpers above which configure prints a warning.
 const manyHelpers = 5
 
-func (c *configuration) setHelper(file *dockerconfig.File, host string) {
+func (c *configureCommand) setHelper(file *dockerconfig.File, host string) {
 	switch previous := file.SetHelper(host, helperName); previous {
 	case "":
-		c.report("%s: %s uses %s for %s", c.path, c.client, helperName, host)
+		c.addLine("%s: %s uses %s for %s", c.path, c.client, helperName, host)
 	case helperName:
-		c.report("%s: %s already uses %s for %s", c.path, c.client, helperName, host)
+		c.addLine("%s: %s already uses %s for %s", c.path, c.client, helperName, host)
 	default:
-		c.report("%s: %s uses %s for %s, instead of %s", c.path, c.client, helperName, host, previous)
+		c.addLine("%s: %s uses %s for %s, instead of %s", c.path, c.client, helperName, host,
+			previous)
 	}
 }
 
 // removeLogins removes the logins for a host that "docker login" wrote to auths.
-func (c *configuration) removeLogins(file *dockerconfig.File, host string) {
+func (c *configureCommand) removeLogins(file *dockerconfig.File, host string) {
 	for _, key := range file.RemoveLogins(host) {
-		c.report("%s: removed the old login for %q from auths; Docker before 29 uses such a login "+
+		c.addLine("%s: removed the old login for %q from auths; Docker before 29 uses such a login "+
 			"when the helper fails", c.path, key)
 	}
 }
 
-// report adds a line that is printed when all changes are made. The line begins with a path.
-func (c *configuration) report(format string, args ...any) {
-	line := c.sanitize(format, args)
+// addLine adds a line to the output, which is printed when all changes are made. The line begins with
+// a path.
+func (c *configureCommand) addLine(format string, args ...any) {
+	line := c.formatLine(format, args)
 	if strings.HasPrefix(line, "::") { // GitHub's runner would run it as a workflow command
 		line = "./" + line
 	}
 	c.lines = append(c.lines, line)
 }
 
-func (c *configuration) warn(format string, args ...any) {
-	c.warnings = append(c.warnings, c.sanitize(format, args))
+func (c *configureCommand) warn(format string, args ...any) {
+	c.warnings = append(c.warnings, c.formatLine(format, args))
 }
 
-// sanitize formats a message as one line without secrets. Strings among the arguments can come from
-// a file or the command line, so each of them is sanitized and shortened.
-func (c *configuration) sanitize(format string, args []any) string {
+// formatLine formats a message as one line without secrets. String arguments can come from a file or
+// the command line, so each of them is sanitized and shortened.
+func (c *configureCommand) formatLine(format string, args []any) string {
 	for i, arg := range args {
 		if text, ok := arg.(string); ok {
 			args[i] = safetext.Sanitize(text)

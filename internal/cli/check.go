@@ -23,7 +23,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// checkCommand is a call of check.
+// checkCommand is one call of check.
 type checkCommand struct {
 	Program
 	push, offline, json bool
@@ -39,10 +39,9 @@ long the login is valid. The login is cached, so that Docker's next request
 makes no network call. Without an argument, check every registry that Docker's
 config.json assigns to this helper.
 
-With a repository, also request from the registry whether the repository exists
-and can be pulled from. With --push, start an upload and cancel it. An upload
-that starts needs ecr:InitiateLayerUpload. It does not prove that a tag may be
-written.
+With a repository, also check that the repository exists and that the login can
+pull from it. With --push, also start an upload and cancel it. That proves the
+permission ecr:InitiateLayerUpload. It does not prove that you can write a tag.
 
 With --offline, print the state of every registry without a request.`,
 		Example: examples(
@@ -56,7 +55,7 @@ With --offline, print the state of every registry without a request.`,
 	}
 	f := command.Flags()
 	f.SortFlags = false
-	f.BoolVar(&c.push, "push", false, "check that an upload to each repository may start")
+	f.BoolVar(&c.push, "push", false, "check that the login can start an upload to each repository")
 	f.BoolVar(&c.offline, "offline", false,
 		"make no request: print the helper, the role or profile, and what is cached")
 	f.BoolVar(&c.json, "json", false, "print the results as JSON, which docs/check.md describes")
@@ -109,11 +108,11 @@ func (c *checkCommand) run(args []string) error {
 // maxParallel is the number of registries that are checked at the same time.
 const maxParallel = 16
 
-// targets returns what the arguments name, each once; without arguments, the registries that Docker
-// assigns to this helper.
+// targets returns the targets of the arguments, each once. Without arguments, it returns the
+// registries that Docker's configuration assigns to this helper.
 func (c *checkCommand) targets(args []string) (targets []target, err error) {
 	if c.offline && c.push {
-		return nil, usageErrorf("check: --offline makes no request, and --push needs some")
+		return nil, usageErrorf("check: --offline and --push cannot be used together")
 	}
 	if len(args) == 0 {
 		return c.configured()
@@ -122,7 +121,8 @@ func (c *checkCommand) targets(args []string) (targets []target, err error) {
 	for _, arg := range args {
 		t, err := parseTarget(arg)
 		if err == nil && c.push && t.repository == "" {
-			err = usageErrorf("check: --push needs a repository, for example %s/team/app", t.registry.Host)
+			err = usageErrorf("check: --push requires a repository, for example %s/team/app",
+				t.registry.Host)
 		}
 		if err != nil {
 			return nil, err
@@ -138,7 +138,8 @@ func (c *checkCommand) targets(args []string) (targets []target, err error) {
 // configured returns the registries that Docker's configuration assigns to this helper.
 func (c *checkCommand) configured() (targets []target, err error) {
 	if c.push {
-		return nil, usageErrorf("check: --push needs a repository, for example %s/team/app", exampleHost)
+		return nil, usageErrorf("check: --push requires a repository, for example %s/team/app",
+			exampleHost)
 	}
 	path, err := dockerconfig.Path(c.Env.Get("DOCKER_CONFIG"))
 	if err != nil {
@@ -152,13 +153,13 @@ func (c *checkCommand) configured() (targets []target, err error) {
 		targets = append(targets, target{registry: reg})
 	}
 	if len(targets) == 0 {
-		return nil, usageErrorf("check: %s assigns no registry to this helper; name one, for example %s",
-			path, exampleHost)
+		return nil, usageErrorf("check: %s assigns no registry to this helper; name a registry, for "+
+			"example %s", path, exampleHost)
 	}
 	return targets, nil
 }
 
-// parseTarget reads REGISTRY[/REPOSITORY].
+// parseTarget parses REGISTRY[/REPOSITORY].
 func parseTarget(arg string) (target, error) {
 	reg, ok := registry.Parse(arg)
 	if !ok {
@@ -171,16 +172,17 @@ func parseTarget(arg string) (target, error) {
 	_, name, _ := strings.Cut(path, "/")
 	name = strings.TrimSuffix(name, "/")
 	if i := strings.IndexAny(name, ":@"); i >= 0 {
-		return target{}, usageErrorf("check: %q has a tag or digest; name the repository alone: %s/%s",
+		return target{}, usageErrorf("check: %q has a tag or digest; use the name without it: %s/%s",
 			safetext.Sanitize(arg), reg.Host, safetext.Sanitize(name[:i]))
 	}
 	if name != "" && !repository.IsName(name) {
-		return target{}, usageErrorf("check: %q is not the name of a repository", safetext.Sanitize(name))
+		return target{}, usageErrorf("check: %q is not the name of a repository",
+			safetext.Sanitize(name))
 	}
 	return target{reg, name}, nil
 }
 
-// check logs in, and asks the registry about the repository.
+// check logs in, and checks the access to the repository if the target has one.
 func (c *checkCommand) check(h helper.Helper, t target) checkResult {
 	result := checkResult{Registry: t.registry.Host, Repository: t.repository}
 	login, err := explain.RunWithTimeout("logging in", explain.GetTimeout,
@@ -196,18 +198,19 @@ func (c *checkCommand) check(h helper.Helper, t target) checkResult {
 	}
 	result.text = describeLogin(result)
 	if t.repository != "" {
-		granted, err := explain.RunWithTimeout("checking the repository", explain.GetTimeout,
+		access, err := explain.RunWithTimeout("checking the repository", explain.GetTimeout,
 			func(ctx context.Context) (string, error) { return c.checkRepository(ctx, t, login) })
 		if err != nil {
 			return c.fail(result, t, err)
 		}
-		result.text += "; " + granted
+		result.text += "; " + access
 	}
 	result.OK = true
 	return result
 }
 
-// checkRepository returns what the login may do with the target's repository.
+// checkRepository returns a description of the access that the login has to the target's repository. It
+// returns an error if the login cannot pull, or with --push cannot push.
 func (c *checkCommand) checkRepository(ctx context.Context, t target, login helper.Login) (string, error) {
 	roots, err := exchange.CABundle(c.Env)
 	if err != nil {
@@ -221,7 +224,7 @@ func (c *checkCommand) checkRepository(ctx context.Context, t target, login help
 		return "", err
 	}
 	if !c.push {
-		return "the repository can be pulled from", nil
+		return "the login can pull from the repository", nil
 	}
-	return "the repository can be pulled from, and an upload may start", r.CheckPush(ctx)
+	return "the login can pull from the repository, and can start an upload", r.CheckPush(ctx)
 }

@@ -15,12 +15,14 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/safetext"
 )
 
-// inspect returns what is known about a login without a request: which helper Docker calls, the
-// identity, and what is cached.
+// inspect returns the state of a registry without a request: the helper that Docker calls, the identity
+// and the cached login.
 func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	result := checkResult{Registry: t.registry.Host, Repository: t.repository}
 	x, err := explain.RunWithTimeout("reading the settings", explain.GetTimeout,
-		func(ctx context.Context) (helper.Examination, error) { return h.Examine(ctx, t.registry), nil })
+		func(ctx context.Context) (helper.Examination, error) {
+			return h.Examine(ctx, t.registry), nil
+		})
 	switch {
 	case err != nil:
 		return c.fail(result, t, err)
@@ -46,7 +48,8 @@ func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	case result.StoredLogin, result.Cached:
 		parts = append(parts, describeExpiry(result))
 	case x.CachedErr != nil:
-		parts = append(parts, "cached failure: "+explain.Line(x.CachedErr, t.registry.Host, c.Env.Secrets()))
+		parts = append(parts, "cached failure: "+
+			explain.Line(x.CachedErr, t.registry.Host, c.Env.Secrets()))
 	default:
 		parts = append(parts, "not cached")
 	}
@@ -54,11 +57,11 @@ func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	return result
 }
 
-// dockerHelper names the helper that Docker calls for a registry.
+// dockerHelper describes which helper Docker calls for a registry.
 func (c *checkCommand) dockerHelper(reg registry.Registry) string {
 	path, err := dockerconfig.Path(c.Env.Get("DOCKER_CONFIG"))
 	if err != nil {
-		return "Docker's configuration is not found"
+		return "Docker's configuration was not found"
 	}
 	file, err := dockerconfig.Read(path)
 	if err != nil {
@@ -67,5 +70,6 @@ func (c *checkCommand) dockerHelper(reg registry.Registry) string {
 	if called := cmp.Or(file.Helper(reg.Host), file.CredsStore()); called != "" {
 		return "Docker calls helper " + safetext.Sanitize(called)
 	}
-	return "Docker calls no helper (to change that: docker-credential-ecr-oidc configure " + reg.Host + ")"
+	return "Docker calls no helper (to change that: docker-credential-ecr-oidc configure " +
+		reg.Host + ")"
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// checkResult is the result for one target. Its JSON is described in docs/check.md.
+// checkResult is the result for one target. docs/check.md describes its JSON.
 type checkResult struct {
 	Registry    string     `json:"registry"`
 	Repository  string     `json:"repository,omitempty"`
@@ -39,11 +39,11 @@ type checkResult struct {
 type reason string
 
 const (
-	noToken           reason = "no-token"           // the CI gave this job no token
+	noToken           reason = "no-token"           // the CI provides no token to this job
 	noRole            reason = "no-role"            // no role is set, and there are no AWS keys
-	notAllowed        reason = "not-allowed"        // allowed_account_ids leaves the account out
-	refused           reason = "refused"            // AWS or the registry refused
-	missingRepository reason = "missing-repository" // there is no such repository
+	notAllowed        reason = "not-allowed"        // allowed_account_ids does not contain the account
+	refused           reason = "refused"            // AWS or the registry refused access
+	missingRepository reason = "missing-repository" // the repository does not exist
 	failedOtherwise   reason = "error"
 )
 
@@ -68,7 +68,7 @@ func describeIdentity(r checkResult) string {
 	return strings.Join(parts, ", ")
 }
 
-// describeExpiry describes how long the login is valid, and whose it is.
+// describeExpiry describes the expiry of the login, and whether it is cached or stored by another tool.
 func describeExpiry(r checkResult) string {
 	until := "valid until " + r.Expires.Format("2006-01-02 15:04 MST")
 	switch {
@@ -114,7 +114,7 @@ func reasonOf(err error) reason {
 	return failedOtherwise
 }
 
-// print prints the results, in the order of the targets.
+// print prints the results in the order of the targets. It returns errUnhealthy if a check failed.
 func (c *checkCommand) print(results []checkResult) error {
 	healthy := true
 	for _, r := range results {

@@ -1,5 +1,5 @@
-// Package cli implements the commands that users run: configure, check, doctor, password, version, help
-// and completion.
+// Package cli implements the commands that users run: configure, check, doctor, password, version,
+// help and completion.
 package cli
 
 import (
@@ -14,7 +14,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// Program is the process environment of a command.
+// Program is the process environment of a command. Run replaces Stdout by a writer that records the
+// first error.
 type Program struct {
 	Stdin           io.Reader
 	Stdout, Stderr  io.Writer

@@ -271,7 +271,7 @@ func TestReleaseVersion(t *testing.T) {
 }
 
 // The error of password ends with the doctor command for the registry.
-func TestPasswordDoctorHint(t *testing.T) {
+func TestPasswordDoctorCommand(t *testing.T) {
 	err := &getError{&explain.TimeoutError{Action: "running password", Limit: explain.GetTimeout},
 		host}
 	got := Program{Env: environ()}.errorLine(err)

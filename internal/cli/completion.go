@@ -16,8 +16,8 @@ import (
 
 type directive = cobra.ShellCompDirective
 
-// completeHosts returns the registries that credHelpers assigns to this helper, without those that
-// are arguments already.
+// completeHosts returns the registries that credHelpers assigns to this helper, except those that are
+// already arguments.
 func (p Program) completeHosts(
 	command *cobra.Command, args []string, _ string,
 ) ([]string, directive) {
@@ -68,7 +68,7 @@ func completeRegions(_ *cobra.Command, _ []string, text string) ([]string, direc
 	return completeList(text, registry.Regions()), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeList returns values for the last item of text, a list that is separated by commas.
+// completeList completes the last item of text, a comma-separated list, with values that match.
 func completeList(text string, values []string) (lists []string) {
 	begin := text[:strings.LastIndex(text, ",")+1]
 	for _, value := range values {

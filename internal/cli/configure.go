@@ -19,12 +19,12 @@ const helperName = config.HelperName
 // exampleHost is the registry in examples and usage errors.
 const exampleHost = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// configuration is one call of configure: its flags, and the result so far.
-type configuration struct {
+// configureCommand is one call of configure: its flags, and the result so far.
+type configureCommand struct {
 	accounts, regions []string
 	settings          config.AccountSettings
 	remove, dryRun    bool
-	dockerConfig      string // --docker-config
+	dockerConfigDir   string // --docker-config
 	authfile          string
 	credsStore        credsStoreFlag
 	backup, restore   string // paths
@@ -40,7 +40,7 @@ type configuration struct {
 
 // run makes all changes, and then prints them. If the settings in ecr-oidc.yaml cannot be removed, it
 // prints what it has removed from Docker's file, and returns the error.
-func (c *configuration) run(args []string) (err error) {
+func (c *configureCommand) run(args []string) (err error) {
 	if c.registries, err = c.parseRegistries(args); err == nil {
 		err = c.checkFlags()
 	}
@@ -50,7 +50,7 @@ func (c *configuration) run(args []string) (err error) {
 	c.path, c.client = c.authfile, "Podman"
 	if c.authfile == "" {
 		c.client = "Docker"
-		dir := cmp.Or(c.dockerConfig, c.Env.Get("DOCKER_CONFIG"))
+		dir := cmp.Or(c.dockerConfigDir, c.Env.Get("DOCKER_CONFIG"))
 		if c.path, err = dockerconfig.Path(dir); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ const lockTimeout = 10 * time.Second
 
 // preview makes all changes in memory. It returns the errors that dockerconfig.Update returns before
 // it writes.
-func (c *configuration) preview() error {
+func (c *configureCommand) preview() error {
 	if _, err := atomicfile.ResolveSymlinks(c.path); err != nil {
 		return fmt.Errorf("editing %s: %w", c.path, err)
 	}

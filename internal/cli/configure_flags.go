@@ -14,7 +14,7 @@ import (
 )
 
 func (p Program) configureCommand() *cobra.Command {
-	c := &configuration{Program: p}
+	c := &configureCommand{Program: p}
 	command := &cobra.Command{
 		Use:   "configure REGISTRY...",
 		Short: "Register this helper with Docker",
@@ -52,7 +52,7 @@ A role that is set by name, without an account, then requires
 }
 
 // addFlags adds the flags and the completion of their values.
-func (c *configuration) addFlags(command *cobra.Command) {
+func (c *configureCommand) addFlags(command *cobra.Command) {
 	f := command.Flags()
 	f.SortFlags = false
 	f.StringSliceVar(&c.accounts, "account", nil,
@@ -70,20 +70,22 @@ func (c *configuration) addFlags(command *cobra.Command) {
 	f.StringVar(&c.settings.SessionDuration, "session-duration", "",
 		"the `DURATION` of the role session: 900 to 43200 seconds, or 15m to 12h")
 	f.StringSliceVar(&c.settings.AllowedAccountIDs, "allowed-account-ids", nil,
-		"return logins only for registries of these `ACCOUNTS` and of those that the file allows")
+		"return logins only for registries of these `ACCOUNTS`; adds them to allowed_account_ids in "+
+			"ecr-oidc.yaml")
 	f.Var(&c.credsStore, "creds-store",
-		"become credsStore, for all hosts; hosts that are not ECR go to the previous credsStore, "+
-			"or to `[=NAME]`")
+		"set credsStore to this helper, for all hosts; it delegates hosts that are not ECR to the "+
+			"previous credsStore, or to `[=NAME]`")
 	f.Lookup("creds-store").NoOptDefVal = noName
 	f.BoolVar(&c.remove, "remove", false,
 		"remove the entries of these registries, and the settings of their accounts that configure "+
 			"can write; with --creds-store, restore the previous credsStore")
 	f.StringVar(&c.backup, "backup", "",
-		"save the entries of Docker's file that this replaces, including logins, to a new `FILE`")
+		"before the change, save the entries that configure replaces, including logins, to a new "+
+			"`FILE`")
 	f.StringVar(&c.restore, "restore", "",
 		"restore the backup in `FILE`, except entries that have changed since")
 	f.BoolVar(&c.dryRun, "dry-run", false, "print what would change, and write nothing")
-	f.StringVar(&c.dockerConfig, "docker-config", "",
+	f.StringVar(&c.dockerConfigDir, "docker-config", "",
 		"the `DIR` of Docker's configuration (default: DOCKER_CONFIG, or ~/.docker)")
 	f.StringVar(&c.authfile, "authfile", "",
 		"write Podman's `FILE` instead of Docker's, such as ~/.config/containers/auth.json")
@@ -131,7 +133,7 @@ func (f *credsStoreFlag) Set(v string) error {
 
 // parseRegistries returns the registries in the arguments and those of --account with --region,
 // each once.
-func (c *configuration) parseRegistries(args []string) ([]registry.Registry, error) {
+func (c *configureCommand) parseRegistries(args []string) ([]registry.Registry, error) {
 	if (len(c.accounts) == 0) != (len(c.regions) == 0) {
 		return nil, usageErrorf("configure: --account and --region must be used together")
 	}
@@ -162,9 +164,9 @@ func (c *configuration) parseRegistries(args []string) ([]registry.Registry, err
 	return registries(hosts)
 }
 
-// checkFlags returns an error for flags that cannot be used together. table: the first rule that is
-// broken determines the error.
-func (c *configuration) checkFlags() error {
+// checkFlags returns an error for flags that cannot be used together: that of the first broken rule.
+// (table: exempt from shape_test.go's limit)
+func (c *configureCommand) checkFlags() error {
 	noRegistry := len(c.registries) == 0
 	accountSettings := len(c.settings.NonEmpty()) > 0
 	settings := accountSettings || len(c.settings.AllowedAccountIDs) > 0
@@ -173,7 +175,7 @@ func (c *configuration) checkFlags() error {
 		broken bool
 		text   string
 	}{
-		{c.authfile != "" && c.dockerConfig != "",
+		{c.authfile != "" && c.dockerConfigDir != "",
 			"configure: --authfile and --docker-config cannot be used together"},
 		{restore && (settings || !noRegistry || c.remove || c.credsStore.set || c.backup != ""),
 			"configure: --restore takes no registry; it can be used only with --docker-config, " +

@@ -10,29 +10,29 @@ import (
 )
 
 // removeHelpers removes the entries of this helper from credHelpers.
-func (c *configuration) removeHelpers(file *dockerconfig.File) {
+func (c *configureCommand) removeHelpers(file *dockerconfig.File) {
 	removed := false
 	for _, reg := range c.registries {
 		switch current := file.Helper(reg.Host); current {
 		case helperName:
 			file.RemoveHelper(reg.Host)
 			removed = true
-			c.report("%s: %s no longer uses %s for %s", c.path, c.client, helperName, reg.Host)
+			c.addLine("%s: %s no longer uses %s for %s", c.path, c.client, helperName, reg.Host)
 		case "":
-			c.report("%s: %s does not use %s for %s", c.path, c.client, helperName, reg.Host)
+			c.addLine("%s: %s does not use %s for %s", c.path, c.client, helperName, reg.Host)
 		default:
-			c.report("%s: unchanged: %s uses %s for %s", c.path, c.client, current, reg.Host)
+			c.addLine("%s: unchanged: %s uses %s for %s", c.path, c.client, current, reg.Host)
 		}
 	}
 	if removed {
-		c.report("%s: not restored: a helper or a login that configure replaced; only configure "+
-			"--restore restores them, from a backup", c.path)
+		c.addLine("%s: not restored: helpers and logins that configure replaced; to restore them "+
+			"from a backup: configure --restore", c.path)
 	}
 }
 
-// findUsers sets c.users from the edited file. Podman's file and Docker's share ecr-oidc.yaml, so with
-// --authfile it also reads Docker's.
-func (c *configuration) findUsers(file *dockerconfig.File) {
+// findUsers sets c.users to the entries of the edited file that still name this helper. Podman and
+// Docker share ecr-oidc.yaml, so with --authfile it also reads Docker's file.
+func (c *configureCommand) findUsers(file *dockerconfig.File) {
 	files := []*dockerconfig.File{file}
 	if c.authfile != "" {
 		path, err := dockerconfig.Path(c.Env.Get("DOCKER_CONFIG"))
@@ -58,10 +58,10 @@ type user struct {
 }
 
 // removeSettings removes the settings that configure wrote to ecr-oidc.yaml for the accounts of the
-// registries. It keeps those of an account with another registry that uses this helper. It does not
-// create or lock the file if there is nothing to remove.
-func (c *configuration) removeSettings() error {
-	path, err := config.FilePath(c.Env, c.dockerConfig)
+// registries. It keeps the settings of an account if another of its registries uses this helper. If
+// there is nothing to remove, it does not create or lock the file.
+func (c *configureCommand) removeSettings() error {
+	path, err := config.FilePath(c.Env, c.dockerConfigDir)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (c *configuration) removeSettings() error {
 			return err
 		}
 		if len(plan) > 0 {
-			c.report("%s: unchanged: the settings of %s, which %s uses", path,
+			c.addLine("%s: unchanged: the settings of %s, which %s uses", path,
 				accountName(account), user)
 		}
 	}
@@ -99,7 +99,7 @@ func (c *configuration) removeSettings() error {
 }
 
 // userOf returns the name of an entry that uses the settings of an account, or "" if there is none.
-func (c *configuration) userOf(account string) string {
+func (c *configureCommand) userOf(account string) string {
 	for _, u := range c.users {
 		if u.all || u.account == account {
 			return u.name
@@ -108,26 +108,26 @@ func (c *configuration) userOf(account string) string {
 	return ""
 }
 
-func (c *configuration) reportRemovals(path string, plan []config.Removal) {
+func (c *configureCommand) reportRemovals(path string, plan []config.Removal) {
 	for _, r := range plan {
 		if len(r.Removed) > 0 {
-			c.report("%s: removed %s of %s", path, strings.Join(r.Removed, ", "),
+			c.addLine("%s: removed %s of %s", path, strings.Join(r.Removed, ", "),
 				accountName(r.Account))
 		}
 		if len(r.Kept) > 0 {
-			c.report("%s: unchanged: %s of %s", path, strings.Join(r.Kept, ", "),
+			c.addLine("%s: unchanged: %s of %s", path, strings.Join(r.Kept, ", "),
 				accountName(r.Account))
 		}
 	}
 }
 
-// deleteEmptySettings deletes ecr-oidc.yaml at path if it is empty. It keeps a file that
-// ECR_OIDC_CONFIG names, because the helper then requires the file, and a symlink.
-func (c *configuration) deleteEmptySettings(path, displayPath string) error {
+// deleteEmptySettings deletes ecr-oidc.yaml at path if it is empty. It keeps a symlink, and a file that
+// ECR_OIDC_CONFIG names, because the helper then requires the file.
+func (c *configureCommand) deleteEmptySettings(path, displayPath string) error {
 	fi, err := os.Lstat(path)
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() > 0 || c.Env.Get("ECR_OIDC_CONFIG") != "" {
 		return nil
 	}
-	c.report("%s: deleted the file, which had no other settings", displayPath)
+	c.addLine("%s: deleted the file, which had no other settings", displayPath)
 	return os.Remove(path)
 }

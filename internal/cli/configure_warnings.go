@@ -16,9 +16,9 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/suggest"
 )
 
-// environmentWarnings returns warnings about what prevents a login although the files are correct:
-// the environment, and names that do not exist.
-func (c *configuration) environmentWarnings() (warnings []string) {
+// environmentWarnings returns warnings about the causes of a failed login that are not in the files:
+// the environment, and names of regions and profiles that do not exist.
+func (c *configureCommand) environmentWarnings() (warnings []string) {
 	if c.remove || c.restore != "" {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (c *configuration) environmentWarnings() (warnings []string) {
 }
 
 // pathWarning returns a warning if Docker does not find this helper on PATH, or "".
-func (c *configuration) pathWarning() string {
+func (c *configureCommand) pathWarning() string {
 	const name = "docker-credential-" + helperName
 	if _, err := exec.LookPath(name); err == nil {
 		return ""
@@ -64,9 +64,9 @@ func (c *configuration) pathWarning() string {
 	case err != nil:
 		return warning
 	case strings.TrimSuffix(filepath.Base(path), ".exe") != name:
-		return warning + "; copy " + path + " to a folder on PATH, with the name " + name
+		return warning + "; copy " + path + " to a directory on PATH, with the name " + name
 	default:
-		return warning + "; add its folder to PATH: " + filepath.Dir(path)
+		return warning + "; add its directory to PATH: " + filepath.Dir(path)
 	}
 }
 
@@ -91,7 +91,7 @@ func regionWarning(reg registry.Registry) string {
 
 // profileWarning returns a warning if the profile of a registry does not exist or is not used, or "".
 // The flags take precedence over plan, because a dry run does not write them to the file.
-func (c *configuration) profileWarning(plan config.Settings) string {
+func (c *configureCommand) profileWarning(plan config.Settings) string {
 	source := cmp.Or(c.settings.Source, plan.Identity.Source)
 	profile := cmp.Or(c.settings.Profile, plan.Identity.Profile)
 	switch {
@@ -108,13 +108,13 @@ func (c *configuration) profileWarning(plan config.Settings) string {
 	if slices.Contains(profiles, profile) {
 		return ""
 	}
-	configuration, secrets := exchange.ProfileFiles(c.Env)
-	warning := fmt.Sprintf("there is no profile %q in %s or %s", profile, configuration, secrets)
+	configFile, credentialsFile := exchange.ProfileFiles(c.Env)
+	warning := fmt.Sprintf("there is no profile %q in %s or %s", profile, configFile, credentialsFile)
 	switch nearest := suggest.Nearest(profile, profiles); {
 	case nearest != "":
 		return warning + "; did you mean " + nearest + "?"
 	case len(profiles) > 0:
 		return warning + "; the profiles are " + strings.Join(profiles, ", ")
 	}
-	return warning + "; they have no profiles"
+	return warning + "; these files contain no profiles"
 }

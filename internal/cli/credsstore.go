@@ -26,8 +26,8 @@ func isSelf(store string) bool {
 
 // changeCredsStore makes this helper Docker's credsStore. It writes the previous credsStore, or the
 // name in the flag, to creds_store in ecr-oidc.yaml. With --remove it reverts both.
-func (c *configuration) changeCredsStore(file *dockerconfig.File) error {
-	settingsPath, err := config.FilePath(c.Env, c.dockerConfig)
+func (c *configureCommand) changeCredsStore(file *dockerconfig.File) error {
+	settingsPath, err := config.FilePath(c.Env, c.dockerConfigDir)
 	if err != nil {
 		return err
 	}
@@ -43,9 +43,9 @@ func (c *configuration) changeCredsStore(file *dockerconfig.File) error {
 		return err
 	}
 	newDelegate := c.credsStore.name
-	switch done := current != "" && isSelf(current); {
-	case done:
-		c.report("%s: Docker already uses %s for all hosts (credsStore)", c.path, current)
+	switch alreadySet := current != "" && isSelf(current); {
+	case alreadySet:
+		c.addLine("%s: Docker already uses %s for all hosts (credsStore)", c.path, current)
 		if newDelegate == "" && delegate == "" {
 			c.warn("%s has no creds_store, so logins for hosts that are not ECR cannot be "+
 				"stored; name a helper for them: --creds-store=NAME", settingsPath)
@@ -54,11 +54,11 @@ func (c *configuration) changeCredsStore(file *dockerconfig.File) error {
 			return nil
 		}
 	case newDelegate == "" && current == "":
-		return errors.New("becoming credsStore: there is no credsStore yet, and Docker would stop " +
+		return errors.New("setting credsStore: there is no credsStore yet, and Docker would stop " +
 			"using the logins in auths for other hosts; name a helper for them: " +
 			"--creds-store=NAME")
 	case newDelegate == "" && !config.IsHelperName(current):
-		return fmt.Errorf("becoming credsStore: the current credsStore %q is not the name of a "+
+		return fmt.Errorf("setting credsStore: the current credsStore %q is not the name of a "+
 			"helper", safetext.Sanitize(current))
 	default:
 		c.setCredsStore(file, current)
@@ -77,7 +77,7 @@ func (c *configuration) changeCredsStore(file *dockerconfig.File) error {
 // allowed_account_ids is not set. Docker calls its credsStore for every host. Without a limit, a
 // FROM line with a registry of another account would make the helper assume the role in that
 // account.
-func (c *configuration) requireAllowedAccounts(settingsPath string) error {
+func (c *configureCommand) requireAllowedAccounts(settingsPath string) error {
 	role, from, limited, err := config.DefaultBareRole(c.Env, settingsPath)
 	if flag := config.FirstBareRole(c.settings.Role); flag != "" {
 		role, from = flag, "--role"
@@ -97,13 +97,13 @@ func (c *configuration) requireAllowedAccounts(settingsPath string) error {
 
 // setCredsStore changes Docker's file. It warns about logins that Docker no longer uses, and about
 // credHelpers entries of other helpers, which take precedence over credsStore.
-func (c *configuration) setCredsStore(file *dockerconfig.File, previous string) {
+func (c *configureCommand) setCredsStore(file *dockerconfig.File, previous string) {
 	file.SetCredsStore(helperName)
 	instead := ""
 	if previous != "" {
 		instead = ", instead of " + previous
 	}
-	c.report("%s: Docker uses %s for all hosts%s (credsStore)", c.path, helperName, instead)
+	c.addLine("%s: Docker uses %s for all hosts%s (credsStore)", c.path, helperName, instead)
 	for _, key := range file.Logins() {
 		if reg, ok := registry.Parse(key); ok {
 			c.removeLogins(file, reg.Host)
@@ -124,18 +124,19 @@ func (c *configuration) setCredsStore(file *dockerconfig.File, previous string) 
 // setDelegate writes creds_store, the helper for hosts that are not ECR, to ecr-oidc.yaml. It runs
 // before Docker's file is written: if the process ends between the two, Docker still uses the
 // previous helper.
-func (c *configuration) setDelegate(delegate, previous string) error {
+func (c *configureCommand) setDelegate(delegate, previous string) error {
 	return c.editSettings(func(path, displayPath string) error {
 		switch previous {
 		case delegate:
-			c.report("%s: hosts that are not ECR already go to %s (creds_store)", displayPath,
-				delegate)
+			c.addLine("%s: hosts that are not ECR are already delegated to %s (creds_store)",
+				displayPath, delegate)
 			return nil
 		case "":
-			c.report("%s: hosts that are not ECR go to %s (creds_store)", displayPath, delegate)
+			c.addLine("%s: hosts that are not ECR are delegated to %s (creds_store)", displayPath,
+				delegate)
 		default:
-			c.report("%s: hosts that are not ECR go to %s, instead of %s (creds_store)",
-				displayPath, delegate, previous)
+			c.addLine("%s: hosts that are not ECR are delegated to %s, instead of %s "+
+				"(creds_store)", displayPath, delegate, previous)
 		}
 		return config.SetCredsStore(path, delegate)
 	})
@@ -143,21 +144,21 @@ func (c *configuration) setDelegate(delegate, previous string) error {
 
 // revertCredsStore restores the previous credsStore. It removes creds_store from ecr-oidc.yaml last,
 // because Docker uses this helper until Docker's file is written.
-func (c *configuration) revertCredsStore(file *dockerconfig.File, current, delegate string) error {
+func (c *configureCommand) revertCredsStore(file *dockerconfig.File, current, delegate string) error {
 	switch {
 	case current == "":
-		c.report("%s: there is no credsStore", c.path)
+		c.addLine("%s: there is no credsStore", c.path)
 		return nil
 	case !isSelf(current):
-		c.report("%s: unchanged: credsStore is %s", c.path, current)
+		c.addLine("%s: unchanged: credsStore is %s", c.path, current)
 		return nil
 	case delegate == "":
 		file.SetCredsStore("")
-		c.report("%s: Docker no longer uses %s for all hosts (credsStore)", c.path, current)
+		c.addLine("%s: Docker no longer uses %s for all hosts (credsStore)", c.path, current)
 		return nil
 	}
 	file.SetCredsStore(delegate)
-	c.report("%s: Docker uses %s for all hosts, instead of %s (credsStore)", c.path, delegate,
+	c.addLine("%s: Docker uses %s for all hosts, instead of %s (credsStore)", c.path, delegate,
 		current)
 	file.AfterWrite(func() error {
 		return c.editSettings(func(path, displayPath string) error {

@@ -29,8 +29,9 @@ type doctorCommand struct {
 	policy *trust.Policy // nil without policyFile
 }
 
-// errUnhealthy makes doctor exit with code 1. Run does not print it: the report has the details.
-var errUnhealthy = errors.New("a get would fail")
+// errUnhealthy makes doctor and check exit with code 1. Run does not print it, because their output has
+// the details.
+var errUnhealthy = errors.New("a check failed")
 
 func (p Program) doctorCommand() *cobra.Command {
 	d := &doctorCommand{Program: p}
@@ -51,8 +52,7 @@ With --claims you can run it outside the job, on the claims of the job's token
 or on the output of "doctor --json" from the job. It makes no network call.
 
 With --hosts it makes no request. It lists the hosts that a login, a pull and a
-push connect to. For the state of the cache without a request, use the command
-check --offline.
+push connect to.
 
 The exit code is 0 only if a get would succeed and Docker calls this helper.
 With --claims it is 0 if the policy admits the claims or no policy is given.`,
@@ -102,7 +102,7 @@ func (d *doctorCommand) run(args []string) error {
 	if d.claimsFile != "" {
 		return d.evaluateClaims(regs)
 	}
-	docker := doctor.InspectDocker(d.Env)
+	docker := doctor.CheckDocker(d.Env)
 	if len(regs) == 0 {
 		if regs, err = docker.Registries(); err != nil {
 			return fmt.Errorf("finding the registries to diagnose: %w; name a registry: "+

@@ -11,8 +11,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/suggest"
 )
 
-// flagError returns the usage error for an error of parsing flags. For an unknown flag it names the
-// flag that is probably meant.
+// flagError returns the usage error for an error of the flag parser. For an unknown flag it suggests
+// the most similar flag.
 func flagError(command *cobra.Command, err error) error {
 	prefix, hint := "", ""
 	if command.HasParent() {
@@ -30,7 +30,7 @@ func flagError(command *cobra.Command, err error) error {
 }
 
 // rejectEmptyFlags returns a usage error if the value of a flag is empty. Such a value is usually an
-// unset variable of a script, and without the flag another role or file would be used.
+// unset variable of a script. If it were ignored, another role or file would be used.
 func rejectEmptyFlags(command *cobra.Command, _ []string) (err error) {
 	command.Flags().Visit(func(f *pflag.Flag) {
 		values := []string{f.Value.String()}

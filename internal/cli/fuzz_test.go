@@ -16,10 +16,10 @@ func FuzzClaims(f *testing.F) {
 		`{"iss": "https://token.actions.githubusercontent.com",
 			"sub": "repo:acme/app:ref:refs/heads/main", "aud": ["sts.amazonaws.com"],
 			"n": 19521337042123456789}`,
-		`{"shape": 1, "registries": [{"registry": "` + host + `",
+		`{"format_version": 1, "registries": [{"registry": "` + host + `",
 			"role": "r", "token": {"claims": {"iss": "x", "aud": 5}}}]}`,
-		`{"shape": 1, "registries": [{"token": {}}]}`, `{"iss": null}`,
-		`{"iss": {"a": [1e400]}, "sub": "\u0007\n::error::x"}`, `null`, `[]`, `{"shape": 2}`, ``,
+		`{"format_version": 1, "registries": [{"token": {}}]}`, `{"iss": null}`,
+		`{"iss": {"a": [1e400]}, "sub": "\u0007\n::error::x"}`, `null`, `[]`, `{"format_version": 2}`, ``,
 	} {
 		f.Add([]byte(s))
 	}

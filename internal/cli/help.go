@@ -72,8 +72,8 @@ const exampleWidth = helpWidth - 8
 // continuation is the indentation of the second and later lines of an example.
 const continuation = "      "
 
-// examples returns shell commands as the value of a command's Example. It breaks long ones at spaces,
-// and a pipeline rather after "|".
+// examples returns shell commands as the value of a command's Example. It breaks a long pipeline after
+// "|" where it can, and other long commands at spaces.
 func examples(commands ...string) string {
 	var b strings.Builder
 	for i, command := range commands {
@@ -100,7 +100,7 @@ func examples(commands ...string) string {
 	return b.String()
 }
 
-// formatDefinitions formats definitions in two columns. A long name has a line of its own, and a text
+// formatDefinitions formats definitions in two columns. A long name is on a separate line. A text
 // without a name is a paragraph.
 func formatDefinitions(definitions []definition) string {
 	const widest = len("ECR_OIDC_SESSION_POLICY")

@@ -24,7 +24,8 @@ import (
 var share = flag.String("share", "",
 	"write man pages and completions to `DIR`; SOURCE_DATE_EPOCH is the date of the pages")
 
-// outputDir returns an empty folder for one kind of file: below -share, or temporary without it.
+// outputDir returns an empty directory for one kind of file: below -share, or a temporary one without
+// -share.
 func outputDir(t *testing.T, kind string) string {
 	t.Helper()
 	if *share == "" {

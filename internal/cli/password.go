@@ -70,7 +70,7 @@ func (p Program) password(arg string) error {
 	return nil
 }
 
-// notFound explains why a get for a registry returns "credentials not found".
+// notFound returns an error with the reason why get returns "credentials not found".
 func notFound(reg registry.Registry) error {
 	if reg.Public {
 		return fmt.Errorf("finding a password for %s: access is anonymous because no role is set; "+

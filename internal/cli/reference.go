@@ -7,8 +7,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// definition is a name and its description, such as a variable and its meaning. Without a name, it is a
-// sentence about the section.
+// definition is a name and its description, such as a variable and its meaning. A definition without
+// a name is a paragraph of the section.
 type definition struct{ name, text string }
 
 // reference contains the sections of a command's help and man page that follow its flags.
@@ -75,7 +75,8 @@ func variables() []definition {
 func files() []definition {
 	return []definition{
 		{dockerFile, "Docker's configuration; credHelpers and credsStore name the helper ecr-oidc"},
-		{settingsFile, "settings for accounts, regions and profiles; ECR_OIDC_CONFIG names another file"},
+		{settingsFile, "settings for accounts, regions and profiles; ECR_OIDC_CONFIG names another " +
+			"file"},
 		{awsFiles, "AWS profiles, for source aws"},
 		{cacheDir, "encrypted logins; on macOS in ~/Library/Caches, on Windows in %LocalAppData%, in " +
 			"GitHub Actions in RUNNER_TEMP"},
@@ -106,8 +107,10 @@ func referenceOf(command string) reference {
 			environment: append(pick(variables(), "DOCKER_CONFIG", "ECR_OIDC_CONFIG"),
 				definition{"", allVariables}),
 			files: append(pick(files(), dockerFile, settingsFile, awsFiles),
-				definition{"~/.config/containers/auth.json", "Podman's configuration, for --authfile"}),
-			exitStatus: status("the configuration is written; there can be warnings",
+				definition{
+					"~/.config/containers/auth.json", "Podman's configuration, for --authfile",
+				}),
+			exitStatus: status("the configuration is written, perhaps with warnings",
 				"the configuration cannot be read or written"),
 		}
 	case "check":
@@ -119,7 +122,8 @@ func referenceOf(command string) reference {
 		login.environment = append(pick(variables(), "DOCKER_CONFIG"), login.environment...)
 		login.files = pick(files(), dockerFile, settingsFile, awsFiles, cacheDir)
 		login.exitStatus = status("every login would succeed; with --claims: the policy admits the "+
-			"claims, or no policy is given", "a login would fail, or the policy does not admit the claims")
+			"claims, or no policy is given",
+			"a login would fail, or the policy does not admit the claims")
 		return login
 	case "password":
 		login.environment = append([]definition{
@@ -133,9 +137,10 @@ func referenceOf(command string) reference {
 		return login
 	case "store":
 		return reference{
-			environment: pick(variables(), "ECR_OIDC_CACHE", "ECR_OIDC_CACHE_DIR", "ECR_OIDC_CONFIG"),
-			files:       pick(files(), settingsFile, cacheDir),
-			exitStatus:  status("the login is stored", "the login cannot be stored"),
+			environment: pick(variables(), "ECR_OIDC_CACHE", "ECR_OIDC_CACHE_DIR",
+				"ECR_OIDC_CONFIG"),
+			files:      pick(files(), settingsFile, cacheDir),
+			exitStatus: status("the login is stored", "the login cannot be stored"),
 		}
 	case "erase":
 		return reference{

@@ -45,7 +45,7 @@ func escapeJSON(text string) string {
 // text returns the report as text: the verdict on each registry, then the steps. Checks that are
 // common to all registries appear only for the first.
 func (p Program) text(r doctor.Report, verbose bool) string {
-	t := &reportText{color: p.hasColor(), width: p.terminalWidth(), verbose: verbose}
+	t := &reportText{color: p.useColor(), width: p.terminalWidth(), verbose: verbose}
 	for i, d := range r.Registries {
 		if i > 0 {
 			r.Registries[i].Checks = slices.DeleteFunc(slices.Clone(d.Checks),
@@ -77,9 +77,9 @@ func (p Program) terminal() *os.File {
 	return nil
 }
 
-// hasColor reports whether to print colors: only on a terminal, and not if NO_COLOR
+// useColor reports whether to print colors: only on a terminal, and not if NO_COLOR
 // (https://no-color.org) is set or TERM is dumb.
-func (p Program) hasColor() bool {
+func (p Program) useColor() bool {
 	return p.terminal() != nil && p.Env.Get("NO_COLOR") == "" && p.Env.Get("TERM") != "dumb"
 }
 

@@ -47,7 +47,8 @@ func (t *reportText) verdicts(r doctor.Report) {
 	fmt.Fprintln(t)
 }
 
-// diagnosis prints the steps for one registry. It refers to the checks that verdicts has printed.
+// diagnosis prints the checks of one registry. For a failed check that verdicts has printed, it prints
+// "(see above)".
 func (t *reportText) diagnosis(d doctor.Diagnosis) {
 	var checks []doctor.Check
 	var claims *doctor.Check
@@ -60,7 +61,7 @@ func (t *reportText) diagnosis(d doctor.Diagnosis) {
 			}
 			claims = &c
 		case c.Important && c.State == doctor.Wrong:
-			c.Text, c.Next = "(see above)", ""
+			c.Text, c.Advice = "(see above)", ""
 			checks = append(checks, c)
 		case !c.Important:
 			checks = append(checks, c)
@@ -83,7 +84,7 @@ func (t *reportText) diagnosis(d doctor.Diagnosis) {
 	}
 }
 
-// checks prints checks in columns, after a margin.
+// checks prints checks in columns. Each line begins with margin.
 func (t *reportText) checks(margin string, checks []doctor.Check) {
 	width := 0
 	for _, c := range checks {
@@ -97,15 +98,15 @@ func (t *reportText) checks(margin string, checks []doctor.Check) {
 			t.wrap(start, column, line)
 			start = indent
 		}
-		if c.Next != "" {
-			t.next(indent, column, c.Next)
+		if c.Advice != "" {
+			t.advice(indent, column, c.Advice)
 		}
 	}
 }
 
-// next prints what to type or to change. A command is not wrapped, so that it can be copied: if it
-// does not fit, it begins on a line of its own.
-func (t *reportText) next(indent string, column int, text string) {
+// advice prints the advice of a check. It does not wrap a command, so that you can copy it. A command
+// that does not fit begins on a new line.
+func (t *reportText) advice(indent string, column int, text string) {
 	command := regexp.MustCompile(`(^|: )((aws|docker|docker-credential-ecr-oidc|sudo) \S.*)$`)
 	m := command.FindStringSubmatchIndex(text)
 	if t.width == 0 || m == nil || column+2+utf8.RuneCountInString(text) <= t.width {
@@ -142,7 +143,7 @@ func (t *reportText) wrap(start string, column int, text string) {
 	t.WriteString("\n")
 }
 
-// sgr matches the sequences of style.
+// sgr matches the escape sequences that style adds.
 var sgr = regexp.MustCompile("\x1b\\[\\d*m")
 
 func (t *reportText) policy(p doctor.Policy) {

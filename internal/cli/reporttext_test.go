@@ -12,10 +12,10 @@ func TestReportTextWrap(t *testing.T) {
 	report := doctor.Report{Registries: []doctor.Diagnosis{{
 		Registry: "host", Summary: "the login fails (STS)", Ready: false, Checks: []doctor.Check{
 			{Name: "STS", State: doctor.Wrong, Important: true,
-				Text: "AWS refused the role because of a reason\nissuer   https://ci",
-				Next: "to evaluate the trust policy: aws iam get-role --role-name ci"},
+				Text:   "AWS refused the role because of a reason\nissuer   https://ci",
+				Advice: "to evaluate the trust policy: aws iam get-role --role-name ci"},
 			{Name: "ECR", State: doctor.OK, Text: "a short text",
-				Next: "docker-credential-ecr-oidc configure host"},
+				Advice: "docker-credential-ecr-oidc configure host"},
 		}}}}
 	const want = `✗ host: the login fails (STS)
   ✗ STS  AWS refused the role because of

@@ -16,7 +16,7 @@ import (
 
 // writeSettings writes --role, --source and the other settings to ecr-oidc.yaml, for the accounts
 // of the registries.
-func (c *configuration) writeSettings() error {
+func (c *configureCommand) writeSettings() error {
 	var texts []string
 	for _, setting := range c.settings.NonEmpty() {
 		texts = append(texts, strings.ReplaceAll(setting.Key, "_", " ")+" "+
@@ -29,12 +29,12 @@ func (c *configuration) writeSettings() error {
 	return c.editSettings(func(path, displayPath string) error {
 		for _, account := range accounts {
 			if len(texts) > 0 {
-				c.report("%s: %s has %s", displayPath, accountName(account),
+				c.addLine("%s: set for %s: %s", displayPath, accountName(account),
 					strings.Join(texts, "; "))
 			}
 		}
 		if allowed := c.settings.AllowedAccountIDs; len(allowed) > 0 {
-			c.report("%s: allowed accounts: %s", displayPath, strings.Join(allowed, ", "))
+			c.addLine("%s: allowed accounts: %s", displayPath, strings.Join(allowed, ", "))
 		}
 		err := config.SetAccounts(path, accounts, c.settings)
 		if err != nil && strings.HasPrefix(err.Error(), "--") { // an invalid value of a flag
@@ -46,7 +46,7 @@ func (c *configuration) writeSettings() error {
 
 // registryAccounts returns the accounts of the registries, each once. The account of the public
 // registry is "".
-func (c *configuration) registryAccounts() (accounts []string) {
+func (c *configureCommand) registryAccounts() (accounts []string) {
 	for _, reg := range c.registries {
 		if !slices.Contains(accounts, reg.Account) {
 			accounts = append(accounts, reg.Account)
@@ -66,14 +66,15 @@ func accountName(account string) string {
 // editSettings calls change with the path of ecr-oidc.yaml while it holds the file's lock. In a dry
 // run the path is that of a copy, so that change returns the same errors. displayPath is always the
 // path of ecr-oidc.yaml.
-func (c *configuration) editSettings(change func(path, displayPath string) error) error {
-	path, err := config.FilePath(c.Env, c.dockerConfig)
+func (c *configureCommand) editSettings(change func(path, displayPath string) error) error {
+	path, err := config.FilePath(c.Env, c.dockerConfigDir)
 	if err != nil {
 		return err
 	}
-	if read, err := config.FilePath(c.Env, ""); err == nil && read != path && !c.remove {
-		c.warn("%s is read only if DOCKER_CONFIG is its folder; \"docker --config\" does not pass "+
-			"its folder to credential helpers", path)
+	defaultPath, err := config.FilePath(c.Env, "")
+	if err == nil && defaultPath != path && !c.remove {
+		c.warn("%s is used only if DOCKER_CONFIG names its directory; \"docker --config\" does "+
+			"not pass that directory to credential helpers", path)
 	}
 	if c.dryRun {
 		return changeCopy(path, change)

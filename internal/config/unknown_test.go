@@ -10,7 +10,8 @@ import (
 
 func TestUnknownVariables(t *testing.T) {
 	for _, tt := range []struct{ variable, want string }{
-		{"ECR_OIDC_ROEL=ci", "ECR_OIDC_ROEL is not a variable of this helper, and is ignored; did you mean ECR_OIDC_ROLE?"},
+		{"ECR_OIDC_ROEL=ci", "ECR_OIDC_ROEL is not a variable of this helper, and is ignored; " +
+			"did you mean ECR_OIDC_ROLE?"},
 		{"ECR_OIDC_SOURSE=", "did you mean ECR_OIDC_SOURCE?"},
 		{"ECR_OIDC_LANGUAGE=en", "its variables are ECR_OIDC_ALLOW_HTTP_ENDPOINTS, "},
 		{"ECR_OIDC_ROLE=ci", ""},
@@ -24,7 +25,8 @@ func TestUnknownVariables(t *testing.T) {
 		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.variable, got, tt.want)
 		}
-		if _, value, _ := strings.Cut(tt.variable, "="); tt.want != "" && value != "" && strings.Contains(got, "="+value) {
+		_, value, _ := strings.Cut(tt.variable, "=")
+		if tt.want != "" && value != "" && strings.Contains(got, "="+value) {
 			t.Errorf("%s: the warning quotes the value", tt.variable)
 		}
 	}

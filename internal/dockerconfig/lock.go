@@ -23,9 +23,10 @@ import (
 // this program, one of the two edits is lost.
 //
 // The file itself cannot be the lock, because every edit replaces it. The lock is a separate file in
-// the same directory. The holder removes it, so that no other file remains in the directory, which
-// may be mounted or belong to one job. A process that waited for a removed lock file locks a new
-// file. On Windows the lock file remains, because an open file cannot be removed.
+// the same directory. The holder removes it, so that no extra file remains in the directory, which
+// may be a mounted volume or be used by one job only. A process that waited for the removed file then
+// creates and locks a new one. On Windows the lock file remains, because an open file cannot be
+// removed.
 func Lock(path string, timeout time.Duration) (unlock func(), err error) {
 	path, err = atomicfile.ResolveSymlinks(path)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// Registries returns the ECR registries that credHelpers assigns to a helper, ordered by host, each
-// once. It does not include those that Docker requests from its credsStore.
+// Registries returns the ECR registries that credHelpers assigns to a helper, each once, ordered by
+// host. It does not include registries for which Docker uses its credsStore.
 func (f *File) Registries(helper string) (regs []registry.Registry) {
 	helpers := f.Helpers()
 	for _, host := range slices.Sorted(maps.Keys(helpers)) {

@@ -13,8 +13,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// addStoredLogin adds a login that another tool stored. A get returns it without using the role and
-// the source.
+// addStoredLogin adds the check that shows a login that another tool stored. A get returns it without
+// using the role and the source.
 func (d *Diagnosis) addStoredLogin(x helper.Examination) {
 	const (
 		returned = "get returns the login that another tool stored %s ago; the role and the " +
@@ -26,14 +26,14 @@ func (d *Diagnosis) addStoredLogin(x helper.Examination) {
 	switch {
 	case x.StoredLogin != nil:
 		c := d.add("login", Note, returned, formatDuration(time.Since(x.StoredLogin.CreatedAt)))
-		c.Next = remove + "; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off"
+		c.Advice = remove + "; to ignore stored logins: ECR_OIDC_STORED_LOGINS=off"
 	case x.IgnoredLogin != nil:
 		c := d.add("login", Note, ignored, formatDuration(time.Since(x.IgnoredLogin.CreatedAt)))
-		c.Next = remove
+		c.Advice = remove
 	}
 }
 
-// addCache adds the directory of the cache and the entry for this registry.
+// addCache adds the check of the cache's directory and of the entry for this registry.
 func (d *Diagnosis) addCache(x helper.Examination) {
 	var missing *fs.PathError
 	switch {
@@ -52,8 +52,9 @@ func (d *Diagnosis) addCache(x helper.Examination) {
 	}
 }
 
-// addCacheEntry adds how long get will return the entry. get returns a fresh entry without a
-// request. It returns a usable entry that is no longer fresh only if AWS does not respond.
+// addCacheEntry adds the check of the entry, with the time for which get will return it. get returns a
+// fresh entry without a request. It returns a usable entry that is no longer fresh only if AWS does
+// not respond.
 func (d *Diagnosis) addCacheEntry(x helper.Examination, age time.Duration) {
 	e := x.Cached
 	left := min(e.Remaining(time.Now()), e.FreshFor-age)
@@ -68,12 +69,12 @@ func (d *Diagnosis) addCacheEntry(x helper.Examination, age time.Duration) {
 		d.add("cache", Note, "%s; get returns it only if AWS does not respond", text)
 	default:
 		d.add("cache", Note, "%s; get returns it for up to %s, and fails after that", text,
-			formatDuration(left)).Next = "to delete it: docker logout " + x.Registry.Host
+			formatDuration(left)).Advice = "to delete it: docker logout " + x.Registry.Host
 	}
 }
 
-// addCachedFailure adds the cached failure that get returns, unless a new request failed with the
-// same error.
+// addCachedFailure adds a check for the cached failure that get returns, unless a new request failed
+// with the same error.
 func (d *Diagnosis) addCachedFailure(x helper.Examination, env token.Env) {
 	host := x.Registry.Host
 	line := func(err error) string { return explain.Line(err, host, env.Secrets()) }
@@ -82,7 +83,7 @@ func (d *Diagnosis) addCachedFailure(x helper.Examination, env token.Env) {
 	}
 	d.Ready = false
 	d.add("cache", Wrong, "get returns a cached failure for another %s", remaining(x)).
-		Next = "to delete it: docker logout " + host
+		Advice = "to delete it: docker logout " + host
 }
 
 // remaining returns for how long get returns the cached failure.

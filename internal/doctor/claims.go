@@ -16,7 +16,7 @@ import (
 
 // Claims are the claims of a token that were saved in a job.
 type Claims struct {
-	Role, SessionName string // "" when they are not known
+	Role, SessionName string // "" if not known
 	Claims            map[string]any
 }
 
@@ -31,7 +31,7 @@ func (d Doctor) Evaluate(c Claims) Diagnosis {
 		needsSessionName(*d.Policy, diagnosis.Policy) {
 		diagnosis.add("policy", Note, "the policy has a condition on sts:RoleSessionName, but the "+
 			"session name is not known").
-			Next = "set it with --session-name, or use the output of doctor --json from the job"
+			Advice = "set it with --session-name, or use the output of doctor --json from the job"
 	}
 	d.addUpcoming(&diagnosis)
 	diagnosis.Ready = diagnosis.Policy != nil && diagnosis.Policy.Verdict != nil &&
@@ -67,19 +67,19 @@ func decodeClaims(text []byte, regs []registry.Registry) (Claims, error) {
 		return Claims{Claims: claims}, nil
 	}
 	var r struct { // only the keys that are used, so that a report of a later version can be read
-		Shape      int
-		Registries []struct {
+		FormatVersion int `json:"format_version"`
+		Registries    []struct {
 			Registry, Role string
 			SessionName    string `json:"session_name"`
 			Token          *struct{ Claims map[string]any }
 		}
 	}
-	if err := newDecoder(text).Decode(&r); err != nil || r.Shape == 0 {
+	if err := newDecoder(text).Decode(&r); err != nil || r.FormatVersion == 0 {
 		return Claims{}, errors.New(`the input has no "iss", and is not the output of doctor --json`)
 	}
-	if r.Shape != shape {
-		return Claims{}, fmt.Errorf("the report has shape %d, and this version reads shape %d; use "+
-			"the version that printed the report", r.Shape, shape)
+	if r.FormatVersion != formatVersion {
+		return Claims{}, fmt.Errorf("the report has format version %d, and this version of doctor "+
+			"reads %d; use the version that printed the report", r.FormatVersion, formatVersion)
 	}
 	for _, entry := range r.Registries {
 		reg, ok := registry.Parse(entry.Registry)
@@ -95,11 +95,11 @@ func decodeClaims(text []byte, regs []registry.Registry) (Claims, error) {
 			Role: entry.Role, SessionName: entry.SessionName, Claims: entry.Token.Claims,
 		}, nil
 	}
-	return Claims{}, errors.New("the report has no token: the job had none, or the report is about " +
-		"another registry")
+	return Claims{}, errors.New("the report contains no token: the job had no token, or the report " +
+		"is for another registry")
 }
 
-// newDecoder returns a decoder that keeps every digit of a number.
+// newDecoder returns a decoder that preserves all digits of a number.
 func newDecoder(text []byte) *json.Decoder {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()

@@ -33,9 +33,9 @@ type DockerEnvironment struct {
 	checks          []Check  // of PATH and of Docker's version
 }
 
-// InspectDocker reads Docker's configuration, searches PATH for this helper, and runs
+// CheckDocker reads Docker's configuration, searches PATH for this helper, and runs
 // "docker --version". Each of these ends after probeTimeout.
-func InspectDocker(env token.Env) (e DockerEnvironment) {
+func CheckDocker(env token.Env) (e DockerEnvironment) {
 	e.path, e.err = dockerconfig.Path(env.Get("DOCKER_CONFIG"))
 	if e.err == nil {
 		e.file, e.err = probe("reading "+e.path,
@@ -85,48 +85,49 @@ func readDockerConfig(path string) (*dockerconfig.File, error) {
 	return dockerconfig.Read(path)
 }
 
-// addDocker adds whether Docker calls this helper for the registry, and sets d.Docker.
+// addDocker adds the checks that show whether Docker calls this helper for the registry, and sets
+// d.Docker.
 func (d *Diagnosis) addDocker(x helper.Examination, e DockerEnvironment) {
 	first := len(d.Checks)
 	d.addDockerConfig(x.Registry.Host, e)
 	if slices.ContainsFunc(e.authConfigHosts,
 		func(key string) bool { return isHost(key, x.Registry.Host) }) {
 		d.add("docker", Wrong, "DOCKER_AUTH_CONFIG has a login for this registry; Docker uses it "+
-			"instead of any helper").Next = "unset it, or remove that login from it"
+			"instead of any helper").Advice = "unset it, or remove that login from it"
 	}
 	d.Checks = append(d.Checks, e.checks...)
 	d.Docker = !slices.ContainsFunc(d.Checks[first:],
 		func(c Check) bool { return c.State == Wrong })
 }
 
-// addDockerConfig adds what Docker's config.json has for a registry.
+// addDockerConfig adds the checks of the entries for a registry in Docker's config.json.
 func (d *Diagnosis) addDockerConfig(host string, e DockerEnvironment) {
 	configure := "docker-credential-ecr-oidc configure " + host
 	switch {
 	case e.file == nil && errors.Is(e.err, fs.ErrNotExist):
 		d.add("docker", Wrong, "Docker does not call this helper: %s",
-			safetext.Sanitize(e.err.Error())).Next = configure
+			safetext.Sanitize(e.err.Error())).Advice = configure
 	case e.file == nil: // configure would fail too
 		d.add("docker", Wrong, "Docker cannot call this helper: %s",
-			safetext.Sanitize(e.err.Error())).Next = "fix that file, then run: " + configure
+			safetext.Sanitize(e.err.Error())).Advice = "fix that file, then run: " + configure
 	case e.file.Helper(host) == helperName:
 		d.add("docker", OK, "%s: credHelpers assigns this registry to %s", e.path, helperName)
 	case e.file.Helper(host) != "":
 		d.add("docker", Wrong, "%s: credHelpers assigns this registry to %s, not to this helper",
-			e.path, display(e.file.Helper(host))).Next = configure
+			e.path, display(e.file.Helper(host))).Advice = configure
 	case e.file.CredsStore() == helperName:
 		d.add("docker", OK, "%s: credsStore is %s", e.path, helperName)
 	case e.file.CredsStore() != "":
 		d.add("docker", Wrong, "%s: credHelpers has no entry for this registry, so Docker calls its "+
-			"credsStore, %s", e.path, display(e.file.CredsStore())).Next = configure
+			"credsStore, %s", e.path, display(e.file.CredsStore())).Advice = configure
 	default:
 		d.add("docker", Wrong, "%s: credHelpers has no entry for this registry, so Docker calls no "+
-			"helper", e.path).Next = configure
+			"helper", e.path).Advice = configure
 	}
 	if e.file != nil && slices.ContainsFunc(e.file.Logins(),
 		func(key string) bool { return isHost(key, host) }) {
 		d.add("docker", Note, "%s: auths has an old login for this registry; Docker before 29 uses "+
-			"it when the helper fails", e.path).Next = configure
+			"it when the helper fails", e.path).Advice = configure
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// Doctor diagnoses the logins of one process.
+// Doctor diagnoses the logins of one process. helper.Examination holds the facts that a get would
+// use. A Diagnosis is the report about them.
 type Doctor struct {
 	Helper helper.Helper
 	Docker DockerEnvironment
@@ -96,7 +97,7 @@ func (d Doctor) describe(x helper.Examination) Diagnosis {
 	return diagnosis
 }
 
-// summarize sets the summary, and marks the checks that are wrong as important.
+// summarize sets Summary, and sets Important for the checks that explain why Docker cannot log in.
 func (d *Diagnosis) summarize(x helper.Examination) {
 	var failed []string
 	for i, c := range d.Checks {
@@ -125,19 +126,19 @@ func (d *Diagnosis) summarize(x helper.Examination) {
 	}
 }
 
-// addError adds a step that failed.
-func (d *Diagnosis) addError(step string, err error) {
-	d.add(step, Wrong, "%s", safetext.Sanitize(err.Error())).Next = advice(err)
+// addError adds a failed check.
+func (d *Diagnosis) addError(name string, err error) {
+	d.add(name, Wrong, "%s", safetext.Sanitize(err.Error())).Advice = advice(err)
 }
 
-// addSettingsError adds an error of the settings. For an account that is not allowed, the advice
-// contains the account and the file.
+// addSettingsError adds the failed check of the settings. For an account that is not allowed, the
+// advice contains the account and the file.
 func (d *Diagnosis) addSettingsError(x helper.Examination, env token.Env) {
 	d.addError("settings", x.Err)
 	path, err := config.FilePath(env, "")
 	if err == nil && errors.Is(x.Err, config.ErrNotAllowed) {
-		d.Checks[len(d.Checks)-1].Next = fmt.Sprintf("if the helper may log in to this account, add %q "+
-			"to allowed_account_ids in %s", x.Registry.Account, path)
+		d.Checks[len(d.Checks)-1].Advice = fmt.Sprintf("if the helper may log in to this account, "+
+			"add %q to allowed_account_ids in %s", x.Registry.Account, path)
 	}
 }
 
@@ -174,7 +175,7 @@ func advice(err error) string {
 	return ""
 }
 
-// setGet sets the line that a get would return.
+// setGet sets Get.
 func (d *Diagnosis) setGet(x helper.Examination, env token.Env) {
 	switch {
 	case x.StoredLogin != nil:

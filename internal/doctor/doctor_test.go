@@ -39,7 +39,7 @@ func TestDecodeClaims(t *testing.T) {
 	}
 	noToken := `{"registry": "public.ecr.aws", "ready": false}`
 	report := func(registries ...string) string {
-		return `{"shape": 1, "version": "x", "ready": false, "unknown": {}, "registries": [` +
+		return `{"format_version": 1, "version": "x", "ready": false, "unknown": {}, "registries": [` +
 			strings.Join(registries, ", ") + `]}`
 	}
 	for _, tt := range []struct {
@@ -67,12 +67,14 @@ func TestDecodeClaims(t *testing.T) {
 				`"policy": {"verdict": {"admits": "perhaps"}}, "checks": 5, "token"`, 1),
 			role: "r", sub: "s"},
 		{name: "registry not in the report", text: report(entry(host, "r", "s")), regs: parse(other),
-			wantErr: "the report has no token"},
-		{name: "no token", text: report(noToken), wantErr: "the report has no token"},
-		{name: "no registries", text: report(), wantErr: "the report has no token"},
-		{name: "other shape", text: strings.Replace(report(), `"shape": 1`, `"shape": 7`, 1),
-			wantErr: "the report has shape 7, and this version reads shape 1"},
-		{name: "shape that is not a number", text: `{"shape": "1"}`, wantErr: `no "iss"`},
+			wantErr: "the report contains no token"},
+		{name: "no token", text: report(noToken), wantErr: "the report contains no token"},
+		{name: "no registries", text: report(), wantErr: "the report contains no token"},
+		{name: "other format version", text: strings.Replace(report(), `"format_version": 1`,
+			`"format_version": 7`, 1),
+			wantErr: "the report has format version 7, and this version of doctor reads 1"},
+		{name: "format version that is not a number", text: `{"format_version": "1"}`,
+			wantErr: `no "iss"`},
 		{name: "neither claims nor report", text: `{"sub": "s"}`, wantErr: `no "iss"`},
 		{name: "null", text: `null`, wantErr: `no "iss"`},
 		{name: "list", text: `[]`, wantErr: "not a JSON object"},

@@ -30,7 +30,7 @@ func detectors() []detector {
 // A detector detects one condition. detect returns "" when the condition is not present.
 type detector struct {
 	name     string
-	detect   func(x helper.Examination, env token.Env) (text, next string)
+	detect   func(x helper.Examination, env token.Env) (text, advice string)
 	replaces []string // the checks whose advice the hint replaces
 }
 
@@ -43,13 +43,13 @@ func (d *Diagnosis) addHints(x helper.Examination, env token.Env) {
 		}
 		important := d.removeAdvice(replaces...)
 		c := d.add(hint.Name, Note, "%s", hint.Text)
-		c.Next, c.Important = hint.Next, important
+		c.Advice, c.Important = hint.Advice, important
 	}
 	for _, detector := range detectors() {
-		if text, next := detector.detect(x, env); text != "" {
+		if text, advice := detector.detect(x, env); text != "" {
 			important := d.removeAdvice(detector.replaces...)
 			c := d.add(detector.name, Note, "%s", text)
-			c.Next, c.Important = next, important
+			c.Advice, c.Important = advice, important
 		}
 	}
 }
@@ -59,16 +59,16 @@ func (d *Diagnosis) addHints(x helper.Examination, env token.Env) {
 func (d *Diagnosis) removeAdvice(checks ...string) (failed bool) {
 	for i, c := range d.Checks {
 		if c.State == Wrong && slices.Contains(checks, c.Name) {
-			d.Checks[i].Next = ""
+			d.Checks[i].Advice = ""
 			failed = true
 		}
 	}
 	return failed
 }
 
-// hasNoToken reports whether the job has no token. If a role is set, that is a MissingError. If no
-// role is set, the NoRoleError contains it: the job of a fork has neither when the role is a secret
-// of the CI.
+// hasNoToken reports whether the job has no token. The error is a MissingError if a role is set. If no
+// role is set, it is a NoRoleError with the reason: a job of a fork has neither a token nor a role if
+// the role is a secret of the CI.
 func hasNoToken(err error) bool {
 	var (
 		missing *token.MissingError
@@ -92,7 +92,7 @@ func missingTokenHint(x helper.Examination, env token.Env) token.Hint {
 
 // detectLongLivedKey detects an IAM user's key in a CI
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html).
-func detectLongLivedKey(x helper.Examination, env token.Env) (text, next string) {
+func detectLongLivedKey(x helper.Examination, env token.Env) (text, advice string) {
 	id := env.Get("AWS_ACCESS_KEY_ID")
 	if !x.Identity.CI || !strings.HasPrefix(id, "AKIA") {
 		return "", ""
@@ -106,8 +106,8 @@ func detectLongLivedKey(x helper.Examination, env token.Env) (text, next string)
 		"https://github.com/ecr-oidc/docker-credential-ecr-oidc/blob/main/docs/migrate-from-access-keys.md"
 }
 
-// detectSudo detects sudo, which removes the job's variables and sets SUDO_UID.
-func detectSudo(x helper.Examination, env token.Env) (text, next string) {
+// detectSudo detects sudo by SUDO_UID. sudo removes the job's variables.
+func detectSudo(x helper.Examination, env token.Env) (text, advice string) {
 	if env.Get("SUDO_UID") == "" || x.Identity.Name != "aws" || x.Identity.Explicit {
 		return "", ""
 	}
@@ -126,7 +126,7 @@ func isContainer(env token.Env) bool {
 }
 
 // detectContainer detects a container that does not have the variables of a CI's job.
-func detectContainer(x helper.Examination, env token.Env) (text, next string) {
+func detectContainer(x helper.Examination, env token.Env) (text, advice string) {
 	var none *exchange.NoCredentialsError
 	if x.Identity.Name != "aws" || x.Identity.Explicit || !errors.As(x.Err, &none) {
 		return "", ""
@@ -142,7 +142,7 @@ func detectContainer(x helper.Examination, env token.Env) (text, next string) {
 }
 
 // detectRunnerIdentity detects a self-hosted runner in EKS whose pod has its own AWS identity.
-func detectRunnerIdentity(x helper.Examination, env token.Env) (text, next string) {
+func detectRunnerIdentity(x helper.Examination, env token.Env) (text, advice string) {
 	if !x.Identity.CI || x.Identity.Explicit {
 		return "", ""
 	}
@@ -162,7 +162,7 @@ func detectRunnerIdentity(x helper.Examination, env token.Env) (text, next strin
 var runnerVariables = []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"}
 
 // detectClockSkew compares this machine's clock with the time at which the CI issued the token.
-func detectClockSkew(x helper.Examination, _ token.Env) (text, next string) {
+func detectClockSkew(x helper.Examination, _ token.Env) (text, advice string) {
 	if x.ClockSkew.Abs() < 2*time.Minute {
 		return "", ""
 	}
@@ -177,7 +177,7 @@ func detectClockSkew(x helper.Examination, _ token.Env) (text, next string) {
 }
 
 // detectTLSInterception detects a server certificate that this machine does not trust.
-func detectTLSInterception(x helper.Examination, env token.Env) (text, next string) {
+func detectTLSInterception(x helper.Examination, env token.Env) (text, advice string) {
 	if x.Err == nil || !explain.IsUntrustedCertificate(x.Err) {
 		return "", ""
 	}

@@ -186,8 +186,8 @@ func TestHints(t *testing.T) {
 		var names []string
 		for _, c := range d.Checks {
 			names = append(names, c.Name)
-			if c.State != Note || c.Text == "" || c.Next == "" ||
-				strings.ContainsAny(c.Text+c.Next, "\n\x1b") ||
+			if c.State != Note || c.Text == "" || c.Advice == "" ||
+				strings.ContainsAny(c.Text+c.Advice, "\n\x1b") ||
 				strings.Contains(c.Text, "password") {
 				t.Errorf("%s: %+v", tt.name, c)
 			}
@@ -212,8 +212,8 @@ func TestHintsReplaceAdvice(t *testing.T) {
 	} {
 		var d Diagnosis
 		for _, check := range []string{"role", "token", "STS", "credentials"} {
-			d.add(check, Wrong, "x").Next = "y"
-			d.add(check, Note, "x").Next = "y"
+			d.add(check, Wrong, "x").Advice = "y"
+			d.add(check, Note, "x").Advice = "y"
 		}
 		for _, detector := range detectors() {
 			if detector.name == tt.hint {
@@ -223,9 +223,9 @@ func TestHintsReplaceAdvice(t *testing.T) {
 		var left []string
 		for _, c := range d.Checks {
 			switch {
-			case c.State == Note && c.Next == "":
+			case c.State == Note && c.Advice == "":
 				t.Errorf("%s removed the advice of the note %s", name, c.Name)
-			case c.State == Wrong && c.Next != "":
+			case c.State == Wrong && c.Advice != "":
 				left = append(left, c.Name)
 			}
 		}

@@ -16,12 +16,12 @@ import (
 // Host is a host that a login, a pull or a push connects to.
 type Host struct {
 	Name string // can begin with "*."
-	Use  string
+	Use  string // such as "role (STS)"
 }
 
 // Hosts returns the hosts that a closed network must allow for a registry. They depend on the
-// identity and on custom endpoints. Hosts makes no request. The error reports an invalid setting. It
-// blocks for at most explain.GetTimeout.
+// identity and on custom endpoints. Hosts makes no request and blocks for at most explain.GetTimeout.
+// It returns an error for an invalid setting.
 func (d Doctor) Hosts(reg registry.Registry) ([]Host, error) {
 	return explain.RunWithTimeout("reading the settings", explain.GetTimeout,
 		func(ctx context.Context) ([]Host, error) { return d.hosts(ctx, reg) })
@@ -50,7 +50,7 @@ func (d Doctor) hosts(ctx context.Context, reg registry.Registry) (hosts []Host,
 	return append(hosts, Host{bucket, "layers of images (S3)"}), nil
 }
 
-// loginHosts returns the hosts of a login. A missing token or role does not matter.
+// loginHosts returns the hosts of a login, even if the token or the role is missing.
 func (d Doctor) loginHosts(ctx context.Context, x helper.Examination) (hosts []Host, err error) {
 	r := exchange.LoginInput{
 		Settings: x.Settings, Roles: x.Roles, Identity: x.Identity, Env: d.Helper.Env,
@@ -73,7 +73,7 @@ func (d Doctor) loginHosts(ctx context.Context, x helper.Examination) (hosts []H
 }
 
 // tokenHost returns the host of the CI's token endpoint, or "" if the token is not requested. GitHub
-// has many hosts, and a job is told one of them.
+// has many hosts and gives each job one of them, so the result for GitHub is a wildcard.
 func tokenHost(id token.Identity, env token.Env) string {
 	const github = ".actions.githubusercontent.com"
 	host := hostOf(env.Get(id.URL))

@@ -10,8 +10,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/token"
 )
 
-// addIgnored adds the settings that are set and not used, each with what is used instead, and the
-// variables that have no meaning.
+// addIgnored adds the check of the settings that are set but not used, each with what is used instead,
+// and the check of unknown variables.
 func (d *Diagnosis) addIgnored(x helper.Examination, h helper.Helper) {
 	if x.Resolved && !x.Anonymous {
 		c, err := probe("reading the settings",
@@ -44,7 +44,7 @@ type ignoredList struct {
 	lines    []string
 }
 
-// add adds a variable with its value. The value of a secret must be "".
+// add adds a line about a variable with its value. For a secret, value must be "".
 func (l *ignoredList) add(name, value, instead string) {
 	if value != "" {
 		name += "=" + display(value)
@@ -52,7 +52,7 @@ func (l *ignoredList) add(name, value, instead string) {
 	l.lines = append(l.lines, name+" is ignored: "+instead)
 }
 
-// addSetting adds the variable or the line of the file that sets a key.
+// addSetting adds a line about the variable, or the line of the file, that sets a key.
 func (l *ignoredList) addSetting(key string, v config.Value, instead string) {
 	if strings.Contains(v.From, ":") { // FILE:LINE
 		l.add(v.From+" ("+describeSetting(key, v)+")", "", instead)
@@ -67,8 +67,8 @@ func describeSetting(key string, v config.Value) string {
 		safetext.Sanitize(settingValue(key, v)))
 }
 
-// settingValue returns the value of a key. It returns "" for a long value, and for one that is not
-// for a log.
+// settingValue returns the value of a key. It returns "" for a session policy, which is long, and for
+// an external ID, which must not be in a log.
 func settingValue(key string, v config.Value) string {
 	if key == "session_policy" || key == "external_id" {
 		return ""
@@ -76,14 +76,14 @@ func settingValue(key string, v config.Value) string {
 	return strings.Join(v.Texts, ",")
 }
 
-// addOverridden adds the settings that a narrower setting overrides.
+// addOverridden adds the settings that a more specific setting overrides.
 func (l *ignoredList) addOverridden() {
 	for _, o := range l.settings.Overridden(l.Registry) {
 		l.addSetting(o.Key, o.Set, describeSetting(o.Key, o.Used)+" from "+o.Used.From)
 	}
 }
 
-// addRoles adds the standard variables for the role that another setting overrides.
+// addRoles adds the standard role variables that another setting overrides.
 func (l *ignoredList) addRoles() {
 	for _, name := range []string{"ECR_ROLE_TO_ASSUME", "AWS_ROLE_ARN"} {
 		arn := l.env.Get(name)
@@ -103,7 +103,7 @@ func (l *ignoredList) addRoles() {
 func (l *ignoredList) addUnusable() {
 	id := l.Identity
 	noToken := "the AWS credentials are used, not an OIDC token"
-	oidc := id.OIDC() || id.Name != "aws" // without a token, too
+	oidc := id.OIDC() || id.Name != "aws" // also if the token is missing
 	for _, s := range []struct {
 		key, instead string
 		unused       bool
@@ -126,8 +126,8 @@ func (l *ignoredList) addUnusable() {
 	}
 }
 
-// addCredentials adds the variables of other identities that the user can have set. Their values can
-// be secrets.
+// addCredentials adds the variables of other identities that are not used. It omits their values, which
+// can be secrets, and the variables that a CI sets.
 func (l *ignoredList) addCredentials() {
 	id := l.Identity
 	used := "source " + id.Name + " is used"
@@ -146,7 +146,7 @@ func (l *ignoredList) addCredentials() {
 	}
 }
 
-// addProfiles adds the variables of the default chain that the first credentials override.
+// addProfiles adds the variables of the SDK's default chain that other credentials override.
 func (l *ignoredList) addProfiles(used string) {
 	profile := l.Settings.Identity.Profile
 	id, secret := l.env.Get("AWS_ACCESS_KEY_ID"), l.env.Get("AWS_SECRET_ACCESS_KEY")
@@ -160,13 +160,14 @@ func (l *ignoredList) addProfiles(used string) {
 	}
 	for _, name := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
 		value := l.env.Get(name)
-		if value != "" && value != profile && !strings.HasPrefix(used, "profile "+display(value)+" ") {
+		if value != "" && value != profile &&
+			!strings.HasPrefix(used, "profile "+display(value)+" ") {
 			l.add(name, value, used)
 		}
 	}
 }
 
-// isCIVariable reports whether a variable identifies a CI. The user does not set it.
+// isCIVariable reports whether a variable identifies a CI. The CI sets it, not the user.
 func isCIVariable(name string) bool {
 	return !strings.HasPrefix(name, "AWS_") && !strings.HasPrefix(name, "ECR_OIDC_")
 }

@@ -13,7 +13,7 @@ import (
 
 // detectProfiles lists the AWS profiles of a machine where the login finds no credentials. It returns
 // "" for a container of a CI, for which detectContainer has advice.
-func detectProfiles(x helper.Examination, env token.Env) (text, next string) {
+func detectProfiles(x helper.Examination, env token.Env) (text, advice string) {
 	var (
 		none    *exchange.NoCredentialsError
 		missing *exchange.ProfileError
@@ -29,7 +29,8 @@ func detectProfiles(x helper.Examination, env token.Env) (text, next string) {
 	switch {
 	case len(names) == 0 && isDevContainer(env):
 		return "this is a dev container without AWS profiles: " + display(path) + " has none",
-			"mount your ~/.aws folder into the container, then run: " + configure + "NAME" + host
+			"mount your ~/.aws directory into the container, then run: " + configure + "NAME" +
+				host
 	case len(names) == 0 && isContainer(env):
 		return "", ""
 	case len(names) == 0:
@@ -39,8 +40,8 @@ func detectProfiles(x helper.Examination, env token.Env) (text, next string) {
 	text = "the AWS profiles of this machine are " + display(strings.Join(names, ", "))
 	name := "NAME"
 	if isMissing {
-		if near := suggest.Nearest(missing.Profile, names); near != "" {
-			text, name = text+"; did you mean "+display(near)+"?", near
+		if nearest := suggest.Nearest(missing.Profile, names); nearest != "" {
+			text, name = text+"; did you mean "+display(nearest)+"?", nearest
 		}
 	}
 	if len(names) == 1 {

@@ -35,7 +35,7 @@ func (d Doctor) evaluate(diagnosis *Diagnosis) {
 	diagnosis.Policy = &Policy{Verdict: &verdict}
 }
 
-// addUpcoming adds the immutable subject that GitHub will issue, and whether the policy admits it.
+// addUpcoming adds the check of the immutable subject that GitHub will issue, and sets Upcoming.
 func (d Doctor) addUpcoming(diagnosis *Diagnosis) {
 	if diagnosis.Token == nil {
 		return
@@ -51,16 +51,17 @@ func (d Doctor) addUpcoming(diagnosis *Diagnosis) {
 		verdict, err := trust.Evaluate(*d.Policy, request.WithSubject(subject))
 		switch {
 		case err == nil && verdict.Admits == trust.Yes:
-			diagnosis.add("subject", OK, "it becomes %s %s; the policy admits it", display(subject), when)
+			diagnosis.add("subject", OK, "it becomes %s %s; the policy admits it", display(subject),
+				when)
 			return
 		case result.Verdict.Admits == trust.Yes:
-			diagnosis.add("policy", Note, "the policy admits only the present subject: AWS refuses the "+
-				"role %s", when)
+			diagnosis.add("policy", Note, "the policy admits only the present subject: AWS refuses "+
+				"the role %s", when)
 		}
 	}
 	diagnosis.Upcoming.Policy, _ = trust.TransitionPolicy(request) // an error if there is no role
 	c := diagnosis.add("subject", Note, "it becomes %s %s", display(subject), when)
-	c.Next = "let the trust policy admit both subjects; --verbose prints a policy that does"
+	c.Advice = "let the trust policy admit both subjects; --verbose prints a policy that does"
 }
 
 // request returns the request for the role's credentials.
@@ -74,7 +75,7 @@ func (d *Diagnosis) request() trust.Request {
 func (d *Diagnosis) addMinimalPolicy(request trust.Request) {
 	if request.Role == "" {
 		d.add("policy", Skipped, "no policy is suggested: the role is not known").
-			Next = "set it with --role, or use the output of doctor --json from the job"
+			Advice = "set it with --role, or use the output of doctor --json from the job"
 		return
 	}
 	suggestion, err := trust.MinimalPolicy(request)

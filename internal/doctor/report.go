@@ -8,17 +8,17 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/trust"
 )
 
-// shape is the version of the report's JSON format. It changes when a key is renamed, is removed or
-// changes its meaning, but not when a key is added.
-const shape = 1
+// formatVersion is the version of the report's JSON format. It changes when a key is renamed, is
+// removed or changes its meaning, but not when a key is added.
+const formatVersion = 1
 
 // Report is the result of doctor. docs/doctor.md describes its JSON. It contains the claims of
 // tokens, but no secret.
 type Report struct {
-	Shape      int         `json:"shape"`
-	Version    string      `json:"version"`
-	Ready      bool        `json:"ready"` // every Diagnosis is Ready
-	Registries []Diagnosis `json:"registries"`
+	FormatVersion int         `json:"format_version"`
+	Version       string      `json:"version"`
+	Ready         bool        `json:"ready"` // every Diagnosis is Ready
+	Registries    []Diagnosis `json:"registries"`
 }
 
 // Healthy reports whether Docker gets a login for each registry. For saved claims it reports whether
@@ -29,7 +29,7 @@ func (r Report) Healthy() bool {
 
 // NewReport returns a report of these diagnoses. version is the program's version line.
 func NewReport(version string, diagnoses ...Diagnosis) Report {
-	r := Report{Shape: shape, Version: version, Ready: true, Registries: diagnoses}
+	r := Report{FormatVersion: formatVersion, Version: version, Ready: true, Registries: diagnoses}
 	for _, d := range diagnoses {
 		r.Ready = r.Ready && d.Ready
 	}
@@ -47,7 +47,8 @@ type Diagnosis struct {
 	SessionName string  `json:"session_name,omitempty"` // of the role session
 	Token       *Token  `json:"token,omitempty"`
 	Policy      *Policy `json:"policy,omitempty"`
-	Get         string  `json:"get,omitempty"` // the line that get would return
+	// Get is what get would return: its error, or a description of the login.
+	Get string `json:"get,omitempty"`
 
 	Upcoming *Upcoming `json:"upcoming,omitempty"` // nil if the subject does not change
 }
@@ -55,12 +56,12 @@ type Diagnosis struct {
 // Healthy is Report.Healthy for one registry.
 func (d Diagnosis) Healthy() bool { return d.Ready && (d.Docker || d.Registry == "") }
 
-// Check is one step of a get, or a hint.
+// Check is the result of one step of a get, or a hint.
 type Check struct {
-	Name  string `json:"name"`
-	State State  `json:"state"`
-	Text  string `json:"text"`           // may have several lines
-	Next  string `json:"next,omitempty"` // what to type or to change
+	Name   string `json:"name"`
+	State  State  `json:"state"`
+	Text   string `json:"text"`           // may have several lines
+	Advice string `json:"next,omitempty"` // what the user can do
 
 	Common    bool `json:"-"` // the check is the same for every registry
 	Important bool `json:"-"` // the check belongs directly below the verdict
@@ -72,8 +73,8 @@ type State string
 // The states of a check.
 const (
 	OK      State = "ok"
-	Wrong   State = "wrong"   // the reason why Docker gets no login
-	Note    State = "note"    // does not prevent a login
+	Wrong   State = "wrong"   // the check failed
+	Note    State = "note"    // a remark; does not prevent a login
 	Skipped State = "skipped" // not reached
 )
 
@@ -113,7 +114,7 @@ func (d *Diagnosis) redactURLs() {
 	redact := func(text *string) { *text = userinfo.ReplaceAllString(*text, "://***$1") }
 	for i := range d.Checks {
 		redact(&d.Checks[i].Text)
-		redact(&d.Checks[i].Next)
+		redact(&d.Checks[i].Advice)
 	}
 	redact(&d.Get)
 }

@@ -46,7 +46,7 @@ func (d *Diagnosis) addRegistry(x helper.Examination) {
 	}
 	c := d.add("registry", Note, "%s; this version does not know that region", text)
 	if host := registry.Nearest(reg.Host); host != "" {
-		c.Next = "did you mean " + host + "?"
+		c.Advice = "did you mean " + host + "?"
 	}
 }
 
@@ -60,7 +60,7 @@ func (d *Diagnosis) addRoles(x helper.Examination) {
 		d.add("role", OK, "%s, from %s", strings.Join(x.Roles.ARNs, ", then "), x.Roles.From)
 	case x.Registry.Public:
 		c := d.add("role", Note, "none: access to this registry is anonymous")
-		c.Next, c.Important = "to log in, set ECR_OIDC_ROLE_PUBLIC", x.Anonymous
+		c.Advice, c.Important = "to log in, set ECR_OIDC_ROLE_PUBLIC", x.Anonymous
 	case errors.As(x.Err, &noRole):
 		d.addError("role", x.Err)
 	default:
@@ -68,7 +68,7 @@ func (d *Diagnosis) addRoles(x helper.Examination) {
 	}
 }
 
-// addSource adds the source of the identity and how it was selected.
+// addSource adds the check that shows the source of the identity and how it was selected.
 func (d *Diagnosis) addSource(x helper.Examination, env token.Env) {
 	id := x.Identity
 	text := id.Name
@@ -139,8 +139,8 @@ func (d *Diagnosis) addToken(x helper.Examination) {
 	}
 }
 
-// failedStep returns the step of an error that is not AWS's response.
-func failedStep(x helper.Examination) string {
+// failedCheck returns the name of the check for an error that occurred before AWS responded.
+func failedCheck(x helper.Examination) string {
 	var (
 		missing  *token.MissingError
 		request  *token.RequestError
@@ -158,8 +158,9 @@ func failedStep(x helper.Examination) string {
 	return "credentials"
 }
 
-// addExchange adds AWS's responses, or the error that prevented the requests. If STS refused the
-// role and its policy is not known, the advice contains the command that evaluates the policy.
+// addExchange adds the checks that show AWS's responses, or the error that prevented the requests. If
+// STS refused the role and its policy is not known, the advice contains the command that evaluates
+// the policy.
 func (d *Diagnosis) addExchange(x helper.Examination, policy *trust.Policy) {
 	var (
 		failed *exchange.Error
@@ -179,7 +180,7 @@ func (d *Diagnosis) addExchange(x helper.Examination, policy *trust.Policy) {
 	case x.Err == nil || errors.As(x.Err, &noRole): // addRoles reports a NoRoleError
 		return
 	case !errors.As(x.Err, &failed): // before the first request to AWS
-		d.addError(failedStep(x), x.Err)
+		d.addError(failedCheck(x), x.Err)
 		if x.ECR == "" {
 			return
 		}
@@ -188,13 +189,13 @@ func (d *Diagnosis) addExchange(x helper.Examination, policy *trust.Policy) {
 		}
 	case failed.Step == exchange.StepPassword:
 		d.add("ECR", Wrong, "%s (%s)", safetext.Sanitize(failed.Error()), shortURL(x.ECR)).
-			Next = advice(x.Err)
+			Advice = advice(x.Err)
 		return
 	default:
 		c := d.add("STS", Wrong, "%s (%s)", safetext.Sanitize(failed.Error()), shortURL(x.STS))
-		c.Next = advice(x.Err)
+		c.Advice = advice(x.Err)
 		if isRoleRefused(x.Err) && policy == nil {
-			c.Next += ". To evaluate the trust policy: aws iam get-role --role-name " +
+			c.Advice += ". To evaluate the trust policy: aws iam get-role --role-name " +
 				explain.ShellQuote(failed.Role[strings.LastIndex(failed.Role, "/")+1:]) +
 				" | docker-credential-ecr-oidc doctor --trust-policy - " + x.Registry.Host
 		}

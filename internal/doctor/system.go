@@ -23,7 +23,7 @@ func systemChecks() (checks []Check) {
 		c, err := probe("searching PATH", func() (Check, error) { return search(), nil })
 		if err != nil {
 			c = Check{Name: "PATH", State: Note, Text: err.Error(),
-				Next: "remove the folder that does not respond from PATH"}
+				Advice: "remove the directory that does not respond from PATH"}
 		}
 		checks = append(checks, c)
 	}
@@ -35,14 +35,14 @@ func systemChecks() (checks []Check) {
 	return checks
 }
 
-// checkPath checks whether Docker finds this program when it is started from this process.
+// checkPath checks whether a Docker CLI that this process starts finds this helper on PATH.
 func checkPath() Check {
 	path, err := exec.LookPath("docker-credential-" + helperName)
 	if err != nil {
 		return Check{Name: "PATH", State: Wrong,
 			Text: "docker-credential-" + helperName + " is not on PATH; Docker does not find " +
 				"it when it is started from here",
-			Next: "add its folder to PATH: " + programDir()}
+			Advice: "add its directory to PATH: " + programDir()}
 	}
 	return Check{Name: "PATH", State: OK,
 		Text: "Docker finds " + path + " when it is started from here"}
@@ -66,16 +66,16 @@ func checkApplicationsPath() Check {
 		Name: "PATH", State: Note,
 		Text: "applications (Docker Desktop, an IDE) do not find docker-credential-" + helperName +
 			" on their PATH: " + display(dirs),
-		Next: "put it, or a link to it, into /usr/local/bin, and add that folder to their PATH: " +
-			"sudo launchctl config user path /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+		Advice: "put it, or a link to it, into /usr/local/bin, and add that directory to their " +
+			"PATH: sudo launchctl config user path /usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
 	}
 }
 
-// programDir returns the folder of this program.
+// programDir returns the directory of this program.
 func programDir() string {
 	path, err := os.Executable()
 	if err != nil {
-		return "the folder that contains it"
+		return "the directory that contains it"
 	}
 	return filepath.Dir(path)
 }
@@ -118,8 +118,8 @@ func commandOutput(command string, args ...string) string {
 	return strings.TrimSpace(string(stdout))
 }
 
-// minimalEnv returns the variables that docker and launchctl need: the search path, the home folder
-// and, on Windows, the system folder and the extensions of programs. It does not contain the job's
+// minimalEnv returns the variables that docker and launchctl need: the search path, the home directory
+// and, on Windows, the system directory and the extensions of programs. It does not contain the job's
 // tokens and keys.
 func minimalEnv() []string {
 	names := []string{"PATH", "HOME"}

@@ -1,5 +1,5 @@
-// Package explain returns advice for errors, formats an error and its advice as one line, and
-// limits how long an action may take.
+// Package explain formats errors with advice for the user. It also contains the time limit of a get,
+// because the error of that limit needs the same advice.
 package explain
 
 import (
@@ -15,12 +15,12 @@ import (
 )
 
 // Line returns an error and its advice as one line, with the secrets redacted. host is the registry
-// that the error is about. It is "" when there is none, or when the error contains the registry.
+// of the failed get. It is "" if there is none, or if the error contains the registry.
 func Line(err error, host string, secrets []string) string {
 	text := "ecr-oidc: " + err.Error()
-	for _, next := range []string{Advice(err), doctorHint(err, host)} {
-		if next != "" {
-			text += "; " + next
+	for _, advice := range []string{Advice(err), doctorCommand(err, host)} {
+		if advice != "" {
+			text += "; " + advice
 		}
 	}
 	return safetext.SingleLine(safetext.Redact(text, secrets...))
@@ -47,11 +47,11 @@ func Advice(err error) string {
 	case errors.As(err, &missing):
 		return missing.Advice + describeIgnored(missing.Ignored)
 	case errors.As(err, &noRole):
-		next := "set ECR_OIDC_ROLE to the role to assume"
+		advice := "set ECR_OIDC_ROLE to the role to assume"
 		if noRole.Why != "" {
-			next += ", and " + noRole.Advice
+			advice += ", and " + noRole.Advice
 		}
-		return next + describeIgnored(noRole.Ignored)
+		return advice + describeIgnored(noRole.Ignored)
 	case errors.As(err, &audience):
 		return audience.Advice
 	case errors.As(err, &sso):
@@ -87,9 +87,9 @@ func IsUntrustedCertificate(err error) bool {
 		strings.Contains(text, "certificate is not trusted")
 }
 
-// doctorHint returns the doctor command that explains a failed get. It returns "" for errors that
+// doctorCommand returns the doctor command that explains a failed get. It returns "" for errors that
 // doctor cannot explain further, and when the registry is not known.
-func doctorHint(err error, host string) string {
+func doctorCommand(err error, host string) string {
 	var (
 		aws     *exchange.Error
 		request *token.RequestError
@@ -125,11 +125,11 @@ func describeIgnored(variables []string) string {
 }
 
 func noCredentialsAdvice(e *exchange.NoCredentialsError) string {
-	next := "log in (aws sso login), or set ECR_OIDC_PROFILE to a profile that has credentials"
+	advice := "log in (aws sso login), or set ECR_OIDC_PROFILE to a profile that has credentials"
 	if e.Why != "" {
-		return next
+		return advice
 	}
-	return next + "; the " + e.Ambient + "'s own credentials are used only with ECR_OIDC_SOURCE=aws"
+	return advice + "; the " + e.Ambient + "'s own credentials are used only with ECR_OIDC_SOURCE=aws"
 }
 
 func profileAdvice(e *exchange.ProfileError) string {

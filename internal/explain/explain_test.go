@@ -171,7 +171,7 @@ func TestLine(t *testing.T) {
 }
 
 // The line of an error that doctor can explain ends with the doctor command for the registry.
-func TestDoctorHint(t *testing.T) {
+func TestDoctorCommand(t *testing.T) {
 	reg, _ := registry.Parse(host)
 	aws := func(step exchange.Step, code, message string) error {
 		return fmt.Errorf("outer: %w",

@@ -7,8 +7,8 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/registry"
 )
 
-// unresolvedHost returns the host that the DNS server does not have, or "". It compares the text of
-// the error, which is net.DNSError's on every system, because the errors of AWS contain only text.
+// unresolvedHost returns the host that does not resolve, or "" for other errors. It matches the text of
+// net.DNSError, because an error of AWS contains only text.
 func unresolvedHost(err error) string {
 	m := regexp.MustCompile(`lookup ([^ :]+)( on \S+)?: no such host`).FindStringSubmatch(err.Error())
 	if m == nil {
@@ -25,13 +25,13 @@ func unresolvedAdvice(err error) string {
 		return host + " does not resolve: check HTTPS_PROXY for a typo"
 	}
 	for label := range strings.SplitSeq(host, ".") {
-		near := registry.NearestRegion(label)
+		nearest := registry.NearestRegion(label)
 		switch {
 		case registry.IsKnownRegion(label):
 			return host + " does not resolve: check this machine's DNS"
-		case near != "":
-			return host + " does not resolve, which is probably a typo in the region; did you mean " +
-				near + "?"
+		case nearest != "":
+			return host + " does not resolve, which is probably a typo in the region; did you " +
+				"mean " + nearest + "?"
 		}
 	}
 	return host + " does not resolve, which is probably a typo: check the setting that names it"

@@ -6,16 +6,16 @@ import (
 	"github.com/ecr-oidc/docker-credential-ecr-oidc/internal/repository"
 )
 
-// repositoryAdvice returns what to do about a registry's refusal.
+// repositoryAdvice returns what the user can do if a registry refuses access to a repository.
 func repositoryAdvice(e *repository.Error) string {
 	switch action := e.DeniedAction(); {
 	case e.Missing() && e.Registry.Public:
-		return fmt.Sprintf("create it: aws ecr-public create-repository --region us-east-1 --repository-name %s",
-			ShellQuote(e.ShortName()))
+		return "create it: aws ecr-public create-repository --region us-east-1 --repository-name " +
+			ShellQuote(e.ShortName())
 	case e.Missing():
 		return fmt.Sprintf("create it: aws ecr create-repository --region %s --repository-name %s; "+
-			"only a push to a repository that a creation template covers, or a pull through a "+
-			"pull-through cache rule, creates it", e.Registry.Region, ShellQuote(e.Repository))
+			"ECR creates it only for a push that matches a repository creation template, or for a "+
+			"pull through a pull-through cache rule", e.Registry.Region, ShellQuote(e.Repository))
 	case action != "":
 		return fmt.Sprintf("%s is missing; this statement in the role's policy allows the %s: %s",
 			action, e.Access, e.Statement())

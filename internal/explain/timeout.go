@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// GetTimeout limits one call by Docker, and each command that makes the same requests. The steps of
-// a call have shorter limits. GetTimeout also ends a call that blocks outside of these limits.
+// GetTimeout limits one call by Docker, and each command that makes the same requests. Each request of
+// a call has a shorter limit. GetTimeout also ends a call that blocks elsewhere, for example while it
+// reads a file.
 const GetTimeout = 28 * time.Second
 
 // TimeoutError reports an action that did not end within its time limit.

@@ -19,7 +19,7 @@ type Error struct {
 	Repository string
 	Access     string // "pull" or "push"
 	Status     int    // HTTP status
-	Code       string // the registry's error code; "" when the response has none
+	Code       string // the registry's error code; "" if the response has none
 	Message    string // from the registry; not sanitized
 }
 
@@ -36,14 +36,15 @@ func (e *Error) Error() string {
 		name, e.Access, safetext.Sanitize(e.Code), safetext.Sanitize(e.Message))
 }
 
-// Missing reports whether the registry has no such repository.
+// Missing reports whether the repository does not exist.
 func (e *Error) Missing() bool { return e.Code == "NAME_UNKNOWN" }
 
-// deniedAction matches the IAM action in ECR's refusal: "User: ARN is not authorized to perform:
-// ecr:InitiateLayerUpload on resource: ARN because …".
+// deniedAction matches the IAM action in an error message of ECR: "User: ARN is not authorized to
+// perform: ecr:InitiateLayerUpload on resource: ARN because …".
 var deniedAction = regexp.MustCompile(`not authorized to perform: (ecr(?:-public)?:[A-Za-z]+)`)
 
-// DeniedAction returns the IAM action that the identity lacks; "" when the registry did not name one.
+// DeniedAction returns the IAM action that the identity is not allowed to perform, or "" if the
+// registry's message does not contain it.
 func (e *Error) DeniedAction() string {
 	if m := deniedAction.FindStringSubmatch(e.Message); m != nil {
 		return m[1]
@@ -51,7 +52,7 @@ func (e *Error) DeniedAction() string {
 	return ""
 }
 
-// The actions of a pull, and those that a push needs in addition
+// The actions that a pull requires, and those that a push also requires
 // (https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html).
 var (
 	pullActions = []string{"BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"}
@@ -74,8 +75,8 @@ func (e *Error) Statement() string {
 		account, e.ShortName())
 }
 
-// ShortName returns the repository's name in AWS's API and in ARNs: without the registry alias that
-// precedes it in public.ecr.aws.
+// ShortName returns the repository's name in AWS's API and in ARNs. For public.ecr.aws that is the name
+// without the registry alias.
 func (e *Error) ShortName() string {
 	if _, name, ok := strings.Cut(e.Repository, "/"); ok && e.Registry.Public {
 		return name

@@ -1,4 +1,4 @@
-// Package repository checks what a login may do with a repository, over the registry's HTTP API.
+// Package repository checks the access of a login to a repository with the registry's HTTP API.
 package repository
 
 import (
@@ -20,12 +20,12 @@ import (
 
 const (
 	requestTimeout  = 6 * time.Second // for one request, including its response
-	maxResponseSize = 64 << 10        // bytes that are read of a response
+	maxResponseSize = 64 << 10        // maximum number of bytes of a response that are read
 )
 
-// absentDigest is a digest that no manifest has. A registry reports it as unknown if the login may
-// read the repository. A tag list would need ecr:ListImages, which roles that only pull lack, and
-// HEAD returns no error code.
+// absentDigest is a digest that no manifest has. A registry returns MANIFEST_UNKNOWN for it if the
+// login can pull from the repository. The alternatives do not work: listing tags requires
+// ecr:ListImages, which a role for pulls does not need, and the response to HEAD has no error code.
 var absentDigest = "sha256:" + strings.Repeat("0", 64)
 
 // Repository is a repository, and a login for its registry.
@@ -37,13 +37,14 @@ type Repository struct {
 	Client   *http.Client // see NewClient
 }
 
-// NewClient returns a client for registries. It trusts roots (nil: the system's), takes the proxy
-// from the environment, and follows no redirect, because the requests carry the password.
+// NewClient returns a client for registries. It trusts roots, or the system's roots if roots is nil. It
+// uses the proxy of the environment. It does not follow redirects, because the requests contain the
+// password.
 func NewClient(roots *x509.CertPool) *http.Client { return token.NewClient(roots) }
 
-// CheckPull reports whether the login may read manifests of the repository, in one request; two
-// for public.ecr.aws. It returns nil if so. Otherwise the error is *Error, or that the registry
-// could not be reached. It changes nothing, and does not fill a pull-through cache
+// CheckPull returns nil if the login can read manifests of the repository. It returns *Error if the
+// registry refuses, and another error if it cannot reach the registry. It makes one request, or two
+// for public.ecr.aws. It changes nothing, and does not fill a pull-through cache
 // (aws/containers-roadmap#2837).
 func (r Repository) CheckPull(ctx context.Context) error {
 	authorization, err := r.authorize(ctx, "pull")
@@ -61,10 +62,10 @@ func (r Repository) CheckPull(ctx context.Context) error {
 	return r.refused("pull", resp)
 }
 
-// CheckPush reports whether the login may start an upload to the repository, which must exist: it
-// starts one and cancels it, in two requests; three for public.ecr.aws. It returns nil if so. The
-// errors are those of CheckPull. An upload that starts proves ecr:InitiateLayerUpload. It does not
-// prove ecr:PutImage, nor that a tag may be overwritten.
+// CheckPush returns nil if the login can start an upload to the repository. It starts an upload and
+// cancels it. It makes two requests, or three for public.ecr.aws. Its errors are those of CheckPull.
+// The result proves the permission ecr:InitiateLayerUpload. It does not prove ecr:PutImage, or that a
+// tag can be overwritten.
 func (r Repository) CheckPush(ctx context.Context) error {
 	authorization, err := r.authorize(ctx, "pull,push")
 	if err != nil {
@@ -82,8 +83,8 @@ func (r Repository) CheckPush(ctx context.Context) error {
 	return nil
 }
 
-// cancel cancels an upload. It ignores the result: ECR removes uploads that are not completed. It
-// sends nothing to another host than the registry, because the request carries the password.
+// cancel cancels an upload. It ignores the result, because ECR removes incomplete uploads. It sends no
+// request to a host other than the registry, because the request contains the password.
 func (r Repository) cancel(ctx context.Context, start, location, authorization string) {
 	base, err := url.Parse(start)
 	if err != nil {
@@ -117,10 +118,10 @@ func (r Repository) authorize(ctx context.Context, actions string) (string, erro
 	return "Bearer " + resp.token, nil
 }
 
-// response is what this package needs of a registry's response.
+// response contains the parts of a registry's response that this package uses.
 type response struct {
 	status        int
-	code, message string // of the first error; "" without one
+	code, message string // of the first error; "" if there is none
 	location      string
 	token         string
 }
@@ -148,7 +149,7 @@ func (r Repository) send(ctx context.Context, method, target, authorization stri
 		Token  string
 		Errors []struct{ Code, Message string }
 	}
-	_ = json.Unmarshal(body, &parsed) // a response without JSON has its status
+	_ = json.Unmarshal(body, &parsed) // without JSON, the status is enough
 	read := response{
 		status: resp.StatusCode, location: resp.Header.Get("Location"), token: parsed.Token,
 	}
@@ -165,9 +166,9 @@ func (r Repository) refused(access string, resp response) *Error {
 	}
 }
 
-// name matches the names of repositories, public ones with their alias
+// name matches the name of a repository. A public name includes the alias
 // (https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html).
 var name = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 
-// IsName reports whether a text can be the name of a repository.
+// IsName reports whether text is a valid name of a repository.
 func IsName(text string) bool { return len(text) <= 256 && name.MatchString(text) }

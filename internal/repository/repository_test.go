@@ -20,8 +20,8 @@ import (
 
 const host = "123456789012.dkr.ecr.eu-west-2.amazonaws.com"
 
-// start starts a registry, and returns a repository of it, and a function that returns the requests so far. All
-// names lead to that registry.
+// start starts a registry. It returns a repository of that registry, and a function that returns the
+// requests so far. All host names of the repository's client resolve to the registry.
 func start(t *testing.T, host string, handler http.HandlerFunc) (Repository, func() []string) {
 	t.Helper()
 	var mu sync.Mutex
@@ -47,7 +47,9 @@ func start(t *testing.T, host string, handler http.HandlerFunc) (Repository, fun
 	if !ok {
 		t.Fatalf("%s is not ECR", host)
 	}
-	r := Repository{Registry: reg, Name: "team/app", Username: "AWS", Password: "the-password", Client: client}
+	r := Repository{
+		Registry: reg, Name: "team/app", Username: "AWS", Password: "the-password", Client: client,
+	}
 	return r, func() []string {
 		mu.Lock()
 		defer mu.Unlock()
@@ -57,13 +59,17 @@ func start(t *testing.T, host string, handler http.HandlerFunc) (Repository, fun
 
 func respond(w http.ResponseWriter, status int, code, message string) {
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(map[string]any{"errors": []map[string]string{{"code": code, "message": message}}})
+	json.NewEncoder(w).Encode(map[string]any{
+		"errors": []map[string]string{{"code": code, "message": message}},
+	})
 }
 
-const denied = "User: arn:aws:sts::123456789012:assumed-role/ci/x is not authorized to perform: ecr:BatchGetImage on resource: arn:aws:ecr:eu-west-2:123456789012:repository/team/app because no identity-based policy allows the ecr:BatchGetImage action"
+const denied = "User: arn:aws:sts::123456789012:assumed-role/ci/x is not authorized to perform: " +
+	"ecr:BatchGetImage on resource: arn:aws:ecr:eu-west-2:123456789012:repository/team/app because " +
+	"no identity-based policy allows the ecr:BatchGetImage action"
 
 func TestCheckPull(t *testing.T) {
-	const manifest = "GET " + host + "/v2/team/app/manifests/sha256:0000000000000000000000000000000000000000000000000000000000000000"
+	manifest := "GET " + host + "/v2/team/app/manifests/sha256:" + strings.Repeat("0", 64)
 	tests := []struct {
 		name          string
 		status        int
@@ -73,7 +79,8 @@ func TestCheckPull(t *testing.T) {
 		action        string
 	}{
 		{"readable", 404, "MANIFEST_UNKNOWN", "Requested image not found", "", false, ""},
-		{"missing", 404, "NAME_UNKNOWN", "The repository with name 'team/app' does not exist", "does not exist", true, ""},
+		{"missing", 404, "NAME_UNKNOWN", "The repository with name 'team/app' does not exist",
+			"does not exist", true, ""},
 		{"denied", 403, "DENIED", denied, "refused a pull: DENIED: User: arn:aws:sts", false, "ecr:BatchGetImage"},
 		{"stale password", 403, "DENIED", "Your authorization token has expired.", "has expired", false, ""},
 		{"control characters", 403, "DENIED", "a\x1b[31m\nb", "DENIED: a [31m b", false, ""},
@@ -82,7 +89,8 @@ func TestCheckPull(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r, requests := start(t, host, func(w http.ResponseWriter, req *http.Request) {
-				if user, password, _ := req.BasicAuth(); user != "AWS" || password != "the-password" {
+				user, password, _ := req.BasicAuth()
+				if user != "AWS" || password != "the-password" {
 					t.Errorf("login %q, %q", user, password)
 				}
 				if tt.code == "" {
@@ -93,11 +101,13 @@ func TestCheckPull(t *testing.T) {
 				respond(w, tt.status, tt.code, tt.message)
 			})
 			err := r.CheckPull(t.Context())
-			if tt.want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.want) {
+			if tt.want == "" != (err == nil) ||
+				err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
 			var refused *Error
-			if err != nil && (!errors.As(err, &refused) || refused.Missing() != tt.missing || refused.DeniedAction() != tt.action) {
+			if err != nil && (!errors.As(err, &refused) || refused.Missing() != tt.missing ||
+				refused.DeniedAction() != tt.action) {
 				t.Errorf("error %#v", err)
 			}
 			if got := requests(); !slices.Equal(got, []string{manifest}) {
@@ -107,6 +117,7 @@ func TestCheckPull(t *testing.T) {
 	}
 }
 
+// CheckPush sends the password only to the registry, over HTTPS.
 func TestCheckPush(t *testing.T) {
 	const uploads = host + "/v2/team/app/blobs/uploads/"
 	tests := []struct {
@@ -115,8 +126,10 @@ func TestCheckPush(t *testing.T) {
 		want           []string
 		wantErr        string
 	}{
-		{"allowed", "/v2/team/app/blobs/uploads/1?_state=x", 202, []string{"POST " + uploads, "DELETE " + uploads + "1?_state=x"}, ""},
-		{"absolute location", "https://" + uploads + "1", 202, []string{"POST " + uploads, "DELETE " + uploads + "1"}, ""},
+		{"allowed", "/v2/team/app/blobs/uploads/1?_state=x", 202,
+			[]string{"POST " + uploads, "DELETE " + uploads + "1?_state=x"}, ""},
+		{"absolute location", "https://" + uploads + "1", 202,
+			[]string{"POST " + uploads, "DELETE " + uploads + "1"}, ""},
 		{"another host gets no password", "https://elsewhere.example/1", 202, []string{"POST " + uploads}, ""},
 		{"plain http gets no password", "http://" + uploads + "1", 202, []string{"POST " + uploads}, ""},
 		{"no location", "", 202, []string{"POST " + uploads}, ""},
@@ -136,7 +149,8 @@ func TestCheckPush(t *testing.T) {
 				}
 			})
 			err := r.CheckPush(t.Context())
-			if tt.wantErr == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
+			if tt.wantErr == "" != (err == nil) ||
+				err != nil && !strings.Contains(err.Error(), tt.wantErr) {
 				t.Errorf("error %v, want %q", err, tt.wantErr)
 			}
 			if got := requests(); !slices.Equal(got, tt.want) {
@@ -146,7 +160,7 @@ func TestCheckPush(t *testing.T) {
 	}
 }
 
-// public.ecr.aws takes a token with a scope, which it issues for the password.
+// public.ecr.aws exchanges the password for a token with a scope.
 func TestPublic(t *testing.T) {
 	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte("AWS:the-password"))
 	r, requests := start(t, "public.ecr.aws", func(w http.ResponseWriter, req *http.Request) {
@@ -170,7 +184,8 @@ func TestPublic(t *testing.T) {
 	}
 	const scope = "GET public.ecr.aws/token/?scope=repository%3Ateam%2Fapp%3A"
 	got := requests()
-	if len(got) != 4 || got[0] != scope+"pull&service=public.ecr.aws" || got[2] != scope+"pull%2Cpush&service=public.ecr.aws" {
+	if len(got) != 4 || got[0] != scope+"pull&service=public.ecr.aws" ||
+		got[2] != scope+"pull%2Cpush&service=public.ecr.aws" {
 		t.Errorf("requests %q", got)
 	}
 }
@@ -182,9 +197,20 @@ func TestStatement(t *testing.T) {
 		err  Error
 		want string
 	}{
-		{Error{Registry: reg, Repository: "team/app", Access: "pull"}, `{"Effect":"Allow","Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"arn:aws:ecr:eu-west-2:123456789012:repository/team/app"}`},
-		{Error{Registry: reg, Repository: "app", Access: "push"}, `{"Effect":"Allow","Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage","ecr:GetDownloadUrlForLayer","ecr:CompleteLayerUpload","ecr:InitiateLayerUpload","ecr:PutImage","ecr:UploadLayerPart"],"Resource":"arn:aws:ecr:eu-west-2:123456789012:repository/app"}`},
-		{Error{Registry: public, Repository: "acme/app", Access: "push"}, `{"Effect":"Allow","Action":["ecr-public:BatchCheckLayerAvailability","ecr-public:CompleteLayerUpload","ecr-public:InitiateLayerUpload","ecr-public:PutImage","ecr-public:UploadLayerPart"],"Resource":"arn:aws:ecr-public::*:repository/app"}`},
+		{Error{Registry: reg, Repository: "team/app", Access: "pull"},
+			`{"Effect":"Allow","Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage",` +
+				`"ecr:GetDownloadUrlForLayer"],` +
+				`"Resource":"arn:aws:ecr:eu-west-2:123456789012:repository/team/app"}`},
+		{Error{Registry: reg, Repository: "app", Access: "push"},
+			`{"Effect":"Allow","Action":["ecr:BatchCheckLayerAvailability","ecr:BatchGetImage",` +
+				`"ecr:GetDownloadUrlForLayer","ecr:CompleteLayerUpload","ecr:InitiateLayerUpload",` +
+				`"ecr:PutImage","ecr:UploadLayerPart"],` +
+				`"Resource":"arn:aws:ecr:eu-west-2:123456789012:repository/app"}`},
+		{Error{Registry: public, Repository: "acme/app", Access: "push"},
+			`{"Effect":"Allow","Action":["ecr-public:BatchCheckLayerAvailability",` +
+				`"ecr-public:CompleteLayerUpload","ecr-public:InitiateLayerUpload",` +
+				`"ecr-public:PutImage","ecr-public:UploadLayerPart"],` +
+				`"Resource":"arn:aws:ecr-public::*:repository/app"}`},
 	} {
 		if got := tt.err.Statement(); got != tt.want {
 			t.Errorf("statement\n%s\nwant\n%s", got, tt.want)
@@ -192,14 +218,16 @@ func TestStatement(t *testing.T) {
 	}
 }
 
-// The password and the proxy's URL are in no error.
+// If the registry cannot be reached, the error contains neither the password nor a URL.
 func TestNotReached(t *testing.T) {
 	r, _ := start(t, host, func(http.ResponseWriter, *http.Request) {})
-	r.Client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+	transport := r.Client.Transport.(*http.Transport)
+	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 	}
 	err := r.CheckPull(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "no such host") || strings.Contains(err.Error(), "password") || strings.Contains(err.Error(), "https://") {
+	if err == nil || !strings.Contains(err.Error(), "no such host") ||
+		strings.Contains(err.Error(), "password") || strings.Contains(err.Error(), "https://") {
 		t.Errorf("error %v", err)
 	}
 }

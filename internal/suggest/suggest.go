@@ -1,11 +1,11 @@
-// Package suggest finds the known name that a mistyped name probably means.
+// Package suggest finds the known name that is most similar to a mistyped name.
 package suggest
 
 import "slices"
 
-// Nearest returns the known name that is at most two edits away from a mistyped one, and fewer than half
-// its length; "" when there is none. An edit inserts, deletes or replaces a character, or swaps two
-// neighbors. Of several, the first of the nearest is returned.
+// Nearest returns the first of the known names with the smallest number of edits from the mistyped
+// name. It returns "" if that number is greater than two, or not less than half the length of mistyped.
+// An edit inserts, deletes or replaces a character, or swaps two adjacent characters.
 func Nearest(mistyped string, known []string) string {
 	nearest, least := "", min(2, (len(mistyped)-1)/2)+1
 	for _, name := range known {
@@ -16,7 +16,7 @@ func Nearest(mistyped string, known []string) string {
 	return nearest
 }
 
-// distance returns the number of edits between two texts (optimal string alignment).
+// distance returns the number of edits that turn a into b (optimal string alignment distance).
 func distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {

@@ -116,7 +116,7 @@ func circleciHint(env Env) Hint {
 	return Hint{
 		Name: "fork",
 		Text: "this is a build of a forked pull request; CircleCI passes it no token and no secrets",
-		Next: "push in a build of the branch; or, where every fork is trusted, pass secrets to " +
+		Advice: "push in a build of the branch; or, where every fork is trusted, pass secrets to " +
 			"forked builds (Project Settings, Advanced)",
 		NoSecrets: true,
 	}

@@ -83,7 +83,7 @@ func githubHint(env Env) Hint {
 			Name: "fork",
 			Text: fmt.Sprintf("this is a pull request from the fork %s: GitHub passes its jobs "+
 				"no token and no secrets, whatever their permissions", safetext.Sanitize(from)),
-			Next:      "push in a workflow that runs after the merge, or on workflow_run",
+			Advice:    "push in a workflow that runs after the merge, or on workflow_run",
 			NoSecrets: true,
 		}
 	case isForgejo(env), detectGitHub(env) == "":
@@ -93,7 +93,7 @@ func githubHint(env Env) Hint {
 		Name: "permission",
 		Text: "the job does not have the permission id-token: write. A job's permissions replace " +
 			"the workflow's, and a reusable workflow cannot exceed its caller's",
-		Next: "permissions: {id-token: write, contents: read}",
+		Advice: "permissions: {id-token: write, contents: read}",
 	}
 }
 

@@ -38,9 +38,9 @@ func TestGitHubHint(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			hint := githubHint(environ(tt.env...))
 			if hint.Name != tt.want || hint.NoSecrets != (tt.want == "fork") ||
-				(hint.Next == "") != (tt.want == "") ||
+				(hint.Advice == "") != (tt.want == "") ||
 				(hint.Text == "") != (tt.want == "") ||
-				(tt.want == "permission") != strings.Contains(hint.Next, "id-token: write") {
+				(tt.want == "permission") != strings.Contains(hint.Advice, "id-token: write") {
 				t.Errorf("%+v", hint)
 			}
 		})

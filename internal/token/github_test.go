@@ -27,7 +27,7 @@ func FuzzPullRequest(f *testing.F) {
 			t.Errorf("%q: %q, %q, %v", text, from, to, err)
 		}
 		hint := githubHint(environ("GITHUB_ACTIONS=true", "GITHUB_EVENT_PATH="+path))
-		if hint.Text == "" || strings.ContainsAny(hint.Text+hint.Next, "\r\n\a\x1b") {
+		if hint.Text == "" || strings.ContainsAny(hint.Text+hint.Advice, "\r\n\a\x1b") {
 			t.Errorf("%q: %+v", text, hint)
 		}
 	})

@@ -66,9 +66,9 @@ type Provider struct {
 // Hint explains why a job has no token, for doctor. The zero Hint means that there is no
 // explanation.
 type Hint struct {
-	Name string // short name, for doctor
-	Text string // the cause
-	Next string // what to do
+	Name   string // short name, for doctor
+	Text   string // the cause
+	Advice string // what the user can do
 
 	NoSecrets bool // the CI passes no secrets to the job either, so its role may be missing too
 }

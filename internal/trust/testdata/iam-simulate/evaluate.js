@@ -2,7 +2,7 @@
 // and principal. For each line, the script prints whether the policy allows sts:AssumeRoleWithWebIdentity: true or false.
 // The claims that become condition keys are those of AWS's list, in iam-data.
 //
-//   node evaluate.js FOLDER     FOLDER is where npm has installed package.json
+//   node evaluate.js DIR     DIR is where npm has installed package.json
 const path = require('path')
 const dir = path.resolve(process.argv[2])
 const installed = require('module').createRequire(path.join(dir, 'package.json'))
