@@ -133,10 +133,10 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // descriptions describe the files by extension.
 var descriptions = map[string]string{
-	".enc": "encrypted with a secret of this job",
-	".lock":   "locks between processes",
-	".json":   "credHelpers only",
-	".pem":    "the emulator's CA",
+	".enc":  "encrypted with a secret of this job",
+	".lock": "locks between processes",
+	".json": "credHelpers only",
+	".pem":  "the emulator's CA",
 }
 
 // files prints the files that the job wrote, and fails if one contains the password or an access
