@@ -19,7 +19,7 @@ func TestDoctorCache(t *testing.T) {
 		j.env["ECR_OIDC_CACHE_DIR"] = path
 		return path
 	}
-	// The user's cache folder has the same path as on macOS.
+	// The user's cache directory has the same path as on macOS.
 	setUserCacheDir := func(j *job) {
 		j.env["XDG_CACHE_HOME"] = filepath.Join(j.dir, "home", "Library", "Caches")
 	}

@@ -40,7 +40,7 @@ func TestDoctorDocker(t *testing.T) {
 		{name: "empty file", arrange: config("")},
 		{name: "syntax error", arrange: config("{\n\"credHelpers\": {},\n}")},
 		{name: "credHelpers of another type", arrange: config(`{"credHelpers": ["ecr-oidc"]}`)},
-		{name: "folder instead of a file", arrange: func(t *testing.T, j *job) []string {
+		{name: "directory instead of a file", arrange: func(t *testing.T, j *job) []string {
 			j.env["DOCKER_CONFIG"] = filepath.Join(j.dir, "odd")
 			j.writeFile(t, "odd/config.json/x", "")
 			return nil
