@@ -275,6 +275,9 @@ func TestModTimeSetLate(t *testing.T) {
 // If a holder hangs, the waiters time out and fetch without the lock. Later callers get the result
 // that one of them stored.
 func TestHungHolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a hung holder (-short)")
+	}
 	t.Parallel()
 	c := openCache(t, filepath.Join(t.TempDir(), "c"), secret)
 	c.lockTimeout = func(time.Duration,

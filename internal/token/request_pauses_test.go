@@ -11,6 +11,9 @@ import (
 // TestRequestPauses checks that at least half of the delay passes before each further attempt: 125,
 // 250, 500 and 1,000 ms.
 func TestRequestPauses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes hundreds of requests (-short)")
+	}
 	t.Parallel()
 	var requests atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
