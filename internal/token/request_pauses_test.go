@@ -12,7 +12,7 @@ import (
 // 250, 500 and 1,000 ms.
 func TestRequestPauses(t *testing.T) {
 	if testing.Short() {
-		t.Skip("makes hundreds of requests (-short)")
+		t.Skip("waits between attempts (-short)")
 	}
 	t.Parallel()
 	var requests atomic.Int32
