@@ -98,7 +98,8 @@ func (c *configureCommand) removeSettings() error {
 	})
 }
 
-// remainingEntry returns the name of an entry that uses the settings of an account, or "" if there is none.
+// remainingEntry returns the name of an entry that uses the settings of an account, or "" if there is
+// none.
 func (c *configureCommand) remainingEntry(account string) string {
 	for _, e := range c.remaining {
 		if e.all || e.account == account {

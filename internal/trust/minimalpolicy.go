@@ -167,7 +167,8 @@ func widerGitHubSubjects(sub string) (s Suggestion) {
 	}
 	if context == "pull_request" {
 		s.Caveat = "it admits every pull request of " + name + ", and each runs the workflow in " +
-			"its own branch; pull requests from forks get a token only if the repository's settings allow it"
+			"its own branch; pull requests from forks get a token only if the repository's " +
+			"settings allow it"
 	}
 	add(name+":*", "every branch, tag, environment and pull request of "+name)
 	add(escapePattern(owner)+"/*",
