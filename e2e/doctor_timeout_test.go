@@ -35,7 +35,7 @@ func TestDoctorProbeTimeout(t *testing.T) {
 	out := j.doctor(t, defaultHost)
 	if out.code != 1 ||
 		!strings.Contains(out.stdout, "Docker cannot call this helper: "+notRegular+"\n") ||
-		!strings.Contains(out.stdout, " when it is started from here") {
+		!strings.Contains(out.stdout, "a Docker CLI that is started from here finds ") {
 		t.Errorf("Docker's file: %+v", out)
 	}
 	out = j.doctor(t)

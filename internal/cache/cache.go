@@ -3,9 +3,10 @@
 // Entries are encrypted and authenticated with AES-256-GCM. The key is derived with HKDF-SHA-256
 // from a secret of the job, such as the token that lets it request OIDC tokens. The secret is not
 // stored. A later job on the same machine has another secret, so it cannot read the entries or
-// create one that this job accepts. A process that can read the job's environment can read its
-// entries. Without a secret, only the file mode 0600 protects an entry, as in ~/.aws/sso/cache. The
-// caller decides when that is acceptable; see openCache in internal/helper.
+// create one that this job accepts. The exception is a job with the same AWS access keys, which can
+// request the same login anyway. A process that can read the job's environment can read its entries.
+// Without a secret, only the file mode 0600 protects an entry, as in ~/.aws/sso/cache. The caller
+// decides when that is acceptable; see openCache in internal/helper.
 //
 // Any number of processes may use one directory at the same time. They may fetch the same login
 // twice. They never read an entry that is half written or that belongs to another job.

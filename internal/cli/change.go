@@ -42,7 +42,7 @@ func (c *configureCommand) change(file *dockerconfig.File) error {
 		}
 	}
 	if c.remove {
-		c.findUsers(file)
+		c.findRemainingEntries(file)
 	}
 	return c.writeSettings()
 }

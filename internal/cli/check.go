@@ -57,7 +57,7 @@ With --offline, print the state of every registry without a request.`,
 	f.SortFlags = false
 	f.BoolVar(&c.push, "push", false, "check that the login can start an upload to each repository")
 	f.BoolVar(&c.offline, "offline", false,
-		"make no request: print the helper, the role or profile, and what is cached")
+		"make no request: print the helper, the role or profile, the source, and what is cached")
 	f.BoolVar(&c.json, "json", false, "print the results as JSON, which docs/check.md describes")
 	return command
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	if n := len(x.Roles.ARNs); n > 0 {
 		result.Role, result.RoleFrom = x.Roles.ARNs[n-1], x.Roles.From
 	}
+	result.profile = c.describeProfile(x)
 	entry := cmp.Or(x.StoredLogin, x.Cached)
 	result.StoredLogin = x.StoredLogin != nil
 	if entry != nil {
@@ -55,6 +57,16 @@ func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 	}
 	result.text = strings.Join(parts, ", ")
 	return result
+}
+
+// describeProfile describes the AWS profile that the user named, or returns "" if it is not used. It
+// omits the default profile, because the SDK may use the machine's own credentials instead.
+func (c *checkCommand) describeProfile(x helper.Examination) string {
+	name, from := x.Profile(c.Env)
+	if from == "" {
+		return ""
+	}
+	return fmt.Sprintf("profile %s (from %s)", safetext.Sanitize(name), from)
 }
 
 // dockerHelper describes which helper Docker calls for a registry.

@@ -30,9 +30,10 @@ type checkResult struct {
 	Cached      bool       `json:"cached"`
 	StoredLogin bool       `json:"stored_login"` // the login of another tool
 	Reason      reason     `json:"reason,omitempty"`
-	Error       string     `json:"error,omitempty"` // the line that get would print
+	Error       string     `json:"error,omitempty"` // one line, with its advice
 
-	text string
+	text    string
+	profile string // describes the AWS profile, with --offline; "" if none is named
 }
 
 // reason classifies a failed check.
@@ -55,11 +56,17 @@ func describeLogin(r checkResult) string {
 	return describeIdentity(r) + ", " + describeExpiry(r)
 }
 
-// describeIdentity describes the role, where it was set, the source and the subject.
+// describeIdentity describes the role or profile, where it was set, the source and the subject.
 func describeIdentity(r checkResult) string {
-	parts := []string{"AWS credentials"}
+	var parts []string
 	if r.Role != "" {
-		parts = []string{fmt.Sprintf("%s (from %s)", exchange.DescribeRole(r.Role), r.RoleFrom)}
+		parts = append(parts, fmt.Sprintf("%s (from %s)", exchange.DescribeRole(r.Role), r.RoleFrom))
+	}
+	if r.profile != "" {
+		parts = append(parts, r.profile)
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "AWS credentials")
 	}
 	parts = append(parts, "source "+r.Source)
 	if r.Subject != "" {

@@ -248,7 +248,7 @@ func TestCompletion(t *testing.T) {
 		{args("configure", "--region", "eu-west-"), "eu-west-1\neu-west-2\neu-west-3\n:4\n"},
 		{args("configure", "--region", "eu-west-2,us-gov"),
 			"eu-west-2,us-gov-east-1\neu-west-2,us-gov-west-1\n:4\n"},
-		{args("configure", "--pro"), "--profile\tthe AWS PROFILE to use on a machine\n:4\n"},
+		{args("configure", "--pro"), "--profile\tthe AWS PROFILE to use outside a CI\n:4\n"},
 		{args("check", ""), host + "\n:4\n"},
 		{args("completion", ""), "bash\nzsh\nfish\npowershell\n:4\n"},
 		{args("help", "help", ""), ":4\n"},

@@ -31,10 +31,10 @@ type configureCommand struct {
 
 	Program
 	registries []registry.Registry
-	path       string   // of Docker's or Podman's file
-	client     string   // "Docker" or "Podman"
-	users      []user   // with remove: the entries that still name this helper
-	lines      []string // to print when all changes are made
+	path       string        // of Docker's or Podman's file
+	client     string        // "Docker" or "Podman"
+	remaining  []helperEntry // with remove: the entries that still name this helper
+	lines      []string      // to print when all changes are made
 	warnings   []string
 }
 

@@ -64,7 +64,7 @@ func (c *configureCommand) addFlags(command *cobra.Command) {
 			"separated by commas, are a chain")
 	f.StringVar(&c.settings.Source, "source", "",
 		"the `SOURCE` of the identity: "+strings.Join(token.Sources(), ", "))
-	f.StringVar(&c.settings.Profile, "profile", "", "the AWS `PROFILE` to use on a machine")
+	f.StringVar(&c.settings.Profile, "profile", "", "the AWS `PROFILE` to use outside a CI")
 	f.StringVar(&c.settings.Audience, "audience", "", "the `AUDIENCE` of the OIDC token")
 	f.StringVar(&c.settings.SessionName, "session-name", "", "the `NAME` of the role session")
 	f.StringVar(&c.settings.SessionDuration, "session-duration", "",
@@ -164,7 +164,7 @@ func (c *configureCommand) parseRegistries(args []string) ([]registry.Registry, 
 	return registries(hosts)
 }
 
-// checkFlags returns an error for flags that cannot be used together: that of the first broken rule.
+// checkFlags returns the error of the first rule that the flags break.
 // (table: exempt from shape_test.go's limit)
 func (c *configureCommand) checkFlags() error {
 	noRegistry := len(c.registries) == 0

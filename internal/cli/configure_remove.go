@@ -30,9 +30,9 @@ func (c *configureCommand) removeHelpers(file *dockerconfig.File) {
 	}
 }
 
-// findUsers sets c.users to the entries of the edited file that still name this helper. Podman and
-// Docker share ecr-oidc.yaml, so with --authfile it also reads Docker's file.
-func (c *configureCommand) findUsers(file *dockerconfig.File) {
+// findRemainingEntries sets c.remaining to the entries of the edited file that still name this helper.
+// Podman and Docker share ecr-oidc.yaml, so with --authfile it also reads Docker's file.
+func (c *configureCommand) findRemainingEntries(file *dockerconfig.File) {
 	files := []*dockerconfig.File{file}
 	if c.authfile != "" {
 		path, err := dockerconfig.Path(c.Env.Get("DOCKER_CONFIG"))
@@ -42,16 +42,16 @@ func (c *configureCommand) findUsers(file *dockerconfig.File) {
 	}
 	for _, f := range files {
 		if isSelf(f.CredsStore()) {
-			c.users = append(c.users, user{name: "Docker's credsStore", all: true})
+			c.remaining = append(c.remaining, helperEntry{name: "Docker's credsStore", all: true})
 		}
 		for _, reg := range f.Registries(helperName) {
-			c.users = append(c.users, user{name: reg.Host, account: reg.Account})
+			c.remaining = append(c.remaining, helperEntry{name: reg.Host, account: reg.Account})
 		}
 	}
 }
 
-// user is an entry of Docker's or Podman's file that names this helper.
-type user struct {
+// helperEntry is an entry of Docker's or Podman's file that names this helper.
+type helperEntry struct {
 	name    string
 	account string
 	all     bool // it uses the settings of all accounts
@@ -67,8 +67,8 @@ func (c *configureCommand) removeSettings() error {
 	}
 	var unused []string
 	for _, account := range c.registryAccounts() {
-		user := c.userOf(account)
-		if user == "" {
+		entry := c.remainingEntry(account)
+		if entry == "" {
 			unused = append(unused, account)
 			continue
 		}
@@ -78,7 +78,7 @@ func (c *configureCommand) removeSettings() error {
 		}
 		if len(plan) > 0 {
 			c.addLine("%s: unchanged: the settings of %s, which %s uses", path,
-				accountName(account), user)
+				accountName(account), entry)
 		}
 	}
 	plan, err := config.PlanRemoval(path, unused)
@@ -98,11 +98,12 @@ func (c *configureCommand) removeSettings() error {
 	})
 }
 
-// userOf returns the name of an entry that uses the settings of an account, or "" if there is none.
-func (c *configureCommand) userOf(account string) string {
-	for _, u := range c.users {
-		if u.all || u.account == account {
-			return u.name
+// remainingEntry returns the name of an entry that uses the settings of an account, or "" if there is
+// none.
+func (c *configureCommand) remainingEntry(account string) string {
+	for _, e := range c.remaining {
+		if e.all || e.account == account {
+			return e.name
 		}
 	}
 	return ""

@@ -66,8 +66,9 @@ func variables() []definition {
 		{"ECR_OIDC_DEBUG", "1 writes each step to stderr, without secrets"},
 		{"DOCKER_CONFIG", "directory of Docker's config.json; default ~/.docker"},
 		{"", "The first of these that has a setting applies: the variable for the account, the " +
-			"file's entry for the account, the variable for all accounts, the file's default. AWS's " +
-			"variables, such as AWS_PROFILE and AWS_ENDPOINT_URL, keep their meaning."},
+			"file's entry for the region of the account, the file's entry for the account, the " +
+			"variable for all accounts, the file's default. AWS's variables, such as AWS_PROFILE " +
+			"and AWS_ENDPOINT_URL, keep their meaning."},
 	}
 }
 
@@ -75,12 +76,13 @@ func variables() []definition {
 func files() []definition {
 	return []definition{
 		{dockerFile, "Docker's configuration; credHelpers and credsStore name the helper ecr-oidc"},
-		{settingsFile, "settings for accounts, regions and profiles; ECR_OIDC_CONFIG names another " +
+		{settingsFile, "settings for accounts and their regions; ECR_OIDC_CONFIG names another " +
 			"file"},
 		{awsFiles, "AWS profiles, for source aws"},
 		{cacheDir, "encrypted logins; on macOS in ~/Library/Caches, on Windows in %LocalAppData%, in " +
 			"GitHub Actions in RUNNER_TEMP"},
-		{"RUNNER_TEMP/ecr-oidc-debug-UID.log", "debug lines, if only RUNNER_DEBUG=1 is set"},
+		{"RUNNER_TEMP/ecr-oidc-debug-UID.log", "debug lines, if RUNNER_DEBUG is 1 and " +
+			"ECR_OIDC_DEBUG is not set"},
 	}
 }
 
@@ -132,8 +134,8 @@ func referenceOf(command string) reference {
 		login.exitStatus = status("the password is printed", "the login fails")
 		return login
 	case "get":
-		login.exitStatus = status("the login is printed", "the login fails, or the host is not an "+
-			"ECR registry")
+		login.exitStatus = status("the login is printed",
+			"the login fails, or there is no login for the host")
 		return login
 	case "store":
 		return reference{
@@ -153,7 +155,8 @@ func referenceOf(command string) reference {
 		return reference{
 			environment: pick(variables(), "DOCKER_CONFIG", "ECR_OIDC_CONFIG"),
 			files:       pick(files(), dockerFile, settingsFile),
-			exitStatus:  status("the hosts are printed", "a file cannot be read"),
+			exitStatus: status("the hosts are printed", "as Docker's credsStore: ecr-oidc.yaml cannot "+
+				"be read, or the helper in creds_store fails"),
 		}
 	case "completion", "help", "version":
 		return reference{

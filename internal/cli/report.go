@@ -42,7 +42,7 @@ func escapeJSON(text string) string {
 	return escaped.String()
 }
 
-// text returns the report as text: the verdict on each registry, then the steps. Checks that are
+// text returns the report as text: the summary of each registry, then the steps. Checks that are
 // common to all registries appear only for the first.
 func (p Program) text(r doctor.Report, verbose bool) string {
 	t := &reportText{color: p.useColor(), width: p.terminalWidth(), verbose: verbose}
@@ -52,7 +52,7 @@ func (p Program) text(r doctor.Report, verbose bool) string {
 				func(c doctor.Check) bool { return c.Common })
 		}
 	}
-	t.verdicts(r)
+	t.summaries(r)
 	for i, d := range r.Registries {
 		if i > 0 {
 			fmt.Fprintln(t)

@@ -19,9 +19,9 @@ type reportText struct {
 	verbose bool
 }
 
-// verdicts prints one line for each registry, with the important checks below it, and a total. For
-// saved claims it prints nothing: the verdict is that of the policy.
-func (t *reportText) verdicts(r doctor.Report) {
+// summaries prints the summary of each registry, with the important checks below it, and a total. For
+// saved claims it prints nothing, because policy prints the verdict.
+func (t *reportText) summaries(r doctor.Report) {
 	healthy := 0
 	for _, d := range r.Registries {
 		if d.Registry == "" {
@@ -47,7 +47,7 @@ func (t *reportText) verdicts(r doctor.Report) {
 	fmt.Fprintln(t)
 }
 
-// diagnosis prints the checks of one registry. For a failed check that verdicts has printed, it prints
+// diagnosis prints the checks of one registry. For a failed check that summaries has printed, it prints
 // "(see above)".
 func (t *reportText) diagnosis(d doctor.Diagnosis) {
 	var checks []doctor.Check

@@ -30,7 +30,7 @@ func TestReportTextWrap(t *testing.T) {
 `
 	text := func(width int, color bool) string {
 		rt := &reportText{width: width, color: color}
-		rt.verdicts(report)
+		rt.summaries(report)
 		rt.diagnosis(report.Registries[0])
 		return rt.String()
 	}

@@ -12,12 +12,12 @@ const allowedKey = "allowed_account_ids"
 // Removal describes what RemoveAccounts does for an account.
 type Removal struct {
 	Account string   // "" for the public registry
-	Removed []string // the keys that configure writes; allowed_account_ids for the account's number
+	Removed []string // keys of the entry; allowed_account_ids if the account is removed from that list
 	Kept    []string // all other keys of the account
 }
 
-// PlanRemoval returns what RemoveAccounts would remove from the file at path: of these accounts, all
-// settings that configure can write. It omits accounts without settings. It does not empty
+// PlanRemoval returns what RemoveAccounts would remove from the file at path: all settings of these
+// accounts that configure can write. It omits accounts without settings. It does not empty
 // allowed_account_ids, because then every account would be allowed. It writes nothing. A missing file
 // is not an error.
 func PlanRemoval(path string, accounts []string) (plan []Removal, err error) {

@@ -125,8 +125,9 @@ func notRoleARN(from, text string) error {
 // roles.
 func (l layers) checkSession(arns []string, reg registry.Registry) error {
 	policy, at := l.lookup("session_policy")
-	anonymous := reg.Public && at < levelAccount // the policy does not apply to anonymous access
-	if at != levelUnset && len(arns) == 0 && !anonymous {
+	// The policy is for all registries. Access to the public registry may be anonymous.
+	notForPublic := reg.Public && at < levelAccount
+	if at != levelUnset && len(arns) == 0 && !notForPublic {
 		const format = "%s sets a session policy, which requires a role, but no role is set"
 		return fmt.Errorf(format, policy.From)
 	}

@@ -12,7 +12,8 @@ import (
 func (f *File) Registries(helper string) (regs []registry.Registry) {
 	helpers := f.Helpers()
 	for _, host := range slices.Sorted(maps.Keys(helpers)) {
-		// Other keys of the file may contain control characters; a registry's host does not.
+		// The result contains reg, not the key, which may be another form of the host and contain
+		// control characters.
 		reg, ok := registry.Parse(host)
 		if ok && helpers[host] == helper && !slices.Contains(regs, reg) {
 			regs = append(regs, reg)

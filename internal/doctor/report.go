@@ -64,7 +64,7 @@ type Check struct {
 	Advice string `json:"next,omitempty"` // what the user can do
 
 	Common    bool `json:"-"` // the check is the same for every registry
-	Important bool `json:"-"` // the check belongs directly below the verdict
+	Important bool `json:"-"` // the check belongs directly below the summary
 }
 
 // State is the result of a check.

@@ -81,7 +81,7 @@ func (d *Diagnosis) addSource(x helper.Examination, env token.Env) {
 	case id.SelectedBy != "":
 		text += ", detected by " + id.SelectedBy
 	default:
-		text += ": no CI's variables are set, so this is a machine"
+		text += ": no CI's variables are set, so this is not a CI's job"
 	}
 	if id.KeysOnly {
 		text += "; no role is set, so only the AWS keys in the environment are used"
@@ -103,16 +103,14 @@ func (d *Diagnosis) addSource(x helper.Examination, env token.Env) {
 
 // describeCredentials returns the first credentials that the SDK's default chain tries.
 func describeCredentials(x helper.Examination, env token.Env) string {
-	if profile := x.Settings.Identity.Profile; profile != "" {
-		return "profile " + display(profile) + " from " + x.Settings.Identity.ProfileFrom
-	}
-	if id, secret := env.AccessKey(); id != "" && secret != "" {
+	name, from := x.Profile(env)
+	switch {
+	case name == "":
 		return "the keys in the environment"
+	case from == "":
+		return "profile " + name
 	}
-	if name := firstSet(env, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"); name != "" {
-		return "profile " + display(env.Get(name)) + " from " + name
-	}
-	return "profile default"
+	return "profile " + display(name) + " from " + from
 }
 
 func (d *Diagnosis) addToken(x helper.Examination) {

@@ -40,12 +40,12 @@ func checkPath() Check {
 	path, err := exec.LookPath("docker-credential-" + helperName)
 	if err != nil {
 		return Check{Name: "PATH", State: Wrong,
-			Text: "docker-credential-" + helperName + " is not on PATH; Docker does not find " +
-				"it when it is started from here",
+			Text: "docker-credential-" + helperName + " is not on PATH; a Docker CLI that is " +
+				"started from here does not find it",
 			Advice: "add its directory to PATH: " + programDir()}
 	}
 	return Check{Name: "PATH", State: OK,
-		Text: "Docker finds " + path + " when it is started from here"}
+		Text: "a Docker CLI that is started from here finds " + path}
 }
 
 // checkApplicationsPath is checkPath for applications that are started from Finder or the Dock,

@@ -164,8 +164,8 @@ func plainBody(stack *middleware.Stack) error {
 
 // retryer returns a function that returns the SDK's retryer, with these changes:
 //
-//   - It also retries retryIssuerKeys and retryConnection errors. The STS client itself adds
-//     IDPCommunicationError.
+//   - retryIssuerKeys and retryConnection decide first whether an error is retried. The STS client
+//     itself adds IDPCommunicationError.
 //   - It retries a throttled request until ctx leaves no time for another attempt, and at most
 //     maxAttempts times. The SDK's default of three attempts is too low when many jobs start at the
 //     same time (e2e/fleet measures it). Other temporary errors keep the default.

@@ -101,7 +101,8 @@ func (in LoginInput) refuseClearText(stack *middleware.Stack) error {
 // assumed. Endpoints makes no request and runs no command. The error is an *EndpointError or a
 // *ProfileError, or reports an invalid setting.
 func Endpoints(ctx context.Context, in LoginInput) (sts, ecr string, err error) {
-	if in.roots, err = CABundle(in.Env); err != nil { // the SDK would read a file of any size
+	// CABundle rejects a file that is too large, before the SDK reads it.
+	if in.roots, err = CABundle(in.Env); err != nil {
 		return "", "", err
 	}
 	load := in.environmentConfig

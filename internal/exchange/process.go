@@ -21,9 +21,9 @@ const (
 	maxProcessOutput = 64 << 10         // bytes; credentials have about 2,000
 )
 
-// process runs a profile's credential_process, and assumes the roles of the profiles that have it
-// as source_profile, like the SDK (config/resolve_credentials.go, resolveCredsFromProfile). It
-// replaces the SDK's implementation for these reasons:
+// process runs a profile's credential_process, and assumes the roles of the profiles whose
+// source_profile is that profile, like the SDK (config/resolve_credentials.go,
+// resolveCredsFromProfile). It replaces the SDK's implementation for these reasons:
 //
 //   - The helper's stderr must stay empty when a get succeeds. The SDK passes it to the command.
 //   - The helper's stdin contains the client's request. The SDK passes it to the command.

@@ -41,6 +41,27 @@ type Examination struct {
 	CachedErrUntil time.Time // expiry of CachedErr
 }
 
+// Profile returns the AWS profile that the SDK's default chain tries first, and the variable or line
+// that names it; from is "" for the default profile. Both are "" if the identity is an OIDC token or
+// access keys in the environment. Profile does not check that the profile exists.
+func (x Examination) Profile(env token.Env) (name, from string) {
+	if !x.Resolved || x.Identity.OIDC() || x.Identity.KeysOnly {
+		return "", ""
+	}
+	if profile := x.Settings.Identity.Profile; profile != "" {
+		return profile, x.Settings.Identity.ProfileFrom
+	}
+	if id, secret := env.AccessKey(); id != "" && secret != "" {
+		return "", ""
+	}
+	for _, variable := range []string{"AWS_PROFILE", "AWS_DEFAULT_PROFILE"} {
+		if profile := env.Get(variable); profile != "" {
+			return profile, variable
+		}
+	}
+	return "default", ""
+}
+
 // Examine does what Get does before its first request. It reads the settings, decides the identity,
 // and reads the cache. It makes no request and changes no file.
 func (h Helper) Examine(ctx context.Context, reg registry.Registry) (x Examination) {

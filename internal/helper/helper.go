@@ -187,7 +187,7 @@ func (h Helper) newLoginInput(
 }
 
 // storedLogin returns the login that another tool stored for the registry. It takes precedence over
-// the identity: the last login wins.
+// the identity, regardless of which is newer.
 func (h Helper) storedLogin(entries *cache.Cache, settings config.Settings) (cache.Entry, bool) {
 	host := settings.Registry.Host
 	e, ok := entries.Get(storedLoginKey(settings.Registry))

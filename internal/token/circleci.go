@@ -60,7 +60,8 @@ const (
 // circleciToken returns the token in the variable. It returns a newly issued token when the
 // variable's is missing, expired or for another audience.
 func circleciToken(ctx context.Context, env Env, name, raw, audience string) (string, error) {
-	current, _ := Parse(raw) // the first request has checked it; "" has the zero Token
+	// "" and an invalid token have the zero Token; fetch reports an invalid one.
+	current, _ := Parse(raw)
 	matches := raw != "" && (audience == "" || slices.Contains(current.Claims.Audience, audience))
 	if matches && !expiresWithinMinute(current, time.Now()) {
 		return raw, nil

@@ -52,8 +52,8 @@ type Identity struct {
 	// "aws".
 	KeysOnly bool
 
-	// CacheSecret is the secret from which the cache's key is derived. No other job has it. It is
-	// nil when there is none.
+	// CacheSecret is the secret from which the cache's key is derived. Only processes that can use
+	// the same identity have it. It is nil when there is none.
 	CacheSecret []byte
 
 	// TokenSource provides the OIDC token. It is zero when the identity is AWS credentials.
@@ -79,10 +79,10 @@ const stsAudience = "sts.amazonaws.com"
 //     process runs on a machine outside a CI, and the provider is a web identity pair (Kubernetes)
 //     or the AWS SDK's chain.
 //  2. For the provider "aws", the identity is the AWS SDK's default chain, with or without a role.
-//     For every other provider with a role, it is the provider's token; a missing token is an
-//     error. Without a role, in a CI, the identity is the AWS access keys in the environment and
-//     nothing else; missing keys are an error. A source that the user named is never replaced by
-//     access keys.
+//     For every other provider, it is the provider's token if a role is configured; a missing
+//     token is an error. If no role is configured, the identity is the AWS access keys in the
+//     environment, but only in a CI and only if the user did not name a source. All other cases
+//     are errors.
 //
 // The error is a *MissingError, a *NoRoleError, or reports an invalid setting. The Identity that
 // is returned with the first two has its CacheSecret, so that a login stored for this job is

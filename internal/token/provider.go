@@ -38,8 +38,9 @@ func (e Env) firstMissing(names ...string) string {
 
 // Provider is one row of the provider table: a CI, a token that the user supplies, or the AWS SDK's
 // credential chain. Its Name is a value of ECR_OIDC_SOURCE. All differences between CIs are in this
-// table and in the functions that it names. The exceptions are in Identify: gitlab, whose token may
-// be in ECR_OIDC_TOKEN, and env, file and aws. To add a CI, see CONTRIBUTING.md.
+// table and in the functions that it names, with these exceptions: selectProvider and
+// withNamedSource (gitlab, whose token may be in ECR_OIDC_TOKEN, and env, file and aws), and
+// tokenHost and detectContainer in internal/doctor. To add a CI, see CONTRIBUTING.md.
 type Provider struct {
 	Name    string           // value of ECR_OIDC_SOURCE
 	Label   string           // the CI's own name, for messages; "" when it is not a CI

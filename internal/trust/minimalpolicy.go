@@ -166,8 +166,9 @@ func widerGitHubSubjects(sub string) (s Suggestion) {
 		add(name+":ref:refs/tags/*", "every tag of "+name+" (anyone who can push one)")
 	}
 	if context == "pull_request" {
-		s.Caveat = "it admits every pull request of " + name + ", with the workflow of its " +
-			"branch; pull requests from forks get a token only if the repository's settings allow it"
+		s.Caveat = "it admits every pull request of " + name + ", and each runs the workflow in " +
+			"its own branch; pull requests from forks get a token only if the repository's " +
+			"settings allow it"
 	}
 	add(name+":*", "every branch, tag, environment and pull request of "+name)
 	add(escapePattern(owner)+"/*",

@@ -32,8 +32,8 @@ func TestMinimalPolicy(t *testing.T) {
 		}, {
 			name:   "pull request",
 			claims: gh("repo:acme/app:pull_request"),
-			caveat: "it admits every pull request of acme/app, with the workflow of its " +
-				"branch; pull requests from forks get a token only if the repository's " +
+			caveat: "it admits every pull request of acme/app, and each runs the workflow in " +
+				"its own branch; pull requests from forks get a token only if the repository's " +
 				"settings allow it",
 			wider:  []string{"repo:acme/app:*", "repo:acme/*"},
 			others: []string{mainSub},

@@ -167,10 +167,12 @@ func (f subjectFormat) scope(operator, v string) scope {
 	named := separated && slices.Contains(f.ownerKeys, key)
 	_, project, hasProject := strings.Cut(rest, f.project)
 	switch {
+	// An exact value. For an unknown platform, every value with a fixed prefix counts as one.
 	case f.ownerKeys == nil && prefix != "" || exact && (named || !f.isGitHub()):
-		return scope{}
+		return scope{size: oneJob}
+	// No subject of GitHub has this format, not even a customized one.
 	case exact && (strings.Contains(key, "/") || !separated && prefix != "pull_request"):
-		return scope{} // no subject of GitHub has this format, not even a customized one
+		return scope{size: oneJob}
 	case !named || rest == "":
 		text := "jobs of any owner"
 		if strings.Contains(v, "job_workflow_ref:") {
