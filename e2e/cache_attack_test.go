@@ -161,7 +161,7 @@ func TestSharedCacheDirectory(t *testing.T) {
 	revealing := append(
 		encodings(password),
 		"123456789012", "eu-west-2", "amazonaws", "no-such-role", "role/ci",
-		"acme", "refs/heads", "AccessDenied", "AWS", "github",
+		"acme", "refs/heads", "AccessDenied", `"AWS"`, "github",
 	)
 	var sizes []int
 	for _, path := range c.cached("") {

@@ -124,23 +124,23 @@ func (t *reportText) advice(indent string, column int, text string) {
 // wrap prints start and text. The text begins at column. If it does not fit into the terminal, it is
 // wrapped at spaces, and the next lines begin at the same column.
 func (t *reportText) wrap(start string, column int, text string) {
-	t.WriteString(start)
+	fmt.Fprint(t, start)
 	at := column
 	for i, word := range strings.Split(text, " ") {
 		length := utf8.RuneCountInString(sgr.ReplaceAllString(word, ""))
 		switch {
 		case i == 0:
 		case t.width > 0 && at+1+length > t.width:
-			t.WriteString("\n" + strings.Repeat(" ", column))
+			fmt.Fprint(t, "\n"+strings.Repeat(" ", column))
 			at = column
 		default:
-			t.WriteString(" ")
+			fmt.Fprint(t, " ")
 			at++
 		}
-		t.WriteString(word)
+		fmt.Fprint(t, word)
 		at += length
 	}
-	t.WriteString("\n")
+	fmt.Fprint(t, "\n")
 }
 
 // sgr matches the escape sequences that style adds.
