@@ -46,7 +46,7 @@ func TestDoctorCache(t *testing.T) {
 				j.cachePassword(t)
 				j.server.AddFault("sts", emulator.Fault{Status: 503})
 				j.env["AWS_MAX_ATTEMPTS"] = "1"
-				j.waitForDoctor(t, "only if AWS does not respond")
+				j.waitForDoctor(t, "get returns it if the request fails")
 				return nil
 			}},
 		{name: "expired password",

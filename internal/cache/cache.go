@@ -143,7 +143,7 @@ func (c *Cache) Read(key string) (e Entry, ok bool) {
 }
 
 // Put stores an entry for key, and removes old files. It does not wait until the data is on the
-// disk: an entry that a power failure damages does not decrypt, and can be fetched again.
+// disk: an entry that a power failure damages does not decrypt, and is a cache miss.
 func (c *Cache) Put(key string, e Entry) error {
 	if c == nil {
 		return errors.New("storing a cache entry: there is no cache")

@@ -28,7 +28,7 @@ func (c *configureCommand) writeBackup(file *dockerconfig.File) error {
 	if _, err := os.Stat(c.path); errors.Is(err, fs.ErrNotExist) {
 		b.NewFile = true
 	}
-	// An existing backup is not overwritten: a second one would contain this helper's own entries.
+	// An existing backup is not overwritten: a second one would not contain the previous entries.
 	if _, err := os.Lstat(c.backup); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			err = errors.New("the file already exists; name a new file")

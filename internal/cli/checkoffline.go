@@ -29,7 +29,7 @@ func (c *checkCommand) inspect(h helper.Helper, t target) checkResult {
 		return c.fail(result, t, err)
 	case x.NotFound:
 		return c.fail(result, t, credentials.NewErrCredentialsNotFound())
-	case x.Err != nil:
+	case x.Err != nil && x.StoredLogin == nil:
 		return c.fail(result, t, x.Err)
 	}
 	result.OK = true

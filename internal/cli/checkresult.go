@@ -41,7 +41,7 @@ type reason string
 
 const (
 	noToken           reason = "no-token"           // the CI provides no token to this job
-	noRole            reason = "no-role"            // no role is set, and there are no AWS keys
+	noRole            reason = "no-role"            // no role is set, and the identity or the registry needs one
 	notAllowed        reason = "not-allowed"        // allowed_account_ids does not contain the account
 	refused           reason = "refused"            // AWS or the registry refused access
 	missingRepository reason = "missing-repository" // the repository does not exist

@@ -55,7 +55,8 @@ With --hosts it makes no request. It lists the hosts that a login, a pull and a
 push connect to.
 
 The exit code is 0 only if a get would succeed and Docker calls this helper.
-With --claims it is 0 if the policy admits the claims or no policy is given.`,
+With --hosts it is 0 if the settings are valid. With --claims it is 0 if the
+policy admits the claims or no policy is given.`,
 		Example: examples(
 			"docker-credential-ecr-oidc doctor "+exampleHost,
 			"docker-credential-ecr-oidc doctor --json "+exampleHost+" >job.json",

@@ -17,9 +17,9 @@ type Removal struct {
 }
 
 // PlanRemoval returns what RemoveAccounts would remove from the file at path: all settings of these
-// accounts that configure can write. It omits accounts without settings. It does not empty
-// allowed_account_ids, because then every account would be allowed. It writes nothing. A missing file
-// is not an error.
+// accounts that configure can write. It omits accounts without settings. It does not remove
+// the last account from allowed_account_ids: an empty list allows no account, and without the key
+// every account is allowed. It writes nothing. A missing file is not an error.
 func PlanRemoval(path string, accounts []string) (plan []Removal, err error) {
 	f, err := readOptional(path)
 	if err != nil {

@@ -157,8 +157,9 @@ func FirstBareRole(chain []string) string {
 	return ""
 }
 
-// DefaultBareRole returns the first bare name in the role chain for all accounts, or "" if there is
-// none. That chain is ECR_OIDC_ROLE, or the default of the file at path. from is the variable or the
+// DefaultBareRole returns the first bare name in a role chain for all accounts, or "" if there is
+// none. It looks at ECR_OIDC_ROLE, then at the default of the file at path, even if the variable
+// overrides the default. from is the variable or the
 // line that sets the chain. limited reports whether the file has allowed_account_ids. A missing file
 // is not an error.
 func DefaultBareRole(env token.Env, path string) (role, from string, limited bool, err error) {

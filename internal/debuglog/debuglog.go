@@ -19,7 +19,7 @@ import (
 // Func writes one line about a step. It redacts secrets.
 type Func = func(format string, args ...any)
 
-// ForCommand returns the Func for one of Docker's commands. It writes to stderr if ECR_OIDC_DEBUG is
+// ForCommand returns the Func for a command that logs in. It writes to stderr if ECR_OIDC_DEBUG is
 // on. If ECR_OIDC_DEBUG is not set and GitHub's debug logging is on, it writes to a file in
 // RUNNER_TEMP. In that case it does not write to stderr, because some clients (cue, Spring Boot)
 // parse stdout and stderr together.

@@ -53,8 +53,8 @@ func (d *Diagnosis) addCache(x helper.Examination) {
 }
 
 // addCacheEntry adds the check of the entry, with the time for which get will return it. get returns a
-// fresh entry without a request. It returns a usable entry that is no longer fresh only if AWS does
-// not respond.
+// fresh entry without a request. It returns a usable entry that is no longer fresh if the request
+// fails, unless AWS refuses the identity.
 func (d *Diagnosis) addCacheEntry(x helper.Examination, age time.Duration) {
 	e := x.Cached
 	left := min(e.Remaining(time.Now()), e.FreshFor-age)
@@ -66,9 +66,9 @@ func (d *Diagnosis) addCacheEntry(x helper.Examination, age time.Duration) {
 	case d.Ready:
 		d.add("cache", OK, "%s", text)
 	case left <= 0:
-		d.add("cache", Note, "%s; get returns it only if AWS does not respond", text)
+		d.add("cache", Note, "%s; get returns it if the request fails, unless AWS refuses the identity", text)
 	default:
-		d.add("cache", Note, "%s; get returns it for up to %s, and fails after that", text,
+		d.add("cache", Note, "%s; get returns it without a request for up to %s", text,
 			formatDuration(left)).Advice = "to delete it: docker logout " + x.Registry.Host
 	}
 }

@@ -28,8 +28,9 @@ type Doctor struct {
 }
 
 // Diagnose makes the requests of a get for the registry, ignores the cached password, and stores
-// nothing. Its only side effect is that it renews an expired AWS login. It blocks for at most twice
-// explain.CommandTimeout.
+// nothing. Its only side effect is that it renews an expired AWS login. Each of its two
+// steps blocks for at most explain.CommandTimeout, and each look at the machine for at most
+// probeTimeout.
 func (d Doctor) Diagnose(reg registry.Registry) Diagnosis {
 	x := runStep(explain.CommandTimeout, helper.Examination{Registry: reg},
 		func(ctx context.Context, x helper.Examination) helper.Examination {

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	processTimeout   = 15 * time.Second // the SDK's default, a minute, exceeds BuildKit's timeout
+	processTimeout   = 12 * time.Second // the SDK's default, a minute, exceeds BuildKit's timeout
 	maxProcessOutput = 64 << 10         // bytes; credentials have about 2,000
 )
 

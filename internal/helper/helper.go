@@ -61,14 +61,15 @@ func (l Login) GoString() string { return l.String() }
 //
 // For a host that is not ECR, Get calls the credential helper that creds_store names.
 //
-// In three cases, the client must continue without a login, and the error is the protocol's "not
+// In these cases, the client must continue without a login, and the error is the protocol's "not
 // found" (credentials.IsErrCredentialsNotFound):
 //
-//   - The host is not ECR, and creds_store is not set.
+//   - The host is not ECR, and creds_store is not set or its helper has no login.
 //   - The registry's account is not in allowed_account_ids.
 //   - The registry is public, no role is configured for it, and no login is stored.
 //
-// Get returns no later than when ctx is done.
+// The requests of Get end when ctx is done. A system call that blocks does not
+// (explain.RunWithTimeout).
 func (h Helper) Get(ctx context.Context, host string) (username, secret string, err error) {
 	reg, ok := registry.Parse(host)
 	if !ok {
@@ -122,7 +123,7 @@ func (h Helper) Login(ctx context.Context, reg registry.Registry) (Login, error)
 			}
 			login.Expires = time.Now().Add(c.TTL)
 			if c.NoCache {
-				h.Debug("not caching: another job may later write its token to the profile's " +
+				h.Debug("not caching: the cache key does not depend on the token in the profile's " +
 					"token file")
 				c.TTL = 0 // GetOrFetch does not store it
 			}
@@ -167,7 +168,9 @@ func (h Helper) newLoginInput(
 	settings config.Settings,
 ) (in exchange.LoginInput, identityErr, err error) {
 	identity, err := token.Identify(h.Env, settings.Identity)
-	identity = h.Tokens.Share(identity)
+	if h.Tokens != nil {
+		identity = h.Tokens.Share(identity)
+	}
 	var (
 		missing *token.MissingError
 		noRole  *token.NoRoleError

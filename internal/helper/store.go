@@ -19,8 +19,8 @@ import (
 const maxTTL = 12 * time.Hour
 
 // Store caches a login that another tool created, such as docker login or amazon-ecr-login. Get
-// returns it until it expires or Erase deletes it. It is encrypted like the helper's own entries. If
-// the login cannot be cached, Store returns an error.
+// returns it until shortly before it expires, or until Erase deletes it. It is encrypted like the
+// helper's own entries. If the login cannot be cached, Store returns an error.
 //
 // Store ignores the helper's own password: "docker login" without a password stores the password
 // that it got from Get.

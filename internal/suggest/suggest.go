@@ -4,7 +4,7 @@ package suggest
 import "slices"
 
 // Nearest returns the known name that requires the fewest edits of the mistyped name: at most two, and
-// fewer than half as many as the mistyped name has bytes. It returns "" if there is none. An edit
+// fewer than half the number of bytes of the mistyped name. It returns "" if there is none. An edit
 // inserts, deletes or replaces a byte, or swaps two neighbors. If several names are equally near,
 // Nearest returns the first.
 func Nearest(mistyped string, known []string) string {

@@ -52,7 +52,7 @@ type Identity struct {
 	// "aws".
 	KeysOnly bool
 
-	// CacheSecret is the secret from which the cache's key is derived. Only processes that can use
+	// CacheSecret is the secret from which the cache's encryption key is derived. Only processes that can use
 	// the same identity have it. It is nil when there is none.
 	CacheSecret []byte
 

@@ -37,9 +37,9 @@ func (e Env) firstMissing(names ...string) string {
 }
 
 // Provider is one row of the provider table: a CI, a token that the user supplies, or the AWS SDK's
-// credential chain. Its Name is a value of ECR_OIDC_SOURCE. All differences between CIs are in this
-// table and in the functions that it names, with these exceptions: selectProvider and
-// withNamedSource (gitlab, whose token may be in ECR_OIDC_TOKEN, and env, file and aws), and
+// credential chain. Its Name is a value of ECR_OIDC_SOURCE. How a CI is detected and how its token is
+// obtained is in this table and in the functions that it names, with these exceptions: selectProvider
+// and withNamedSource (gitlab, whose token may be in ECR_OIDC_TOKEN, and env, file and aws), and
 // tokenHost and detectContainer in internal/doctor. To add a CI, see CONTRIBUTING.md.
 type Provider struct {
 	Name    string           // value of ECR_OIDC_SOURCE
@@ -85,7 +85,7 @@ type TokenSource struct {
 	Origin        string // the variable, file or CI that provides the token, for messages
 	CacheKeyInput string // identifies the token without revealing it, for the cache key
 
-	// CacheSecret is a secret from which the cache's key is derived. No other job may have it: a
+	// CacheSecret is a secret from which the cache's encryption key is derived. No other job may have it: a
 	// job with the same secret can read and replace the entries. Every process of the job must
 	// have it. It is "" when there is no such secret. Without it, only AWS credentials have a
 	// cache (openCache in internal/helper).

@@ -20,8 +20,8 @@ type Wider struct {
 }
 
 // MinimalPolicy returns the narrowest policy that admits the request and the job's next runs. It
-// returns an error if the role is empty, or if the claims have no usable issuer, subject or
-// audience.
+// returns an error if the role is empty, or if the claims have no usable issuer or subject, or
+// an audience that cannot be evaluated. Without an audience, the policy has no condition on it.
 func MinimalPolicy(r Request) (Suggestion, error) {
 	c, s, condition, err := suggest(r)
 	if err != nil {
